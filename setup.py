@@ -1,0 +1,45 @@
+"""Packaging of glid_mm; versions come from ``requirements/``."""
+import re
+from pathlib import Path
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Read ``__version__`` without importing the package."""
+    text = (ROOT / 'glid_mm' / '__init__.py').read_text(encoding='utf-8')
+    return re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)[1]
+
+
+def read_requirements(name: str) -> list:
+    """Read the requirements in ``requirements/<name>.txt``."""
+    path = ROOT / 'requirements' / f'{name}.txt'
+    lines = path.read_text(encoding='utf-8').splitlines()
+    lines = [line.split('#')[0].strip() for line in lines]
+    return [line for line in lines if line]
+
+
+setup(
+    name='glid_mm',
+    version=read_version(),
+    description='GLID: one pre-trained encoder-decoder for every dense '
+    'vision task, for the OpenMMLab libraries',
+    license='Apache-2.0',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+    packages=find_packages(include=['glid_mm', 'glid_mm.*']),
+    package_data={'glid_mm': ['**/*.json', '**/*.html', '**/*.css']},
+    python_requires='>=3.10',
+    install_requires=read_requirements('runtime'),
+    extras_require={
+        name: read_requirements(name)
+        for name in ('all', 'optional', 'tests', 'lint')
+    },
+    zip_safe=False)
