@@ -1,0 +1,15 @@
+"""The heart of glid_mm: plain PyTorch, nothing of OpenMMLab.
+
+``from glid_mm.models import GLID`` works where only torch is installed.
+"""
+from .decoders.query_decoder import QueryDecoder
+from .encoders.swin import ARCHITECTURES, SwinEncoder
+from .glid import GLID, GLIDOutput
+from .masking import masked_units, sample_visible
+from .necks.bifpn import BiFPN
+from .queries import Queries
+
+__all__ = [
+    'ARCHITECTURES', 'BiFPN', 'GLID', 'GLIDOutput', 'Queries', 'QueryDecoder',
+    'SwinEncoder', 'masked_units', 'sample_visible'
+]

@@ -1,0 +1,159 @@
+"""The query decoder: queries read multi-scale memory and each other."""
+from typing import Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..layers.drop_path import DropPath
+from ..layers.mlp import MLP
+
+
+class Attention(nn.Module):
+    """Multi-head attention with fused scaled dot products.
+
+    Args:
+        dims (int): Channels of queries.
+        num_heads (int): Heads.
+        key_dims (int): Channels of keys and values.
+    """
+
+    def __init__(self, dims: int, num_heads: int, key_dims: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dims, dims)
+        self.k = nn.Linear(key_dims, dims)
+        self.v = nn.Linear(key_dims, dims)
+        self.proj = nn.Linear(dims, dims)
+
+    def forward(self,
+                query: Tensor,
+                key: Tensor,
+                value: Tensor,
+                mask: Optional[Tensor] = None) -> Tensor:
+        """Attend.
+
+        Args:
+            query (Tensor): ``(B, M, dims)``.
+            key (Tensor): ``(B, n, key_dims)``.
+            value (Tensor): ``(B, n, key_dims)``.
+            mask (Tensor, optional): Bool, broadcasts to ``(B, heads, M,
+                n)``; True where attention is allowed.
+
+        Returns:
+            Tensor: ``(B, M, dims)``.
+        """
+        q, k, v = (
+            t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for t in (self.q(query), self.k(key), self.v(value)))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(out.transpose(1, 2).flatten(2))
+
+
+class DecoderLayer(nn.Module):
+    """Cross-attention, self-attention, feed-forward network; pre-norm.
+
+    Args:
+        dims (int): Channels of queries.
+        memory_dims (int): Channels of the memory.
+        num_heads (int): Attention heads.
+        ffn_dims (int): Hidden channels of the feed-forward network.
+        drop_path_rate (float): Stochastic depth.
+    """
+
+    def __init__(self, dims: int, memory_dims: int, num_heads: int,
+                 ffn_dims: int, drop_path_rate: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dims)
+        self.cross_attn = Attention(dims, num_heads, memory_dims)
+        self.norm2 = nn.LayerNorm(dims)
+        self.self_attn = Attention(dims, num_heads, dims)
+        self.norm3 = nn.LayerNorm(dims)
+        self.mlp = MLP(dims, ffn_dims)
+        self.drop_path = DropPath(drop_path_rate)
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor,
+                memory_mask: Optional[Tensor],
+                query_mask: Optional[Tensor]) -> Tensor:
+        x = x + self.drop_path(
+            self.cross_attn(self.norm1(x), key, value, memory_mask))
+        own = self.norm2(x)
+        x = x + self.drop_path(self.self_attn(own, own, own, query_mask))
+        return x + self.drop_path(self.mlp(self.norm3(x)))
+
+
+class QueryDecoder(nn.Module):
+    """Decoder layers that read the levels of a pyramid in turn.
+
+    Layer ``l`` reads level ``l`` mod 3 of strides 32, 16 and 8, as in
+    Mask2Former.
+
+    Args:
+        memory_dims (int): Channels of the memory.
+        dims (int): Channels of queries.
+        num_layers (int): Decoder layers.
+        num_heads (int): Attention heads.
+        ffn_dims (int, optional): Hidden channels of the feed-forward
+            networks, by default 4 × dims.
+        drop_path_rate (float): Stochastic depth.
+        gradient_checkpointing (bool): Recompute layers in the backward
+            pass instead of storing what they need.
+    """
+
+    def __init__(self,
+                 memory_dims: int = 256,
+                 dims: int = 512,
+                 num_layers: int = 6,
+                 num_heads: int = 16,
+                 ffn_dims: Optional[int] = None,
+                 drop_path_rate: float = 0.,
+                 gradient_checkpointing: bool = False) -> None:
+        super().__init__()
+        self.dims = dims
+        self.gradient_checkpointing = gradient_checkpointing
+        self.level_embed = nn.Parameter(torch.zeros(3, memory_dims))
+        nn.init.trunc_normal_(self.level_embed, std=.02)
+        self.layers = nn.ModuleList(
+            DecoderLayer(dims, memory_dims, num_heads, ffn_dims or 4 *
+                         dims, drop_path_rate) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dims)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self,
+                queries: Tensor,
+                memory: Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]],
+                query_mask: Optional[Tensor] = None) -> Tensor:
+        """Decode.
+
+        Args:
+            queries (Tensor): ``(B, M, dims)``, content + position.
+            memory (Sequence): For strides 32, 16 and 8: tokens ``(B, n,
+                memory_dims)``, their positions ``(B or 1, n,
+                memory_dims)``, and ``(B, n)`` bool, False at padding, or
+                None.
+            query_mask (Tensor, optional): ``(M, M)`` bool, True where a
+                query (row) may attend to another (column).
+
+        Returns:
+            Tensor: ``(layers, B, M, dims)``, every layer's output,
+            normalised.
+        """
+        levels = []
+        for (tokens, position, valid), embed in zip(memory, self.level_embed):
+            value = tokens + embed
+            mask = None if valid is None else valid[:, None, None]
+            levels.append((value + position, value, mask))
+        outs = []
+        x = queries
+        for index, layer in enumerate(self.layers):
+            inputs = (x, *levels[index % len(levels)], query_mask)
+            if self.gradient_checkpointing and self.training:
+                x = checkpoint(layer, *inputs, use_reentrant=False)
+            else:
+                x = layer(*inputs)
+            outs.append(self.norm(x))
+        return torch.stack(outs)

@@ -1,0 +1,52 @@
+"""Queries: what is asked of the decoder."""
+import torch
+from torch import Tensor, nn
+
+from .layers.position import sine_position
+
+
+class Queries(nn.Module):
+    """Queries of pre-training and of tasks, from the same ``[CLS]``.
+
+    In pre-training ``Q = [CLS, M_1, …, M_N]``, a mask token and the 2-D sine
+    position of every masked unit (paper §3.1). In a task ``q_i = [CLS] +
+    e_i`` with learnable, zero-initialised ``e_i`` (eq. 3).
+
+    Args:
+        dims (int): Channels.
+        num_queries (int): Queries of the task; 0 for pre-training alone.
+    """
+
+    def __init__(self, dims: int, num_queries: int = 0) -> None:
+        super().__init__()
+        self.num_queries = num_queries
+        self.cls_token = nn.Parameter(torch.empty(dims))
+        # A task does not use the mask token; it travels along untrained so
+        # that a checkpoint fits pre-training and tasks alike.
+        self.mask_token = nn.Parameter(
+            torch.empty(dims), requires_grad=not num_queries)
+        nn.init.trunc_normal_(self.cls_token, std=.02)
+        nn.init.trunc_normal_(self.mask_token, std=.02)
+        if num_queries:
+            self.embeddings = nn.Parameter(torch.zeros(num_queries, dims))
+
+    def forward(self, batch: int) -> Tensor:
+        """The task's queries: ``(batch, num_queries, dims)``."""
+        return (self.cls_token + self.embeddings).expand(batch, -1, -1)
+
+    def masked(self, centres: Tensor) -> Tensor:
+        """Queries of pre-training.
+
+        Args:
+            centres (Tensor): ``(B, N, 2)``, row and column of the centres of
+                masked units as fractions of the image.
+
+        Returns:
+            Tensor: ``(B, 1 + N, dims)``.
+        """
+        position = sine_position(
+            centres.to(self.mask_token.dtype), self.mask_token.shape[-1])
+        return torch.cat([
+            self.cls_token.expand(len(centres), 1, -1),
+            self.mask_token + position
+        ], 1)

@@ -1,0 +1,4 @@
+"""Library quirks are mended before any test imports a library."""
+from glid_mm.compat import install
+
+install()
