@@ -1,0 +1,6 @@
+"""GLID for the OpenMMLab libraries.
+
+Importing this package imports no other: the parts do, each what it needs.
+"""
+
+__version__ = '0.1.0'

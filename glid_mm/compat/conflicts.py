@@ -1,0 +1,126 @@
+"""Which versions do not go together, and the one cure for each case."""
+from dataclasses import dataclass
+from typing import Callable, List
+
+from .environment import LIBRARIES, Environment, release
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two things that do not go together.
+
+    Args:
+        problem (str): What does not work, and because of what.
+        cure (str): The command that mends it.
+    """
+    problem: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A conflict, and when there is one."""
+    applies: Callable[[Environment], bool]
+    problem: str
+    cure: str
+
+
+RULES = (
+    Rule(lambda env: env.between('torch', below='2.0'),
+         'torch before 2.0 has no fused attention, which glid_mm calls',
+         'pip install "torch>=2.0"'),
+    Rule(lambda env: 'torch' in env.broken,
+         'torch is installed and cannot be imported',
+         'pip install --force-reinstall torch'),
+    Rule(lambda env: env.between('mmcv', below='2.0') or env.has('mmcv-full'),
+         'mmcv 1 is of the time before mmengine', 'pip uninstall -y mmcv '
+         'mmcv-full && pip install onedl-mmcv'),
+    Rule(
+        lambda env: env.between('mmcv', '2.2') and
+        (env.has('mmdet') or env.has('mmsegmentation')),
+        "upstream's mmdet and mmseg refuse mmcv 2.2 and later",
+        'pip install "mmcv>=2.0,<2.2"'),
+    Rule(lambda env: env.has('onedl-mmcv', 'mmdet'),
+         "upstream's mmdet refuses the maintained line's mmcv",
+         'pip uninstall -y mmdet && pip install onedl-mmdetection'),
+    Rule(
+        lambda env: env.has('onedl-mmcv', 'mmsegmentation'),
+        "upstream's mmseg refuses the maintained line's mmcv",
+        'pip uninstall -y mmsegmentation && pip install onedl-mmsegmentation'),
+    Rule(
+        lambda env: env.between('numpy', '2.0') and any(
+            env.has(name) for name in
+            ('mmcv', 'mmcv-lite', 'mmdet', 'mmsegmentation', 'mmpretrain')),
+        "upstream's mmcv, mmdet, mmseg and mmpretrain are made for NumPy 1",
+        'pip install "numpy<2"'),
+    Rule(
+        lambda env: env.between('numpy', below='2.0') and env.has(
+            'onedl-mmsegmentation'),
+        "the maintained line's mmseg is made for NumPy 2",
+        'pip install "numpy>=2,<2.3"'),
+    Rule(
+        lambda env: env.between('setuptools', '82') and
+        (env.has('mmengine') or env.has('mmengine-lite')),
+        "upstream's mmengine imports pkg_resources, which setuptools 82 and "
+        'later no longer bring', 'pip install "setuptools<80"'),
+    Rule(
+        lambda env: env.has('onedl-mmpretrain') and (env.between(
+            'transformers', below='4.53') or env.between('transformers', '5')),
+        'mmpretrain imports transformers where it finds it, and breaks on '
+        'any but 4.53 to 4.57', 'pip uninstall -y transformers'),
+    Rule(
+        lambda env: env.torchvision_wants is not None and env.has('torch') and
+        env.versions['torch'].split('+')[0] != env.torchvision_wants,
+        'torchvision is of another release than torch',
+        'pip install --no-deps --upgrade "torchvision{torchvision}"'),
+    Rule(
+        lambda env: 'mmcv._ext' in env.broken,
+        "mmcv's compiled ops were built for another torch",
+        'pip install --force-reinstall --no-deps --no-cache-dir '
+        '--no-build-isolation {mmcv}'),
+    Rule(
+        lambda env: 'xtcocotools._mask' in env.broken,
+        'xtcocotools was built for another NumPy (without it, pycocotools '
+        'takes its place)', 'pip uninstall -y xtcocotools'),
+)
+
+
+def _matching_torchvision(env):
+    """The releases of torchvision that go with this torch, for pip."""
+    if not env.between('torch', '2.0', '2.14'):
+        return '>=0.29.2'  # from here on it takes any later torch
+    _, minor, *_ = release(env.versions['torch'])
+    return f'==0.{minor + 15}.*'
+
+
+def _installed_twice(env):
+    for library, (maintained, upstream) in LIBRARIES.items():
+        twins = [name for name in upstream if env.has(name)]
+        if maintained is not None and env.has(maintained) and twins:
+            yield Conflict(
+                f'{maintained} and {" and ".join(twins)} are both installed, '
+                f'and write over each other in {library}/',
+                f'pip uninstall -y {" ".join(twins)} && pip install '
+                f'--force-reinstall --no-deps {maintained}')
+
+
+def find_conflicts(env: Environment) -> List[Conflict]:
+    """Apply every rule to an environment.
+
+    Args:
+        env (Environment): What is installed.
+
+    Returns:
+        list[Conflict]: What does not go together; empty if all is well.
+    """
+    twice = list(_installed_twice(env))
+    if twice:
+        # Which of two is at work cannot be told, so no rule can be trusted.
+        return twice
+    names = dict(
+        torchvision=_matching_torchvision(env),
+        mmcv=env.distribution_of('mmcv'))
+    return [
+        Conflict(rule.problem, rule.cure.format(**names)) for rule in RULES
+        if rule.applies(env)
+    ]

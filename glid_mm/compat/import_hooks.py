@@ -1,0 +1,91 @@
+"""How a shim waits for an import: two small finders on ``sys.meta_path``."""
+import importlib.abc
+import importlib.machinery
+import sys
+from types import ModuleType
+from typing import Callable, Dict
+
+ModuleAction = Callable[[ModuleType], None]
+
+
+class _Mender(importlib.abc.MetaPathFinder):
+    """Stands first in line; lets the others find, then adds the mending."""
+
+    def __init__(self):
+        self.mends: Dict[str, ModuleAction] = {}
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.mends:
+            return None
+        spec = self._ask_the_others(name, path, target)
+        if spec is None:
+            return None
+        run = spec.loader.exec_module
+
+        def run_and_mend(module):
+            run(module)
+            self.mends[name](module)
+
+        # On this one instance, so that its class, and with it everything
+        # else that a loader is asked for, stays what it was.
+        spec.loader.exec_module = run_and_mend
+        return spec
+
+    def _ask_the_others(self, name, path, target):
+        for finder in sys.meta_path:
+            if finder is not self:
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+
+class _Understudy(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Stands last in line, and so is asked only for what nobody has."""
+
+    def __init__(self):
+        self.parts: Dict[str, ModuleAction] = {}
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.parts:
+            return None
+        is_package = any(other.startswith(f'{name}.') for other in self.parts)
+        return importlib.machinery.ModuleSpec(
+            name, self, origin=__name__, is_package=is_package)
+
+    def create_module(self, spec):
+        return None  # the ordinary kind of module
+
+    def exec_module(self, module):
+        self.parts[module.__name__](module)
+
+
+_MENDER = _Mender()
+_UNDERSTUDY = _Understudy()
+
+
+def after_import(name: str, mend: ModuleAction) -> None:
+    """Have a module mended as soon as it has been imported.
+
+    Args:
+        name (str): The module's full name. If it has been imported already,
+            it is mended now.
+        mend (Callable): Takes the module and changes it in place.
+    """
+    if _MENDER not in sys.meta_path:
+        sys.meta_path.insert(0, _MENDER)
+    _MENDER.mends[name] = mend
+    if name in sys.modules:
+        mend(sys.modules[name])
+
+
+def stand_in(name: str, fill: ModuleAction) -> None:
+    """Offer a module under a name for which no real module is found.
+
+    Args:
+        name (str): The module's full name.
+        fill (Callable): Takes the new, empty module and fills it.
+    """
+    if _UNDERSTUDY not in sys.meta_path:
+        sys.meta_path.append(_UNDERSTUDY)
+    _UNDERSTUDY.parts[name] = fill

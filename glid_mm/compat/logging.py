@@ -1,0 +1,32 @@
+"""Mends: mmdet, mmseg and mmpretrain print notes that concern nobody.
+
+On import the maintained line says that OneDL, a service of its makers, is not
+there. It says so at debug level, but to no logger, and mmengine's
+``print_log`` prints whatever is for no logger. mmdet also warns that
+``faster_coco_eval`` is missing, whether or not somebody wants its metric.
+"""
+import logging
+import warnings
+
+from .import_hooks import after_import
+
+_NOTE = 'Could not import OneDL'
+
+
+def _respect_level(module):
+    print_log = module.print_log
+
+    def print_log_unless_debug(msg, logger=None, level=logging.INFO):
+        if logger is None and level <= logging.DEBUG and str(msg).startswith(
+                _NOTE):
+            return
+        print_log(msg, logger=logger, level=level)
+
+    print_log_unless_debug.__doc__ = print_log.__doc__
+    module.print_log = print_log_unless_debug
+
+
+def install() -> None:
+    """Keep the two notes off the screen, and only these."""
+    after_import('mmengine.logging', _respect_level)
+    warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')

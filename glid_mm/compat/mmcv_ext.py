@@ -1,0 +1,47 @@
+"""Mends: mmdet, mmseg and mmpose do not import without mmcv's compiled ops.
+
+They import ``mmcv.ops``, whose modules ask ``mmcv._ext`` for their functions
+at once, used or not. Where there is no ``mmcv._ext``, this offers one whose
+functions can be asked for, named and pickled, but not called.
+"""
+from .import_hooks import stand_in
+from .missing import MissingOpError
+
+NAME = 'mmcv._ext'
+
+
+def _make_op(name):
+
+    def op(*args, **kwargs):
+        raise MissingOpError(
+            f"mmcv's compiled op {name!r} was called, and this mmcv has no "
+            'compiled ops. Build them with `make ops` in a checkout of '
+            'glid_mm, or with:\n'
+            'pip install --force-reinstall --no-deps --no-cache-dir '
+            '--no-build-isolation onedl-mmcv')
+
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = NAME
+    return op
+
+
+def _fill(module):
+
+    def get_op(name):
+        # Python, pickle and inspect ask a module for names of this form to
+        # learn what it is; no op has one.
+        if name.startswith('_'):
+            raise AttributeError(f'module {NAME!r} has no attribute {name!r}')
+        op = _make_op(name)
+        setattr(module, name, op)
+        return op
+
+    module.__getattr__ = get_op
+    # Asked for by reports of the environment, which should not fail.
+    module.get_compiler_version = lambda: 'n/a'
+    module.get_compiling_cuda_version = lambda: 'n/a'
+
+
+def install() -> None:
+    """Offer the stand-in to whoever finds no real ``mmcv._ext``."""
+    stand_in(NAME, _fill)

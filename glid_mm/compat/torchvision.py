@@ -1,0 +1,61 @@
+"""Mends: torchvision does not import when its compiled ops do not load.
+
+They do not load beside a torch of another build, for instance torchvision's
+CUDA wheel beside a CPU torch. All else in torchvision is plain Python, but
+its import stops where it describes the shapes of ``nms`` and ``qnms``: an
+operator must be declared before that. This declares the two.
+"""
+import sys
+
+from .import_hooks import after_import
+from .missing import MissingOpError
+
+_SCHEMAS = {
+    name: '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    for name in ('nms', 'qnms')
+}
+
+# Kept for the life of the process: a library that is dropped takes its
+# declarations with it.
+_libraries = []
+
+
+def _refuse(name):
+    import torch
+    raise MissingOpError(
+        f"torchvision's compiled op {name!r} was called, and it could not be "
+        f'loaded beside torch {torch.__version__}. Install the torchvision '
+        'of the same release and the same build (CPU or CUDA) as torch: from '
+        'the index that torch came from, with\n'
+        'pip install --force-reinstall --no-deps torchvision')
+
+
+def _make_op(name):
+
+    def op(*args):
+        _refuse(name)
+
+    return op
+
+
+def _refuse_caller():
+    # torchvision's own check is the first line of each of its ops.
+    _refuse(sys._getframe(1).f_code.co_name)
+
+
+def _declare_if_missing(extension):
+    if extension._has_ops():
+        return
+    import torch
+    library = torch.library.Library('torchvision', 'DEF')
+    for name, schema in _SCHEMAS.items():
+        library.define(name + schema)
+        library.impl(name, _make_op(name), 'CompositeExplicitAutograd')
+    _libraries.append(library)
+    extension._assert_has_ops = _refuse_caller
+
+
+def install() -> None:
+    """Wait for torchvision to say whether its ops loaded."""
+    # The package imports this module first of all, and loads the ops in it.
+    after_import('torchvision.extension', _declare_if_missing)

@@ -1,0 +1,110 @@
+"""``python -m glid_mm.doctor``: what is here, what is missing, what clashes.
+
+The exit code is 1 if some of what is installed does not go together, else 0:
+a library that is not there is no conflict, only a task that cannot be run.
+"""
+import platform
+import sys
+
+import glid_mm
+from glid_mm.compat.conflicts import find_conflicts
+from glid_mm.compat.environment import (LIBRARIES, Environment,
+                                        describe_device, look)
+from glid_mm.compat.missing import install_command
+
+# task -> the libraries that it stands on
+TASKS = {
+    'pre-training': ('mmpretrain', ),
+    'detection': ('mmdet', ),
+    'instance and panoptic segmentation': ('mmdet', ),
+    'semantic segmentation': ('mmseg', 'mmdet'),
+    'depth': ('mmseg', ),
+    'pose': ('mmpose', ),
+}
+
+
+def _lacking(env, libraries):
+    # A dict, as a set that keeps its order.
+    return list(
+        dict.fromkeys(
+            name for library in libraries for name in env.lacks(library)))
+
+
+def describe_libraries(env: Environment) -> list:
+    """One row per library: import name, version, where it comes from."""
+    rows = [('python', platform.python_version(), ''),
+            ('glid_mm', glid_mm.__version__, '')]
+    for name in ('torch', 'torchvision', 'numpy'):
+        rows.append((name, env.versions.get(name, 'missing'), ''))
+    for name, (maintained, _) in LIBRARIES.items():
+        found = env.distribution_of(name)
+        if found is None:
+            rows.append((name, 'missing', ''))
+        else:
+            line = 'maintained line' if found == maintained else 'upstream'
+            if name == 'mmpose':
+                line = 'serves both lines'
+            rows.append((name, env.versions[found], f'{line} ({found})'))
+    if env.distribution_of('mmcv'):
+        rows.append(
+            ("mmcv's compiled ops", 'yes' if env.mmcv_ops else 'no', '' if
+             env.mmcv_ops else 'glid_mm needs none; `make ops` builds them'))
+    rows.append(('device', '', describe_device()))
+    return rows
+
+
+def describe_tasks(env: Environment) -> list:
+    """One row per task: its name, whether it can run, what it lacks."""
+    rows = []
+    for task, libraries in TASKS.items():
+        lacking = _lacking(env, libraries)
+        rows.append(
+            (task, 'lacks' if lacking else 'ready', ', '.join(lacking)))
+    return rows
+
+
+def show(title: str, rows: list) -> None:
+    """Print rows of three texts as a table, with rich where it is there."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+        print(f'{title}')
+        for first, second, third in rows:
+            print(f'  {first:{widths[0]}}  {second:{widths[1]}}  '
+                  f'{third}'.rstrip())
+        print()
+        return
+    table = Table(title=title, title_justify='left', show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow='fold')
+    for row in rows:
+        # Text between square brackets would be taken for a style.
+        table.add_row(*(text.replace('[', r'\[') for text in row))
+    Console().print(table)
+
+
+def main() -> int:
+    """Print the report.
+
+    Returns:
+        int: The exit code.
+    """
+    env = look()
+    show('Found', describe_libraries(env))
+    show('Tasks', describe_tasks(env))
+    for name in _lacking(env, LIBRARIES):
+        print(f'Missing: {name}\n    {install_command(name)}')
+    conflicts = find_conflicts(env)
+    # Plain lines, which can be copied whole: a table would break commands.
+    for conflict in conflicts:
+        print(f'Conflict: {conflict.problem}.\n    {conflict.cure}')
+    if not conflicts:
+        print('No conflicts.')
+    return 1 if conflicts else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

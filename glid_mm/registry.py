@@ -1,0 +1,45 @@
+"""Registries of glid_mm: children of mmengine's, with scope ``glid_mm``.
+
+A config writes ``type='glid_mm.GLID'``, whatever its default scope; mmengine
+then imports this module by its name, and the module that registers the class
+from ``locations``. The rooms of the tasks are no locations: each imports its
+own host library, so a config names the one it needs in ``custom_imports``.
+"""
+from . import compat
+
+# Before mmengine: whatever is imported from here on may need mending.
+compat.install()
+
+from mmengine import registry as _mmengine  # noqa: E402
+from mmengine.registry import Registry  # noqa: E402
+
+__all__ = [
+    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'INFERENCERS', 'LOOPS', 'METRICS',
+    'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'TASK_UTILS',
+    'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS'
+]
+
+
+def _child(parent, *locations):
+    return Registry(
+        parent.name, parent=parent, scope='glid_mm', locations=list(locations))
+
+
+MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone')
+TASK_UTILS = _child(_mmengine.TASK_UTILS)
+
+DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets')
+DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS, 'glid_mm.datasets')
+TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets')
+
+HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine')
+LOOPS = _child(_mmengine.LOOPS, 'glid_mm.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
+                                    'glid_mm.engine')
+PARAM_SCHEDULERS = _child(_mmengine.PARAM_SCHEDULERS, 'glid_mm.engine')
+
+METRICS = _child(_mmengine.METRICS)
+INFERENCERS = _child(_mmengine.INFERENCERS)
+
+VISUALIZERS = _child(_mmengine.VISUALIZERS, 'glid_mm.visualization')
+VISBACKENDS = _child(_mmengine.VISBACKENDS, 'glid_mm.visualization')
