@@ -1,0 +1,177 @@
+"""The doctor's rules, on made-up environments, and its report."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glid_mm import doctor
+from glid_mm.compat.conflicts import RULES, find_conflicts
+from glid_mm.compat.environment import Environment, look, release
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MAINTAINED = {
+    'torch': '2.13.0+cpu',
+    'torchvision': '0.28.0',
+    'numpy': '2.2.6',
+    'setuptools': '79.0.1',
+    'onedl-mmengine': '0.10.12',
+    'onedl-mmcv': '2.3.6',
+    'onedl-mmpretrain': '1.3.6',
+    'onedl-mmdetection': '3.5.1',
+    'onedl-mmsegmentation': '1.4.2',
+    'mmpose': '1.3.2',
+}
+UPSTREAM = {
+    'torch': '2.1.2',
+    'torchvision': '0.16.2',
+    'numpy': '1.26.4',
+    'setuptools': '79.0.1',
+    'mmengine': '0.10.7',
+    'mmcv': '2.1.0',
+    'mmpretrain': '1.2.0',
+    'mmdet': '3.3.0',
+    'mmsegmentation': '1.2.2',
+    'mmpose': '1.3.2',
+}
+
+# a healthy line, what is changed in it, the cure of the one conflict
+CASES = {
+    'old torch': (UPSTREAM, dict(torch='1.13.1'), 'pip install "torch>=2.0"'),
+    'mmcv 1': (UPSTREAM, dict(mmcv='1.7.2'), 'pip uninstall -y mmcv'),
+    'mmcv 2.2': (UPSTREAM, dict(mmcv='2.2.0'),
+                 'pip install "mmcv>=2.0,<2.2"'),
+    'numpy 2 upstream': (UPSTREAM, dict(numpy='2.2.6'),
+                         'pip install "numpy<2"'),
+    'numpy 1 maintained': (MAINTAINED, dict(numpy='1.26.4'),
+                           'pip install "numpy>=2,<2.3"'),
+    'no pkg_resources': (UPSTREAM, dict(setuptools='82.0.1'),
+                         'pip install "setuptools<80"'),
+    'transformers': (MAINTAINED, dict(transformers='5.23.0'),
+                     'pip uninstall -y transformers'),
+    'both mmcv': (MAINTAINED, dict(mmcv='2.1.0'),
+                  'pip uninstall -y mmcv && pip install --force-reinstall '
+                  '--no-deps onedl-mmcv'),
+    'both mmdet': (MAINTAINED, dict(mmdet='3.3.0'),
+                   'pip uninstall -y mmdet &&'),
+    'mixed mmdet': (dict(MAINTAINED, **{'onedl-mmdetection': None}),
+                    dict(mmdet='3.3.0', numpy='1.26.4',
+                         **{'onedl-mmsegmentation': None}),
+                    'pip install onedl-mmdetection'),
+    'mixed mmseg': (dict(MAINTAINED, **{'onedl-mmsegmentation': None}),
+                    dict(mmsegmentation='1.2.2', numpy='1.26.4'),
+                    'pip install onedl-mmsegmentation'),
+}  # yapf: disable
+
+
+def _environment(versions, **facts):
+    versions = {name: v for name, v in versions.items() if v is not None}
+    return Environment(versions=versions, **facts)
+
+
+@pytest.mark.parametrize('versions', [MAINTAINED, UPSTREAM, {}])
+def test_healthy_lines_have_no_conflict(versions):
+    wants = release(versions.get('torch', '2.0.0'))
+    env = _environment(
+        versions, torchvision_wants='.'.join(map(str, wants)), mmcv_ops=True)
+    assert find_conflicts(env) == []
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_one_change_gives_one_conflict_with_its_cure(case):
+    versions, change, cure = CASES[case]
+    conflicts = find_conflicts(_environment({**versions, **change}))
+    assert len(conflicts) == 1, conflicts
+    assert cure in conflicts[0].cure
+
+
+@pytest.mark.parametrize(('torch', 'cure'), [('2.12.1', '==0.27.*'),
+                                             ('2.0.1+cu118', '==0.15.*'),
+                                             ('2.15.0', '>=0.29.2')])
+def test_torchvision_of_another_release(torch, cure):
+    env = _environment(
+        dict(MAINTAINED, torch=torch), torchvision_wants='2.13.0')
+    assert [c.cure for c in find_conflicts(env)
+            ] == [f'pip install --no-deps --upgrade "torchvision{cure}"']
+
+
+@pytest.mark.parametrize(
+    ('module', 'cure'),
+    [('torch', 'pip install --force-reinstall torch'),
+     ('mmcv._ext', '--no-build-isolation onedl-mmcv'),
+     ('xtcocotools._mask', 'pip uninstall -y xtcocotools')])
+def test_binary_that_does_not_load(module, cure):
+    env = _environment(MAINTAINED, broken={module: 'ImportError: …'})
+    conflicts = find_conflicts(env)
+    assert len(conflicts) == 1 and conflicts[0].cure.endswith(cure)
+
+
+def test_every_rule_is_tested():
+    environments = [
+        _environment({
+            **versions,
+            **change
+        }) for versions, change, _ in CASES.values()
+    ]
+    environments += [
+        _environment(MAINTAINED, torchvision_wants='2.12.0'),
+        *(_environment(MAINTAINED, broken={module: ''})
+          for module in ('torch', 'mmcv._ext', 'xtcocotools._mask'))
+    ]
+    for rule in RULES:
+        assert any(rule.applies(env) for env in environments), rule.problem
+
+
+def test_a_task_lacks_what_its_libraries_import():
+    env = _environment(MAINTAINED, missing={'imgaug', 'ftfy'})
+    lacks = {task: names for task, _, names in doctor.describe_tasks(env)}
+    assert lacks == {
+        'pre-training': '',
+        'detection': 'imgaug',
+        'instance and panoptic segmentation': 'imgaug',
+        'semantic segmentation': 'ftfy, imgaug',
+        'depth': 'ftfy',
+        'pose': 'imgaug',
+    }
+
+
+def test_upstream_mmdet_needs_no_imgaug():
+    assert _environment(UPSTREAM, missing={'imgaug'}).lacks('mmdet') == []
+
+
+def test_both_lines_are_told_apart():
+    for versions, line in ((MAINTAINED, 'maintained'), (UPSTREAM, 'upstream')):
+        rows = doctor.describe_libraries(_environment(versions))
+        lines = {name: where for name, _, where in rows}
+        for name in ('mmengine', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg'):
+            assert lines[name].startswith(line)
+
+
+@pytest.mark.parametrize('with_rich', [True, False])
+def test_report_and_exit_code(monkeypatch, capsys, with_rich):
+    if not with_rich:
+        monkeypatch.setitem(sys.modules, 'rich.console', None)
+    bad = _environment(
+        dict(UPSTREAM, numpy='2.2.6'), missing={'mmpose'}, mmcv_ops=True)
+    monkeypatch.setattr(doctor, 'look', lambda: bad)
+    assert doctor.main() == 1
+    out = capsys.readouterr().out
+    assert '2.1.0' in out and 'upstream (mmcv)' in out
+    assert 'Missing: mmpose\n    pip install --no-deps mmpose' in out
+    assert '    pip install "numpy<2"\n' in out
+    assert ('─' in out) == with_rich
+
+    monkeypatch.setattr(doctor, 'look', lambda: _environment(UPSTREAM))
+    assert doctor.main() == 0
+    assert 'No conflicts.' in capsys.readouterr().out
+
+
+def test_here():
+    conflicts = find_conflicts(look())
+    done = subprocess.run([sys.executable, '-m', 'glid_mm.doctor'],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True)
+    assert done.returncode == (1 if conflicts else 0), done.stderr
+    assert 'CPU core' in done.stdout and 'glid_mm' in done.stdout
