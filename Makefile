@@ -56,8 +56,9 @@ lint: .venv/.installed
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The compiler needs about 2 GiB per job.
 ops: .venv/.installed
-	$(PIP) --force-reinstall --no-deps --no-build-isolation --no-cache-dir \
+	MAX_JOBS=$${MAX_JOBS:-$$(nproc)} PATH="$(CURDIR)/.venv/bin:$$PATH" $(PIP) --force-reinstall --no-deps --no-build-isolation --no-cache-dir \
 	    --no-binary onedl-mmcv --constraint $(LOCK) onedl-mmcv
 
 clean:
