@@ -52,6 +52,7 @@ class GLID(nn.Module):
         self.neck = neck
         self.queries = Queries(decoder.dims, num_queries)
         self.decoder = decoder
+        self.register_load_state_dict_post_hook(_prepare_for_task)
 
     def forward(self,
                 images: Tensor,
@@ -79,6 +80,24 @@ class GLID(nn.Module):
         return GLIDOutput(
             mask_features[..., :-(-height // stride), :-(-width // stride)],
             query_features)
+
+    def encode(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """Encoder features of whole images.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+
+        Returns:
+            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
+            8, 16 and 32.
+        """
+        height, width = images.shape[-2:]
+        images, grid = _whole_units(images, None)
+        return tuple(
+            grid.to_map(grid.keep_valid(x, level), level)
+            [..., :-(-height // stride), :-(-width // stride)]
+            for level, (stride, x) in enumerate(
+                zip(STRIDES, self.encoder(images, grid))))
 
     def forward_masked(self, images: Tensor, visible: Tensor) -> Tensor:
         """Answer the queries of pre-training from visible units alone.
@@ -128,6 +147,12 @@ class GLID(nn.Module):
             valid = None if grid.valid is None else grid.valid[level]
             memory.append((x, position, valid))
         return memory
+
+
+def _prepare_for_task(model: GLID, incompatible_keys) -> None:
+    """Tasks show larger maps than pre-training did."""
+    if model.queries.num_queries:
+        model.encoder.extend_bias_rims()
 
 
 def _key_position(grid: TokenGrid, level: int, tokens: Tensor) -> Tensor:

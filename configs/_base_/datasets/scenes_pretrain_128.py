@@ -1,0 +1,26 @@
+# The unlabelled images of Scenes: tools/dataset_converters/make_scenes.py
+data_root = 'data/scenes'
+train_pipeline = [
+    dict(type='glid_mm.LoadImageFromFile'),
+    dict(
+        type='RandomResizedCrop',
+        scale=128,
+        crop_ratio_range=(0.4, 1.0),
+        backend='pillow',
+        interpolation='bicubic'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='CustomDataset',
+        data_root=data_root,
+        data_prefix='images/unlabelled',
+        with_label=False,
+        pipeline=train_pipeline))

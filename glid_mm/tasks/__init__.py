@@ -1,0 +1,1 @@
+"""One room per task; each imports its own host library and no other."""

@@ -1,0 +1,136 @@
+"""GLID's pre-training: reconstruct masked units from visible ones."""
+import math
+from typing import List, NamedTuple, Optional, Tuple
+
+import torch
+from mmengine.dist import get_rank, get_world_size
+from mmpretrain.models.selfsup.base import BaseSelfSupervisor
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from ...engine.randomness import shared_generator
+from ...models import masked_units, sample_visible
+from ...models.layers.tokens import UNIT, pick_units
+from ...registry import MODELS
+
+
+class Reconstruction(NamedTuple):
+    """Pictures of a pre-training step, standardised as the input is.
+
+    Attributes:
+        masked (Tensor): ``(B, 3, H, W)``, masked units zero.
+        reconstructed (Tensor): ``(B, 3, H, W)``, visible units as they are
+            and masked ones as predicted.
+    """
+
+    masked: Tensor
+    reconstructed: Tensor
+
+
+@MODELS.register_module()
+class GLIDPretrainer(BaseSelfSupervisor):
+    """Masked image modeling as queries and answers (paper §3.1).
+
+    Args:
+        backbone (dict): ``glid_mm.GLID`` with ``num_queries=0``.
+        head (dict): ``glid_mm.PixelHead``.
+        mask_ratio (float): Share of units that are masked.
+        mask_strategy (str): 'random', 'block' or 'grid'.
+        images_per_mask (int): Images of a batch that share a mask. Sharing
+            saves bookkeeping and padding; the masks still change with every
+            iteration.
+        data_preprocessor (dict, optional): See ``BaseSelfSupervisor``.
+        init_cfg (dict, optional): See ``BaseSelfSupervisor``.
+
+    Raises:
+        ValueError: At the first iteration, if the ratio or the strategy is
+            not possible or images are not made of whole 32×32 units.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 head: dict,
+                 mask_ratio: float = .75,
+                 mask_strategy: str = 'random',
+                 images_per_mask: int = 4,
+                 data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(
+            backbone,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg)
+        # An impossible setting is refused before any image is read.
+        sample_visible((6, 6), mask_ratio, mask_strategy)
+        self.mask_ratio = mask_ratio
+        self.mask_strategy = mask_strategy
+        self.images_per_mask = images_per_mask
+
+    def loss(self, inputs: Tensor,
+             data_samples: Optional[List[DataSample]]) -> dict:
+        """Loss of a batch.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            data_samples (list[DataSample], optional): Not used.
+
+        Returns:
+            dict[str, Tensor]: ``loss``.
+        """
+        queries, _, masked = self._answer(inputs)
+        return self.head.loss(queries, pick_units(inputs, masked))
+
+    @torch.no_grad()
+    def reconstruct(self, inputs: Tensor) -> Reconstruction:
+        """Mask a batch and fill it in again.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, standardised.
+
+        Returns:
+            Reconstruction: What the model saw and what it made of it.
+        """
+        queries, visible, masked = self._answer(inputs)
+        units = pick_units(inputs, masked)
+        pixels = self.head.predict(queries, units)
+        return Reconstruction(
+            _fill_units(inputs, masked, torch.zeros_like(units)),
+            _fill_units(inputs, masked, pixels))
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+        """Dense encoder features, as mmpretrain's tools ask for them.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, standardised, any size.
+
+        Returns:
+            tuple[Tensor]: ``(B, C, H / stride, W / stride)`` at strides 4,
+            8, 16 and 32.
+        """
+        return self.backbone.encode(inputs)
+
+    def _answer(self, inputs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Decoded queries of masked units; visible and masked units."""
+        units = inputs.shape[-2] // UNIT, inputs.shape[-1] // UNIT
+        groups = len(inputs) // math.gcd(len(inputs), self.images_per_mask)
+        # All processes draw the masks of all; each keeps those that its
+        # share of the joint batch would have had in a single process.
+        world, rank = get_world_size(), get_rank()
+        visible = sample_visible(units, self.mask_ratio, self.mask_strategy,
+                                 groups * world, shared_generator())
+        visible = visible[rank::world].to(inputs.device)
+        features = self.backbone.forward_masked(inputs, visible)
+        masked = masked_units(visible, units[0] * units[1])
+        return features[-1][:, 1:], visible, masked
+
+
+def _fill_units(images: Tensor, index: Tensor, units: Tensor) -> Tensor:
+    """Replace units ``index`` ``(G, N)`` by ``(B, N, 3, 32, 32)`` pixels."""
+    images = images.clone()
+    cols = images.shape[-1] // UNIT
+    for image, rows, pixels in zip(
+            images, index.repeat(len(images) // len(index), 1), units):
+        for unit, patch in zip(rows.tolist(), pixels):
+            top, left = unit // cols * UNIT, unit % cols * UNIT
+            image[:, top:top + UNIT, left:left + UNIT] = patch
+    return images
