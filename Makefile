@@ -35,7 +35,7 @@ lint: .venv/.installed
 # to be imported, which is what keeps its ops from being compiled (about ten
 # minutes). The third brings what this build of torch requires besides (its
 # CUDA packages, or nothing).
-.venv/.installed: $(LOCK) setup.py
+.venv/.installed: $(LOCK)
 	@for python in $(PYTHON); do \
 	    $$python -c 'import sys, ensurepip; \
 	        sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
@@ -56,9 +56,11 @@ lint: .venv/.installed
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The compiler needs about 2 GiB per job.
+# With ninja, which is in .venv, and one job per core.
+ops: export PATH := $(CURDIR)/.venv/bin:$(PATH)
+ops: export MAX_JOBS ?= $(shell nproc)
 ops: .venv/.installed
-	MAX_JOBS=$${MAX_JOBS:-$$(nproc)} PATH="$(CURDIR)/.venv/bin:$$PATH" $(PIP) --force-reinstall --no-deps --no-build-isolation --no-cache-dir \
+	$(PIP) --force-reinstall --no-deps --no-build-isolation --no-cache-dir \
 	    --no-binary onedl-mmcv --constraint $(LOCK) onedl-mmcv
 
 clean:
