@@ -1,0 +1,1 @@
+"""Data: the Scenes generator, label fractions and transforms."""
