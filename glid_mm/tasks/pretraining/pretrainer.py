@@ -128,8 +128,9 @@ def _fill_units(images: Tensor, index: Tensor, units: Tensor) -> Tensor:
     """Replace units ``index`` ``(G, N)`` by ``(B, N, 3, 32, 32)`` pixels."""
     images = images.clone()
     cols = images.shape[-1] // UNIT
-    for image, rows, pixels in zip(
-            images, index.repeat(len(images) // len(index), 1), units):
+    for image, rows, pixels in zip(images,
+                                   index.repeat(len(images) // len(index), 1),
+                                   units):
         for unit, patch in zip(rows.tolist(), pixels):
             top, left = unit // cols * UNIT, unit % cols * UNIT
             image[:, top:top + UNIT, left:left + UNIT] = patch

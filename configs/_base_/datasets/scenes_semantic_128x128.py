@@ -1,0 +1,50 @@
+# Scenes: tools/dataset_converters/make_scenes.py
+dataset_type = 'BaseSegDataset'
+data_root = 'data/scenes'
+metainfo = dict(
+    classes=('box', 'ball', 'cone', 'person', 'sky', 'wall', 'ground'),
+    palette=[[230, 126, 34], [231, 76, 60], [241, 196, 15], [155, 89, 182],
+             [52, 152, 219], [149, 165, 166], [39, 174, 96]])
+train_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadAnnotations'),
+    dict(
+        type='RandomResize',
+        scale=(128, 128),
+        ratio_range=(1.0, 1.5),
+        keep_ratio=True),
+    dict(type='RandomCrop', crop_size=(128, 128)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        metainfo=metainfo,
+        data_prefix=dict(
+            img_path='images/train', seg_map_path='semantic_train'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        metainfo=metainfo,
+        data_prefix=dict(img_path='images/val', seg_map_path='semantic_val'),
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

@@ -1,0 +1,21 @@
+_base_ = './default_runtime.py'
+custom_imports = dict(imports=['glid_mm.tasks.segmentation'])
+default_scope = 'mmseg'
+
+data_preprocessor = dict(
+    type='SegDataPreProcessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    size_divisor=32)
+
+default_hooks = dict(
+    checkpoint=dict(
+        by_epoch=False, interval=5000, max_keep_ckpts=3, save_best='mIoU'),
+    visualization=dict(type='SegVisualizationHook'))
+visualizer = dict(
+    type='SegLocalVisualizer',
+    vis_backends=[dict(type='LocalVisBackend')],
+    name='visualizer')

@@ -1,0 +1,69 @@
+"""GLID as a segmentor of mmseg."""
+from typing import List, Optional
+
+import torch
+from mmseg.models.segmentors import EncoderDecoder
+from torch import Tensor
+
+from ...models import GLIDOutput
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class GLIDSegmentor(EncoderDecoder):
+    """``EncoderDecoder`` whose padding is neither seen nor supervised.
+
+    Args:
+        backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
+        decode_head (dict): ``glid_mm.SemanticHead``.
+        **kwargs: See ``mmseg.models.EncoderDecoder``; whole and slide
+            inference work as they do there.
+    """
+
+    def extract_feat(
+            self,
+            inputs: Tensor,
+            batch_img_metas: Optional[List[dict]] = None) -> GLIDOutput:
+        """Features of a batch.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_img_metas (list[dict], optional): Tell how much of each
+                image is padding.
+
+        Returns:
+            GLIDOutput: What the head reads.
+        """
+        return self.backbone(inputs, _padding_mask(inputs, batch_img_metas))
+
+    def loss(self, inputs: Tensor, data_samples: list) -> dict:
+        """Losses of a batch, see ``EncoderDecoder.loss``."""
+        metas = [sample.metainfo for sample in data_samples]
+        x = self.extract_feat(inputs, metas)
+        return self._decode_head_forward_train(x, data_samples)
+
+    def encode_decode(self, inputs: Tensor,
+                      batch_img_metas: List[dict]) -> Tensor:
+        """Class scores ``(B, K, H, W)`` of images or of sliding crops."""
+        crops = self.test_cfg.get('mode', 'whole') == 'slide'
+        x = self.extract_feat(inputs, None if crops else batch_img_metas)
+        return self.decode_head.predict(x, inputs.shape[-2:])
+
+
+def _padding_mask(inputs: Tensor,
+                  metas: Optional[List[dict]]) -> Optional[Tensor]:
+    """``(B, H, W)`` bool, True at padding; None if there is none."""
+    # Left, right, top, bottom; the preprocessor pads right and bottom.
+    sizes = [
+        meta.get('img_padding_size', meta.get('padding_size', (0, ) * 4))
+        for meta in metas or ()
+    ]
+    if not any(map(any, sizes)):
+        return None
+    height, width = inputs.shape[-2:]
+    mask = torch.zeros(
+        len(inputs), height, width, dtype=torch.bool, device=inputs.device)
+    for image, (_, right, _, bottom) in zip(mask, sizes):
+        image[height - bottom:] = True
+        image[:, width - right:] = True
+    return mask
