@@ -15,8 +15,9 @@ from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
     'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'INFERENCERS', 'LOOPS', 'METRICS',
-    'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'TASK_UTILS',
-    'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS'
+    'MODELS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS', 'RUNNERS', 'TASK_UTILS', 'TRANSFORMS', 'VISBACKENDS',
+    'VISUALIZERS'
 ]
 
 
@@ -34,9 +35,11 @@ TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.transforms')
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine')
 LOOPS = _child(_mmengine.LOOPS, 'glid_mm.engine')
+OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')
 PARAM_SCHEDULERS = _child(_mmengine.PARAM_SCHEDULERS, 'glid_mm.engine')
+RUNNERS = _child(_mmengine.RUNNERS, 'glid_mm.engine')
 
 METRICS = _child(_mmengine.METRICS)
 INFERENCERS = _child(_mmengine.INFERENCERS)

@@ -3,7 +3,7 @@
 ``P = H(Dec(Q, Enc(x)))``: this module is ``Dec(Q, Enc(x))``; a task adds a
 linear head ``H``.
 """
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Set, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -94,10 +94,10 @@ class GLID(nn.Module):
         height, width = images.shape[-2:]
         images, grid = _whole_units(images, None)
         return tuple(
-            grid.to_map(grid.keep_valid(x, level), level)
-            [..., :-(-height // stride), :-(-width // stride)]
-            for level, (stride, x) in enumerate(
-                zip(STRIDES, self.encoder(images, grid))))
+            grid.to_map(grid.keep_valid(x, level), level)[
+                ..., :-(-height // stride), :-(-width // stride)] for level, (
+                    stride,
+                    x) in enumerate(zip(STRIDES, self.encoder(images, grid))))
 
     def forward_masked(self, images: Tensor, visible: Tensor) -> Tensor:
         """Answer the queries of pre-training from visible units alone.
@@ -134,6 +134,23 @@ class GLID(nn.Module):
         queries = self.queries.masked(centres.to(images))
         return self.decoder(
             queries.repeat(repeats, 1, 1), self._memory(tokens, grid))
+
+    def no_weight_decay(self) -> Set[str]:
+        """Names of parameters that weight decay would harm.
+
+        They are offsets and mixing weights around a meaningful zero or one,
+        not directions of a matrix.
+
+        Returns:
+            set[str]: Position biases, queries, level embeddings and fusion
+            weights.
+        """
+        return {
+            name
+            for name, _ in self.named_parameters()
+            if name.startswith('queries.') or name.endswith((
+                'relative_position_bias_table', 'level_embed', '.weights'))
+        }
 
     def _memory(
             self, tokens: List[Tensor],

@@ -1,0 +1,28 @@
+# What every run has, whatever its task. The task's runtime names its host
+# library in ``default_scope`` and adds its visualization.
+runner_type = 'glid_mm.Runner'
+
+# A run is a function of its config and this seed: interrupted anywhere and
+# resumed, it ends with the same weights.
+randomness = dict(seed=0, deterministic=False)
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # Without a GPU, gloo takes its place.
+    dist_cfg=dict(backend='nccl'))
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='glid_mm.CheckpointHook', interval=1),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    finite_loss=dict(type='glid_mm.FiniteLossHook'))
+
+log_processor = dict(window_size=50)
+log_level = 'INFO'
+
+# ``load_from`` gives weights to start from; ``resume`` goes on with a run.
+load_from = None
+resume = False

@@ -1,0 +1,1 @@
+"""Reading, matching, resizing, reporting and converting weights."""

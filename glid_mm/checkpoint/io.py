@@ -1,0 +1,220 @@
+"""Checkpoint files: written whole or not at all, and read without running.
+
+A checkpoint is a pickle, and a pickle may run any program when it is read.
+Here only tensors, plain Python values, NumPy arrays and mmengine's log
+buffers are read; what asks for more is refused.
+"""
+import errno
+import os
+import re
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import List, Union
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+
+PathLike = Union[str, Path]
+
+_TEMPORARY = '.unfinished-'
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be read or written."""
+
+
+def write_atomically(path: PathLike, data: bytes) -> None:
+    """Write a file beside its place, then put it there in one step.
+
+    A reader sees the old file or the new one, never half of one, even if the
+    process or the machine stops in between.
+
+    Args:
+        path (str or Path): Where to; the folder is made if need be.
+        data (bytes): The whole content.
+
+    Raises:
+        CheckpointError: If the disk is full. What was at ``path`` is still
+            there, and nothing else is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(
+        prefix=f'{_TEMPORARY}{path.name}-', dir=path.parent)
+    try:
+        with open(handle, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        # mkstemp keeps files private; others are readable as usual.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error,
+                      OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CheckpointError(
+                f'no space left to write {path}: it needs '
+                f'{len(data) / 2**20:.1f} MiB. The previous checkpoint is '
+                'intact. Make room or choose another disk (--work-dir), keep '
+                'fewer checkpoints (default_hooks.checkpoint.max_keep_ckpts), '
+                'then continue with --resume.') from error
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power, where that is possible."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders.
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(*folders: PathLike) -> List[Path]:
+    """Remove what :func:`write_atomically` left when it was killed.
+
+    Args:
+        folders (str or Path): Where nobody is writing now.
+
+    Returns:
+        list[Path]: The files that were removed.
+    """
+    found = {
+        path
+        for folder in folders
+        for path in Path(folder).glob(f'{_TEMPORARY}*')
+    }
+    for path in found:
+        path.unlink(missing_ok=True)
+    return sorted(found)
+
+
+def read_checkpoint(path: PathLike,
+                    map_location: Union[str, torch.device] = 'cpu') -> dict:
+    """Read a checkpoint without running anything that is in it.
+
+    Args:
+        path (str or Path): A file of ``torch.save`` or safetensors.
+        map_location (str or torch.device): Where tensors go.
+
+    Returns:
+        dict: The content; bare weights are put under ``state_dict``.
+
+    Raises:
+        CheckpointError: If there is no such file, it is damaged, it is
+            something else, or it asks for more than data. The message names
+            the file and what to do.
+    """
+    if '://' in str(path):
+        raise CheckpointError(
+            f'{path} is an address: glid_mm downloads no checkpoints. '
+            'Download the file, check where it comes from, and give its path.')
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise CheckpointError(
+            f'{path} is a folder, not a checkpoint. Give a file in it.')
+    if not path.exists():
+        raise CheckpointError(f'there is no checkpoint {path}')
+    _refuse_texts(path)
+    try:
+        if path.suffix == '.safetensors':
+            content = _read_safetensors(path, map_location)
+        else:
+            with _safe_globals():
+                content = torch.load(
+                    path, map_location=map_location, weights_only=True)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise _explain(path, error) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'{path} holds a {type(content).__name__}, not a dictionary of '
+            'weights')
+    if 'state_dict' not in content and all(
+            isinstance(v, torch.Tensor) for v in content.values()):
+        content = dict(state_dict=content)
+    return content
+
+
+def _read_safetensors(path, map_location):
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError(f'{path} needs safetensors. Install it with: '
+                          'pip install safetensors') from error
+    return load_file(path, device=str(map_location))
+
+
+def _refuse_texts(path: Path) -> None:
+    """Name the things that most often come instead of a download."""
+    with open(path, 'rb') as file:
+        head = file.read(256).lstrip().lower()
+    if not head:
+        raise CheckpointError(f'{path} is empty. Copy or download it again.')
+    if head.startswith((b'<!doctype', b'<html', b'<?xml')):
+        raise CheckpointError(
+            f'{path} is a web page, not a checkpoint: the download gave a '
+            'page of the site instead of the file. Download it again.')
+    if head.startswith(b'version https://git-lfs'):
+        raise CheckpointError(
+            f'{path} is a pointer of Git LFS, not the file itself. Fetch it '
+            'with: git lfs pull')
+
+
+def _explain(path: Path, error: Exception) -> CheckpointError:
+    refused = re.search(r'(?:GLOBAL|class|function) (\w+(?:\.\w+)+)',
+                        str(error))
+    if isinstance(error, UnpicklingError) and refused:
+        return CheckpointError(
+            f'{path} is refused: besides data it asks for {refused[1]}, and '
+            'reading that could run a program. If you trust where the file '
+            'comes from, read it with torch.load(..., weights_only=False) in '
+            "a place where it can do no harm, and save its ['state_dict'] "
+            'anew with torch.save.')
+    return CheckpointError(
+        f'{path} ({path.stat().st_size} bytes) is damaged, cut short, or no '
+        'checkpoint. Copy or download it again, or take an earlier one.')
+
+
+def _safe_globals():
+    """Allow what mmengine's checkpoints hold besides tensors."""
+    try:
+        from mmengine.logging import HistoryBuffer
+    except ImportError:
+        return nullcontext()
+
+    def history_statistic(owner, name):
+        # mmengine pickles a log buffer's statistics as getattr(HistoryBuffer,
+        # name). getattr itself would open a door to everything.
+        if owner is HistoryBuffer and name in ('min', 'max', 'mean',
+                                               'current'):
+            return getattr(owner, name)
+        raise UnpicklingError(f'GLOBAL builtins.getattr of {name}')
+
+    core = np._core if hasattr(np, '_core') else np.core
+    allowed = [np.ndarray, np.dtype, HistoryBuffer]
+    allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'}
+    allowed += [(history_statistic, f'{module}.getattr')
+                for module in ('builtins', '__builtin__')]
+    # NumPy 2 moved these; files of either side name their own.
+    for module in ('numpy.core', 'numpy._core'):
+        for name in ('_reconstruct', 'scalar'):
+            allowed.append((getattr(core.multiarray,
+                                    name), f'{module}.multiarray.{name}'))
+    return torch.serialization.safe_globals(allowed)

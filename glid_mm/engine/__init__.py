@@ -1,0 +1,15 @@
+"""How training runs: data order, seeds, checkpoints, optimizer rules."""
+from ..compat import require
+
+require('mmengine', task='training')
+
+from .hooks import FiniteLossHook  # noqa: E402
+from .hooks import CheckpointHook, IterationSeedHook, NonFiniteLossError
+from .optim import GLIDOptimWrapperConstructor  # noqa: E402
+from .randomness import shared_generator  # noqa: E402
+from .runner import Runner  # noqa: E402
+
+__all__ = [
+    'CheckpointHook', 'FiniteLossHook', 'GLIDOptimWrapperConstructor',
+    'IterationSeedHook', 'NonFiniteLossError', 'Runner', 'shared_generator'
+]

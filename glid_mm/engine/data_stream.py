@@ -1,0 +1,199 @@
+"""Training data as one stream that can be entered anywhere.
+
+A sampler says which sample comes next; here it also says the place of that
+sample in the stream. The place travels with the index to the worker, which
+seeds the sample's random numbers from it, and batches before the place where
+a resumed run starts are passed over as lists of indices: no image is read.
+"""
+import itertools
+from typing import Iterator, List, Optional
+
+from mmengine.dist import get_dist_info
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..errors import UserError
+from .randomness import seeded_sample
+
+
+class Place(int):
+    """An index into the data set that knows its place in the stream.
+
+    Batch samplers and datasets take it for the integer it is.
+
+    Args:
+        index (int): The index.
+        epoch (int): Passes over the data before this one.
+        position (int): Place in the epoch, counted over all ranks.
+    """
+
+    def __new__(cls, index: int, epoch: int, position: int):
+        self = super().__new__(cls, index)
+        self.epoch = epoch
+        self.position = position
+        return self
+
+    def __reduce__(self):
+        return Place, (int(self), self.epoch, self.position)
+
+
+class _Transparent:
+    """Whatever it does not do itself, the wrapped object does."""
+
+    def __init__(self, wrapped) -> None:
+        object.__setattr__(self, 'wrapped', wrapped)
+
+    def __getattr__(self, name):
+        # Unpickling asks for methods before there is a wrapped object.
+        if name == 'wrapped' or name.startswith('__'):
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+    def __len__(self) -> int:
+        return len(self.wrapped)
+
+
+class SeededDataset(_Transparent, Dataset):
+    """A data set whose samples depend on nothing but seed and place.
+
+    Reading and setting attributes, such as ``metainfo`` or ``pipeline``,
+    reads and sets those of the data set within.
+
+    Args:
+        dataset (Dataset): Any host's data set.
+        seed (int): The run's seed.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        super().__init__(dataset)
+        self.set_seed(seed)
+
+    def __setattr__(self, name, value) -> None:
+        setattr(self.wrapped, name, value)
+
+    def set_seed(self, seed: int) -> None:
+        """Take the seed of a run that is resumed."""
+        object.__setattr__(self, 'stream_seed', seed)
+
+    def __getitem__(self, place: Place):
+        with seeded_sample(self.stream_seed, place.epoch, place.position):
+            return self.wrapped[int(place)]
+
+
+class StreamSampler(_Transparent, Sampler):
+    """A sampler that hands out places.
+
+    Args:
+        sampler (Sampler): Any sampler that gives rank ``r`` of ``n`` every
+            ``n``-th index from the ``r``-th on, as mmengine's do.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__(sampler)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the number of passes over the data before this one."""
+        self.epoch = epoch
+        if hasattr(self.wrapped, 'set_epoch'):
+            self.wrapped.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Place]:
+        rank, world_size = get_dist_info()
+        for count, index in enumerate(self.wrapped):
+            yield Place(index, self.epoch, count * world_size + rank)
+
+
+class StreamBatchSampler(_Transparent, Sampler):
+    """A batch sampler that can start anywhere.
+
+    Args:
+        batch_sampler (Sampler): Any batch sampler; what it draws from
+            becomes a :class:`StreamSampler`.
+
+    Attributes:
+        start (int): Batches to pass over, the next time it is iterated.
+        endless (bool): Whether epoch follows epoch in one iteration.
+    """
+
+    def __init__(self, batch_sampler: Sampler) -> None:
+        super().__init__(batch_sampler)
+        batch_sampler.sampler = StreamSampler(batch_sampler.sampler)
+        self.start = 0
+        self.endless = False
+
+    def __iter__(self) -> Iterator[List[Place]]:
+        # A loader with workers makes two iterators and uses the second, so
+        # the start is taken when the first batch is asked for.
+        start, self.start = self.start, 0
+        batches = self._epochs() if self.endless else self.wrapped
+        yield from itertools.islice(batches, start, None)
+
+    def _epochs(self):
+        for epoch in itertools.count():
+            self.sampler.set_epoch(epoch)
+            yield from self.wrapped
+
+
+class StreamIterator:
+    """What an iteration-based loop takes its batches from.
+
+    Args:
+        loop (IterBasedTrainLoop): The loop.
+    """
+
+    def __init__(self, loop) -> None:
+        self.loop = loop
+        self.position = 0
+        self.batches: Optional[Iterator] = None
+
+    def __iter__(self) -> 'StreamIterator':
+        return self
+
+    def __next__(self):
+        if self.position < self.loop.iter:
+            # Some mmengine skip what a resumed run has already seen by asking
+            # for it; nothing is read for that.
+            self.position += 1
+            return None
+        if self.batches is None:
+            self.loop.dataloader.batch_sampler.start = self.position
+            self.batches = iter(self.loop.dataloader)
+        self.position += 1
+        return next(self.batches)
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Pass over batches, before the first is asked for."""
+        self.position += num_iters
+
+
+def stream(loader: DataLoader, seed: int) -> DataLoader:
+    """Make a data loader's batches a function of seed and place.
+
+    Args:
+        loader (DataLoader): Any host's loader of a map-style data set.
+        seed (int): The run's seed.
+
+    Returns:
+        DataLoader: The same with a :class:`SeededDataset` and a
+        :class:`StreamBatchSampler`.
+
+    Raises:
+        UserError: If there is not a single batch.
+    """
+    if not len(loader):
+        raise UserError(
+            f'the training data set has {len(loader.dataset)} samples, less '
+            'than one batch. Look at data_root, data_prefix and ann_file of '
+            'train_dataloader.dataset, or set a smaller batch_size.')
+    return DataLoader(
+        SeededDataset(loader.dataset, seed),
+        batch_sampler=StreamBatchSampler(loader.batch_sampler),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        generator=loader.generator,
+        prefetch_factor=loader.prefetch_factor,
+        persistent_workers=loader.persistent_workers)

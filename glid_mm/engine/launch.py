@@ -1,0 +1,122 @@
+"""What the command lines of ``tools/`` share."""
+import argparse
+import os
+import os.path as osp
+import sys
+from typing import Callable
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..errors import UserError
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common."""
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints; by default '
+        'work_dirs/<name of the config>')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the config to override, such as '
+        'train_dataloader.batch_size=8; lists as key="[a,b]" or key=a,b')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what has started this process, if there are several')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the common options to it.
+
+    Args:
+        args (Namespace): What :func:`add_common_arguments` parses.
+
+    Returns:
+        Config: With ``launcher`` and ``work_dir`` set.
+
+    Raises:
+        UserError: If there is no such config.
+        ImportError: If the config's task needs a library that is missing.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise UserError(f'there is no config {args.config}')
+    try:
+        config = Config.fromfile(args.config)
+    except ImportError as error:
+        # mmengine hides the reason behind two layers of its own.
+        while isinstance(error.__context__, ImportError):
+            error = error.__context__
+        raise error
+    config.launcher = args.launcher
+    config.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        config.work_dir = osp.join('work_dirs', name)
+    return config
+
+
+def build_runner(config: Config) -> Runner:
+    """Build the runner that a config names.
+
+    Args:
+        config (Config): Of any task.
+
+    Returns:
+        Runner: Of ``runner_type``, by default mmengine's.
+    """
+    return RUNNERS.build(config)
+
+
+def show_predictions(config: Config, folder: str) -> None:
+    """Have a host's visualization hook draw predictions into a folder.
+
+    Args:
+        config (Config): Its ``default_hooks.visualization`` is changed.
+        folder (str): Where the pictures go.
+
+    Raises:
+        UserError: If the config's task draws no predictions.
+    """
+    hook = config.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise UserError('--show-dir: default_hooks.visualization of this '
+                        'config is not set, so nothing draws predictions')
+    # mmdet and mmseg call it draw and use the visualizer's folder, mmpretrain
+    # and mmpose call it enable and have a folder of their own.
+    if hook.type.split('.')[-1] in ('DetVisualizationHook',
+                                    'SegVisualizationHook'):
+        hook.draw = True
+        config.setdefault('visualizer', ConfigDict()).save_dir = folder
+    else:
+        hook.enable = True
+        hook.out_dir = folder
+
+
+def main(tool: Callable[[], None]) -> None:
+    """Run a tool; print errors that the user can mend without a traceback.
+
+    Args:
+        tool (callable): The tool.
+    """
+    try:
+        tool()
+    except UserError as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    except ImportError as error:
+        # ``glid_mm.compat.require`` names a library and how to get it.
+        if 'pip install' not in str(error):
+            raise
+        sys.exit(str(error))

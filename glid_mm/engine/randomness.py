@@ -1,0 +1,90 @@
+"""Random numbers as a function of where the training is.
+
+Nothing here is stored in checkpoints: every number follows from the run's
+seed and the place where it is drawn, so a resumed run draws what an
+uninterrupted one would have drawn.
+
+- A sample's pipeline draws from (seed, epoch, position in the epoch), in
+  whichever worker or process it runs.
+- In a training iteration the global generators of Python, NumPy and PyTorch
+  start from (seed, iteration, rank).
+- :func:`shared_generator` starts from (seed, iteration): the same for all
+  ranks.
+"""
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.logging import MessageHub
+
+# What a seed is for, so that no two kinds of places share random numbers.
+SAMPLE, ITERATION, SHARED = range(3)
+
+
+def mix_seed(*numbers: int) -> int:
+    """Mix non-negative integers into one seed.
+
+    Args:
+        numbers (int): The run's seed, one of the kinds above, and a place.
+
+    Returns:
+        int: Below 2**63; places next to each other get unrelated seeds.
+    """
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(state[0]) >> 1
+
+
+@contextmanager
+def seeded_sample(seed: int, epoch: int, position: int):
+    """Seed the generators of the CPU for one sample, then put them back.
+
+    Args:
+        seed (int): The run's seed.
+        epoch (int): Passes over the data before this one.
+        position (int): Place of the sample in its epoch, over all ranks.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    mixed = mix_seed(seed, SAMPLE, epoch, position)
+    random.seed(mixed)
+    np.random.seed(mixed & 0xffffffff)
+    # Not torch.manual_seed: it would also seed the accelerators, whose state
+    # is not put back.
+    torch.default_generator.manual_seed(mixed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def seed_iteration(seed: int, iteration: int, rank: int) -> None:
+    """Seed all generators of this process, those of accelerators included.
+
+    Args:
+        seed (int): The run's seed.
+        iteration (int): Iterations before this one.
+        rank (int): This process among those of the run.
+    """
+    mixed = mix_seed(seed, ITERATION, iteration, rank)
+    random.seed(mixed)
+    np.random.seed(mixed & 0xffffffff)
+    torch.manual_seed(mixed)
+
+
+def shared_generator() -> torch.Generator:
+    """A generator on the CPU that is the same in all ranks.
+
+    Within a training iteration it starts from (seed, iteration) at every
+    call. Elsewhere it is PyTorch's global generator.
+
+    Returns:
+        torch.Generator: Draw from it on the CPU.
+    """
+    hub = MessageHub.get_current_instance()
+    if hub.get_info('loop_stage') != 'train':
+        return torch.default_generator
+    seed, iteration = hub.get_info('seed'), hub.get_info('iter')
+    generator = torch.Generator()
+    return generator.manual_seed(mix_seed(seed, SHARED, iteration))

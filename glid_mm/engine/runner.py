@@ -1,0 +1,211 @@
+"""mmengine's Runner, as far as promises about resuming go beyond it."""
+import datetime
+import os.path as osp
+import re
+from pathlib import Path
+from typing import Iterator, Optional, Union
+
+import torch
+from mmengine import runner
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.runner import CheckpointLoader
+
+from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
+from ..registry import RUNNERS
+from .data_stream import StreamIterator, stream
+from .hooks import IterationSeedHook
+
+
+@register_backend('glid_mm.atomic')
+class AtomicBackend(LocalBackend):
+    """Local files that are there whole or not at all."""
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Write a file; see :func:`write_atomically`."""
+        write_atomically(filepath, obj)
+
+
+# mmengine falls back on reading that may run programs. From the import of
+# this module on, whatever reads checkpoints from files through mmengine
+# (``load_from``, ``resume``, ``init_cfg``, inferencers) reads them safely.
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename: str, map_location=None) -> dict:
+    """See :func:`read_checkpoint`."""
+    return read_checkpoint(filename, map_location or 'cpu')
+
+
+@RUNNERS.register_module()
+class Runner(runner.Runner):
+    """A run that is a function of its config and seed.
+
+    Takes mmengine's arguments. What it adds:
+
+    - A run that was interrupted anywhere and resumed ends with the weights
+      of one that was not: see :mod:`glid_mm.engine.randomness`.
+    - Checkpoints are complete or not there. A resumed run that finds its
+      last checkpoint damaged says so and takes the newest good one.
+    - Checkpoints are read without running what is in them.
+    - It trains on several processes without GPUs, over gloo.
+
+    ``randomness.diff_rank_seed`` has no effect: ranks always draw different
+    numbers.
+    """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Start gloo where there is no accelerator; the rest as mmengine."""
+        if (self.distributed and not is_distributed()
+                and self.launcher == 'pytorch' and get_device() == 'cpu'):
+            timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
+            torch.distributed.init_process_group(
+                'gloo', timeout=datetime.timedelta(seconds=timeout))
+        super().setup_env(env_cfg)
+
+    def set_randomness(self,
+                       seed: Optional[int],
+                       diff_rank_seed: bool = False,
+                       deterministic: bool = False) -> None:
+        """Set the seed that all ranks share."""
+        super().set_randomness(seed, False, deterministic)
+
+    def wrap_model(self, model_wrapper_cfg: Optional[dict],
+                   model: torch.nn.Module) -> torch.nn.Module:
+        """Wrap the model; mmengine's default names a GPU even on CPUs."""
+        if self.distributed and get_device() == 'cpu':
+            model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters',
+                                                    False)
+            ) if model_wrapper_cfg is None else dict(model_wrapper_cfg)
+            model_wrapper_cfg['device_ids'] = None
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
+        """Register the config's hooks and :class:`IterationSeedHook`."""
+        super().register_default_hooks(hooks)
+        self.register_hook(IterationSeedHook())
+
+    def build_train_loop(self, loop):
+        """Build the loop over data whose order and samples follow the seed."""
+        config = self._train_dataloader
+        loader = self.build_dataloader(config, seed=self.seed)
+        self._train_dataloader = stream(loader, self.seed)
+        try:
+            loop = super().build_train_loop(loop)
+        finally:
+            # mmengine reads the batch size from it, to scale learning rates.
+            self._train_dataloader = config
+        if hasattr(loop, 'dataloader_iterator'):
+            loop.dataloader.batch_sampler.endless = True
+            loop.dataloader_iterator = StreamIterator(loop)
+        return loop
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Go on where a checkpoint was written, within an epoch too.
+
+        Args:
+            filename (str): A checkpoint of a training.
+            args, kwargs: See mmengine's Runner.
+
+        Raises:
+            CheckpointError: If it cannot be read, or is no checkpoint of a
+                training.
+        """
+        super().resume(filename, *args, **kwargs)
+        loop = self.train_loop
+        # A checkpoint without a seed in the config brings its own.
+        loop.dataloader.dataset.set_seed(self.seed)
+        sampler = loop.dataloader.batch_sampler.sampler.wrapped
+        if hasattr(sampler, 'seed'):
+            sampler.seed = self.seed
+        if hasattr(loop, 'dataloader_iterator'):
+            return
+        epoch, done = divmod(loop.iter, len(loop.dataloader))
+        # What was saved after an epoch's last iteration counts that epoch as
+        # unfinished.
+        if epoch - loop.epoch in (0, 1):
+            loop._epoch = epoch
+            loop.dataloader.batch_sampler.start = done
+        else:
+            self.logger.warning(
+                f'iteration {loop.iter} is not in epoch {loop.epoch + 1} of '
+                f'{len(loop.dataloader)} batches: the data or the batch have '
+                'changed since. The epoch begins anew.')
+
+    def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
+        """Load weights; refuses addresses, see :func:`read_checkpoint`."""
+        if '://' in str(filename):
+            read_checkpoint(filename)
+        return super().load_checkpoint(filename, *args, **kwargs)
+
+    def load_or_resume(self) -> None:
+        """Resume from the newest good checkpoint if told to find it."""
+        if self._has_loaded or not self._resume or self._load_from:
+            return super().load_or_resume()
+        for path in checkpoints_of(self.work_dir):
+            try:
+                self.resume(str(path))
+            except CheckpointError as error:
+                self.logger.warning(f'cannot resume: {error}')
+            else:
+                self.logger.info(f'resumed from {path}')
+                return
+        if (Path(self.work_dir) / 'last_checkpoint').exists():
+            raise CheckpointError(
+                f'nothing to resume in {self.work_dir}: no checkpoint that '
+                'its last_checkpoint names or that lies there can be read. '
+                'Start anew in another --work-dir, or give a checkpoint: '
+                '--resume PATH')
+        self.logger.info(f'nothing to resume in {self.work_dir}: starting')
+
+    def save_checkpoint(self,
+                        out_dir: str,
+                        filename: str,
+                        file_client_args: Optional[dict] = None,
+                        *args,
+                        backend_args: Optional[dict] = None,
+                        **kwargs) -> None:
+        """Save a checkpoint; local files in one step.
+
+        Raises:
+            CheckpointError: If the disk is full; see
+                :func:`write_atomically`.
+        """
+        if (file_client_args is None and backend_args is None
+                and '://' not in str(out_dir)):
+            backend_args = dict(backend='glid_mm.atomic')
+        super().save_checkpoint(
+            out_dir,
+            filename,
+            file_client_args,
+            *args,
+            backend_args=backend_args,
+            **kwargs)
+
+
+def checkpoints_of(work_dir: str) -> Iterator[Path]:
+    """Checkpoints that a run can be resumed from, the likeliest first.
+
+    Args:
+        work_dir (str): Folder of the run.
+
+    Yields:
+        Path: What ``last_checkpoint`` names, then what lies beside it and in
+        ``work_dir``, newest first.
+    """
+    note = Path(work_dir) / 'last_checkpoint'
+    named = note.read_text().strip() if note.exists() else ''
+    folders = {Path(work_dir)}
+    if named:
+        folders.add(Path(named).parent)
+        yield Path(named)
+    found = [
+        path for folder in folders for path in folder.glob('*.pth')
+        if re.fullmatch(r'(epoch|iter)_\d+', path.stem)
+    ]
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        if str(path) != osp.normpath(named):
+            yield path

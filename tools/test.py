@@ -1,0 +1,42 @@
+"""Test any task: ``python tools/test.py CONFIG CHECKPOINT``."""
+import argparse
+
+from mmengine.evaluator import DumpResults
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    launch.add_common_arguments(parser)
+    parser.add_argument('checkpoint', help='path of the weights')
+    parser.add_argument(
+        '--out', metavar='FILE.pkl', help='where to dump predictions')
+    parser.add_argument(
+        '--show-dir', metavar='FOLDER', help='where to draw predictions')
+    args = parser.parse_args()
+    if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error('--out: predictions go into a .pkl file')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    config = launch.read_config(args)
+    if config.get('test_dataloader') is None:
+        raise UserError(f'{args.config} has no test_dataloader: its task is '
+                        'not tested')
+    config.load_from = args.checkpoint
+    config.resume = False
+    if args.show_dir is not None:
+        launch.show_predictions(config, args.show_dir)
+    runner = launch.build_runner(config)
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(
+            DumpResults(out_file_path=args.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    launch.main(main)

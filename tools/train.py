@@ -1,0 +1,57 @@
+"""Train any task: ``python tools/train.py CONFIG``."""
+import argparse
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    launch.add_common_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on with an interrupted run: from the given checkpoint, or '
+        'from the last one in the work dir')
+    parser.add_argument(
+        '--amp', action='store_true', help='train in half precision, on a GPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate to the batch size')
+    parser.add_argument('--seed', type=int, help='seed of the run')
+    parser.add_argument(
+        '--deterministic',
+        action='store_true',
+        help='have GPUs compute the same each time, more slowly')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    config = launch.read_config(args)
+    if args.amp and 'optim_wrapper' in config:
+        if config.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+            config.optim_wrapper.type = 'AmpOptimWrapper'
+            config.optim_wrapper.loss_scale = 'dynamic'
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+            raise UserError(
+                '--auto-scale-lr: the config does not say for which batch '
+                'its learning rate is (auto_scale_lr.base_batch_size)')
+        config.auto_scale_lr.enable = True
+    if args.resume is not None:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+    randomness = config.setdefault('randomness', {})
+    if args.seed is not None:
+        randomness['seed'] = args.seed
+    if args.deterministic:
+        randomness['deterministic'] = True
+    launch.build_runner(config).train()
+
+
+if __name__ == '__main__':
+    launch.main(main)
