@@ -56,9 +56,7 @@ class GLID(models.GLID):
                 f'task {len(own[embeddings])}; they start anew', 'current',
                 logging.WARNING)
             del state_dict[embeddings]
-        missing = [
-            k for k in own if k not in state_dict and k != embeddings
-        ]
+        missing = [k for k in own if k not in state_dict and k != embeddings]
         if missing:
             raise RuntimeError(
                 f'the checkpoint lacks {len(missing)} of {len(own)} weights '
@@ -70,8 +68,8 @@ class GLID(models.GLID):
             and not _resizable(state_dict[k].shape, v.shape, k)
         ]
         if other:
-            theirs, ours = (tuple(s[other[0]].shape)
-                            for s in (state_dict, own))
+            theirs, ours = (
+                tuple(s[other[0]].shape) for s in (state_dict, own))
             raise RuntimeError(
                 f'the checkpoint is of another architecture: {other[0]!r} has '
                 f'shape {theirs} there and {ours} here, and {len(other) - 1} '

@@ -33,7 +33,7 @@ DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets')
 DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS, 'glid_mm.datasets')
 TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.transforms')
 
-HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine')
+HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
 LOOPS = _child(_mmengine.LOOPS, 'glid_mm.engine')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,

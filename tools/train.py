@@ -15,8 +15,7 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='go on with an interrupted run: from the given checkpoint, or '
         'from the last one in the work dir')
-    parser.add_argument(
-        '--amp', action='store_true', help='train in half precision, on a GPU')
+    parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -34,8 +33,7 @@ def main() -> None:
     config = launch.read_config(args)
     if args.amp and 'optim_wrapper' in config:
         if config.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
-            config.optim_wrapper.type = 'AmpOptimWrapper'
-            config.optim_wrapper.loss_scale = 'dynamic'
+            config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
     if args.auto_scale_lr:
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
             raise UserError(

@@ -3,6 +3,7 @@ from ..compat import require
 
 require('mmengine', task='training')
 
+from .bf16 import BF16OptimWrapper  # noqa: E402
 from .hooks import FiniteLossHook  # noqa: E402
 from .hooks import CheckpointHook, IterationSeedHook, NonFiniteLossError
 from .optim import GLIDOptimWrapperConstructor  # noqa: E402
@@ -10,6 +11,7 @@ from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402
 
 __all__ = [
-    'CheckpointHook', 'FiniteLossHook', 'GLIDOptimWrapperConstructor',
-    'IterationSeedHook', 'NonFiniteLossError', 'Runner', 'shared_generator'
+    'BF16OptimWrapper', 'CheckpointHook', 'FiniteLossHook',
+    'GLIDOptimWrapperConstructor', 'IterationSeedHook', 'NonFiniteLossError',
+    'Runner', 'shared_generator'
 ]

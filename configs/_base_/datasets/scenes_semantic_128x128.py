@@ -3,8 +3,8 @@ dataset_type = 'BaseSegDataset'
 data_root = 'data/scenes'
 metainfo = dict(
     classes=('box', 'ball', 'cone', 'person', 'sky', 'wall', 'ground'),
-    palette=[[230, 126, 34], [231, 76, 60], [241, 196, 15], [155, 89, 182],
-             [52, 152, 219], [149, 165, 166], [39, 174, 96]])
+    palette=[[200, 120, 30], [60, 170, 60], [200, 60, 60], [70, 90, 200],
+             [130, 190, 230], [180, 170, 150], [110, 100, 90]])
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='LoadAnnotations'),

@@ -1,0 +1,50 @@
+"""A very small GLID and a few Scenes, for tests that train."""
+import torch
+
+from glid_mm.datasets.scenes import render_scene
+
+BACKBONE = dict(
+    type='glid_mm.GLID',
+    encoder=dict(arch='nano'),
+    neck=dict(channels=96, num_layers=2),
+    decoder=dict(dims=192, num_layers=4, num_heads=6))
+
+
+def pretrainer(**kwargs):
+    """A ``GLIDPretrainer`` without normalisation of pixels to ImageNet."""
+    from glid_mm.tasks.pretraining import GLIDPretrainer
+    return GLIDPretrainer(
+        backbone=dict(BACKBONE),
+        head=dict(type='glid_mm.PixelHead', in_channels=192),
+        **kwargs)
+
+
+def segmentor(num_classes=7, num_queries=20, **kwargs):
+    """A ``GLIDSegmentor`` that standardises images."""
+    from mmengine.config import ConfigDict
+
+    from glid_mm.tasks.segmentation import GLIDSegmentor
+    return GLIDSegmentor(
+        data_preprocessor=dict(
+            type='mmseg.SegDataPreProcessor',
+            mean=[127.5] * 3,
+            std=[64.] * 3,
+            size_divisor=32),
+        backbone=dict(BACKBONE, num_queries=num_queries),
+        decode_head=dict(
+            type='glid_mm.SemanticHead',
+            num_classes=num_classes,
+            in_channels=192,
+            mask_channels=96,
+            train_cfg=dict(num_points=1024)),
+        test_cfg=ConfigDict(mode='whole'),
+        **kwargs)
+
+
+def scenes(count=8, size=64, split='train'):
+    """``(count, 3, size, size)`` images, 0 to 255, and semantic maps."""
+    drawn = [render_scene(0, split, i, size) for i in range(count)]
+    images = torch.stack(
+        [torch.from_numpy(s.image).permute(2, 0, 1) for s in drawn])
+    labels = torch.stack([torch.from_numpy(s.semantic) for s in drawn])
+    return images.float(), labels.long()

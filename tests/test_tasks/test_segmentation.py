@@ -1,0 +1,178 @@
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from ..nano import scenes, segmentor
+
+
+def samples(labels):
+    out = []
+    for label in labels:
+        shape = tuple(label.shape)
+        sample = SegDataSample(
+            metainfo=dict(
+                img_shape=shape, ori_shape=shape, seg_map_path='map.png'))
+        sample.gt_sem_seg = PixelData(data=label[None])
+        out.append(sample)
+    return out
+
+
+def batch(model, images, labels, training=True):
+    return model.data_preprocessor(
+        dict(inputs=list(images), data_samples=samples(labels)), training)
+
+
+def mean_iou(predictions, labels, num_classes=7):
+    truth = labels.flatten()
+    guess = torch.stack([p.pred_sem_seg.data[0]
+                         for p in predictions]).flatten()
+    ious = []
+    for index in range(num_classes):
+        here, there = truth == index, guess == index
+        if here.any():
+            ious.append((here & there).sum() / (here | there).sum())
+    return torch.stack(ious).mean()
+
+
+def test_eight_images_are_over_fitted_and_queries_part():
+    torch.manual_seed(0)
+    model = segmentor()
+    images, labels = scenes(8, 64)
+    embeddings = model.backbone.queries.embeddings
+    assert (embeddings == 0).all()
+    data = batch(model, images, labels)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0)
+    steps = 160
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
+    for _ in range(steps):
+        losses = model(**data, mode='loss')
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+        optimizer.step()
+        schedule.step()
+    model.eval()
+    with torch.no_grad():
+        predictions = model(**batch(model, images, labels, False),
+                            mode='predict')
+    assert mean_iou(predictions, labels) > .9
+    distance = torch.pdist(embeddings.detach())
+    assert distance.min() > 0
+    # Queries that were one answer differently: several classes are found.
+    features = model.backbone(data['inputs'][:1]).query_features[-1, 0]
+    answers = model.decode_head.cls_embed(features).argmax(-1)
+    assert len(answers.unique()) > 3
+
+
+def test_new_weights_are_two_linear_layers():
+    model = segmentor()
+    assert {n: tuple(p.shape)
+            for n, p in model.decode_head.named_parameters()} == {
+                'cls_embed.weight': (8, 192),
+                'cls_embed.bias': (8, ),
+                'mask_embed.weight': (96, 192),
+                'mask_embed.bias': (96, ),
+            }
+
+
+def test_every_decoder_layer_is_supervised_with_mask2formers_losses():
+    torch.manual_seed(0)
+    model = segmentor()
+    losses = model(**batch(model, *scenes(2)), mode='loss')
+    layers = ['decode'] + [f'decode.d{i}' for i in range(3)]
+    assert set(losses) == {
+        f'{layer}.loss_{kind}'
+        for layer in layers for kind in ('cls', 'mask', 'dice')
+    }
+
+
+@torch.no_grad()
+def test_scores_are_the_sum_over_queries_of_class_times_mask():
+    torch.manual_seed(0)
+    model = segmentor().eval()
+    images = torch.randn(1, 3, 64, 64)
+    x = model.extract_feat(images)
+    scores = model.decode_head.predict(x, (64, 64))
+    head, queries = model.decode_head, x.query_features[-1, 0]
+    classes = head.cls_embed(queries).softmax(-1)
+    embeddings = head.mask_embed(queries)
+    expected = torch.zeros(7, 64, 64)
+    for q in range(len(queries)):
+        mask = torch.zeros(16, 16)
+        for c in range(96):
+            mask += embeddings[q, c] * x.mask_features[0, c]
+        mask = torch.nn.functional.interpolate(
+            mask[None, None], scale_factor=4, mode='bilinear')[0, 0]
+        expected += classes[q, :-1, None, None] * mask.sigmoid()
+    assert torch.allclose(scores[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(64, 64), (50, 77), (1, 1)])
+@torch.no_grad()
+def test_whole_and_slide_inference_at_any_size(size):
+    torch.manual_seed(0)
+    model = segmentor().eval()
+    images = torch.randint(0, 255, (1, 3, *size)).float()
+    labels = torch.zeros(1, *size, dtype=torch.long)
+    whole, = model(**batch(model, images, labels, False), mode='predict')
+    assert whole.pred_sem_seg.shape == size
+    # One crop that covers the image is the image.
+    model.test_cfg.update(mode='slide', crop_size=(80, 80), stride=(40, 40))
+    slide, = model(**batch(model, images, labels, False), mode='predict')
+    assert torch.allclose(
+        whole.seg_logits.data, slide.seg_logits.data, atol=1e-6)
+    model.test_cfg.update(crop_size=(32, 32), stride=(20, 20))
+    slide, = model(**batch(model, images, labels, False), mode='predict')
+    assert slide.pred_sem_seg.shape == size
+
+
+def test_padding_of_a_batch_changes_nothing():
+    torch.manual_seed(0)
+    model = segmentor().eval()
+    small, large = torch.rand(3, 50, 60) * 255, torch.rand(3, 90, 70) * 255
+    labels = [torch.ones(i.shape[1:], dtype=torch.long)
+              for i in (small, large)]  # yapf: disable
+    data = batch(model, [small, large], labels)
+    metas = [s.metainfo for s in data['data_samples']]
+    together = model.extract_feat(data['inputs'], metas)
+    data = batch(model, [small], labels[:1])
+    alone = model.extract_feat(
+        data['inputs'], [s.metainfo for s in data['data_samples']])
+    assert torch.allclose(
+        together.query_features[:, :1], alone.query_features, atol=1e-5)
+    assert torch.allclose(
+        together.mask_features[:1, :, :13, :15],
+        alone.mask_features[..., :13, :15],
+        atol=1e-5)
+
+
+def test_unlabelled_images_train():
+    model = segmentor()
+    images, labels = scenes(2)
+    losses = model(
+        **batch(model, images, torch.full_like(labels, 255)), mode='loss')
+    total = sum(losses.values())
+    assert total.isfinite()
+    total.backward()
+
+
+def test_label_out_of_range_is_named_with_its_file():
+    model = segmentor(num_classes=5)
+    images, labels = scenes(2)
+    labels[0], labels[1] = 255, 9
+    with pytest.raises(ValueError, match="label 9 in 'map.png' is no class"):
+        model(**batch(model, images, labels), mode='loss')
+
+
+def test_bf16_losses_are_finite_and_near_fp32():
+    torch.manual_seed(0)
+    model = segmentor()
+    data = batch(model, *scenes(2))
+    torch.manual_seed(1)
+    full = sum(model(**data, mode='loss').values())
+    torch.manual_seed(1)
+    with torch.autocast('cpu', torch.bfloat16):
+        half = sum(model(**data, mode='loss').values())
+    assert half.dtype == torch.float32
+    assert abs(half - full) < .05 * full
