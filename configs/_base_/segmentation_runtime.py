@@ -11,7 +11,10 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=32)
 
+# Metrics are logged by the iteration, as losses are.
+log_processor = dict(by_epoch=False)
 default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
     checkpoint=dict(
         by_epoch=False, interval=5000, max_keep_ckpts=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))

@@ -77,20 +77,25 @@ class GLIDPretrainer(BaseSelfSupervisor):
         Returns:
             dict[str, Tensor]: ``loss``.
         """
-        queries, _, masked = self._answer(inputs)
+        queries, masked = self._answer(inputs)
         return self.head.loss(queries, pick_units(inputs, masked))
 
     @torch.no_grad()
-    def reconstruct(self, inputs: Tensor) -> Reconstruction:
+    def reconstruct(self,
+                    inputs: Tensor,
+                    visible: Optional[Tensor] = None) -> Reconstruction:
         """Mask a batch and fill it in again.
 
         Args:
             inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            visible (Tensor, optional): ``(G, V)`` int64, the units that stay
+                visible, of image ``b`` in row ``b % G``. Default: drawn as
+                in training.
 
         Returns:
             Reconstruction: What the model saw and what it made of it.
         """
-        queries, visible, masked = self._answer(inputs)
+        queries, masked = self._answer(inputs, visible)
         units = pick_units(inputs, masked)
         pixels = self.head.predict(queries, units)
         return Reconstruction(
@@ -109,19 +114,27 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """
         return self.backbone.encode(inputs)
 
-    def _answer(self, inputs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """Decoded queries of masked units; visible and masked units."""
+    def _answer(self,
+                inputs: Tensor,
+                visible: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """Decoded queries of masked units, and which these are."""
         units = inputs.shape[-2] // UNIT, inputs.shape[-1] // UNIT
-        groups = len(inputs) // math.gcd(len(inputs), self.images_per_mask)
+        if visible is None:
+            visible = self._draw_visible(units, len(inputs))
+        visible = visible.to(inputs.device)
+        features = self.backbone.forward_masked(inputs, visible)
+        masked = masked_units(visible, units[0] * units[1])
+        return features[-1][:, 1:], masked
+
+    def _draw_visible(self, units: Tuple[int, int], batch: int) -> Tensor:
+        """Visible units of a training batch."""
+        groups = batch // math.gcd(batch, self.images_per_mask)
         # All processes draw the masks of all; each keeps those that its
         # share of the joint batch would have had in a single process.
         world, rank = get_world_size(), get_rank()
         visible = sample_visible(units, self.mask_ratio, self.mask_strategy,
                                  groups * world, shared_generator())
-        visible = visible[rank::world].to(inputs.device)
-        features = self.backbone.forward_masked(inputs, visible)
-        masked = masked_units(visible, units[0] * units[1])
-        return features[-1][:, 1:], visible, masked
+        return visible[rank::world]
 
 
 def _fill_units(images: Tensor, index: Tensor, units: Tensor) -> Tensor:

@@ -1,0 +1,18 @@
+"""Pictures: reconstructions, predictions, curves, and the report page."""
+from ..compat import require
+
+require('mmengine', task='visualization')
+
+from .curves import plot_curves, read_scalars  # noqa: E402
+from .images import find_images, read_image  # noqa: E402
+from .panels import tile  # noqa: E402
+from .predictions import prediction_panel  # noqa: E402
+from .reconstruction_hook import ReconstructionHook  # noqa: E402
+from .reconstructions import load_images, reconstruction_panel  # noqa: E402
+from .report import Report  # noqa: E402
+
+__all__ = [
+    'ReconstructionHook', 'Report', 'find_images', 'load_images',
+    'plot_curves', 'prediction_panel', 'read_image', 'read_scalars',
+    'reconstruction_panel', 'tile'
+]

@@ -1,0 +1,140 @@
+"""Loss and metric curves of runs, from the scalars that they left."""
+import json
+import math
+from pathlib import Path
+from typing import Dict, NamedTuple, Sequence, Union
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..errors import UserError
+
+
+class Curve(NamedTuple):
+    """One scalar over a run.
+
+    Attributes:
+        steps (ndarray): ``(n,)`` int, ascending.
+        values (ndarray): ``(n,)`` float.
+        unit (str): What steps count: 'iteration', or 'epoch' for metrics of
+            epoch-based runs.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+    unit: str
+
+
+def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
+    """Read what mmengine's ``LocalVisBackend`` wrote.
+
+    Where a resumed run went over steps again, what it wrote later counts. A
+    last line that was cut short is passed over.
+
+    Args:
+        run_dir (str | Path): A work dir, or a ``scalars.json``.
+
+    Returns:
+        dict[str, Curve]: By name, such as 'loss' and 'mIoU'.
+
+    Raises:
+        UserError: If there are no scalars, or a file is damaged.
+    """
+    run_dir = Path(run_dir)
+    files = [run_dir]
+    if not run_dir.is_file():
+        # A run that is resumed writes into a folder of its own, named by the
+        # time.
+        files = sorted(run_dir.glob('**/vis_data/scalars.json'))
+    if not files:
+        raise UserError(f'there is no vis_data/scalars.json in {run_dir}: no '
+                        'run has logged there')
+    points, timed = {}, set()
+    for file in files:
+        for record in _records(file):
+            # Only what training logs says at which iteration.
+            timed |= record.keys() if 'iter' in record else set()
+            for name, value in record.items():
+                if name != 'step' and isinstance(value, (int, float)):
+                    points.setdefault(name, {})[record['step']] = value
+    return {
+        name:
+        Curve(
+            np.array(sorted(values)),
+            np.array([float(values[step]) for step in sorted(values)]),
+            'epoch' if 'epoch' in timed and name not in timed else 'iteration')
+        for name, values in points.items()
+    }
+
+
+def _records(file: Path):
+    lines = file.read_text().splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            if number < len(lines):
+                raise UserError(
+                    f'{file}, line {number}: no JSON; the file is damaged'
+                ) from None
+
+
+def plot_curves(runs: Dict[str, Union[str, Path]],
+                keys: Sequence[str] = ('loss', ),
+                smoothing: float = 0.) -> Figure:
+    """Plot scalars of one or several runs, each key beside the others.
+
+    Args:
+        runs (dict[str, str | Path]): Work dirs by what the legend calls them.
+        keys (Sequence[str]): Names of scalars. A run without one is left out
+            there.
+        smoothing (float): From 0, none, to below 1: the share that an
+            exponential moving average keeps from step to step. The values
+            themselves stay, pale.
+
+    Returns:
+        Figure: To be saved with ``savefig``.
+
+    Raises:
+        ValueError: If ``smoothing`` is not in [0, 1).
+        UserError: If no run has one of the keys; says what there is.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f'smoothing must be in [0, 1), not {smoothing}')
+    scalars = {label: read_scalars(path) for label, path in runs.items()}
+    figure = Figure(figsize=(4.8 * len(keys), 3.2), layout='constrained')
+    for axes, key in zip(
+            figure.subplots(1, len(keys), squeeze=False)[0], keys):
+        curves = {
+            label: curves[key]
+            for label, curves in scalars.items() if key in curves
+        }
+        if not curves:
+            known = sorted({name for run in scalars.values() for name in run})
+            raise UserError(f'no run has logged {key!r}; there are: '
+                            f'{", ".join(known)}')
+        for label, (steps, values, unit) in curves.items():
+            # A dot shows where there is a single value.
+            style = dict(marker='.') if len(steps) < 20 else {}
+            if smoothing:
+                colour = axes.plot(steps, values, alpha=.25, **style)[0]
+                style['color'] = colour.get_color()
+                values = _smooth(values, smoothing)
+            axes.plot(steps, values, label=label, **style)
+        axes.set(title=key, xlabel=unit)
+        axes.grid(alpha=.3)
+        axes.legend()
+    return figure
+
+
+def _smooth(values: np.ndarray, keep: float) -> np.ndarray:
+    """A moving average that starts at the first value without a bias."""
+    total = weight = 0.
+    smoothed = []
+    for value in values:
+        # One NaN does not swallow the rest of the curve.
+        if math.isfinite(value):
+            total = keep * total + (1 - keep) * value
+            weight = keep * weight + (1 - keep)
+        smoothed.append(total / weight if weight else math.nan)
+    return np.array(smoothed)

@@ -1,0 +1,59 @@
+"""Image files that people name."""
+import io
+from pathlib import Path
+from typing import Iterable, List, Union
+
+from mmengine import fileio
+from PIL import Image, ImageOps
+
+from ..errors import UserError
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+
+def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
+    """Image files that are named or lie in folders that are named.
+
+    Args:
+        paths (Iterable[str | Path]): Files, and folders to look into.
+
+    Returns:
+        list[Path]: Files in the given order; those of a folder by name.
+
+    Raises:
+        UserError: If a path does not exist or a folder has no images.
+    """
+    found = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir()
+                            if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UserError(f'there are no images in the folder {path} '
+                                f'({", ".join(SUFFIXES)})')
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UserError(f'there is no image {path}')
+    return found
+
+
+def read_image(path: Union[str, Path]) -> Image.Image:
+    """Read an image, turned upright as hosts do.
+
+    Args:
+        path (str | Path): A file, or an address that ``mmengine.fileio``
+            knows.
+
+    Returns:
+        Image: RGB.
+
+    Raises:
+        UserError: If it cannot be read as an image; names it.
+    """
+    try:
+        image = Image.open(io.BytesIO(fileio.get(str(path))))
+        return ImageOps.exif_transpose(image).convert('RGB')
+    except OSError as error:
+        raise UserError(f'cannot read the image {path}: {error}') from error

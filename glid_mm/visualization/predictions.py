@@ -1,0 +1,72 @@
+"""What models of a task predict, beside what is true."""
+import os.path as osp
+from typing import Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS, VISUALIZERS, init_default_scope
+from mmengine.runner import load_checkpoint
+
+from ..errors import UserError
+from .images import read_image
+from .panels import tile
+
+
+def prediction_panel(config: Config,
+                     checkpoints: Sequence[str],
+                     titles: Sequence[str] = (),
+                     num_images: int = 4,
+                     draw_options: dict = {}) -> np.ndarray:
+    """Draw rows of an image, its ground truth, and models' predictions.
+
+    Data, models and drawing are those of the config's host library, whichever
+    it is.
+
+    Args:
+        config (Config): Of a task, with ``test_dataloader`` and
+            ``visualizer``.
+        checkpoints (Sequence[str]): Weights to compare, of that config.
+        titles (Sequence[str]): What to call them; by default their folders.
+        num_images (int): Images, spread evenly over the test set.
+        draw_options (dict): Further arguments of the visualizer's
+            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        UserError: If the config has no test data.
+    """
+    if config.get('test_dataloader') is None:
+        raise UserError('the config has no test_dataloader')
+    init_default_scope(config.default_scope)
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    count = min(num_images, len(dataset))
+    samples = [dataset[i * len(dataset) // count] for i in range(count)]
+    visualizer = VISUALIZERS.build({
+        **config.visualizer, 'name': 'predictions',
+        'vis_backends': None
+    })
+    visualizer.dataset_meta = dataset.metainfo
+
+    def draw(sample, **what):
+        visualizer.add_datasample('predictions', image, sample, **what,
+                                  **draw_options)
+        return visualizer.get_image()
+
+    rows = [[] for _ in samples]
+    for path in checkpoints:
+        model = MODELS.build(config.model)
+        load_checkpoint(model, path, map_location='cpu')
+        model.eval()
+        for row, sample in zip(rows, samples):
+            with torch.no_grad():
+                answer = model.test_step(pseudo_collate([sample]))[0]
+            image = np.array(read_image(answer.img_path))
+            if not row:
+                row += [image, draw(answer, draw_gt=True, draw_pred=False)]
+            row.append(draw(answer, draw_gt=False, draw_pred=True))
+    titles = titles or [osp.basename(osp.dirname(p)) for p in checkpoints]
+    return tile(rows, ['image', 'ground truth', *titles])

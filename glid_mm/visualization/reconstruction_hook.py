@@ -1,0 +1,109 @@
+"""Pictures of how pre-training gets on."""
+from typing import Optional, Sequence, Union
+
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from ..errors import UserError
+from ..models import sample_visible
+from ..models.layers.tokens import UNIT
+from ..registry import HOOKS
+from .images import find_images
+from .reconstructions import load_images, reconstruction_panel
+
+
+@HOOKS.register_module()
+class ReconstructionHook(Hook):
+    """Draws the same images, masked alike, before, in and after training.
+
+    A panel has a row of inputs, one of what stays visible and one of
+    reconstructions; it goes to the visualizer as ``reconstruction``, with
+    the iterations done as its step. Neither images nor masks take random
+    numbers from the training.
+
+    Args:
+        interval (int): Iterations from one panel to the next. Besides, there
+            is one before the first iteration and one after the last.
+        num_images (int): Images to draw.
+        images (str | list[str], optional): Image files, and folders of them.
+            Default: the first images of the training set. Of each the middle
+            is cut out, in the size of the training's images.
+
+    Raises:
+        ValueError: If ``interval`` or ``num_images`` is below 1.
+        UserError: At the first iteration, if there are no such images.
+    """
+
+    def __init__(self,
+                 interval: int = 1000,
+                 num_images: int = 8,
+                 images: Optional[Union[str, Sequence[str]]] = None) -> None:
+        for name, value in dict(
+                interval=interval, num_images=num_images).items():
+            if value < 1:
+                raise ValueError(f'{name} must be 1 or more, not {value}')
+        self.interval = interval
+        self.num_images = num_images
+        self.paths = [images] if isinstance(images, str) else images
+        self.images = None
+
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
+                          data_batch: Optional[dict] = None) -> None:
+        """Choose images and masks; draw what an untrained model makes."""
+        if self.images is None:
+            self._choose(runner, data_batch['inputs'].shape[-2:])
+            if runner.iter == 0:
+                self._draw(runner, 0)
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Draw at every ``interval``-th iteration."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._draw(runner, runner.iter + 1)
+
+    def after_train(self, runner) -> None:
+        """Draw once more, unless the last iteration just did."""
+        if self.images is not None and runner.iter % self.interval:
+            self._draw(runner, runner.iter)
+
+    @master_only
+    def _choose(self, runner, size) -> None:
+        paths = (
+            _first_paths(runner.train_dataloader.dataset, self.num_images)
+            if self.paths is None else find_images(self.paths))
+        self.images = load_images(paths[:self.num_images], size)
+        model = _unwrap(runner.model)
+        self.visible = sample_visible((size[0] // UNIT, size[1] // UNIT),
+                                      model.mask_ratio, model.mask_strategy,
+                                      len(self.images),
+                                      torch.Generator().manual_seed(0))
+
+    @master_only
+    def _draw(self, runner, step: int) -> None:
+        panel = reconstruction_panel(
+            _unwrap(runner.model), self.images, self.visible)
+        runner.visualizer.add_image('reconstruction', panel, step)
+
+
+def _first_paths(dataset, count: int) -> list:
+    try:
+        return [
+            dataset.get_data_info(index)['img_path']
+            for index in range(min(count, len(dataset)))
+        ]
+    except (AttributeError, KeyError):
+        raise UserError(
+            'the training set does not name image files, so its first ones '
+            'cannot be drawn. Name images to draw: '
+            'default_hooks.reconstruction.images') from None
+
+
+def _unwrap(model):
+    return model.module if is_model_wrapper(model) else model

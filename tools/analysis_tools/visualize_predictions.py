@@ -1,0 +1,59 @@
+"""Draws what checkpoints of a task predict, beside the ground truth."""
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from PIL import Image
+
+from glid_mm.engine import launch
+from glid_mm.visualization import prediction_panel
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument(
+        'checkpoints', nargs='+', help='weights to compare, of that config')
+    parser.add_argument(
+        '--titles', nargs='+', default=[], help='what to call them')
+    parser.add_argument(
+        '--num-images', type=int, default=4, help='test images to draw')
+    parser.add_argument(
+        '--out', default='predictions.png', help='picture to write')
+    parser.add_argument(
+        '--draw-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="arguments of the visualizer's add_datasample, such as "
+        'with_labels=False in mmseg')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the config to override')
+    args = parser.parse_args()
+    if args.num_images < 1:
+        parser.error('--num-images must be 1 or more')
+    if args.titles and len(args.titles) != len(args.checkpoints):
+        parser.error(f'{len(args.checkpoints)} checkpoints, but '
+                     f'{len(args.titles)} titles')
+    return args
+
+
+def main():
+    args = parse_args()
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options)
+    panel = prediction_panel(config, args.checkpoints, args.titles,
+                             args.num_images, args.draw_options)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(panel).save(args.out)
+    print(f'Predictions written to {args.out}')
+
+
+if __name__ == '__main__':
+    launch.main(main)

@@ -1,0 +1,93 @@
+"""Masks images of your own and draws what pre-training makes of them."""
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
+from PIL import Image
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+from glid_mm.models import sample_visible
+from glid_mm.models.layers.tokens import UNIT
+from glid_mm.visualization import (find_images, load_images,
+                                   reconstruction_panel)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of a config of pre-training')
+    parser.add_argument('checkpoint', help='path of its weights')
+    parser.add_argument(
+        'images', nargs='+', help='image files, and folders of them')
+    parser.add_argument(
+        '--out',
+        default='reconstructions',
+        help='folder for the pictures, each of up to 8 images')
+    parser.add_argument(
+        '--size',
+        type=int,
+        help="side of the square cut out of each, a multiple of 32; by "
+        "default as in the config's RandomResizedCrop")
+    parser.add_argument(
+        '--mask-ratio', type=float, help="by default the config's")
+    parser.add_argument(
+        '--mask-strategy',
+        choices=['random', 'block', 'grid'],
+        help="by default the config's")
+    parser.add_argument('--seed', type=int, default=0, help='of the masks')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the config to override')
+    args = parser.parse_args()
+    if args.size is not None and (args.size < 1 or args.size % UNIT):
+        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
+    if args.mask_ratio is not None and not 0 < args.mask_ratio < 1:
+        parser.error('--mask-ratio must lie strictly between 0 and 1')
+    return args
+
+
+def crop_size(config):
+    """The side of the square that the config's images are cropped to."""
+    for transform in config.train_dataloader.dataset.pipeline:
+        if transform['type'] == 'RandomResizedCrop':
+            return transform['scale']
+    raise UserError('the config has no RandomResizedCrop: give --size')
+
+
+def main():
+    args = parse_args()
+    paths = find_images(args.images)
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options)
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    if not hasattr(model, 'reconstruct'):
+        raise UserError(f'{args.config} is no config of pre-training: a '
+                        f'{type(model).__name__} reconstructs nothing')
+    load_checkpoint(model, args.checkpoint, map_location='cpu')
+    size = args.size or crop_size(config)
+    visible = sample_visible((size // UNIT, ) * 2, args.mask_ratio
+                             or model.mask_ratio, args.mask_strategy
+                             or model.mask_strategy, len(paths),
+                             torch.Generator().manual_seed(args.seed))
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(paths), 8):
+        part = slice(start, start + 8)
+        panel = reconstruction_panel(model,
+                                     load_images(paths[part], (size, size)),
+                                     visible[part])
+        path = out / f'reconstruction_{start // 8}.png'
+        Image.fromarray(panel).save(path)
+        print(f'{path}: {", ".join(p.name for p in paths[part])}')
+
+
+if __name__ == '__main__':
+    launch.main(main)
