@@ -35,7 +35,7 @@ def main() -> None:
         if config.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
             config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
     if args.auto_scale_lr:
-        if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
             raise UserError(
                 '--auto-scale-lr: the config does not say for which batch '
                 'its learning rate is (auto_scale_lr.base_batch_size)')

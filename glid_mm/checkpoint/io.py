@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import tempfile
+import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -135,6 +136,7 @@ def read_checkpoint(path: PathLike,
         if path.suffix == '.safetensors':
             content = _read_safetensors(path, map_location)
         else:
+            _refuse_altered(path)
             with _safe_globals():
                 content = torch.load(
                     path, map_location=map_location, weights_only=True)
@@ -177,9 +179,17 @@ def _refuse_texts(path: Path) -> None:
             'with: git lfs pull')
 
 
+def _refuse_altered(path: Path) -> None:
+    """Compare the checksums that ``torch.save`` writes, as it does not."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            altered = file.testzip()
+        if altered is not None:
+            raise zipfile.BadZipFile(altered)
+
+
 def _explain(path: Path, error: Exception) -> CheckpointError:
-    refused = re.search(r'(?:GLOBAL|class|function) (\w+(?:\.\w+)+)',
-                        str(error))
+    refused = re.search(r"(?:GLOBAL |class '|function )([\w.]+)", str(error))
     if isinstance(error, UnpicklingError) and refused:
         return CheckpointError(
             f'{path} is refused: besides data it asks for {refused[1]}, and '

@@ -113,7 +113,13 @@ class Runner(runner.Runner):
             CheckpointError: If it cannot be read, or is no checkpoint of a
                 training.
         """
-        super().resume(filename, *args, **kwargs)
+        try:
+            super().resume(filename, *args, **kwargs)
+        except KeyError as error:
+            raise CheckpointError(
+                f'{filename} holds no {error}, so no training can go on from '
+                'it. To start from its weights, set load_from and do not '
+                'resume.') from error
         loop = self.train_loop
         # A checkpoint without a seed in the config brings its own.
         loop.dataloader.dataset.set_seed(self.seed)

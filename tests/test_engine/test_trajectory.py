@@ -113,34 +113,24 @@ def test_run_without_a_seed_is_resumed_with_its_own(tmp_path):
 
 @pytest.mark.parametrize('options,death', [
     (dict(by_epoch=False, workers=2), dict(after=10)),
-    (dict(by_epoch=False), dict(saving='iter_8')),
     (dict(workers=2), dict(saving='epoch_2')),
 ])
 def test_killed_run_ends_with_the_same_weights(options, death, tmp_path):
-    whole = dict(options, work_dir=str(tmp_path / 'whole'))
     cut = dict(options, work_dir=str(tmp_path / 'cut'))
-    processes = [
-        start(whole),
-        start(dict(cut, hooks=[dict(type='KillHook', **death)]))
-    ]
-    finish(processes[0])
-    finish(processes[1], -signal.SIGKILL)
+    killed = start(dict(cut, hooks=[dict(type='KillHook', **death)]))
+    whole = train(tmp_path / 'whole', **options)
+    finish(killed, -signal.SIGKILL)
     names = {path.name for path in (tmp_path / 'cut').iterdir()}
     if 'saving' in death:
         assert any(name.startswith('.unfinished-') for name in names)
         assert f'{death["saving"]}.pth' not in names
     finish(start(dict(cut, resume=True)))
-    assert_same(
-        torch.load(tmp_path / 'whole' / 'end.pt'),
-        torch.load(tmp_path / 'cut' / 'end.pt'))
+    assert_same(whole, torch.load(tmp_path / 'cut' / 'end.pt'))
     assert not list((tmp_path / 'cut').glob('.unfinished-*'))
 
 
-@pytest.mark.parametrize('options', [
-    dict(by_epoch=False, sampler='InfiniteSampler'),
-    dict(length=2),
-])
-def test_two_processes_train_as_one(options, tmp_path):
+def test_two_processes_train_as_one(tmp_path):
+    options = dict(by_epoch=False, sampler='InfiniteSampler')
     # Dropout differs between processes; all else is of the joint batch.
     options = dict(options, model=dict(dropout=0.), dataset=dict(indices=20))
     two = dict(options, work_dir=str(tmp_path / 'two'), batch_size=2)

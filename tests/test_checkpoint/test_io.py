@@ -1,0 +1,162 @@
+"""Checkpoint files: whole or not at all, and read without running."""
+import errno
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from glid_mm.checkpoint import io
+from glid_mm.checkpoint.io import CheckpointError, read_checkpoint
+
+
+class Malice:
+
+    def __init__(self, function, *args):
+        self.reduced = function, args
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def save(path, **content):
+    torch.save(content, path)
+    return path
+
+
+def test_what_mmengine_saves_is_read(tmp_path):
+    buffer = HistoryBuffer([1., 2.], [1, 1])
+    path = save(
+        tmp_path / 'a.pth',
+        meta=dict(
+            dataset_meta=dict(sigmas=np.ones(3, np.float32), names=('a', )),
+            best=np.float64(.5),
+            ids=np.array(['x', 'yz'])),
+        message_hub=dict(log_scalars=OrderedDict(loss=buffer)),
+        state_dict=OrderedDict(w=torch.ones(2, dtype=torch.bfloat16)))
+    content = read_checkpoint(path)
+    assert content['message_hub']['log_scalars']['loss'].mean() == 1.5
+    assert content['meta']['dataset_meta']['sigmas'].dtype == np.float32
+    assert content['meta']['best'] == .5
+    assert torch.equal(content['state_dict']['w'].float(), torch.ones(2))
+
+
+def test_bare_weights_are_put_under_state_dict(tmp_path):
+    path = save(tmp_path / 'a.pth', w=torch.ones(2))
+    assert read_checkpoint(path)['state_dict']['w'].sum() == 2
+
+
+def test_safetensors(tmp_path):
+    safetensors = pytest.importorskip('safetensors.torch')
+    safetensors.save_file(dict(w=torch.ones(2)), tmp_path / 'a.safetensors')
+    content = read_checkpoint(tmp_path / 'a.safetensors')
+    assert content['state_dict']['w'].sum() == 2
+    (tmp_path / 'b.safetensors').write_bytes(b'\0' * 50)
+    with pytest.raises(CheckpointError, match='b.safetensors .* damaged'):
+        read_checkpoint(tmp_path / 'b.safetensors')
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+@pytest.mark.parametrize('what', ['os.system', 'getattr', 'eval'])
+def test_program_in_a_checkpoint_is_refused_and_not_run(
+        what, legacy, tmp_path):
+    mark = tmp_path / 'ran'
+    malice = {
+        'os.system': Malice(os.system, f'touch {mark}'),
+        'getattr': Malice(getattr, np.ndarray, 'tofile'),
+        'eval': Malice(eval, f'open({str(mark)!r}, "w")')
+    }[what]
+    torch.save(
+        dict(state_dict={}, meta=malice),
+        tmp_path / 'a.pth',
+        _use_new_zipfile_serialization=not legacy)
+    name = what.split('.')[-1]
+    with pytest.raises(CheckpointError, match=rf'a\.pth is refused.*{name}'):
+        read_checkpoint(tmp_path / 'a.pth')
+    assert not mark.exists()
+
+
+def _truncated(path):
+    save(path, w=torch.rand(1000))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _flipped(path):
+    save(path, w=torch.zeros(1000))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize('make,message', [
+    (_truncated, 'damaged, cut short'),
+    (_flipped, 'damaged, cut short'),
+    (lambda p: p.mkdir(), 'is a folder'),
+    (lambda p: None, 'there is no checkpoint'),
+    (lambda p: p.touch(), 'is empty'),
+    (lambda p: p.write_text('<!DOCTYPE html><p>404'), 'is a web page'),
+    (lambda p: p.write_text('version https://git-lfs.github.com/spec/v1\n'),
+     'git lfs pull'),
+    (lambda p: p.write_bytes(b'\x89PNG' + bytes(100)), 'damaged'),
+    (lambda p: p.write_bytes(pickle.dumps([1])), 'holds|damaged'),
+    (lambda p: torch.save([torch.ones(1)], p), 'holds a list'),
+])
+def test_other_files_get_one_clear_message(make, message, tmp_path):
+    path = tmp_path / 'a.pth'
+    make(path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_checkpoint(path)
+    assert str(path) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_addresses_are_refused():
+    with pytest.raises(CheckpointError, match='downloads no'):
+        read_checkpoint('https://example.org/a.pth')
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_leaves_the_old_file(number, tmp_path, monkeypatch):
+    path = tmp_path / 'a.pth'
+    io.write_atomically(path, b'old')
+
+    def full(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(
+            CheckpointError, match=r'no space .*a\.pth.* 2\.0 MiB.*Make room'):
+        io.write_atomically(path, bytes(2 << 20))
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_trouble_is_not_renamed(tmp_path, monkeypatch):
+
+    def broken(handle):
+        raise OSError(errno.EIO, 'I/O error')
+
+    monkeypatch.setattr(os, 'fsync', broken)
+    with pytest.raises(OSError, match='I/O error'):
+        io.write_atomically(tmp_path / 'a.pth', b'new')
+    assert not list(tmp_path.iterdir())
+
+
+def test_written_file_is_readable_by_others(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        io.write_atomically(tmp_path / 'sub' / 'a', b'x')
+    finally:
+        os.umask(mask)
+    assert (tmp_path / 'sub' / 'a').stat().st_mode & 0o777 == 0o644
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / 'a.pth').touch()
+    (tmp_path / '.unfinished-a.pth-x1').touch()
+    removed = io.remove_leftovers(tmp_path, tmp_path, tmp_path / 'none')
+    assert [path.name for path in removed] == ['.unfinished-a.pth-x1']
+    assert [path.name for path in tmp_path.iterdir()] == ['a.pth']

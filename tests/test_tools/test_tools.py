@@ -1,0 +1,213 @@
+"""The command lines, from a folder of images to a checkpoint."""
+import inspect
+import os
+import pickle
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from glid_mm.checkpoint.io import read_checkpoint
+from glid_mm.engine.launch import show_predictions
+from glid_mm.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb64-coslr-100e_scenes-128px.py'
+
+TINY = """
+_base_ = ['{root}/configs/_base_/default_runtime.py']
+custom_imports = dict(imports=['tests.test_engine.tiny'])
+model = dict(type='TinyModel')
+train_dataloader = dict(
+    batch_size=7,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='TinyDataset'))
+train_cfg = dict(by_epoch=True, max_epochs=2)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.07))
+auto_scale_lr = dict(base_batch_size=70)
+test_dataloader = dict(
+    batch_size=7,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='TinyDataset'))
+test_cfg = dict()
+test_evaluator = dict(type='DumpResults', out_file_path='{root}/unused.pkl')
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / 'tiny.py'
+    path.write_text(
+        TINY.format(root=ROOT).replace(f'{ROOT}/unused.pkl',
+                                       str(tmp_path / 'metric.pkl')))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_scope(monkeypatch):
+    """A tool sets the default scope of its process."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict',
+                        DefaultScope._instance_dict.copy())
+
+
+def run(monkeypatch, tool, *args):
+    monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+
+def told(monkeypatch, tool, *args):
+    """What a tool says that ends at once."""
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, tool, *args)
+    assert isinstance(caught.value.code, str)
+    assert '\n  File' not in caught.value.code
+    return caught.value.code
+
+
+def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
+    work_dir = tmp_path / 'run'
+    run(monkeypatch, 'train.py', tiny, '--work-dir', work_dir, '--seed', 5,
+        '--auto-scale-lr', '--cfg-options', 'train_cfg.max_epochs=1')
+    first = read_checkpoint(work_dir / 'epoch_1.pth')
+    assert first['meta']['seed'] == 5
+    group, = first['optimizer']['param_groups']
+    assert group['lr'] == pytest.approx(.007)
+    run(monkeypatch, 'train.py', tiny, '--work-dir', work_dir, '--seed', 5,
+        '--auto-scale-lr', '--resume')
+    assert read_checkpoint(work_dir / 'epoch_2.pth')['meta']['iter'] == 6
+    # Resumed by name, the second epoch is the same.
+    again = tmp_path / 'again'
+    run(monkeypatch, 'train.py', tiny, '--work-dir', again, '--seed', 5,
+        '--resume', work_dir / 'epoch_1.pth')
+    one, two = (
+        read_checkpoint(folder / 'epoch_2.pth')['state_dict']
+        for folder in (work_dir, again))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+    out = tmp_path / 'predictions.pkl'
+    run(monkeypatch, 'test.py', tiny, work_dir / 'epoch_2.pth', '--work-dir',
+        tmp_path / 'test', '--out', out)
+    assert len(pickle.loads(out.read_bytes())) == 21
+
+
+def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
+    assert 'there is no config none.py' in told(monkeypatch, 'train.py',
+                                                'none.py')
+    page = tmp_path / 'page.pth'
+    page.write_text('<html>')
+    folder = ('--work-dir', tmp_path / 'run')
+    for args in (('train.py', tiny, *folder, '--cfg-options',
+                  f'load_from={page}'), ('test.py', tiny, page, *folder)):
+        assert 'page.pth is a web page' in told(monkeypatch, *args)
+    assert 'base_batch_size' in told(monkeypatch, 'train.py', tiny, *folder,
+                                     '--auto-scale-lr', '--cfg-options',
+                                     'auto_scale_lr=None')
+    assert 'has 2 samples, less than one batch' in told(
+        monkeypatch, 'train.py', tiny, *folder, '--cfg-options',
+        'train_dataloader.drop_last=True',
+        'train_dataloader.dataset.indices=2')
+    assert 'has no test_dataloader' in told(monkeypatch, 'test.py', PRETRAIN,
+                                            page, *folder)
+
+
+def test_missing_library_is_named_with_its_cure(tmp_path, monkeypatch):
+    (tmp_path / 'needy.py').write_text(
+        'from glid_mm.compat import require\n'
+        "require('mm_absent', task='dreaming')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / 'config.py'
+    config.write_text("custom_imports = dict(imports=['needy'])")
+    message = told(monkeypatch, 'train.py', config)
+    assert message.startswith('dreaming needs mm_absent')
+    assert 'pip install mm_absent' in message
+
+
+@pytest.mark.parametrize('host,name,switch', [
+    ('mmdet', 'DetVisualizationHook', 'draw'),
+    ('mmseg', 'SegVisualizationHook', 'draw'),
+    ('mmpretrain', 'VisualizationHook', 'enable'),
+    ('mmpose', 'PoseVisualizationHook', 'enable'),
+])
+def test_show_dir_speaks_every_hosts_language(host, name, switch, tmp_path):
+    pytest.importorskip(host)
+    hooks = pytest.importorskip(f'{host}.engine.hooks')
+    config = Config(dict(default_hooks=dict(visualization=dict(type=name))))
+    show_predictions(config, str(tmp_path))
+    hook = dict(config.default_hooks.visualization)
+    assert hook.pop('type') == name and hook[switch]
+    inspect.signature(getattr(hooks, name)).bind(**hook)
+    assert str(tmp_path) in (hook.get('out_dir'),
+                             config.get('visualizer', {}).get('save_dir'))
+
+
+def test_show_dir_without_a_hook_is_refused():
+    with pytest.raises(UserError, match='default_hooks.visualization'):
+        show_predictions(Config(), 'folder')
+
+
+def test_dist_train_without_gpus_equals_one_process(tmp_path, monkeypatch):
+    """Two gloo processes and one, with the real pre-training."""
+    pytest.importorskip('mmpretrain')
+    images = tmp_path / 'data/images/unlabelled'
+    images.mkdir(parents=True)
+    for i in range(16):
+        pixels = torch.randint(0, 255, (80, 80, 3), dtype=torch.uint8)
+        Image.fromarray(pixels.numpy()).save(images / f'{i}.png')
+    transforms = 'train_dataloader.dataset.pipeline.1.scale=64'
+    options = [
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}/data',
+        transforms,
+        'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False',
+        'train_cfg.max_epochs=2',
+        'param_scheduler=None',
+        'default_hooks.checkpoint.interval=2',
+        'model.images_per_mask=2',
+        # Adam would blow up rounding where gradients are tiny.
+        'optim_wrapper.optimizer.eps=1'
+    ]
+    with socket.socket() as free:
+        free.bind(('', 0))
+        port = str(free.getsockname()[1])
+    two = subprocess.Popen(
+        [
+            shutil.which('bash'),
+            str(ROOT / 'tools/dist_train.sh'),
+            str(PRETRAIN), '2', '--work-dir',
+            str(tmp_path / 'two'), *options, 'train_dataloader.batch_size=4'
+        ],
+        env={
+            **os.environ, 'PORT': port,
+            'OMP_NUM_THREADS': '1',
+            'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True)
+    run(monkeypatch, 'train.py', PRETRAIN, '--work-dir', tmp_path / 'one',
+        *options, 'train_dataloader.batch_size=8')
+    output, _ = two.communicate(timeout=120)
+    assert two.returncode == 0, output
+    one, both = (
+        read_checkpoint(tmp_path / name / 'epoch_2.pth')
+        for name in ('one', 'two'))
+    assert one['meta']['iter'] == both['meta']['iter'] == 4
+    # First moments are sums of gradients, of which rounding is a small part.
+    gradients, others = ([
+        moments['exp_avg']
+        for moments in checkpoint['optimizer']['state'].values()
+    ] for checkpoint in (one, both))
+    assert max(gradient.abs().max() for gradient in gradients) > 1e-3
+    torch.testing.assert_close(others, gradients, rtol=1e-3, atol=1e-7)
