@@ -4,7 +4,6 @@ Masked tokens are not replaced by a learnt vector: they do not exist. What a
 window holds is attended to exactly as if absent tokens had been excluded as
 attention keys.
 """
-from functools import partial
 from typing import List, Optional, Sequence
 
 import torch
@@ -137,7 +136,8 @@ class SwinEncoder(nn.Module):
         self.patch_embed.proj = nn.Linear(3 * PATCH**2, facts['dims'])
         self.patch_embed.norm = nn.LayerNorm(facts['dims'])
         depths = facts['depths']
-        rates = torch.linspace(0, drop_path_rate, sum(depths)).tolist()
+        last = sum(depths) - 1
+        rates = [drop_path_rate * block / last for block in range(last + 1)]
         self.stages = nn.ModuleList(
             SwinStage(
                 dims,
@@ -147,7 +147,7 @@ class SwinEncoder(nn.Module):
                 merge=i > 0) for i, (dims, heads, depth) in enumerate(
                     zip(self.out_channels, facts['heads'], depths)))
         self.norms = nn.ModuleList(map(nn.LayerNorm, self.out_channels))
-        self.apply(partial(_init_linear))
+        self.apply(_init_linear)
 
     def forward(self, images: Tensor, grid: TokenGrid) -> List[Tensor]:
         """Encode the tokens of a grid.

@@ -1,0 +1,72 @@
+"""Every config is read, builds, and shares its weights with pre-training."""
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(
+    path.relative_to(ROOT / 'configs')
+    for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+# The pre-training whose architecture a model has, by its embedding width.
+PRETRAINING = {
+    path.name.split('_')[1]: path
+    for path in CONFIGS if path.parts[0] == 'pretrain'
+}
+
+
+def read(path):
+    return Config.fromfile(ROOT / 'configs' / path)
+
+
+def weights(config):
+    """Names and shapes, without allocating any weight."""
+    init_default_scope(config.default_scope)
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    return {k: tuple(v.shape) for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=str)
+def test_config_reads_and_names_its_parts(path):
+    config = read(path)
+    assert config.runner_type == 'glid_mm.Runner'
+    assert config.default_hooks.checkpoint.type == 'glid_mm.CheckpointHook'
+    assert config.custom_imports.imports
+    architecture = path.name.split('_')[1]
+    arch = dict(b='base', l='large', t='tiny', s='small')
+    assert config.model.backbone.encoder.arch == arch.get(
+        architecture.removeprefix('swin-'), architecture)
+    # Names tell the batch: <machines>xb<batch size>.
+    batch = config.train_dataloader.batch_size
+    assert f'xb{batch}' in path.name
+
+
+@pytest.mark.parametrize(
+    'path', [p for p in CONFIGS if p.parts[0] != 'pretrain'], ids=str)
+def test_every_backbone_weight_of_pretraining_fits(path):
+    source = weights(read(PRETRAINING[path.name.split('_')[1]]))
+    target = weights(read(path))
+    source = {k: v for k, v in source.items() if k.startswith('backbone.')}
+    assert source
+    assert {k: v for k, v in target.items() if k in source} == source
+    assert {k
+            for k in target if k.startswith('backbone.')} - set(source) == {
+                'backbone.queries.embeddings'
+            }
+
+
+def test_model_index_lists_every_config():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    listed = [model['Config'] for model in index['Models']]
+    assert sorted(listed) == sorted(f'configs/{p}' for p in CONFIGS)
+    names = [model['Name'] for model in index['Models']]
+    assert names == [Path(c).stem for c in listed]
+    downstream = [
+        name for model in index['Models']
+        for name in model.get('Downstream', [])
+    ]
+    assert set(downstream) <= set(names)
