@@ -4,8 +4,10 @@ from ..compat import require
 require('mmengine', task='training')
 
 from .bf16 import BF16OptimWrapper  # noqa: E402
-from .hooks import FiniteLossHook  # noqa: E402
-from .hooks import CheckpointHook, IterationSeedHook, NonFiniteLossError
+from .hooks.checkpoint_hook import CheckpointHook  # noqa: E402
+from .hooks.finite_loss_hook import FiniteLossHook  # noqa: E402
+from .hooks.finite_loss_hook import NonFiniteLossError  # noqa: E402
+from .hooks.iteration_seed_hook import IterationSeedHook  # noqa: E402
 from .optim import GLIDOptimWrapperConstructor  # noqa: E402
 from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402

@@ -15,7 +15,7 @@ from mmengine.runner import CheckpointLoader
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..registry import RUNNERS
 from .data_stream import StreamIterator, stream
-from .hooks import IterationSeedHook
+from .hooks.iteration_seed_hook import IterationSeedHook
 
 
 @register_backend('glid_mm.atomic')
