@@ -28,8 +28,8 @@ class Curve(NamedTuple):
 def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
     """Read what mmengine's ``LocalVisBackend`` wrote.
 
-    Where a resumed run went over steps again, what it wrote later counts. A
-    last line that was cut short is passed over.
+    Where a resumed run took up again, what had been written of later steps
+    no longer counts. A last line that was cut short is passed over.
 
     Args:
         run_dir (str | Path): A work dir, or a ``scalars.json``.
@@ -43,20 +43,26 @@ def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
     run_dir = Path(run_dir)
     files = [run_dir]
     if not run_dir.is_file():
-        # A run that is resumed writes into a folder of its own, named by the
+        # Whenever a run is resumed it writes into a new folder, named by the
         # time.
-        files = sorted(run_dir.glob('**/vis_data/scalars.json'))
+        files = sorted(run_dir.glob('*/vis_data/scalars.json'))
     if not files:
-        raise UserError(f'there is no vis_data/scalars.json in {run_dir}: no '
-                        'run has logged there')
+        raise UserError(f'there is no */vis_data/scalars.json in {run_dir}: '
+                        'no run has logged there')
     points, timed = {}, set()
     for file in files:
+        new = {}
         for record in _records(file):
             # Only what training logs says at which iteration.
             timed |= record.keys() if 'iter' in record else set()
             for name, value in record.items():
                 if name != 'step' and isinstance(value, (int, float)):
-                    points.setdefault(name, {})[record['step']] = value
+                    new.setdefault(name, {})[record['step']] = value
+        for name, values in new.items():
+            kept = points.get(name, {})
+            start = min(values)
+            points[name] = {s: v for s, v in kept.items() if s < start}
+            points[name].update(values)
     return {
         name:
         Curve(

@@ -1,0 +1,96 @@
+import base64
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+from PIL import Image
+
+from glid_mm.visualization import Report, tile
+
+
+class Page(HTMLParser):
+    """Tags and texts of a page; fails where tags do not nest."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+        self.feed(path.read_text())
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ('img', 'meta'):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def sources(self):
+        return [attrs['src'] for tag, attrs in self.tags if tag == 'img']
+
+
+def example(path):
+    image = np.zeros((4, 6, 3), np.uint8)
+    image[..., 0] = 200
+    Image.fromarray(image).save(path / 'a.jpg')
+    report = Report('A <b>title</b>', 'First.\n\nSecond & last.')
+    report.add_row('pose', 'AP, %', 31.25, 20.)
+    report.add_row('depth', 'error', .25, .2, higher_is_better=False)
+    report.add_section('Pictures', 'Text', [('an "array"', image),
+                                            ('a file', path / 'a.jpg')],
+                       'run --this > that')
+    report.write(path / 'report.html')
+    return image, Page(path / 'report.html')
+
+
+def test_page_needs_nothing_else(tmp_path):
+    image, page = example(tmp_path)
+    sources = page.sources()
+    assert [s.split(',')[0] for s in sources
+            ] == ['data:image/png;base64', 'data:image/jpeg;base64']
+    shown = Image.open(io.BytesIO(base64.b64decode(sources[0].split(',')[1])))
+    assert np.array_equal(np.array(shown), image)
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {'script', 'link', 'iframe', 'object', 'a'}
+    names = {name for _, attrs in page.tags for name in attrs}
+    assert not names & {'href', 'srcset', 'onload', 'onclick'}
+    text = (tmp_path / 'report.html').read_text()
+    assert 'http' not in text and 'url(' not in text
+
+
+def test_texts_are_escaped(tmp_path):
+    page = example(tmp_path)[1]
+    assert 'b' not in {tag for tag, _ in page.tags}
+    for text in ('A <b>title</b>', 'Second & last.', 'run --this > that'):
+        assert text in page.text
+    assert 'an "array"' in [attrs.get('alt') for _, attrs in page.tags]
+
+
+def test_rows_say_what_is_better(tmp_path):
+    page = example(tmp_path)[1]
+    for text in ('pose', 'AP, % ↑', '31.25', '20', '+11.25', 'depth',
+                 'error ↓', '+0.05'):
+        assert text in page.text
+    marks = [
+        attrs['class'] for tag, attrs in page.tags
+        if tag == 'td' and 'class' in attrs
+    ]
+    assert marks == ['better', 'worse']
+
+
+def test_tile_keeps_pixels():
+    images = [
+        np.full((3, 5, 3), 10, np.uint8),
+        np.full((6, 4, 3), 20, np.uint8)
+    ]
+    panel = tile([images, images[::-1]])
+    assert panel.shape == (16, 14, 3)
+    assert (panel[:3, :5] == 10).all() and (panel[:6, 9:13] == 20).all()
+    assert (panel[10:16, :4] == 20).all() and (panel[10:13, 9:14] == 10).all()
+    assert (panel[6:10] == 255).all()
+    titled = tile([images], ['one', 'two'])
+    assert (titled[-6:] == panel[:6]).all()
+    assert titled[:-6].min() < 128
