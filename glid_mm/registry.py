@@ -31,7 +31,7 @@ TASK_UTILS = _child(_mmengine.TASK_UTILS)
 
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets')
 DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS, 'glid_mm.datasets')
-TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.transforms')
+TRANSFORMS = _child(_mmengine.TRANSFORMS)
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
 LOOPS = _child(_mmengine.LOOPS, 'glid_mm.engine')

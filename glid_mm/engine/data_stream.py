@@ -52,6 +52,28 @@ class _Transparent:
         return len(self.wrapped)
 
 
+class NamedErrors(_Transparent, Dataset):
+    """A data set that says which sample it could not prepare.
+
+    Args:
+        dataset (Dataset): Any host's data set.
+    """
+
+    def __getitem__(self, index: int):
+        try:
+            return self.wrapped[index]
+        except Exception as error:
+            try:
+                info = self.wrapped.get_data_info(int(index))
+                files = [str(v) for k, v in info.items() if 'path' in k and v]
+            except Exception:
+                files = []
+            raise UserError(
+                f'sample {int(index)} of {type(self.wrapped).__name__} '
+                f'({", ".join(files) or "file not known"}) cannot be '
+                f'prepared: {type(error).__name__}: {error}') from error
+
+
 class SeededDataset(_Transparent, Dataset):
     """A data set whose samples depend on nothing but seed and place.
 
@@ -185,9 +207,27 @@ def stream(loader: DataLoader, seed: int) -> DataLoader:
             f'the training data set has {len(loader.dataset)} samples, less '
             'than one batch. Look at data_root, data_prefix and ann_file of '
             'train_dataloader.dataset, or set a smaller batch_size.')
+    return _rebuild(loader, SeededDataset(loader.dataset, seed),
+                    StreamBatchSampler(loader.batch_sampler))
+
+
+def name_errors(loader: DataLoader) -> DataLoader:
+    """Make a data loader name the samples that it cannot prepare.
+
+    Args:
+        loader (DataLoader): Any host's loader of a map-style data set.
+
+    Returns:
+        DataLoader: The same with a :class:`NamedErrors`.
+    """
+    return _rebuild(loader, NamedErrors(loader.dataset), loader.batch_sampler)
+
+
+def _rebuild(loader: DataLoader, dataset: Dataset,
+             batch_sampler: Sampler) -> DataLoader:
     return DataLoader(
-        SeededDataset(loader.dataset, seed),
-        batch_sampler=StreamBatchSampler(loader.batch_sampler),
+        dataset,
+        batch_sampler=batch_sampler,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,

@@ -11,10 +11,11 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
+from torch.utils.data import DataLoader
 
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..registry import RUNNERS
-from .data_stream import StreamIterator, stream
+from .data_stream import StreamIterator, name_errors, stream
 from .hooks.iteration_seed_hook import IterationSeedHook
 
 
@@ -86,6 +87,14 @@ class Runner(runner.Runner):
         """Register the config's hooks and :class:`IterationSeedHook`."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
+
+    @staticmethod
+    def build_dataloader(dataloader,
+                         seed: Optional[int] = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """Build a data loader that names samples it cannot prepare."""
+        return name_errors(
+            runner.Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
     def build_train_loop(self, loop):
         """Build the loop over data whose order and samples follow the seed."""

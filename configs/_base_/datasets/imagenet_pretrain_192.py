@@ -1,7 +1,7 @@
 # ImageNet-1K without labels. Any folder of images does: set ``data_root``.
 # Sub-folders are searched too, and no annotation file is needed.
 train_pipeline = [
-    dict(type='glid_mm.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(
         type='RandomResizedCrop',
         scale=192,

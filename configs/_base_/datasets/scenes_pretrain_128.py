@@ -1,7 +1,7 @@
 # The unlabelled images of Scenes: tools/dataset_converters/make_scenes.py
 data_root = 'data/scenes'
 train_pipeline = [
-    dict(type='glid_mm.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(
         type='RandomResizedCrop',
         scale=128,
