@@ -53,10 +53,10 @@ FULL = Sizes(
     unlabelled=3200,
     train=400,
     val=160,
-    batch=64,
-    epochs=30,
-    warmup=2,
-    iters=300,
+    batch=32,
+    epochs=16,
+    warmup=1,
+    iters=240,
     evaluations=6,
     pictures=6)
 # To see that everything runs; nothing is learnt.

@@ -82,10 +82,14 @@ def run(stage: Stage, console: Console) -> None:
     log = folder / 'log.txt'
     tail = deque(maxlen=15)
     start = time.monotonic()
+    # Threads that wait sleep: where other programs want the cores, those that
+    # spin hold up the ones that work, by a factor of ten and more.
+    environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
     # In a session of its own, so that an interrupt comes to it from here,
     # once, and to all of its processes.
     process = subprocess.Popen([sys.executable, *command],
                                cwd=ROOT,
+                               env=environment,
                                stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT,
                                text=True,

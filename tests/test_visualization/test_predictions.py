@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from glid_mm.datasets.scenes import PALETTE, write_scenes
+from glid_mm.errors import UserError
+from glid_mm.visualization import prediction_panel, read_image
+from glid_mm.visualization.panels import GAP, TITLE_HEIGHT
+
+CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
+
+
+@pytest.fixture
+def config(pytestconfig, tmp_path):
+    write_scenes(tmp_path / 'scenes', 0, 3, 0, 64, seed=0)
+    config = Config.fromfile(pytestconfig.rootpath / CONFIG)
+    config.test_dataloader.dataset.data_root = str(tmp_path / 'scenes')
+    # Nothing of the image shines through.
+    config.visualizer.alpha = 1.
+    return config
+
+
+def test_columns_are_image_truth_and_each_model(config, tmp_path):
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    paths = []
+    for label in (2, 5):
+        # A model that sees one class everywhere.
+        with torch.no_grad():
+            model.decode_head.cls_embed.bias.zero_()[label] = 1e3
+        paths.append(str(tmp_path / f'{label}.pth'))
+        torch.save(dict(state_dict=model.state_dict()), paths[-1])
+    panel = prediction_panel(
+        config,
+        paths, ['one', 'other'],
+        num_images=2,
+        draw_options=dict(with_labels=False))
+    # Two of three images: the first and the second.
+    for row in range(2):
+        y = TITLE_HEIGHT + row * (64 + GAP)
+        image, truth, one, other = (
+            panel[y:y + 64, c * (64 + GAP):c * (64 + GAP) + 64]
+            for c in range(4))
+        assert np.array_equal(
+            image,
+            np.array(
+                read_image(tmp_path / f'scenes/images/val/00000{row}.jpg')))
+        labels = np.array(
+            read_image(tmp_path / f'scenes/semantic_val/00000{row}.png'))[...,
+                                                                          0]
+        assert np.array_equal(truth, np.array(PALETTE)[labels])
+        assert (one == PALETTE[2]).all() and (other == PALETTE[5]).all()
+
+
+def test_config_without_test_data_is_refused(config):
+    config.test_dataloader = None
+    with pytest.raises(UserError, match='test_dataloader'):
+        prediction_panel(config, [])
