@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope
 
 from glid_mm.datasets.scenes import PALETTE, write_scenes
 from glid_mm.errors import UserError
@@ -19,11 +19,12 @@ def config(pytestconfig, tmp_path):
     config.test_dataloader.dataset.data_root = str(tmp_path / 'scenes')
     # Nothing of the image shines through.
     config.visualizer.alpha = 1.
-    return config
+    # Other tests find the scope as it was.
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        yield config
 
 
 def test_columns_are_image_truth_and_each_model(config, tmp_path):
-    init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
     paths = []
     for label in (2, 5):
