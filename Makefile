@@ -15,6 +15,8 @@ SOURCES := $(wildcard setup.py glid_mm tools tests configs)
 
 # One process per test run and few cores: more threads than these only wait.
 export OMP_NUM_THREADS ?= 2
+# Threads that spin while they wait stand in the way of other processes.
+export OMP_WAIT_POLICY ?= PASSIVE
 export MPLBACKEND ?= Agg
 
 .PHONY: demo test lint ops clean
