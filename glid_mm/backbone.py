@@ -25,17 +25,20 @@ class GLID(models.GLID):
         decoder (dict, optional): Arguments of
             :class:`~glid_mm.models.QueryDecoder` but for ``memory_dims``.
         num_queries (int): Queries of the task; 0 for pre-training.
+        embedding_std (float): Standard deviation that the queries' own
+            embeddings start with; 0 is the paper's.
     """
 
     def __init__(self,
                  encoder: dict,
                  neck: Optional[dict] = None,
                  decoder: Optional[dict] = None,
-                 num_queries: int = 0) -> None:
+                 num_queries: int = 0,
+                 embedding_std: float = 0.) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
-        super().__init__(encoder, neck, decoder, num_queries)
+        super().__init__(encoder, neck, decoder, num_queries, embedding_std)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Refuse weights of another architecture.

@@ -40,24 +40,27 @@ class GLID(nn.Module):
         neck (BiFPN): The same strides at one width.
         decoder (QueryDecoder): Reads strides 32, 16 and 8 in turn.
         num_queries (int): Queries of the task; 0 for pre-training.
+        embedding_std (float): See :class:`Queries`.
     """
 
     def __init__(self,
                  encoder: SwinEncoder,
                  neck: BiFPN,
                  decoder: QueryDecoder,
-                 num_queries: int = 0) -> None:
+                 num_queries: int = 0,
+                 embedding_std: float = 0.) -> None:
         super().__init__()
         self.encoder = encoder
         self.neck = neck
-        self.queries = Queries(decoder.dims, num_queries)
+        self.queries = Queries(decoder.dims, num_queries, embedding_std)
         self.decoder = decoder
         self.register_load_state_dict_post_hook(_prepare_for_task)
 
     def forward(self,
                 images: Tensor,
                 padding_mask: Optional[Tensor] = None,
-                query_mask: Optional[Tensor] = None) -> GLIDOutput:
+                query_mask: Optional[Tensor] = None,
+                num_queries: Optional[int] = None) -> GLIDOutput:
         """Answer the task's queries for whole images.
 
         Args:
@@ -66,6 +69,8 @@ class GLID(nn.Module):
                 padded pixels, which lie to the right and below.
             query_mask (Tensor, optional): ``(M, M)`` bool, True where a
                 query may attend to another.
+            num_queries (int, optional): How many queries to ask, from the
+                first on; by default all.
 
         Returns:
             GLIDOutput: Features for the head.
@@ -74,7 +79,8 @@ class GLID(nn.Module):
         images, grid = _whole_units(images, padding_mask)
         tokens = self.neck(self.encoder(images, grid), grid)
         query_features = self.decoder(
-            self.queries(len(images)), self._memory(tokens, grid), query_mask)
+            self.queries(images.shape[0], num_queries),
+            self._memory(tokens, grid), query_mask)
         mask_features = grid.to_map(tokens[0], 0)
         stride = STRIDES[0]
         return GLIDOutput(
@@ -160,7 +166,7 @@ class GLID(nn.Module):
         for level in (3, 2, 1):
             x = tokens[level]
             position = _key_position(grid, level, x)
-            position = position.repeat(len(x) // len(position), 1, 1)
+            position = position.repeat(x.shape[0] // len(position), 1, 1)
             valid = None if grid.valid is None else grid.valid[level]
             memory.append((x, position, valid))
         return memory
@@ -172,6 +178,7 @@ def _prepare_for_task(model: GLID, incompatible_keys) -> None:
         model.encoder.extend_bias_rims()
 
 
+@torch.compiler.disable
 def _key_position(grid: TokenGrid, level: int, tokens: Tensor) -> Tensor:
     """Sine positions of a level's tokens, ``(G, n, C)``, kept in the grid."""
     key = (_key_position, level, tokens.shape[-1], tokens.dtype)
@@ -184,6 +191,7 @@ def _key_position(grid: TokenGrid, level: int, tokens: Tensor) -> Tensor:
     return grid.cache[key]
 
 
+@torch.compiler.disable
 def _whole_units(images: Tensor,
                  padding_mask: Optional[Tensor]) -> Tuple[Tensor, TokenGrid]:
     """Pad images to whole units and tell which tokens exist."""

@@ -1,4 +1,6 @@
 """Queries: what is asked of the decoder."""
+from typing import Optional
+
 import torch
 from torch import Tensor, nn
 
@@ -10,14 +12,19 @@ class Queries(nn.Module):
 
     In pre-training ``Q = [CLS, M_1, …, M_N]``, a mask token and the 2-D sine
     position of every masked unit (paper §3.1). In a task ``q_i = [CLS] +
-    e_i`` with learnable, zero-initialised ``e_i`` (eq. 3).
+    e_i`` with learnable ``e_i`` (eq. 3).
 
     Args:
         dims (int): Channels.
         num_queries (int): Queries of the task; 0 for pre-training alone.
+        embedding_std (float): Standard deviation of the normal distribution
+            that ``e_i`` start from; 0 is the paper's.
     """
 
-    def __init__(self, dims: int, num_queries: int = 0) -> None:
+    def __init__(self,
+                 dims: int,
+                 num_queries: int = 0,
+                 embedding_std: float = 0.) -> None:
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))
@@ -29,10 +36,21 @@ class Queries(nn.Module):
         nn.init.trunc_normal_(self.mask_token, std=.02)
         if num_queries:
             self.embeddings = nn.Parameter(torch.zeros(num_queries, dims))
+            if embedding_std:
+                nn.init.normal_(self.embeddings, std=embedding_std)
 
-    def forward(self, batch: int) -> Tensor:
-        """The task's queries: ``(batch, num_queries, dims)``."""
-        return (self.cls_token + self.embeddings).expand(batch, -1, -1)
+    def forward(self, batch: int, count: Optional[int] = None) -> Tensor:
+        """The task's queries.
+
+        Args:
+            batch (int): Number of images.
+            count (int, optional): How many to ask, from the first on; by
+                default all.
+
+        Returns:
+            Tensor: ``(batch, count, dims)``.
+        """
+        return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
     def masked(self, centres: Tensor) -> Tensor:
         """Queries of pre-training.
