@@ -1,12 +1,12 @@
 """GLID as a segmentor of mmseg."""
 from typing import List, Optional
 
-import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
+from ..common import padding_mask
 
 
 @MODELS.register_module()
@@ -34,7 +34,7 @@ class GLIDSegmentor(EncoderDecoder):
         Returns:
             GLIDOutput: What the head reads.
         """
-        return self.backbone(inputs, _padding_mask(inputs, batch_img_metas))
+        return self.backbone(inputs, padding_mask(inputs, batch_img_metas))
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
         """Losses of a batch, see ``EncoderDecoder.loss``."""
@@ -48,22 +48,3 @@ class GLIDSegmentor(EncoderDecoder):
         crops = self.test_cfg.get('mode', 'whole') == 'slide'
         x = self.extract_feat(inputs, None if crops else batch_img_metas)
         return self.decode_head.predict(x, inputs.shape[-2:])
-
-
-def _padding_mask(inputs: Tensor,
-                  metas: Optional[List[dict]]) -> Optional[Tensor]:
-    """``(B, H, W)`` bool, True at padding; None if there is none."""
-    # Left, right, top, bottom; the preprocessor pads right and bottom.
-    sizes = [
-        meta.get('img_padding_size', meta.get('padding_size', (0, ) * 4))
-        for meta in metas or ()
-    ]
-    if not any(map(any, sizes)):
-        return None
-    height, width = inputs.shape[-2:]
-    mask = torch.zeros(
-        len(inputs), height, width, dtype=torch.bool, device=inputs.device)
-    for image, (_, right, _, bottom) in zip(mask, sizes):
-        image[height - bottom:] = True
-        image[:, width - right:] = True
-    return mask
