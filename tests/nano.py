@@ -41,6 +41,23 @@ def segmentor(num_classes=7, num_queries=20, **kwargs):
         **kwargs)
 
 
+def detector(num_queries=20, one_to_many=0, num_classes=4, **kwargs):
+    """A ``GLIDDetector`` that standardises images."""
+    from glid_mm.tasks.detection import GLIDDetector
+    return GLIDDetector(
+        data_preprocessor=dict(
+            type='mmdet.DetDataPreprocessor', mean=[127.5] * 3, std=[64.] * 3),
+        backbone=dict(BACKBONE, num_queries=num_queries + one_to_many),
+        bbox_head=dict(
+            type='glid_mm.BoxHead',
+            num_classes=num_classes,
+            in_channels=192,
+            one_to_many_queries=one_to_many,
+            one_to_many_repeats=3),
+        test_cfg=dict(max_per_img=20),
+        **kwargs)
+
+
 def scenes(count=8, size=64, split='train'):
     """``(count, 3, size, size)`` images, 0 to 255, and semantic maps."""
     drawn = [render_scene(0, split, i, size) for i in range(count)]

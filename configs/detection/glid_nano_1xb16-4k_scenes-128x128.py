@@ -1,0 +1,23 @@
+_base_ = [
+    '../_base_/models/glid_nano.py',
+    '../_base_/datasets/scenes_detection_128x128.py',
+    '../_base_/schedules/detection_nano.py',
+    '../_base_/detection_runtime.py',
+]
+model = dict(
+    type='glid_mm.GLIDDetector',
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=dict(num_queries=50 + 150),
+    bbox_head=dict(
+        type='glid_mm.BoxHead',
+        num_classes=4,
+        in_channels=192,
+        one_to_many_queries=150,
+        one_to_many_repeats=4),
+    test_cfg=dict(max_per_img=100))
+
+# Training is by the iteration, and so are its log and checkpoints.
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=1000, max_keep_ckpts=1))

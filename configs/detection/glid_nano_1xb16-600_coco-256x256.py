@@ -1,0 +1,56 @@
+# For trying things out on few photographs: a small model on small images.
+_base_ = [
+    '../_base_/models/glid_nano.py',
+    '../_base_/datasets/coco_detection.py',
+    '../_base_/schedules/detection_nano.py',
+    '../_base_/detection_runtime.py',
+]
+max_iters = 600
+train_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(short, 256) for short in range(160, 257, 32)],
+        keep_ratio=True),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1] = dict(type='Resize', scale=(256, 256), keep_ratio=True)
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    batch_sampler=None,
+    dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=16, num_workers=2, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+model = dict(
+    type='glid_mm.GLIDDetector',
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=dict(num_queries=100 + 300),
+    bbox_head=dict(
+        type='glid_mm.BoxHead',
+        num_classes=80,
+        in_channels=192,
+        one_to_many_queries=300,
+        one_to_many_repeats=4),
+    test_cfg=dict(max_per_img=100))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=max_iters,
+        by_epoch=False,
+        milestones=[max_iters * 4 // 5],
+        gamma=0.1),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=200)
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=200, max_keep_ckpts=1))

@@ -1,0 +1,41 @@
+# Your own data in COCO's format: change the three settings below.
+#
+#   data/custom/train/                     images
+#   data/custom/val/
+#   data/custom/annotations/train.json     COCO instances
+#   data/custom/annotations/val.json
+#
+# Classes have the names and the order of "categories" in the annotation
+# files; what does not agree is an error that says so.
+_base_ = './glid_swin-b_8xb2-50e_coco.py'
+data_root = 'data/custom/'
+classes = ('cat', 'dog')
+max_epochs = 50
+
+metainfo = dict(classes=classes, palette=None)
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train/'),
+        metainfo=metainfo))
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='val/'),
+        metainfo=metainfo))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+test_evaluator = val_evaluator
+model = dict(bbox_head=dict(num_classes=len(classes)))
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        milestones=[max_epochs * 4 // 5],
+        gamma=0.1)
+]

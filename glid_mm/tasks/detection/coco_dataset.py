@@ -1,0 +1,127 @@
+"""COCO annotations whose classes are those of the config, or an error."""
+from collections import Counter
+from typing import List, Sequence
+
+from mmdet import datasets
+from mmdet.datasets.api_wrappers import COCO
+
+from ...errors import UserError
+from ...registry import DATASETS
+
+# What training and COCO's evaluation read.
+FIELDS = dict(
+    images=('id', 'file_name', 'height', 'width'),
+    annotations=('id', 'image_id', 'category_id', 'bbox', 'area', 'iscrowd'),
+    categories=('id', 'name'))
+
+
+class CheckedCOCO(COCO):
+    """COCO's reader; it says what is wrong with a file.
+
+    Args:
+        annotation_file (str): A JSON of COCO's instances format.
+
+    Raises:
+        UserError: If the file cannot be read, lacks something, or has
+            annotations of categories that it does not list.
+    """
+
+    def __init__(self, annotation_file: str) -> None:
+        self.file = annotation_file
+        try:
+            super().__init__(annotation_file)
+        except (OSError, ValueError, AssertionError) as error:
+            raise UserError(f'the annotation file {annotation_file} cannot '
+                            f'be read: {error}') from error
+
+    def createIndex(self) -> None:
+        """Check the file's structure, then index it."""
+        for part, fields in FIELDS.items():
+            if part not in self.dataset:
+                raise UserError(
+                    f'{self.file} has no {part!r}. It has to be in the '
+                    "format of COCO's instances: a JSON object with images, "
+                    'annotations and categories.')
+            for field in fields:
+                lacking = [x for x in self.dataset[part] if field not in x]
+                if lacking:
+                    raise UserError(
+                        f'{self.file}: {len(lacking)} of '
+                        f'{len(self.dataset[part])} {part} have no {field!r}, '
+                        f'the first being {str(lacking[0])[:200]}. Each '
+                        f'needs {", ".join(fields)}.')
+        known = {category['id'] for category in self.dataset['categories']}
+        strange = [
+            annotation for annotation in self.dataset['annotations']
+            if annotation['category_id'] not in known
+        ]
+        if strange:
+            raise UserError(
+                f'{self.file}: {len(strange)} annotations are of no category '
+                'that the file lists, the first being annotation '
+                f'{strange[0]["id"]} of image {strange[0]["image_id"]} with '
+                f'category_id {strange[0]["category_id"]}. Add the category '
+                'to "categories", or give the annotations one of these ids: '
+                f'{sorted(known)}.')
+        super().createIndex()
+
+    def get_cat_ids(
+        self,
+        cat_names: Sequence[str] = (),
+        sup_names: Sequence[str] = (),
+        cat_ids: Sequence[int] = ()
+    ) -> List[int]:
+        """Ids of the classes, which are those of the file, in its order.
+
+        mmdet numbers classes by the order of the file: names that are missing
+        there or in another order would come to stand for other classes.
+
+        Raises:
+            UserError: If names and file do not agree.
+        """
+        if isinstance(cat_names, str):
+            raise UserError(
+                f'metainfo.classes is the text {cat_names!r}. Name classes '
+                f'in a tuple, with a comma even after one: ({cat_names!r},)')
+        cats = self.dataset['categories']
+        used = Counter(a['category_id'] for a in self.dataset['annotations'])
+        # Some tools write a category that only holds the others together.
+        here = [
+            c['name'] for c in cats if c['name'] in cat_names or used[c['id']]
+        ]
+        missing = [name for name in cat_names if name not in here]
+        left_out = [name for name in here if name not in cat_names]
+        if missing or left_out or here != list(cat_names):
+            raise UserError(
+                f'the {len(cat_names)} classes of the config are not the '
+                f'{len(here)} of {self.file}. '
+                f'Not in the file: {", ".join(missing) or "none"}. '
+                f'Only in the file: {", ".join(left_out) or "none"}. Set '
+                f'metainfo=dict(classes={_some(here)}) of the data sets and '
+                f'num_classes={len(here)} of the head; the order is that of '
+                "the file. To leave annotated classes out, use mmdet's "
+                "type='CocoDataset'.")
+        return super().get_cat_ids(cat_names, sup_names, cat_ids)
+
+
+@DATASETS.register_module()
+class CocoDataset(datasets.CocoDataset):
+    """mmdet's ``CocoDataset``; classes that do not fit are an error.
+
+    Files without annotations, such as COCO's test-dev, are for mmdet's own.
+
+    Args:
+        **kwargs: See ``mmdet.datasets.CocoDataset``.
+
+    Raises:
+        UserError: If the annotation file is not in order or has other
+            classes than ``metainfo``.
+    """
+
+    COCOAPI = CheckedCOCO
+
+
+def _some(names: Sequence[str]) -> str:
+    """A tuple as Python writes it, cut where nobody reads on."""
+    shown = ', '.join(map(repr, names[:20]))
+    return f'({shown}, ...)' if len(names) > 20 else f'({shown},)'

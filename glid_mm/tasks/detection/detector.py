@@ -1,0 +1,143 @@
+"""GLID as a detector of mmdet."""
+from typing import List, Optional, Tuple
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample
+from torch import Tensor
+
+from ...errors import UserError
+from ...models import GLIDOutput
+from ...registry import MODELS
+from ..common import padding_mask
+
+
+@MODELS.register_module()
+class GLIDDetector(BaseDetector):
+    """Boxes from queries, each query at most one.
+
+    Padding is neither seen nor a key. In training, the queries that the head
+    matches one to one and the others do not see each other; afterwards the
+    others are not asked, so the results are those of a model without them.
+
+    Args:
+        backbone (dict): ``glid_mm.GLID``; its ``num_queries`` are those of
+            both groups.
+        bbox_head (dict): ``glid_mm.BoxHead``.
+        train_cfg (dict, optional): Of the head.
+        test_cfg (dict, optional): Of the head.
+        data_preprocessor (dict, optional): See ``BaseDetector``.
+        init_cfg (dict, optional): See ``BaseDetector``.
+
+    Raises:
+        UserError: If there are too few queries for what the head is to do.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 bbox_head: dict,
+                 train_cfg: Optional[dict] = None,
+                 test_cfg: Optional[dict] = None,
+                 data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        bbox_head = dict(bbox_head)
+        if train_cfg is not None:
+            bbox_head['train_cfg'] = train_cfg
+        if test_cfg is not None:
+            bbox_head['test_cfg'] = test_cfg
+        self.backbone = MODELS.build(backbone)
+        self.bbox_head = MODELS.build(bbox_head)
+        total = self.backbone.queries.num_queries
+        others = self.bbox_head.one_to_many_queries
+        self.num_queries = total - others
+        if self.num_queries < 1:
+            raise UserError(
+                f'backbone.num_queries={total} counts all queries, and '
+                f'bbox_head.one_to_many_queries={others} leaves none to be '
+                f'matched one to one. Set backbone.num_queries to {others} '
+                'plus those, for example 300.')
+        wanted = self.bbox_head.test_cfg.get('max_per_img', 0)
+        most = self.num_queries * self.bbox_head.num_classes
+        if wanted > most:
+            raise UserError(
+                f'test_cfg.max_per_img={wanted} is more than the {most} '
+                f'scores that {self.num_queries} queries have for '
+                f'{self.bbox_head.num_classes} classes. Set it to {most} or '
+                'less.')
+        # True where a query (row) may attend to another (column).
+        late = torch.arange(total) >= self.num_queries
+        mask = late[:, None] == late if others else None
+        self.register_buffer('query_mask', mask, persistent=False)
+
+    def loss(self, batch_inputs: Tensor,
+             batch_data_samples: List[DetDataSample]) -> dict:
+        """Losses of a batch.
+
+        Args:
+            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_data_samples (list[DetDataSample]): With ``img_shape`` and
+                ``gt_instances``.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`BoxHead.loss`.
+        """
+        mask = _padding_mask(batch_inputs, batch_data_samples)
+        x = self.backbone(batch_inputs, mask, self.query_mask)
+        return self.bbox_head.loss(x.query_features, batch_data_samples)
+
+    def predict(self,
+                batch_inputs: Tensor,
+                batch_data_samples: List[DetDataSample],
+                rescale: bool = True) -> List[DetDataSample]:
+        """Boxes, scores and labels of a batch.
+
+        Args:
+            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_data_samples (list[DetDataSample]): With ``img_shape``, and
+                ``scale_factor`` for rescaling.
+            rescale (bool): Whether boxes are in pixels of the original
+                images, or of the resized ones.
+
+        Returns:
+            list[DetDataSample]: The same with ``pred_instances``: ``bboxes``
+            ``(n, 4)`` as x1, y1, x2, y2, ``scores`` and ``labels`` ``(n,)``.
+        """
+        x = self.extract_feat(batch_inputs, batch_data_samples)
+        results = self.bbox_head.predict(x.query_features, batch_data_samples,
+                                         rescale)
+        return self.add_pred_to_datasample(batch_data_samples, results)
+
+    def extract_feat(
+        self,
+        batch_inputs: Tensor,
+        batch_data_samples: Optional[List[DetDataSample]] = None
+    ) -> GLIDOutput:
+        """Features of the queries that are matched one to one.
+
+        Args:
+            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_data_samples (list[DetDataSample], optional): Tell how much
+                of each image is padding.
+
+        Returns:
+            GLIDOutput: What the head reads.
+        """
+        mask = _padding_mask(batch_inputs, batch_data_samples)
+        return self.backbone(batch_inputs, mask, num_queries=self.num_queries)
+
+    def _forward(
+        self,
+        batch_inputs: Tensor,
+        batch_data_samples: Optional[List[DetDataSample]] = None
+    ) -> Tuple[Tensor, Tensor]:
+        """Logits and boxes of every layer; see :meth:`BoxHead.forward`."""
+        x = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.bbox_head(x.query_features)
+
+
+def _padding_mask(
+        inputs: Tensor,
+        data_samples: Optional[List[DetDataSample]]) -> Optional[Tensor]:
+    metas = [sample.metainfo for sample in data_samples or ()]
+    return padding_mask(inputs, metas)

@@ -1,0 +1,553 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.evaluation import CocoMetric
+from mmdet.models.dense_heads import DETRHead
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+from mmengine.runner import load_state_dict
+from mmengine.structures import InstanceData
+
+from glid_mm.datasets.scenes import render_scene, write_scenes
+from glid_mm.datasets.scenes.labels import instance_annotations
+from glid_mm.errors import UserError
+from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss
+from glid_mm.tasks.detection.box_head import MATCHING
+from ..nano import detector, pretrainer
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'detection'
+
+
+def boxes(*rows):
+    """Ground truth from rows of x1, y1, x2, y2, label."""
+    rows = torch.tensor(rows, dtype=torch.float).reshape(-1, 5)
+    return InstanceData(bboxes=rows[:, :4], labels=rows[:, 4].long())
+
+
+def scene(index, size=64):
+    drawn = render_scene(0, 'train', index, size)
+    image = torch.from_numpy(drawn.image).permute(2, 0, 1)
+    return image, boxes(*[(x, y, x + w, y + h, a['category_id'] - 1)
+                          for a in instance_annotations(drawn)
+                          for x, y, w, h in [a['bbox']]])
+
+
+def batch(model, images, truth, training=True):
+    samples = []
+    for index, (image, instances) in enumerate(zip(images, truth)):
+        shape = tuple(image.shape[1:])
+        samples.append(
+            DetDataSample(
+                metainfo=dict(
+                    img_shape=shape,
+                    ori_shape=shape,
+                    scale_factor=(1., 1.),
+                    img_path=f'{index}.jpg'),
+                gt_instances=instances))
+    return model.data_preprocessor(
+        dict(inputs=list(images), data_samples=samples), training)
+
+
+def predict(model, images):
+    data = batch(model, images, [boxes()] * len(images), False)
+    with torch.no_grad():
+        samples = model.eval()(**data, mode='predict')
+    return [sample.pred_instances for sample in samples]
+
+
+def average_precision(predictions, truth):
+    """AP50 of mmdet's ``CocoMetric``."""
+    metric = CocoMetric(metric='bbox')
+    metric.dataset_meta = dict(classes=('box', 'ball', 'cone', 'person'))
+    for index, (guess, real) in enumerate(zip(predictions, truth)):
+        instances = [
+            dict(bbox=box, bbox_label=label)
+            for box, label in zip(real.bboxes.tolist(), real.labels.tolist())
+        ]
+        metric.process({}, [
+            dict(
+                pred_instances=guess,
+                img_id=index,
+                ori_shape=(64, 64),
+                instances=instances)
+        ])
+    return metric.evaluate(len(predictions))['coco/bbox_mAP_50']
+
+
+def test_images_are_over_fitted_with_hybrid_matching():
+    torch.manual_seed(0)
+    model = detector(10, 10)
+    assert (model.backbone.queries.embeddings == 0).all()
+    images, truth = zip(*map(scene, range(3)))
+    data = batch(model, images, truth)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0)
+    steps = 150
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
+    for _ in range(steps):
+        loss = sum(model(**data, mode='loss').values())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+        optimizer.step()
+        schedule.step()
+    assert average_precision(predict(model, images), truth) > .9
+
+
+def test_new_weights_are_two_linear_layers():
+    head = detector().bbox_head
+    assert {
+        n: tuple(p.shape)
+        for n, p in head.named_parameters()
+    } == {
+        'fc_cls.weight': (4, 192),
+        'fc_cls.bias': (4, ),
+        'fc_reg.weight': (4, 192),
+        'fc_reg.bias': (4, ),
+    }
+    assert head.fc_cls.bias.sigmoid().tolist() == pytest.approx([.01] * 4)
+
+
+def test_all_weights_of_pretraining_are_loaded():
+    torch.manual_seed(0)
+    source, target = pretrainer(), detector(20, 30)
+    given = {k: v.clone() for k, v in source.state_dict().items()}
+    load_state_dict(target, given)
+    loaded = target.state_dict()
+    assert {k
+            for k in loaded if k.startswith('backbone.')} - set(given) == {
+                'backbone.queries.embeddings'
+            }
+    for key, value in given.items():
+        if key.startswith('backbone.'):
+            assert torch.equal(loaded[key], value), key
+
+
+@torch.no_grad()
+def test_queries_of_training_alone_change_no_bit_of_evaluation():
+    torch.manual_seed(0)
+    hybrid, plain = detector(20, 50), detector(20)
+    hybrid.backbone.queries.embeddings.normal_()
+    state = hybrid.state_dict()
+    key = 'backbone.queries.embeddings'
+    state[key] = state[key][:20]
+    plain.load_state_dict(state)
+    images = [torch.rand(3, 50, 60) * 255, torch.rand(3, 64, 40) * 255]
+    for a, b in zip(predict(hybrid, images), predict(plain, images)):
+        assert torch.equal(a.bboxes, b.bboxes)
+        assert torch.equal(a.scores, b.scores)
+        assert torch.equal(a.labels, b.labels)
+
+
+def test_the_two_groups_of_queries_do_not_see_each_other():
+    torch.manual_seed(0)
+    model = detector(5, 7).double()
+    embeddings = model.backbone.queries.embeddings
+    embeddings.data.normal_()
+    images = torch.randn(1, 3, 64, 64).double()
+    mask = model.query_mask
+    for i in range(12):
+        for j in range(12):
+            assert mask[i, j] == ((i < 5) == (j < 5))
+    # A gradient flows from each query to those of its group and no others.
+    together = model.backbone(images, None, mask).query_features[-1, 0]
+    for index in (0, 4, 5, 11):
+        gradient, = torch.autograd.grad(
+            together[index].square().sum(), embeddings, retain_graph=True)
+        assert (gradient.abs().sum(1) > 0).tolist() == mask[index].tolist()
+    # Each group answers as it would alone.
+    first = model.backbone(images, num_queries=5).query_features[-1, 0]
+    assert torch.allclose(together[:5], first, atol=1e-12)
+    embeddings.data = embeddings.data.roll(7, 0)
+    second = model.backbone(images, num_queries=7).query_features[-1, 0]
+    assert torch.allclose(together[5:], second, atol=1e-12)
+
+
+def heads():
+    """Ours, and mmdet's on the same classes and boxes."""
+    torch.manual_seed(0)
+    ours = BoxHead(4, 16)
+    theirs = DETRHead(
+        4,
+        16,
+        sync_cls_avg_factor=True,
+        loss_cls=dict(type='mmdet.FocalLoss', loss_weight=2.),
+        train_cfg=MATCHING)
+    return ours, theirs
+
+
+METAS = [dict(img_shape=(60, 80)), dict(img_shape=(64, 50))]
+TRUTH = [
+    boxes((5, 5, 30, 40, 0), (10, 0, 20, 60, 3), (50, 20, 79, 59, 1)),
+    boxes((0, 0, 50, 64, 2))
+]
+
+
+def test_losses_and_targets_are_those_of_mmdets_detr_head():
+    ours, theirs = heads()
+    states = torch.randn(3, 2, 10, 16)
+    scores, predicted = ours(states)
+    samples = [
+        DetDataSample(metainfo=meta, gt_instances=truth)
+        for meta, truth in zip(METAS, TRUTH)
+    ]
+    expected = theirs.loss_by_feat(scores, predicted, TRUTH, METAS)
+    losses = ours.loss(states, samples)
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(losses[name], value), name
+    args = list(scores[0]), list(predicted[0]), TRUTH, METAS
+    for a, b in zip(ours.get_targets(*args), theirs.get_targets(*args)):
+        if isinstance(a, int):
+            assert a == b
+        else:
+            assert all(map(torch.equal, a, b))
+
+
+def test_focal_loss_of_indices_is_mmdets():
+    from mmdet.models.losses import FocalLoss as Expected
+    torch.manual_seed(0)
+    logits, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 3, 3, 0, 3])
+    args = logits, labels, torch.rand(7)
+    assert torch.equal(FocalLoss()(*args, avg_factor=3),
+                       Expected()(*args, avg_factor=3))
+
+
+def test_the_other_group_learns_from_repeated_ground_truth():
+    torch.manual_seed(0)
+    many = dict(one_to_many_queries=9, one_to_many_repeats=2)
+    head = BoxHead(4, 16, one_to_many_weight=.5, **many)
+    states = torch.randn(2, 2, 14, 16)
+    samples = [
+        DetDataSample(metainfo=meta, gt_instances=truth)
+        for meta, truth in zip(METAS, TRUTH)
+    ]
+    losses = head.loss(states, samples)
+    plain = BoxHead(4, 16)
+    plain.load_state_dict(head.state_dict())
+    expected = plain.loss(states[:, :, :5], samples)
+    twice = [
+        DetDataSample(
+            metainfo=meta,
+            gt_instances=boxes(
+                *[(*box, label) for _ in range(2) for box, label in zip(
+                    truth.bboxes.tolist(), truth.labels.tolist())]))
+        for meta, truth in zip(METAS, TRUTH)
+    ]
+    for name, value in plain.loss(states[:, :, 5:], twice).items():
+        expected[f'o2m.{name}'] = .5 * value
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.allclose(losses[name], value), name
+
+
+CROWDED = [(i % 60, i // 60 * 8, i % 60 + 4, i // 60 * 8 + 8, i % 4)
+           for i in range(400)]
+
+
+@pytest.mark.parametrize('truth', [
+    pytest.param([boxes(), boxes()], id='no objects at all'),
+    pytest.param([boxes(), boxes((3, 3, 20, 30, 1))], id='an image without'),
+    pytest.param(
+        [boxes((3, 3, 3, 3, 1)),
+         boxes((0, 0, 64, 64, 0), (9, 4, 9, 30, 2))],
+        id='zero area'),
+    pytest.param([boxes(*CROWDED), boxes()], id='400 objects'),
+])
+def test_odd_ground_truth_trains(truth):
+    torch.manual_seed(0)
+    model = detector(10, 20)
+    data = batch(model, torch.rand(2, 3, 64, 64) * 255, truth)
+    loss = sum(model(**data, mode='loss').values())
+    assert loss.isfinite()
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad.isfinite().all(), name
+
+
+@torch.no_grad()
+def test_an_image_answers_alone_as_in_a_padded_batch():
+    torch.manual_seed(0)
+    model = detector()
+    model.backbone.queries.embeddings.normal_()
+    images = [torch.rand(3, *size) * 255 for size in ((50, 60), (90, 70))]
+    together = predict(model, images)
+    for image, found in zip(images, together):
+        alone, = predict(model, [image])
+        assert torch.allclose(found.bboxes, alone.bboxes, atol=1e-3)
+        assert torch.allclose(found.scores, alone.scores, atol=1e-5)
+        assert torch.equal(found.labels, alone.labels)
+
+
+@torch.no_grad()
+def test_boxes_come_back_in_pixels_of_the_original_images():
+    torch.manual_seed(0)
+    model = detector(num_queries=5)
+    model.backbone.queries.embeddings.normal_()
+    images = [torch.rand(3, *size) * 255 for size in ((50, 60), (90, 70))]
+    data = batch(model, images, [boxes()] * 2, False)
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(scale_factor=(.5, 2.)))
+    scores, shares = model.eval()(**data, mode='tensor')
+    samples = model(**data, mode='predict')
+    for index, sample in enumerate(samples):
+        height, width = images[index].shape[1:]
+        found = sample.pred_instances
+        order = scores[-1, index].sigmoid().flatten().argsort(descending=True)
+        assert len(found.scores) == 20
+        for k, place in enumerate(order.tolist()):
+            query, label = divmod(place, 4)
+            x, y, w, h = shares[-1, index, query].tolist()
+            expected = [
+                max(x - w / 2, 0) * width / .5,
+                max(y - h / 2, 0) * height / 2.,
+                min(x + w / 2, 1) * width / .5,
+                min(y + h / 2, 1) * height / 2.
+            ]
+            assert found.bboxes[k].tolist() == pytest.approx(expected, 1e-4)
+            assert found.labels[k] == label
+
+
+def test_bf16_losses_are_fp32_and_near():
+    torch.manual_seed(0)
+    model = detector(10, 20)
+    model.backbone.queries.embeddings.data.normal_()
+    images, truth = zip(*map(scene, range(2)))
+    data = batch(model, images, truth)
+    full = model(**data, mode='loss')
+    with torch.autocast('cpu', torch.bfloat16):
+        half = model(**data, mode='loss')
+    for name, value in full.items():
+        assert half[name].dtype == torch.float32
+        assert abs(half[name] - value) < .1 * value + .01, name
+
+
+@pytest.mark.parametrize('what,cure', [('boxes', 'Mend its annotations'),
+                                       ('weights', 'clip')])
+def test_costs_that_are_not_finite_name_the_image_and_its_boxes(what, cure):
+    torch.manual_seed(0)
+    model = detector()
+    truth = [boxes((1, 2, 30, 40, 0)), boxes((3, 3, 20, 30, 1))]
+    if what == 'boxes':
+        truth[1].bboxes[0, 2] = math.nan
+    else:
+        torch.nn.init.constant_(model.bbox_head.fc_reg.bias, math.nan)
+        truth[0] = boxes()
+    data = batch(model, torch.rand(2, 3, 64, 64) * 255, truth)
+    with pytest.raises(UserError, match=rf'1\.jpg(.|\n)*\[\[3\.0.*{cure}'):
+        model(**data, mode='loss')
+
+
+def test_too_few_queries_are_refused_when_the_model_is_built():
+    with pytest.raises(UserError, match='=20 counts all.*=20 leaves none'):
+        detector(0, 20)
+    with pytest.raises(UserError, match='max_per_img=20 is more than the 16'):
+        detector(num_queries=4, one_to_many=10)
+    with pytest.raises(UserError, match='one_to_many_repeats=0'):
+        BoxHead(4, one_to_many_queries=3, one_to_many_repeats=0)
+
+
+def test_query_embeddings_start_as_configured():
+    from glid_mm.backbone import GLID
+    from ..nano import BACKBONE
+    torch.manual_seed(0)
+    for std in (0., .02):
+        glid = GLID(
+            **{
+                k: v
+                for k, v in BACKBONE.items() if k != 'type'
+            },
+            num_queries=100,
+            embedding_std=std)
+        assert glid.queries.embeddings.std().item() == pytest.approx(std, .05)
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    write_scenes(root, train=6, val=4, unlabelled=0, size=64, seed=0)
+    return root
+
+
+def annotations(root, **changes):
+    """A copy of the training annotations with parts replaced."""
+    content = json.loads(
+        (root / 'annotations' / 'instances_train.json').read_text())
+    for part, change in changes.items():
+        content[part] = change(content[part])
+    path = root / 'annotations' / 'changed.json'
+    path.write_text(json.dumps(content))
+    return path
+
+
+def dataset(root, classes=('box', 'ball', 'cone', 'person'), **kwargs):
+    return CocoDataset(
+        data_root=str(root),
+        ann_file='annotations/changed.json',
+        data_prefix=dict(img='images/train'),
+        metainfo=dict(classes=classes),
+        pipeline=[],
+        **kwargs)
+
+
+@pytest.mark.parametrize('classes,message', [
+    (('box', 'ball', 'cone', 'car', 'person'),
+     'the 5 classes.* the 4 of.*Not in the file: car. Only.*: none'),
+    (('box', 'ball'), 'Only in the file: cone, person.*num_classes=4'),
+    (('person', 'box', 'ball', 'cone'), 'the order is that of the file'),
+    ('box', r"the text 'box'.*\('box',\)"),
+])
+def test_classes_that_are_not_those_of_the_annotations_are_named(
+        data_root, classes, message):
+    annotations(data_root)
+    with pytest.raises(UserError, match=message):
+        dataset(data_root, classes)
+
+
+def test_a_category_that_only_groups_others_is_no_class(data_root):
+    annotations(
+        data_root, categories=lambda cats: [dict(id=0, name='objects')] + cats)
+    assert len(dataset(data_root)) == 6
+
+
+def test_annotations_of_unknown_categories_are_named(data_root):
+
+    def changed(all_annotations):
+        all_annotations[2]['category_id'] = 77
+        return all_annotations
+
+    annotations(data_root, annotations=changed)
+    with pytest.raises(
+            UserError,
+            match='1 annotations are of no category.*annotation 3 of image '
+            r'.*category_id 77.*\[1, 2, 3, 4\]'):
+        dataset(data_root)
+
+
+@pytest.mark.parametrize('field', ['category_id', 'bbox', 'area', 'iscrowd'])
+def test_annotations_that_lack_something_are_named(data_root, field):
+
+    def changed(all_annotations):
+        del all_annotations[2][field]
+        return all_annotations
+
+    annotations(data_root, annotations=changed)
+    with pytest.raises(
+            UserError, match=f"1 of .* annotations have no '{field}', .*3"):
+        dataset(data_root)
+
+
+@pytest.mark.parametrize('content', ['', '{"images": []}', '[]'])
+def test_files_that_are_no_annotations_are_named(data_root, content):
+    annotations(data_root).write_text(content)
+    with pytest.raises(UserError, match='changed.json'):
+        dataset(data_root)
+    (data_root / 'annotations' / 'changed.json').unlink()
+    with pytest.raises(UserError, match='changed.json'):
+        dataset(data_root)
+
+
+def test_crowds_and_boxes_without_area_are_not_learned_from(data_root):
+
+    def changed(all_annotations):
+        for annotation in all_annotations:
+            x, y, w, h = annotation['bbox']
+            if annotation['id'] == 1:
+                annotation['iscrowd'] = 1
+            elif annotation['id'] == 2:
+                annotation['bbox'] = [x, y, 0, h]
+        return all_annotations
+
+    annotations(data_root, annotations=changed)
+    data = dataset(data_root)
+    flags = [
+        i['ignore_flag'] for info in map(data.get_data_info, range(6))
+        for i in info['instances']
+    ]
+    path = data_root / 'annotations' / 'instances_train.json'
+    count = len(json.loads(path.read_text())['annotations'])
+    assert sum(flags) == 1
+    assert len(flags) == count - 1
+    init_default_scope('mmdet')
+    config = Config.fromfile(CONFIGS / 'glid_nano_1xb16-4k_scenes-128x128.py')
+    config.train_dataloader.dataset.update(
+        data_root=str(data_root), ann_file='annotations/changed.json')
+    packed = DATASETS.build(config.train_dataloader.dataset)
+    samples = [packed[i]['data_samples'] for i in range(6)]
+    assert sum(len(s.ignored_instances) for s in samples) <= 1
+    model = detector(10, 20)
+    images = [packed[i]['inputs'] for i in range(6)]
+    data = model.data_preprocessor(
+        dict(inputs=images, data_samples=samples), True)
+    assert sum(model(**data, mode='loss').values()).isfinite()
+
+
+def small_run(data_root, work_dir, **changes):
+    """The config of Scenes, made short."""
+    config = Config.fromfile(CONFIGS / 'glid_nano_1xb16-4k_scenes-128x128.py')
+    options = {
+        'work_dir': str(work_dir),
+        'train_cfg.max_iters': 1,
+        'train_cfg.val_interval': 1,
+        'model.test_cfg.max_per_img': 20,
+    }
+    for split, part in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        loader = f'{split}_dataloader'
+        options[f'{loader}.batch_size'] = 2
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+        options[f'{loader}.dataset.data_root'] = str(data_root)
+    for split in ('val', 'test'):
+        options[f'{split}_evaluator.ann_file'] = str(
+            data_root / 'annotations' / 'instances_val.json')
+    config.merge_from_dict({**options, **changes})
+    return config
+
+
+def run(config):
+    from mmengine.registry import RUNNERS
+    return RUNNERS.build(config)
+
+
+def test_training_evaluation_and_mmdets_inferencer(data_root, tmp_path):
+    from mmdet.apis import DetInferencer
+    config = small_run(data_root, tmp_path / 'run')
+    run(config).train()
+    checkpoint = str(tmp_path / 'run' / 'iter_1.pth')
+    config.load_from = checkpoint
+    config.work_dir = str(tmp_path / 'test')
+    metrics = run(config).test()
+    assert 0 <= metrics['coco/bbox_mAP_50'] <= 1
+    inferencer = DetInferencer(
+        config, checkpoint, device='cpu', show_progress=False)
+    image = str(data_root / 'images' / 'val' / '000000.jpg')
+    answer = inferencer([image],
+                        out_dir=str(tmp_path / 'out'),
+                        pred_score_thr=0.)
+    found, = answer['predictions']
+    assert len(found['bboxes']) == len(found['labels']) == 20
+    assert (tmp_path / 'out' / 'vis' / '000000.jpg').exists()
+
+
+def test_a_head_of_other_classes_stops_before_the_first_batch(
+        data_root, tmp_path):
+    changes = {'model.bbox_head.num_classes': 5}
+    runner = run(small_run(data_root, tmp_path, **changes))
+    with pytest.raises(
+            UserError,
+            match='bbox_head.num_classes is 5, and'
+            '.*4 classes: box, ball, cone, person'):
+        runner.train()
+    with pytest.raises(UserError, match='bbox_head.num_classes is 5'):
+        run(small_run(data_root, tmp_path, **changes)).test()
+
+
+def test_an_image_that_is_not_there_is_named(data_root, tmp_path):
+    changes = {'train_dataloader.dataset.data_prefix.img': 'images/elsewhere'}
+    runner = run(small_run(data_root, tmp_path, **changes))
+    with pytest.raises(UserError, match='images/elsewhere/00000'):
+        runner.train()
