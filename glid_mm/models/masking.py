@@ -49,6 +49,7 @@ def sample_visible(units: Tuple[int, int],
         dim=1, stable=True)[:, :keep].sort(1).values
 
 
+@torch.compiler.disable
 def masked_units(visible: Tensor, total: int) -> Tensor:
     """The complement of visible units.
 

@@ -66,7 +66,7 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.reduction(
-            self.norm(x.reshape(len(x), -1, 4 * x.shape[-1])))
+            self.norm(x.reshape(x.shape[0], -1, 4 * x.shape[-1])))
 
 
 class SwinStage(nn.Module):

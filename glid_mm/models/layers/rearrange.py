@@ -43,23 +43,41 @@ class Rearrangement(NamedTuple):
 
 
 class _Move(torch.autograd.Function):
-    """Gather whose backward is the opposite gather, not a scatter-add.
+    """A move whose backward is the opposite move, not a scatter-add.
 
-    Each row is used at most once, so the two are equal; the gather is
-    several times faster on CPU and deterministic on GPU.
+    Each row is used at most once, so the two are equal; this is several
+    times faster on CPU and deterministic on GPU.
     """
 
     @staticmethod
     def forward(ctx, rows, source, target, empty, dropped):
-        ctx.save_for_backward(target, dropped)
-        return _pick(rows, source, empty)
+        ctx.save_for_backward(source, target, empty, dropped)
+        return _move(rows, source, target, empty, dropped)
 
     @staticmethod
     def backward(ctx, grad):
-        target, dropped = ctx.saved_tensors
-        return _pick(grad, target, dropped), None, None, None, None
+        source, target, empty, dropped = ctx.saved_tensors
+        grad = _move(grad, target, source, dropped, empty)
+        return grad, None, None, None, None
 
 
-def _pick(rows: Tensor, index: Tensor, empty: Optional[Tensor]) -> Tensor:
-    out = rows.index_select(1, index)
+def _move(rows: Tensor, source: Tensor, target: Tensor,
+          empty: Optional[Tensor], dropped: Optional[Tensor]) -> Tensor:
+    repeats, n, channels = rows.shape
+    places = len(source)
+    # Indexing along the first axis is up to three times faster on CPU.
+    if empty is not None and dropped is None:
+        # Few rows to many places: touch no more than the rows.
+        out = rows.new_zeros(repeats * places, channels)
+        out.index_copy_(0, _repeat(target, repeats, places),
+                        rows.flatten(0, 1))
+        return out.view(repeats, places, channels)
+    out = rows.flatten(0, 1).index_select(0, _repeat(source, repeats, n))
+    out = out.view(repeats, places, channels)
     return out if empty is None else out.masked_fill_(empty, 0)
+
+
+def _repeat(index: Tensor, repeats: int, step: int) -> Tensor:
+    """``(m,)`` -> ``(repeats · m,)``, each time ``step`` further."""
+    start = torch.arange(repeats, device=index.device) * step
+    return (start[:, None] + index).flatten()

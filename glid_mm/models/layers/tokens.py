@@ -48,12 +48,6 @@ class TokenGrid:
         self.valid = valid
         self.device = device
         self.cache: Dict[tuple, object] = {}
-        if visible is not None:
-            total = units[0] * units[1]
-            group = torch.arange(len(visible), device=visible.device)
-            self._spread = Rearrangement.of(
-                (visible + group[:, None] * total).flatten(),
-                len(visible) * total)
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -148,31 +142,35 @@ class TokenGrid:
             memory.
         """
         batch, _, channels = tokens.shape
-        bits, (rows, cols) = _bits(level), self.units
-        if self.visible is not None:
-            tokens = self._spread(
-                tokens.reshape(-1, self.visible.numel(), channels << 2 * bits))
-        tokens = tokens.reshape(batch, rows, cols, *(2, 2) * bits, channels)
-        end = 3 + 2 * bits
-        tokens = tokens.permute(0, 1, *range(4, end, 2), 2, *range(3, end, 2),
-                                end)
-        return tokens.reshape(batch, rows << bits, cols << bits,
-                              channels).permute(0, 3, 1, 2)
+        move, (rows, cols) = self._to_map(level)
+        feature = move(tokens.reshape(-1, len(move.target), channels))
+        return feature.view(batch, rows, cols, channels).permute(0, 3, 1, 2)
 
     def from_map(self, feature: Tensor, level: int) -> Tensor:
         """Inverse of :meth:`to_map`: ``(B, C, h, w)`` -> ``(B, n, C)``."""
         batch, channels = feature.shape[:2]
-        bits, (rows, cols) = _bits(level), self.units
-        halves = (2, ) * bits
-        tokens = feature.permute(0, 2, 3, 1).reshape(batch, rows, *halves,
-                                                     cols, *halves, channels)
-        pairs = ((3 + bits + b, 2 + b) for b in range(bits))
-        tokens = tokens.permute(0, 1, 2 + bits, *sum(pairs, ()), 3 + 2 * bits)
-        if self.visible is not None:
-            tokens = self._spread.reversed()(
-                tokens.reshape(-1, self.groups * rows * cols,
-                               channels << 2 * bits))
-        return tokens.reshape(batch, -1, channels)
+        move = self._to_map(level)[0].reversed()
+        tokens = move(
+            feature.permute(0, 2, 3, 1).reshape(-1, len(move.target),
+                                                channels))
+        return tokens.view(batch, -1, channels)
+
+    @torch.compiler.disable
+    def _to_map(self, level: int) -> Tuple[Rearrangement, Tuple[int, int]]:
+        """From tokens to pixels of the map, and the size of the map."""
+        key = (TokenGrid._to_map, level)
+        if key not in self.cache:
+            rows, cols = (n * (UNIT // STRIDES[level]) for n in self.units)
+            coords = self.coords(level)
+            if self.visible is None:
+                coords = coords[:1]  # all images are laid out alike
+            group = torch.arange(len(coords), device=coords.device)[:, None]
+            with torch.inference_mode(False):
+                place = (group * rows + coords[..., 0]) * cols + coords[..., 1]
+                move = Rearrangement.of(place.flatten(),
+                                        len(coords) * rows * cols)
+            self.cache[key] = move, (rows, cols)
+        return self.cache[key]
 
 
 @lru_cache(maxsize=None)

@@ -55,9 +55,8 @@ class WindowAttention(nn.Module):
         bias = bias.permute(0, 3, 1, 2)  # (windows or 1, heads, size, size)
         if windows.blocked is not None:
             bias = bias.masked_fill(windows.blocked[:, None], -torch.inf)
-        q, k, v = qkv.view(
-            len(qkv), windows.windows, windows.size, 3, self.num_heads,
-            -1).permute(3, 0, 1, 4, 2, 5)
+        q, k, v = qkv.view(qkv.shape[0], windows.windows, windows.size, 3,
+                           self.num_heads, -1).permute(3, 0, 1, 4, 2, 5)
         # The bias is repeated along the first axis of the attention only:
         # over all windows if they share it, over images if they do not.
         if len(bias) == 1:

@@ -50,12 +50,14 @@ class WindowPlan(NamedTuple):
     classes: Tuple[WindowClass, ...]
 
 
+@torch.compiler.disable
 def plan_windows(grid: TokenGrid, level: int, window: int,
                  shifted: bool) -> WindowPlan:
     """The window plan of a grid, kept in the grid's cache.
 
     A map that is not larger than the window along an axis is not shifted
-    along it, as in Swin.
+    along it, as in Swin. Planning depends on values and is no part of
+    compiled graphs; one forward pass before ``torch.export`` plans ahead.
     """
     key = (plan_windows, level, window, shifted)
     if key not in grid.cache:

@@ -25,7 +25,8 @@ class SeparableConv(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor, grid: TokenGrid, level: int) -> Tensor:
-        x = grid.to_map(self.act(x), level)
+        # A coarser token at the rim also covers padding.
+        x = grid.to_map(grid.keep_valid(self.act(x), level), level)
         x = grid.from_map(self.depthwise(x), level)
         return grid.keep_valid(self.norm(self.pointwise(x)), level)
 

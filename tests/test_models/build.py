@@ -1,0 +1,40 @@
+"""Small models with uneven weights, so that any slip shows."""
+import torch
+
+from glid_mm.models import GLID, BiFPN, QueryDecoder, SwinEncoder
+
+
+def randomise(module):
+    """Norms and fusion weights that are not all alike, wide biases."""
+    for name, p in module.named_parameters():
+        if 'norm' in name or name.endswith('.weights') or ('laterals' in name
+                                                           and '.1.' in name):
+            torch.nn.init.normal_(p, mean=1, std=.3)
+        elif 'table' in name or name.startswith('queries'):
+            torch.nn.init.normal_(p)
+        elif 'depthwise' in name:
+            torch.nn.init.normal_(p, std=.3)
+        else:
+            torch.nn.init.normal_(p, std=.1)
+    return module
+
+
+def random_glid(num_queries=0,
+                dtype=torch.float64,
+                window=8,
+                layers=4,
+                **encoder):
+    """A narrow GLID in evaluation mode; always the same weights."""
+    torch.manual_seed(0)
+    encoder = SwinEncoder('nano', window_size=window, **encoder)
+    glid = GLID(encoder, BiFPN(encoder.out_channels, 32, 2),
+                QueryDecoder(32, 48, layers, 4), num_queries)
+    return randomise(glid).to(dtype).eval()
+
+
+def watch(glid):
+    """A list that the encoder's and neck's outputs are added to."""
+    seen = []
+    for part in (glid.encoder, glid.neck):
+        part.register_forward_hook(lambda m, args, out: seen.extend(out))
+    return seen

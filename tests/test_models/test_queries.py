@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from glid_mm.models import Queries
+from glid_mm.models.layers.position import sine_position
+
+
+def test_task_queries_start_as_cls():
+    queries = Queries(16, 5)
+    out = queries(3)
+    assert out.shape == (3, 5, 16)
+    assert torch.equal(out, queries.cls_token.expand(3, 5, -1))
+    assert not queries.mask_token.requires_grad
+
+
+def test_pre_training_queries():
+    queries = Queries(16)
+    centres = torch.rand(2, 3, 2)
+    out = queries.masked(centres)
+    assert out.shape == (2, 4, 16)
+    assert torch.equal(out[:, 0], queries.cls_token.expand(2, -1))
+    position = sine_position(centres, 16)
+    assert torch.equal(out[:, 1:], queries.mask_token + position)
+    assert not hasattr(queries, 'embeddings')
+
+
+def test_cls_and_mask_token_of_pre_training_fit_a_task():
+    task = Queries(16, 5)
+    report = task.load_state_dict(Queries(16).state_dict(), strict=False)
+    assert report.missing_keys == ['embeddings']
+    assert report.unexpected_keys == []
+
+
+def test_sine_position_by_hand():
+    row, col = .3, .8
+    out = sine_position(torch.tensor([row, col], dtype=torch.float64), 8)
+    angles = [
+        2 * torch.pi * x / 10000**(i / 2) for x in (row, col) for i in (0, 1)
+    ]
+    angles = torch.tensor(angles, dtype=torch.float64).view(2, 2)
+    expected = torch.cat([angles.sin(), angles.cos()], -1).flatten()
+    assert (out - expected).abs().max() <= 1e-12
+    with pytest.raises(ValueError, match='multiple of 4, got 6'):
+        sine_position(torch.zeros(2), 6)

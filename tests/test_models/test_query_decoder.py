@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from glid_mm.models import QueryDecoder
+from .build import randomise
+
+
+def attention(attn, query, key, value, mask):
+    """Plain softmax, one head and one sample at a time."""
+    size = attn.q.out_features // attn.num_heads
+    q, k, v = attn.q(query), attn.k(key), attn.v(value)
+    out = torch.zeros_like(q)
+    for b in range(len(q)):
+        for head in range(attn.num_heads):
+            part = slice(head * size, (head + 1) * size)
+            logits = q[b, :, part] @ k[b, :, part].t() / size**.5
+            weight = logits.exp() * mask[b]
+            weight = weight / weight.sum(-1, keepdim=True)
+            out[b, :, part] = weight @ v[b, :, part]
+    return attn.proj(out)
+
+
+def reference(decoder, x, memory, query_mask):
+    outs = []
+    for index, layer in enumerate(decoder.layers):
+        level = index % 3
+        tokens, position, valid = memory[level]
+        value = tokens + decoder.level_embed[level]
+        key = value + position
+        if valid is None:
+            valid = torch.ones(tokens.shape[:2], dtype=torch.bool)
+        x = x + attention(layer.cross_attn, layer.norm1(x), key, value,
+                          valid[:, None].expand(-1, x.shape[1], -1))
+        own = layer.norm2(x)
+        x = x + attention(layer.self_attn, own, own, own,
+                          query_mask.expand(len(x), -1, -1))
+        x = x + layer.mlp(layer.norm3(x))
+        outs.append(decoder.norm(x))
+    return outs
+
+
+@pytest.mark.parametrize('padded', [False, True])
+@pytest.mark.parametrize('apart', [False, True])
+@torch.no_grad()
+def test_equals_reference(padded, apart):
+    torch.manual_seed(0)
+    decoder = randomise(QueryDecoder(16, 32, 5, 4)).double().eval()
+    queries = torch.randn(2, 7, 32).double()
+    memory = []
+    for size in (4, 9, 16):
+        valid = torch.rand(2, size) < .6
+        valid[:, 0] = True
+        memory.append((torch.randn(2, size, 16).double(),
+                       torch.randn(1, size,
+                                   16).double(), valid if padded else None))
+    mask = torch.block_diag(torch.ones(3, 3), torch.ones(4, 4)).bool()
+    out = decoder(queries, memory, mask if apart else None)
+    expected = reference(decoder, queries, memory,
+                         mask if apart else torch.ones(7, 7).bool())
+    assert out.shape == (5, 2, 7, 32)
+    for ours, theirs in zip(out, expected):
+        assert (ours - theirs).abs().max() <= 1e-9
+    # Keys that do not exist may hold anything.
+    if padded:
+        dirty = [(x.masked_fill(~valid[..., None], 1e3), position, valid)
+                 for x, position, valid in memory]
+        again = decoder(queries, dirty, mask if apart else None)
+        assert (again - out).abs().max() <= 1e-9
+
+
+def test_layers_have_the_width_of_the_paper():
+    decoder = QueryDecoder()
+    assert len(decoder.layers) == 6 and decoder.dims == 512
+    for layer in decoder.layers:
+        assert layer.cross_attn.num_heads == layer.self_attn.num_heads == 16
+        assert layer.mlp.fc1.out_features == 2048
+        assert layer.cross_attn.k.in_features == 256
