@@ -4,7 +4,6 @@ import torch
 from glid_mm.models import masked_units, sample_visible
 from glid_mm.models.layers.tokens import pick_units
 from glid_mm.tasks.pretraining import PixelHead
-
 from ..nano import pretrainer, scenes
 
 
