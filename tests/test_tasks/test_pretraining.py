@@ -73,8 +73,7 @@ def test_reconstruction_keeps_what_is_visible():
     masked = masked_units(visible, 4)
     assert (pick_units(pictures.masked, masked) == 0).all()
     assert not torch.equal(
-        pick_units(pictures.reconstructed, masked),
-        pick_units(images, masked))
+        pick_units(pictures.reconstructed, masked), pick_units(images, masked))
 
 
 @pytest.mark.parametrize('batch,images_per_mask', [(8, 4), (7, 4), (6, 1)])
@@ -102,7 +101,6 @@ def test_images_of_broken_units_are_named():
 def test_dense_features_for_mmpretrains_tools():
     model = pretrainer().eval()
     features = model(torch.zeros(1, 3, 64, 100), mode='tensor')
-    assert [tuple(f.shape) for f in features] == [(1, 32, 16, 25),
-                                                  (1, 64, 8, 13),
-                                                  (1, 128, 4, 7),
-                                                  (1, 256, 2, 4)]
+    assert [tuple(f.shape)
+            for f in features] == [(1, 32, 16, 25), (1, 64, 8, 13),
+                                   (1, 128, 4, 7), (1, 256, 2, 4)]

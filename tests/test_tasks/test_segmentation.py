@@ -54,8 +54,8 @@ def test_eight_images_are_over_fitted_and_queries_part():
         schedule.step()
     model.eval()
     with torch.no_grad():
-        predictions = model(**batch(model, images, labels, False),
-                            mode='predict')
+        predictions = model(
+            **batch(model, images, labels, False), mode='predict')
     assert mean_iou(predictions, labels) > .9
     distance = torch.pdist(embeddings.detach())
     assert distance.min() > 0
@@ -67,13 +67,15 @@ def test_eight_images_are_over_fitted_and_queries_part():
 
 def test_new_weights_are_two_linear_layers():
     model = segmentor()
-    assert {n: tuple(p.shape)
-            for n, p in model.decode_head.named_parameters()} == {
-                'cls_embed.weight': (8, 192),
-                'cls_embed.bias': (8, ),
-                'mask_embed.weight': (96, 192),
-                'mask_embed.bias': (96, ),
-            }
+    assert {
+        n: tuple(p.shape)
+        for n, p in model.decode_head.named_parameters()
+    } == {
+        'cls_embed.weight': (8, 192),
+        'cls_embed.bias': (8, ),
+        'mask_embed.weight': (96, 192),
+        'mask_embed.bias': (96, ),
+    }
 
 
 def test_every_decoder_layer_is_supervised_with_mask2formers_losses():
@@ -83,7 +85,8 @@ def test_every_decoder_layer_is_supervised_with_mask2formers_losses():
     layers = ['decode'] + [f'decode.d{i}' for i in range(3)]
     assert set(losses) == {
         f'{layer}.loss_{kind}'
-        for layer in layers for kind in ('cls', 'mask', 'dice')
+        for layer in layers
+        for kind in ('cls', 'mask', 'dice')
     }
 
 
@@ -137,8 +140,8 @@ def test_padding_of_a_batch_changes_nothing():
     metas = [s.metainfo for s in data['data_samples']]
     together = model.extract_feat(data['inputs'], metas)
     data = batch(model, [small], labels[:1])
-    alone = model.extract_feat(
-        data['inputs'], [s.metainfo for s in data['data_samples']])
+    alone = model.extract_feat(data['inputs'],
+                               [s.metainfo for s in data['data_samples']])
     assert torch.allclose(
         together.query_features[:, :1], alone.query_features, atol=1e-5)
     assert torch.allclose(

@@ -54,7 +54,8 @@ def test_rims_of_position_biases_are_extended_aloud(caplog):
     load_state_dict(resumed, state(source))
     assert all(
         torch.equal(a, b)
-        for a, b in zip(state(source).values(), state(resumed).values()))
+        for a, b in zip(state(source).values(),
+                        state(resumed).values()))
 
 
 def test_another_window_is_resized_aloud(caplog):

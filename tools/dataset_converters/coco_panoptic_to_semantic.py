@@ -65,8 +65,8 @@ def main():
         part = args.out / f'{name}.part'
         Image.fromarray(labels).save(part, format='PNG')
         os.replace(part, args.out / name)
-    (args.out / 'classes.txt').write_text(''.join(
-        f'{c["name"]}\n' for c in categories))
+    (args.out / 'classes.txt').write_text(''.join(f'{c["name"]}\n'
+                                                  for c in categories))
     print(f'{len(data["annotations"])} label maps of {len(categories)} '
           f'classes in {args.out}')
 
