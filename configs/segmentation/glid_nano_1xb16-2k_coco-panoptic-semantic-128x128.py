@@ -32,7 +32,7 @@ test_dataloader = val_dataloader
 model = dict(
     type='glid_mm.GLIDSegmentor',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=50),
+    backbone=dict(num_queries=50, embedding_std=0.5),
     decode_head=dict(
         type='glid_mm.SemanticHead',
         num_classes=133,

@@ -3,7 +3,7 @@ max_iters = 2000
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
+        type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     constructor='glid_mm.GLIDOptimWrapperConstructor',
     clip_grad=dict(max_norm=0.1, norm_type=2))
 param_scheduler = [
