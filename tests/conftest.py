@@ -1,4 +1,19 @@
 """Library quirks are mended before any test imports a library."""
+import sys
+
+import pytest
+
 from glid_mm.compat import install
 
 install()
+
+
+@pytest.fixture(autouse=True)
+def no_state_left_behind():
+    """mmengine keeps its scope and its messages for the whole process."""
+    yield
+    if 'mmengine' in sys.modules:
+        from mmengine.logging import MessageHub
+        from mmengine.registry import DefaultScope
+        DefaultScope._instance_dict.clear()
+        MessageHub._instance_dict.clear()
