@@ -10,6 +10,7 @@ from typing import Optional
 from mmengine.logging import print_log
 
 from . import models
+from .errors import UserError
 from .registry import MODELS
 
 
@@ -47,7 +48,7 @@ class GLID(models.GLID):
         What may differ is the task: its queries and the windows.
 
         Raises:
-            RuntimeError: If weights are missing or of other shapes.
+            UserError: If weights are missing or of other shapes.
         """
         own = {prefix + k: v for k, v in self.state_dict().items()}
         embeddings = prefix + 'queries.embeddings'
@@ -61,7 +62,7 @@ class GLID(models.GLID):
             del state_dict[embeddings]
         missing = [k for k in own if k not in state_dict and k != embeddings]
         if missing:
-            raise RuntimeError(
+            raise UserError(
                 f'the checkpoint lacks {len(missing)} of {len(own)} weights '
                 f'of GLID, the first being {missing[0]!r}. Give a checkpoint '
                 'of glid_mm with the same encoder, neck and decoder.')
@@ -73,7 +74,7 @@ class GLID(models.GLID):
         if other:
             theirs, ours = (
                 tuple(s[other[0]].shape) for s in (state_dict, own))
-            raise RuntimeError(
+            raise UserError(
                 f'the checkpoint is of another architecture: {other[0]!r} has '
                 f'shape {theirs} there and {ours} here, and {len(other) - 1} '
                 'more weights differ. Configure the encoder, neck and decoder '
