@@ -8,9 +8,10 @@ import logging
 from typing import Optional
 
 from mmengine.logging import print_log
+from mmengine.model import initialize
 
 from . import models
-from .errors import UserError
+from .checkpoint.report import LoadReport
 from .registry import MODELS
 
 
@@ -28,6 +29,8 @@ class GLID(models.GLID):
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): Standard deviation that the queries' own
             embeddings start with; 0 is the paper's.
+        init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
+            some parts from a checkpoint.
     """
 
     def __init__(self,
@@ -35,11 +38,18 @@ class GLID(models.GLID):
                  neck: Optional[dict] = None,
                  decoder: Optional[dict] = None,
                  num_queries: int = 0,
-                 embedding_std: float = 0.) -> None:
+                 embedding_std: float = 0.,
+                 init_cfg: Optional[dict] = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
         super().__init__(encoder, neck, decoder, num_queries, embedding_std)
+        self.init_cfg = init_cfg
+
+    def init_weights(self) -> None:
+        """Do what ``init_cfg`` says; mmengine calls it before training."""
+        if self.init_cfg is not None:
+            initialize(self, self.init_cfg)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Refuse weights of another architecture.
@@ -48,40 +58,20 @@ class GLID(models.GLID):
         What may differ is the task: its queries and the windows.
 
         Raises:
-            UserError: If weights are missing or of other shapes.
+            CheckpointError: If weights are missing or of other shapes.
         """
-        own = {prefix + k: v for k, v in self.state_dict().items()}
-        embeddings = prefix + 'queries.embeddings'
-        given = state_dict.get(embeddings)
-        if given is not None and embeddings in own and (
-                given.shape != own[embeddings].shape):
+        given = {
+            name.removeprefix(prefix): value
+            for name, value in state_dict.items() if name.startswith(prefix)
+        }
+        report = LoadReport(self.state_dict(), given)
+        report.refuse()
+        embeddings = 'queries.embeddings'
+        if embeddings in report.differing:
             print_log(
-                f'{embeddings}: the checkpoint has {len(given)} queries, this '
-                f'task {len(own[embeddings])}; they start anew', 'current',
+                f'{prefix}{embeddings}: the checkpoint has '
+                f'{len(given[embeddings])} queries, this task '
+                f'{self.queries.num_queries}; they start anew', 'current',
                 logging.WARNING)
-            del state_dict[embeddings]
-        missing = [k for k in own if k not in state_dict and k != embeddings]
-        if missing:
-            raise UserError(
-                f'the checkpoint lacks {len(missing)} of {len(own)} weights '
-                f'of GLID, the first being {missing[0]!r}. Give a checkpoint '
-                'of glid_mm with the same encoder, neck and decoder.')
-        other = [
-            k for k, v in own.items()
-            if k in state_dict and state_dict[k].shape != v.shape
-            and not _resizable(state_dict[k].shape, v.shape, k)
-        ]
-        if other:
-            theirs, ours = (
-                tuple(s[other[0]].shape) for s in (state_dict, own))
-            raise UserError(
-                f'the checkpoint is of another architecture: {other[0]!r} has '
-                f'shape {theirs} there and {ours} here, and {len(other) - 1} '
-                'more weights differ. Configure the encoder, neck and decoder '
-                'that it was trained with.')
+            del state_dict[prefix + embeddings]
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _resizable(theirs, ours, key: str) -> bool:
-    """Position biases of another window are resized by the heart."""
-    return key.endswith('bias_table') and theirs[1:] == ours[1:]

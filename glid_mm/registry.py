@@ -17,7 +17,7 @@ __all__ = [
     'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'INFERENCERS', 'LOOPS', 'METRICS',
     'MODELS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS', 'RUNNERS', 'TASK_UTILS', 'TRANSFORMS', 'VISBACKENDS',
-    'VISUALIZERS'
+    'VISUALIZERS', 'WEIGHT_INITIALIZERS'
 ]
 
 
@@ -40,6 +40,9 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')
 PARAM_SCHEDULERS = _child(_mmengine.PARAM_SCHEDULERS, 'glid_mm.engine')
 RUNNERS = _child(_mmengine.RUNNERS, 'glid_mm.engine')
+
+WEIGHT_INITIALIZERS = _child(_mmengine.WEIGHT_INITIALIZERS,
+                             'glid_mm.checkpoint.pretrained')
 
 METRICS = _child(_mmengine.METRICS)
 INFERENCERS = _child(_mmengine.INFERENCERS)

@@ -71,7 +71,7 @@ QUICK = Sizes(
     evaluations=1,
     pictures=2)
 
-PRETRAINING = 'configs/pretrain/glid_nano_1xb64-coslr-100e_scenes-128px.py'
+PRETRAINING = 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
 
 
 class Task(NamedTuple):
@@ -84,6 +84,8 @@ class Task(NamedTuple):
         label (str): What the table calls it.
         higher_is_better (bool): Whether more of the metric is good.
         loss (str): The scalar to plot.
+        annotations (str): File among the data that the evaluator reads
+            besides what the dataloader does.
         drawing (tuple[str]): Arguments of visualize_predictions.py.
         caption (str): Of the picture that comes of them.
     """
@@ -94,6 +96,7 @@ class Task(NamedTuple):
     label: str
     higher_is_better: bool = True
     loss: str = 'loss'
+    annotations: str = ''
     drawing: Tuple[str, ...] = ()
     caption: str = ('Test images: image, ground truth, and what is predicted '
                     'without and with pre-training.')
@@ -106,6 +109,12 @@ TASKS = [
         'mIoU',
         'mIoU, %',
         drawing=('--draw-options', 'with_labels=False')),
+    Task(
+        'detection',
+        'configs/detection/glid_nano_1xb16-4k_scenes-128x128.py',
+        'coco/bbox_mAP_50',
+        'AP at IoU 0.5',
+        annotations='annotations/instances_val.json'),
 ]
 TWINS = ('untrained', 'pretrained')
 
@@ -163,20 +172,14 @@ class Demo:
             f'param_scheduler.1.end={sizes.iters}',
             f'default_hooks.logger.interval={min(10, sizes.iters)}',
         ]
+        if task.annotations:
+            file = self.out / 'scenes' / task.annotations
+            options.append(f'val_evaluator.ann_file={file}')
         folder = self.out / task.name / twin
         if twin == 'pretrained':
             options.append(f'load_from={self._weights("pretraining")}')
         return self._training(f'Fine-tuning: {task.name}, {twin}', folder,
                               task.config, options)
-
-    def test(self, task: Task, twin: str) -> Stage:
-        """Evaluation of one twin."""
-        folder = self.out / task.name / f'{twin}-test'
-        return Stage(f'Evaluation: {task.name}, {twin}', folder, [
-            'tools/test.py', task.config,
-            self._weights(task.name, twin), '--work-dir', folder,
-            '--cfg-options', *self._data('test')
-        ])
 
     def drawing(self, task: Task) -> Stage:
         """Predictions of both twins."""
@@ -190,10 +193,9 @@ class Demo:
         ])
 
     def score(self, task: Task, twin: str) -> float:
-        """What the evaluation of a twin has come to."""
-        folder = ROOT / self.out / task.name / f'{twin}-test'
-        last = max(folder.glob('*/*.json'))
-        return json.loads(last.read_text())[task.metric]
+        """A twin's metric on the test images after its last iteration."""
+        scalars = read_scalars(ROOT / self.out / task.name / twin)
+        return float(scalars[task.metric].values[-1])
 
     def reconstructions(self) -> list:
         """Panels of pre-training: its first, one in between, its last."""
@@ -370,16 +372,14 @@ def main() -> None:
     stages = []
     start = time.monotonic()
 
-    def do(stage):
-        stages.append(stage)
-        run(stage, console)
+    def do(*side_by_side):
+        stages.extend(side_by_side)
+        run(side_by_side, console)
 
     do(demo.scenes())
     do(demo.pretraining())
     for task in TASKS:
-        for twin in TWINS:
-            do(demo.finetuning(task, twin))
-            do(demo.test(task, twin))
+        do(*(demo.finetuning(task, twin) for twin in TWINS))
         do(demo.drawing(task))
     scores = {
         task.name: {

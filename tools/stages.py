@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
@@ -53,25 +54,51 @@ class Stage(NamedTuple):
         return _line(self.command)
 
 
-def run(stage: Stage, console: Console) -> None:
-    """Run a stage, unless it has been done.
+def run(stages: Sequence[Stage], console: Console) -> None:
+    """Run stages side by side, but for those that have been done.
 
     Args:
-        stage (Stage): Its mark is the file ``done`` in its folder, which
-            holds the command. A training that has left a checkpoint there
-            goes on from it.
+        stages (Sequence[Stage]): They share the machine's cores. A stage's
+            mark is the file ``done`` in its folder, which holds the command.
+            A training that has left a checkpoint there goes on from it.
         console (Console): Where the progress goes; the output goes into
-            ``log.txt`` in the stage's folder.
+            ``log.txt`` in each stage's folder.
 
     Raises:
-        StageError: If the command fails; with the end of its output.
-        KeyboardInterrupt: After the command has been stopped as well.
+        StageError: If a command fails; with the end of its output. The
+            others have been stopped.
+        KeyboardInterrupt: After the commands have been stopped as well.
     """
+    missing = []
+    for stage in stages:
+        if _mark(stage).exists():
+            console.print(f'[green]✓[/] {stage.title}: done before')
+        else:
+            missing.append(stage)
+    processes = []
+    with _Display(console) as display, ThreadPoolExecutor() as pool:
+        try:
+            for stage in missing:
+                processes.append(_start(stage, len(missing), console))
+            ends = [
+                pool.submit(_follow, *pair, display, console)
+                for pair in zip(missing, processes)
+            ]
+            for end in as_completed(ends):
+                end.result()
+        except BaseException:
+            for process in processes:
+                _stop(process)
+            raise
+
+
+def _mark(stage: Stage) -> Path:
+    return ROOT / stage.folder / 'done'
+
+
+def _start(stage: Stage, neighbours: int,
+           console: Console) -> subprocess.Popen:
     folder = ROOT / stage.folder
-    done = folder / 'done'
-    if done.exists():
-        console.print(f'[green]✓[/] {stage.title}: done before')
-        return
     command = list(map(str, stage.command))
     if (folder / 'last_checkpoint').exists():
         command.append('--resume')
@@ -79,37 +106,41 @@ def run(stage: Stage, console: Console) -> None:
     console.print(
         f'$ {_line(command)}', style='dim', highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / 'log.txt'
-    tail = deque(maxlen=15)
-    start = time.monotonic()
     # Threads that wait sleep: where other programs want the cores, those that
     # spin hold up the ones that work, by a factor of ten and more.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
+    if neighbours > 1:
+        cores = int(environment.get('OMP_NUM_THREADS', os.cpu_count()))
+        environment['OMP_NUM_THREADS'] = str(max(cores // neighbours, 1))
     # In a session of its own, so that an interrupt comes to it from here,
     # once, and to all of its processes.
-    process = subprocess.Popen([sys.executable, *command],
-                               cwd=ROOT,
-                               env=environment,
-                               stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT,
-                               text=True,
-                               errors='replace',
-                               start_new_session=True)
-    try:
-        with open(log, 'a') as file, _Display(stage, console) as display:
-            for line in process.stdout:
-                file.write(line)
-                file.flush()
-                tail.append(line)
-                display.show(line)
-            code = process.wait()
-    except BaseException:
-        _stop(process)
-        raise
-    if code:
+    return subprocess.Popen([sys.executable, *command],
+                            cwd=ROOT,
+                            env=environment,
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True,
+                            errors='replace',
+                            start_new_session=True)
+
+
+def _follow(stage: Stage, process: subprocess.Popen, display: '_Display',
+            console: Console) -> None:
+    """Log and show what a stage's process says until it ends."""
+    log = ROOT / stage.folder / 'log.txt'
+    tail = deque(maxlen=15)
+    start = time.monotonic()
+    row = display.add(stage)
+    with open(log, 'a') as file:
+        for line in process.stdout:
+            file.write(line)
+            file.flush()
+            tail.append(line)
+            row.show(line)
+    if code := process.wait():
         raise StageError(f'{stage.title} failed (exit status {code}). The '
                          f'end of {log}:\n\n{"".join(tail)}')
-    done.write_text(stage.line + '\n')
+    _mark(stage).write_text(stage.line + '\n')
     console.print(f'[green]✓[/] {stage.title}: '
                   f'{time.monotonic() - start:.0f} s')
 
@@ -137,44 +168,57 @@ def _line(command) -> str:
 
 
 class _Display:
-    """A bar on a terminal; now and then a line elsewhere."""
+    """A bar for each stage on a terminal; now and then a line elsewhere."""
 
-    def __init__(self, stage: Stage, console: Console) -> None:
-        self.epochs = stage.epochs
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.bar = Progress(
+        self.bars = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn('left'),
             TimeRemainingColumn(),
             TextColumn('{task.fields[loss]}'),
+            TextColumn('{task.description}', style='dim'),
             console=console,
             transient=True,
             disable=not console.is_terminal)
-        self.task = self.bar.add_task('', total=None, loss='')
-        self.told = time.monotonic()
 
     def __enter__(self) -> '_Display':
-        self.bar.start()
+        self.bars.start()
         return self
 
     def __exit__(self, *_) -> None:
-        self.bar.stop()
+        self.bars.stop()
+
+    def add(self, stage: Stage) -> '_Row':
+        """The row of a stage that begins."""
+        return _Row(stage, self)
+
+
+class _Row:
+    """How far one stage is."""
+
+    def __init__(self, stage: Stage, display: _Display) -> None:
+        self.stage = stage
+        self.display = display
+        self.task = display.bars.add_task(stage.title, total=None, loss='')
+        self.told = time.monotonic()
 
     def show(self, line: str) -> None:
         """Take what a line of the log says."""
-        progress = progress_of(line, self.epochs)
+        progress = progress_of(line, self.stage.epochs)
         if progress is None:
             return
         loss = _LOSS.search(line)
         loss = f'loss {loss[1]}' if loss else ''
-        self.bar.update(
-            self.task, completed=progress[0], total=progress[1], loss=loss)
-        if (not self.console.is_terminal
-                and time.monotonic() - self.told > QUIET):
+        done, total = progress
+        self.display.bars.update(
+            self.task, completed=done, total=total, loss=loss)
+        console = self.display.console
+        if not console.is_terminal and time.monotonic() - self.told > QUIET:
             self.told = time.monotonic()
-            self.console.print(f'  {progress[0]}/{progress[1]}  {loss}')
+            console.print(f'  {self.stage.title}: {done}/{total}  {loss}')
 
 
 def _stop(process: subprocess.Popen) -> None:

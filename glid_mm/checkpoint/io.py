@@ -4,24 +4,37 @@ A checkpoint is a pickle, and a pickle may run any program when it is read.
 Here only tensors, plain Python values, NumPy arrays and mmengine's log
 buffers are read; what asks for more is refused.
 """
+import argparse
 import errno
+import json
 import os
 import re
 import tempfile
 import zipfile
+from collections import OrderedDict
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import List, Union
+from typing import List, Mapping, Union
 
 import numpy as np
 import torch
 
+from .. import __version__
+from ..compat import require
 from ..errors import UserError
 
 PathLike = Union[str, Path]
 
+#: Of the names and shapes of weights. Raised when these change; a checkpoint
+#: that does not say is of the first.
+FORMAT = 1
+
 _TEMPORARY = '.unfinished-'
+# safetensors holds texts beside tensors. One alone: the order of several is
+# not kept, and then the same content would not always give the same file.
+_META = 'glid_mm'
 
 
 class CheckpointError(UserError):
@@ -86,6 +99,52 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def pack_weights(weights: Mapping[str, torch.Tensor],
+                 meta: dict,
+                 suffix: str = '.pth') -> bytes:
+    """The bytes of a file that holds tensors and plain values.
+
+    The same weights and facts give the same bytes.
+
+    Args:
+        weights (mapping): By name.
+        meta (dict): Plain values; tuples and arrays become lists.
+        suffix (str): ``.safetensors``, or ``.pth`` for ``torch.save``.
+
+    Returns:
+        bytes: What :func:`read_checkpoint` reads.
+
+    Raises:
+        CheckpointError: If the suffix is another, or ``meta`` holds what is
+            no plain value.
+    """
+    if suffix not in ('.pth', '.safetensors'):
+        raise CheckpointError(f'weights are written as .pth or .safetensors, '
+                              f'not as {suffix or "a file without suffix"!r}')
+    meta = _plain(meta)
+    # A view would bring all that it is a view of.
+    weights = {k: weights[k].detach().cpu().clone().contiguous()
+               for k in sorted(weights)}  # yapf: disable
+    if suffix == '.safetensors':
+        return _safetensors().save(weights, {_META: json.dumps(meta)})
+    buffer = BytesIO()
+    torch.save(dict(meta=meta, state_dict=weights), buffer)
+    return buffer.getvalue()
+
+
+def _plain(value):
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise CheckpointError(f'{value!r} is no plain value to be written along '
+                          'with weights')
+
+
 def remove_leftovers(*folders: PathLike) -> List[Path]:
     """Remove what :func:`write_atomically` left when it was killed.
 
@@ -118,8 +177,8 @@ def read_checkpoint(path: PathLike,
 
     Raises:
         CheckpointError: If there is no such file, it is damaged, it is
-            something else, or it asks for more than data. The message names
-            the file and what to do.
+            something else, it asks for more than data, or it is of another
+            version of glid_mm. The message names the file and what to do.
     """
     if '://' in str(path):
         raise CheckpointError(
@@ -140,6 +199,9 @@ def read_checkpoint(path: PathLike,
             with _safe_globals():
                 content = torch.load(
                     path, map_location=map_location, weights_only=True)
+            if isinstance(content, dict) and all(
+                    isinstance(v, torch.Tensor) for v in content.values()):
+                content = dict(state_dict=content)
     except ImportError:
         raise
     except Exception as error:
@@ -148,19 +210,39 @@ def read_checkpoint(path: PathLike,
         raise CheckpointError(
             f'{path} holds a {type(content).__name__}, not a dictionary of '
             'weights')
-    if 'state_dict' not in content and all(
-            isinstance(v, torch.Tensor) for v in content.values()):
-        content = dict(state_dict=content)
+    _refuse_other_versions(path, content)
     return content
 
 
-def _read_safetensors(path, map_location):
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ImportError(f'{path} needs safetensors. Install it with: '
-                          'pip install safetensors') from error
-    return load_file(path, device=str(map_location))
+def _read_safetensors(path, map_location) -> dict:
+    _safetensors()
+    from safetensors import safe_open
+    with safe_open(path, 'pt', device=str(map_location)) as file:
+        text = (file.metadata() or {}).get(_META, '{}')
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    return dict(meta=json.loads(text), state_dict=weights)
+
+
+def _safetensors():
+    require('safetensors', task='a .safetensors file')
+    import safetensors.torch
+    return safetensors.torch
+
+
+def _refuse_other_versions(path: Path, content: dict) -> None:
+    """Say which glid_mm is needed instead of listing names that differ."""
+    meta = content.get('meta')
+    stamp = meta.get('glid_mm') if isinstance(meta, dict) else None
+    if not stamp or stamp['format'] == FORMAT:
+        return
+    theirs = stamp['format'], stamp.get('versions', {}).get('glid_mm', '?')
+    newer = theirs[0] > FORMAT
+    raise CheckpointError(
+        f'{path} was written by glid_mm {theirs[1]}, whose checkpoints are of '
+        f'format {theirs[0]}; this is glid_mm {__version__}, which reads '
+        f'format {FORMAT}. ' +
+        ('Upgrade glid_mm.'
+         if newer else f'Use glid_mm {theirs[1]} for it, or train anew.'))
 
 
 def _refuse_texts(path: Path) -> None:
@@ -218,7 +300,9 @@ def _safe_globals():
         raise UnpicklingError(f'GLOBAL builtins.getattr of {name}')
 
     core = np._core if hasattr(np, '_core') else np.core
-    allowed = [np.ndarray, np.dtype, HistoryBuffer]
+    # The settings that Swin's and EsViT's programs save along.
+    allowed = [(OrderedDict, 'yacs.config.CfgNode'), argparse.Namespace]
+    allowed += [np.ndarray, np.dtype, HistoryBuffer]
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'}
     allowed += [(history_statistic, f'{module}.getattr')
                 for module in ('builtins', '__builtin__')]

@@ -1,19 +1,23 @@
 """mmengine's Runner, as far as promises about resuming go beyond it."""
 import datetime
+import logging
 import os.path as osp
 import re
 from pathlib import Path
-from typing import Iterator, Optional, Union
+from typing import Callable, Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch.utils.data import DataLoader
 
+from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
+from ..checkpoint.report import load_weights, refuse_foreign
 from ..registry import RUNNERS
 from .data_stream import StreamIterator, name_errors, stream
 from .hooks.iteration_seed_hook import IterationSeedHook
@@ -47,7 +51,8 @@ class Runner(runner.Runner):
       of one that was not: see :mod:`glid_mm.engine.randomness`.
     - Checkpoints are complete or not there. A resumed run that finds its
       last checkpoint damaged says so and takes the newest good one.
-    - Checkpoints are read without running what is in them.
+    - Checkpoints are read without running what is in them, and the log says
+      what a load did to each part of the model.
     - It trains on several processes without GPUs, over gloo.
 
     ``randomness.diff_rank_seed`` has no effect: ranks always draw different
@@ -149,11 +154,45 @@ class Runner(runner.Runner):
                 f'{len(loop.dataloader)} batches: the data or the batch have '
                 'changed since. The epoch begins anew.')
 
-    def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
-        """Load weights; refuses addresses, see :func:`read_checkpoint`."""
-        if '://' in str(filename):
-            read_checkpoint(filename)
-        return super().load_checkpoint(filename, *args, **kwargs)
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: Union[str, Callable] = 'cpu',
+        strict: bool = False,
+        revise_keys: Sequence[tuple] = ((r'^module\.', ''), )
+    ) -> dict:
+        """Load weights and log what that did to each part of the model.
+
+        Args:
+            filename (str): Path of a checkpoint.
+            map_location (str or callable): Where tensors go.
+            strict (bool): Whether names and shapes must agree entirely.
+            revise_keys (sequence[tuple]): Patterns of names and what to put
+                in their place.
+
+        Returns:
+            dict: The checkpoint.
+
+        Raises:
+            CheckpointError: If it cannot be read, or does not fit; see
+                :func:`read_checkpoint` and :func:`load_weights`.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        model = self._bare_model()
+        try:
+            refuse_foreign(model, checkpoint)
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            report = load_weights(model, checkpoint, strict, revise_keys)
+        except CheckpointError as error:
+            raise CheckpointError(f'{filename}: {error}') from error
+        self._has_loaded = True
+        self.logger.log(logging.WARNING if report.notes else logging.INFO,
+                        f'loaded {filename}\n{report}')
+        return checkpoint
+
+    def _bare_model(self) -> torch.nn.Module:
+        return (self.model.module
+                if is_model_wrapper(self.model) else self.model)
 
     def load_or_resume(self) -> None:
         """Resume from the newest good checkpoint if told to find it."""
@@ -179,10 +218,15 @@ class Runner(runner.Runner):
                         out_dir: str,
                         filename: str,
                         file_client_args: Optional[dict] = None,
-                        *args,
-                        backend_args: Optional[dict] = None,
-                        **kwargs) -> None:
+                        save_optimizer: bool = True,
+                        save_param_scheduler: bool = True,
+                        meta: Optional[dict] = None,
+                        by_epoch: bool = True,
+                        backend_args: Optional[dict] = None) -> None:
         """Save a checkpoint; local files in one step.
+
+        Which windows its position biases were trained with, and by which
+        glid_mm, goes along.
 
         Raises:
             CheckpointError: If the disk is full; see
@@ -195,9 +239,16 @@ class Runner(runner.Runner):
             out_dir,
             filename,
             file_client_args,
-            *args,
-            backend_args=backend_args,
-            **kwargs)
+            save_optimizer,
+            save_param_scheduler, {
+                **(meta or {}), 'glid_mm': self._stamp()
+            },
+            by_epoch,
+            backend_args=backend_args)
+
+    def _stamp(self) -> dict:
+        glid = glid_of(self._bare_model())
+        return stamp(glid and EncoderFacts.of_model(glid.encoder))
 
 
 def checkpoints_of(work_dir: str) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from glid_mm.datasets.scenes import render_scene
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /
-    'glid_nano_1xb64-coslr-100e_scenes-128px.py')
+    'glid_nano_1xb32-coslr-30e_scenes-128px.py')
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from glid_mm.models import ARCHITECTURES, sample_visible
+from glid_mm.models.layers import mlp
 from glid_mm.models.layers.tokens import TokenGrid
+from glid_mm.models.necks import bifpn
 from .build import random_glid, watch
 
 STRATEGIES = ['random', 'block', 'grid']
@@ -162,6 +164,26 @@ def gradients(glid, loss):
     }
 
 
+def test_recomputing_changes_nothing(monkeypatch):
+    glid = random_glid(0).train()
+    images = torch.randn(2, 3, 64, 96).double()
+    visible = torch.tensor([[1, 3]])
+    results, stored = [], []
+    for switch in (True, False):
+        if not switch:
+            for module in (mlp, bifpn):
+                monkeypatch.setattr(module, 'recompute', lambda f, *a: f(*a))
+        kept = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t: kept.update({id(t): t}) or t, lambda t: t):
+            loss = glid.forward_masked(images, visible).square().mean()
+        stored.append(sum(t.numel() for t in kept.values()))
+        results.append(gradients(glid, loss))
+    assert stored[0] < .8 * stored[1]
+    for name, grad in results[0].items():
+        assert torch.equal(grad, results[1][name]), name
+
+
 @pytest.mark.parametrize('masked', [False, True])
 def test_gradient_checkpointing_changes_nothing(masked):
     glid = random_glid(0 if masked else 4).train()
@@ -169,7 +191,7 @@ def test_gradient_checkpointing_changes_nothing(masked):
     visible = torch.tensor([[1, 3]])
     results = []
     for switch in (False, True):
-        glid.encoder.gradient_checkpointing = switch
+        glid.encoder.checkpointed_stages = 4 * switch
         glid.decoder.gradient_checkpointing = switch
         if masked:
             loss = glid.forward_masked(images, visible).square().mean()

@@ -8,15 +8,12 @@ from glid_mm.models import SwinEncoder
 from glid_mm.models.layers.position_bias import (extend_rim, resize_bias_table,
                                                  table_window)
 from glid_mm.models.layers.tokens import TokenGrid
-from glid_mm.models.layers.window_attention import WindowAttention
 
 
 @pytest.mark.parametrize('old,new', [(7, 12), (12, 7), (8, 8), (1, 4)])
-def test_resized_head_by_head(old, new, caplog):
+def test_resized_head_by_head(old, new):
     table = torch.randn((2 * old - 1)**2, 3)
-    with caplog.at_level(logging.WARNING, 'glid_mm'):
-        out = resize_bias_table(table, new, 'stage.table')
-    assert f'stage.table: resized from window {old} to {new}' in caplog.text
+    out = resize_bias_table(table, new)
     assert out.shape == ((2 * new - 1)**2, 3) and out.dtype == table.dtype
     for head in range(3):
         image = table[:, head].view(1, 1, 2 * old - 1, 2 * old - 1)
@@ -30,7 +27,7 @@ def test_resizing_keeps_the_centre():
     # The offset (0, 0) is in the middle of a table of any window.
     table = torch.zeros(15**2, 1)
     table[7 * 15 + 7] = 1
-    out = resize_bias_table(table, 12, 'table')
+    out = resize_bias_table(table, 12)
     assert out.argmax() == 11 * 23 + 11
 
 
@@ -40,17 +37,48 @@ def test_what_is_no_table_is_refused(shape):
         table_window(torch.zeros(shape), 'x.y')
 
 
-def test_loading_resizes_aloud_and_leaves_equal_windows_alone(caplog):
-    small, large = WindowAttention(8, 2, 4), WindowAttention(8, 2, 6)
+TABLE = 'stages.{}.blocks.1.attn.relative_position_bias_table'
+
+
+@pytest.mark.parametrize('window,told', [(6, '4 to 6'),
+                                         ((6, 4, 5, 3), '4 to 6-4-5-3')])
+def test_loading_resizes_once_aloud_and_leaves_equal_windows_alone(
+        window, told, caplog):
+    small = SwinEncoder('nano', window_size=4)
+    given = small.state_dict()
     with caplog.at_level(logging.WARNING, 'glid_mm'):
-        WindowAttention(8, 2, 4).load_state_dict(small.state_dict())
+        SwinEncoder('nano', window_size=4).load_state_dict(given)
         assert not caplog.records
-        given = small.state_dict()
-        large.load_state_dict(given)
-    assert len(caplog.records) == 1
-    expected = resize_bias_table(small.relative_position_bias_table, 6, '')
-    assert torch.equal(large.relative_position_bias_table, expected)
-    assert len(given['relative_position_bias_table']) == 49  # untouched
+        other = SwinEncoder('nano', window_size=window)
+        other.load_state_dict(given)
+    record, = caplog.records
+    assert f'resized from window {told}' in record.getMessage()
+    for number, stage in enumerate(other.stages):
+        table = given[TABLE.format(number)]
+        assert len(table) == 49  # untouched
+        if stage.window_size != 4:
+            table = resize_bias_table(table, stage.window_size)
+        assert torch.equal(stage.blocks[1].attn.relative_position_bias_table,
+                           table)
+
+
+def test_untrained_rim_is_not_mixed_in_by_resizing(caplog):
+    source = SwinEncoder('nano', window_size=6)
+    source.stages[2].trained_extent.fill_(6)
+    source.stages[3].trained_extent.fill_(3)
+    given = source.state_dict()
+    target = SwinEncoder('nano', window_size=8)
+    target.load_state_dict(given)
+    assert extents(target) == [0, 0, 8, 8]
+    table = given[TABLE.format(3)].clone()
+    extend_rim(table, 3)
+    expected = resize_bias_table(table, 8)
+    attn = target.stages[3].blocks[1].attn
+    assert torch.equal(attn.relative_position_bias_table, expected)
+    # All of it is trained now; nothing is left to extend.
+    target.extend_bias_rims()
+    assert torch.equal(attn.relative_position_bias_table, expected)
+    assert not any('extended' in r.getMessage() for r in caplog.records)
 
 
 @pytest.mark.parametrize('trained', [1, 3, 6])

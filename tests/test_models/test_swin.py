@@ -2,6 +2,7 @@ import pytest
 import timm
 import torch
 
+from glid_mm.checkpoint.formats import ENCODER, from_glid
 from glid_mm.models import SwinEncoder, sample_visible
 from glid_mm.models.layers.tokens import TokenGrid
 from glid_mm.models.layers.windows import plan_windows
@@ -63,25 +64,9 @@ def test_dense_equals_timm(window, size):
         depths=(2, 2, 4, 2),
         num_heads=(1, 2, 4, 8),
         num_classes=0).eval()
-    table = 'relative_position_bias_table'
-    state = {}
-    for key, value in ours.state_dict().items():
-        if key == 'patch_embed.proj.weight':
-            value = value.view(-1, 3, 4, 4)
-        if key.startswith('norms.3'):
-            key = key.replace('norms.3', 'norm')
-        if key.startswith('norms') or key.endswith('trained_extent'):
-            continue
-        if table in key and value.shape != theirs.get_parameter(
-                key.replace('stages', 'layers')).shape:
-            # timm shrinks the window to a map that is smaller.
-            side = 2 * window - 1
-            small = size // 32 * 2 - 1
-            rim = (side - small) // 2
-            value = value.view(side, side, -1)[rim:-rim, rim:-rim]
-            value = value.reshape(small**2, -1)
-        state[key.replace('stages', 'layers')] = value
-    theirs.load_state_dict(state)
+    weights = {f'{ENCODER}{k}': v for k, v in ours.state_dict().items()}
+    state = from_glid(dict(state_dict=weights), 'timm').checkpoint
+    theirs.load_state_dict(state['state_dict'])
     images = torch.randn(2, 3, size, size)
     features = theirs.forward_intermediates(images, intermediates_only=True)
     grid = TokenGrid.whole(size, size, torch.device('cpu'))
@@ -135,7 +120,7 @@ def test_windows_of_whole_images_need_no_mask():
 @pytest.mark.parametrize('checkpointing', [False, True])
 def test_gradients_of_visible_only_equal_reference(checkpointing):
     encoder = random_encoder(6).train()
-    encoder.gradient_checkpointing = checkpointing
+    encoder.checkpointed_stages = 4 * checkpointing
     units, visible = (4, 4), sample_visible((4, 4), .75, groups=2)
     images = torch.randn(2, 3, 128, 128).double()
     grid = TokenGrid(units, visible)

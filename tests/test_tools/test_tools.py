@@ -20,7 +20,7 @@ from glid_mm.engine.launch import show_predictions
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb64-coslr-100e_scenes-128px.py'
+PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
 
 TINY = """
 _base_ = ['{root}/configs/_base_/default_runtime.py']

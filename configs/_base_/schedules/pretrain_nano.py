@@ -1,6 +1,6 @@
 # A short run on small batches, which wants a higher learning rate than the
 # paper's rule of proportion gives.
-max_epochs = 100
+max_epochs = 30
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -12,13 +12,13 @@ param_scheduler = [
         start_factor=1e-3,
         by_epoch=True,
         begin=0,
-        end=5,
+        end=2,
         convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=max_epochs - 5,
+        T_max=max_epochs - 2,
         by_epoch=True,
-        begin=5,
+        begin=2,
         end=max_epochs,
         convert_to_iter_based=True),
 ]

@@ -4,7 +4,8 @@ Masked tokens are not replaced by a learnt vector: they do not exist. What a
 window holds is attended to exactly as if absent tokens had been excluded as
 attention keys.
 """
-from typing import List, Optional, Sequence
+from itertools import cycle
+from typing import List, Sequence, Union
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
-from ..layers.position_bias import extend_rim, logger
+from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
+                                    table_window)
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.window_attention import WindowAttention
 from ..layers.windows import plan_windows
@@ -72,18 +74,20 @@ class PatchMerging(nn.Module):
 class SwinStage(nn.Module):
     """Blocks at one stride, after the patch merging that leads there.
 
-    The buffer ``trained_extent`` tells the side, in tokens, of the largest
-    window seen in training: beyond it the bias tables are untrained.
+    If ``shifted``, every other block shifts its windows. The buffer
+    ``trained_extent`` tells the side, in tokens, of the largest window seen
+    in training: beyond it the bias tables are untrained.
     """
 
     def __init__(self, dims: int, num_heads: int, window_size: int,
-                 drop_path_rates: Sequence[float], merge: bool) -> None:
+                 shifted: bool, drop_path_rates: Sequence[float],
+                 merge: bool) -> None:
         super().__init__()
         self.window_size = window_size
         self.downsample = PatchMerging(dims // 2) if merge else nn.Identity()
         self.blocks = nn.ModuleList(
-            SwinBlock(dims, num_heads, window_size, bool(i % 2), rate)
-            for i, rate in enumerate(drop_path_rates))
+            SwinBlock(dims, num_heads, window_size, shift, rate)
+            for shift, rate in zip(cycle((False, shifted)), drop_path_rates))
         self.register_buffer('trained_extent', torch.tensor(0))
 
     def forward(self, x: Tensor, grid: TokenGrid, level: int,
@@ -99,38 +103,79 @@ class SwinStage(nn.Module):
                 x = block(x, grid, level)
         return grid.keep_valid(x, level)
 
+    def fit_bias_tables(self, state_dict: dict, prefix: str) -> int:
+        """Resize position biases in a state to this stage's windows.
+
+        Args:
+            state_dict (dict): Changed where its tables are of another window.
+            prefix (str): What names of this stage's weights begin with.
+
+        Returns:
+            int: Side of the windows that the state's tables are of.
+        """
+        given = self.window_size
+        extent = prefix + 'trained_extent'
+        trained = int(state_dict.get(extent, 0))
+        for block in range(len(self.blocks)):
+            name = (f'{prefix}blocks.{block}.attn.'
+                    'relative_position_bias_table')
+            table = state_dict.get(name)
+            if table is None or table_window(table, name) == self.window_size:
+                continue
+            given = table_window(table)
+            if 0 < trained < given:
+                # What training has not reached must not be mixed in.
+                table = table.clone()
+                extend_rim(table, trained)
+            state_dict[name] = resize_bias_table(table, self.window_size)
+        if trained and given != self.window_size:
+            state_dict[extent] = torch.tensor(self.window_size)
+        return given
+
 
 class SwinEncoder(nn.Module):
     """Swin Transformer with an output norm at every stage.
 
     Args:
         arch (str): A name in :data:`ARCHITECTURES`.
-        window_size (int, optional): Side of the windows in all stages;
-            by default the architecture's.
+        window_size (int or sequence[int], optional): Side of the windows in
+            all stages, or in each; by default the architecture's.
         drop_path_rate (float): Stochastic depth of the last block; it rises
             linearly from 0 at the first.
-        gradient_checkpointing (bool): Recompute blocks in the backward pass
-            instead of storing what they need.
+        checkpointed_stages (int): How many stages, from the first on,
+            recompute their blocks in the backward pass instead of storing
+            what those need. The first stages store most and compute least.
+        shifted_windows (bool): Whether every other block shifts its windows,
+            as in Swin. MixMIM's do not.
 
     Attributes:
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
 
     Raises:
-        ValueError: If the architecture is not known.
+        ValueError: If the architecture is not known, or windows are given
+            for another number of stages.
     """
 
     def __init__(self,
                  arch: str = 'base',
-                 window_size: Optional[int] = None,
+                 window_size: Union[int, Sequence[int], None] = None,
                  drop_path_rate: float = 0.,
-                 gradient_checkpointing: bool = False) -> None:
+                 checkpointed_stages: int = 0,
+                 shifted_windows: bool = True) -> None:
         super().__init__()
         if arch not in ARCHITECTURES:
             raise ValueError(f'no Swin architecture {arch!r}; choose one of '
                              f'{", ".join(ARCHITECTURES)}')
         facts = ARCHITECTURES[arch]
+        windows = window_size or facts['window']
+        if isinstance(windows, int):
+            windows = (windows, ) * 4
+        if len(windows) != 4:
+            raise ValueError(f'window_size={window_size}: give one for all '
+                             'stages, or one for each of the 4')
         self.arch = arch
-        self.gradient_checkpointing = gradient_checkpointing
+        self.shifted_windows = shifted_windows
+        self.checkpointed_stages = checkpointed_stages
         self.out_channels = tuple(facts['dims'] << i for i in range(4))
         self.patch_embed = nn.Sequential()
         self.patch_embed.proj = nn.Linear(3 * PATCH**2, facts['dims'])
@@ -142,10 +187,10 @@ class SwinEncoder(nn.Module):
             SwinStage(
                 dims,
                 heads,
-                window_size or facts['window'],
-                [rates.pop(0) for _ in range(depth)],
-                merge=i > 0) for i, (dims, heads, depth) in enumerate(
-                    zip(self.out_channels, facts['heads'], depths)))
+                window,
+                shifted_windows, [rates.pop(0) for _ in range(depth)],
+                merge=i > 0) for i, (dims, heads, window, depth) in enumerate(
+                    zip(self.out_channels, facts['heads'], windows, depths)))
         self.norms = nn.ModuleList(map(nn.LayerNorm, self.out_channels))
         self.apply(_init_linear)
 
@@ -165,7 +210,7 @@ class SwinEncoder(nn.Module):
         x = grid.keep_valid(x, 0)
         outs = []
         for level, (stage, norm) in enumerate(zip(self.stages, self.norms)):
-            x = stage(x, grid, level, self.gradient_checkpointing)
+            x = stage(x, grid, level, level < self.checkpointed_stages)
             outs.append(norm(x))
         return outs
 
@@ -186,6 +231,24 @@ class SwinEncoder(nn.Module):
                     'stage %d: position biases, trained for windows of '
                     '%d×%d tokens, extended to %d×%d', number, trained,
                     trained, stage.window_size, stage.window_size)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Resize position biases of other windows, in one line aloud."""
+        theirs = [
+            stage.fit_bias_tables(state_dict, f'{prefix}stages.{i}.')
+            for i, stage in enumerate(self.stages)
+        ]
+        ours = [stage.window_size for stage in self.stages]
+        if theirs != ours:
+            logger.warning('position biases resized from window %s to %s',
+                           _listed(theirs), _listed(ours))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _listed(windows: Sequence[int]) -> str:
+    """One number if all stages have the same."""
+    return '-'.join(
+        map(str, windows if len(set(windows)) > 1 else windows[:1]))
 
 
 def _init_linear(module: nn.Module) -> None:

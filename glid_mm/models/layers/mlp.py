@@ -1,6 +1,8 @@
 """The feed-forward network of a transformer block."""
 from torch import Tensor, nn
 
+from .recompute import recompute
+
 
 class MLP(nn.Module):
     """Linear, GELU, linear on the last axis.
@@ -17,4 +19,9 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden_dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
+        # The activation is as large as its input and cheap: storing one of
+        # the two is enough.
+        return recompute(self._activate_and_project, self.fc1(x))
+
+    def _activate_and_project(self, hidden: Tensor) -> Tensor:
+        return self.fc2(self.act(hidden))

@@ -23,19 +23,17 @@ def table_window(table: Tensor, name: str = 'bias table') -> int:
     return (side + 1) // 2
 
 
-def resize_bias_table(table: Tensor, window: int, name: str) -> Tensor:
-    """Resize a table to another window, bicubically, and say so.
+def resize_bias_table(table: Tensor, window: int) -> Tensor:
+    """Resize a table to another window, bicubically.
 
     Args:
         table (Tensor): ``((2v−1)², heads)`` for a window of side v.
         window (int): The side w that is wanted.
-        name (str): What to call the table in the log.
 
     Returns:
         Tensor: ``((2w−1)², heads)``.
     """
-    old = table_window(table, name)
-    logger.warning('%s: resized from window %d to %d', name, old, window)
+    old = table_window(table)
     grid = table.t().unflatten(1, (2 * old - 1, -1))[None]
     grid = F.interpolate(
         grid.double(),

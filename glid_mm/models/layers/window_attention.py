@@ -3,7 +3,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .position_bias import resize_bias_table
 from .windows import WindowClass, WindowPlan
 
 
@@ -66,10 +65,3 @@ class WindowAttention(nn.Module):
             bias = bias.flatten(0, 1)[None]
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return out.view(shape).transpose(2, 3).reshape(*qkv.shape[:2], -1)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        key = prefix + 'relative_position_bias_table'
-        table, own = state_dict.get(key), self.relative_position_bias_table
-        if table is not None and table.shape != own.shape:
-            state_dict[key] = resize_bias_table(table, self.window_size, key)
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -4,6 +4,7 @@ from typing import List, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..layers.recompute import recompute
 from ..layers.tokens import TokenGrid
 
 
@@ -46,9 +47,26 @@ class Fusion(nn.Module):
 
     def forward(self, inputs: Sequence[Tensor], grid: TokenGrid,
                 level: int) -> Tensor:
+        """Fuse tokens of a level and of its neighbours into the level's.
+
+        Args:
+            inputs (Sequence[Tensor]): ``(B, n, C)``, the level's own first;
+                others have four times or a quarter of its tokens.
+            grid (TokenGrid): Where they lie.
+            level (int): The level.
+
+        Returns:
+            Tensor: ``(B, n, C)``.
+        """
+        # A pyramid stores many maps for gradients and computes little.
+        return recompute(self._fuse, inputs, grid, level)
+
+    def _fuse(self, inputs: Sequence[Tensor], grid: TokenGrid,
+              level: int) -> Tensor:
         weights = self.weights.relu()
         weights = weights / (weights.sum() + 1e-4)
-        x = sum(w * t for w, t in zip(weights, inputs))
+        tokens = inputs[0].shape[1]
+        x = sum(w * _resize(t, tokens) for w, t in zip(weights, inputs))
         return self.conv(x, grid, level)
 
 
@@ -70,12 +88,11 @@ class BiFPNLayer(nn.Module):
         coarse = inputs[3]
         between = [coarse]
         for level in (2, 1, 0):
-            coarse = self.down[level](
-                [inputs[level], _upsample(coarse)], grid, level)
+            coarse = self.down[level]([inputs[level], coarse], grid, level)
             between.insert(0, coarse)
         outs = between[:1]
         for level in (1, 2, 3):
-            terms = [inputs[level], _pool(outs[-1])]
+            terms = [inputs[level], outs[-1]]
             if level < 3:
                 terms.insert(1, between[level])
             outs.append(self.up[level - 1](terms, grid, level))
@@ -125,11 +142,13 @@ class BiFPN(nn.Module):
         return outs
 
 
-def _pool(x: Tensor) -> Tensor:
-    """Mean of 2×2 tokens: ``(B, 4n, C)`` -> ``(B, n, C)``."""
-    return x.unflatten(1, (-1, 4)).mean(2)
+def _resize(x: Tensor, tokens: int) -> Tensor:
+    """Mean of 2×2 tokens or nearest neighbour, or as it is.
 
-
-def _upsample(x: Tensor) -> Tensor:
-    """Nearest neighbour: ``(B, n, C)`` -> ``(B, 4n, C)``."""
-    return x.repeat_interleave(4, 1)
+    ``(B, n, C)`` -> ``(B, tokens, C)``.
+    """
+    if x.shape[1] > tokens:
+        return x.unflatten(1, (-1, 4)).mean(2)
+    if x.shape[1] < tokens:
+        return x.repeat_interleave(4, 1)
+    return x

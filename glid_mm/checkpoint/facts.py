@@ -1,0 +1,124 @@
+"""What weights tell about the encoder that they are of, and who wrote them."""
+import re
+from typing import Mapping, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from .. import __version__, models
+from ..models.layers.position_bias import table_window
+from .io import FORMAT
+
+_BLOCK = re.compile(r'stages\.(\d+)\.blocks\.(\d+)\.')
+
+
+class EncoderFacts(NamedTuple):
+    """What a Swin encoder is, as far as weights depend on it.
+
+    Attributes:
+        dims (int): Channels of the first stage.
+        depths (tuple[int]): Blocks of each stage.
+        heads (tuple[int]): Attention heads of each stage.
+        windows (tuple[int]): Side of each stage's windows, in tokens.
+        shifted (bool): Whether every other block shifts its windows. No
+            weight tells; it is what Swin does.
+    """
+
+    dims: int
+    depths: Tuple[int, ...]
+    heads: Tuple[int, ...]
+    windows: Tuple[int, ...]
+    shifted: bool = True
+
+    @classmethod
+    def of(cls,
+           weights: Mapping[str, Tensor],
+           shifted: bool = True) -> Optional['EncoderFacts']:
+        """Read them off weights that have GLID's names.
+
+        Args:
+            weights (mapping): Of an encoder, such as
+                ``stages.0.blocks.0.norm1.weight``.
+            shifted (bool): What the weights do not tell.
+
+        Returns:
+            EncoderFacts or None: None if they are not of an encoder.
+        """
+        depths = block_counts(weights)
+        tables = [
+            weights.get(f'stages.{stage}.blocks.0.attn.'
+                        'relative_position_bias_table')
+            for stage in range(len(depths))
+        ]
+        embedding = weights.get('patch_embed.proj.weight')
+        if not tables or embedding is None or any(t is None for t in tables):
+            return None
+        return cls(
+            len(embedding), depths, tuple(t.shape[1] for t in tables),
+            tuple(map(table_window, tables)), shifted)
+
+    @classmethod
+    def of_model(cls, encoder: models.SwinEncoder) -> 'EncoderFacts':
+        """The facts of an encoder that has been built."""
+        return cls.of(encoder.state_dict(), encoder.shifted_windows)
+
+    @property
+    def architecture(self) -> str:
+        """Its published name and what that stands for."""
+        size = (f'{self.dims} channels, depths '
+                f'{"-".join(map(str, self.depths))}, heads '
+                f'{"-".join(map(str, self.heads))}')
+        for name, facts in models.ARCHITECTURES.items():
+            if self[:3] == (facts['dims'], facts['depths'], facts['heads']):
+                return f'{name} ({size})'
+        return f'of no published size ({size})'
+
+    def __str__(self) -> str:
+        windows = ', '.join(map(str, self.windows))
+        if len(set(self.windows)) == 1:
+            windows = str(self.windows[0])
+        return (f'Swin {self.architecture}, windows {windows}, '
+                f'{"" if self.shifted else "not "}shifted')
+
+
+def block_counts(names) -> Tuple[int, ...]:
+    """Blocks of each stage, from names such as ``stages.0.blocks.1.…``."""
+    blocks = {tuple(map(int, m.groups())) for m in map(_BLOCK.search, names)
+              if m}  # yapf: disable
+    stages = 1 + max((stage for stage, _ in blocks), default=-1)
+    return tuple(
+        sum(stage == wanted for stage, _ in blocks)
+        for wanted in range(stages))
+
+
+def glid_of(model: nn.Module) -> Optional[models.GLID]:
+    """The GLID that a model is, or has in its slot ``backbone``."""
+    glid = getattr(model, 'backbone', model)
+    return glid if isinstance(glid, models.GLID) else None
+
+
+def stamp(facts: Optional[EncoderFacts], **more) -> dict:
+    """What glid_mm writes about itself into a checkpoint's ``meta``.
+
+    Args:
+        facts (EncoderFacts, optional): Of the encoder, if there is one.
+        more: Further facts.
+
+    Returns:
+        dict: Plain values, to go under ``meta['glid_mm']``.
+    """
+    # torch names its version with a string of a class of its own.
+    versions = dict(glid_mm=__version__, torch=str(torch.__version__))
+    encoder = {}
+    if facts is not None:
+        encoder = {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in facts._asdict().items()
+        }
+    return dict(format=FORMAT, versions=versions, encoder=encoder, **more)
+
+
+def stamped_facts(checkpoint: dict) -> dict:
+    """What :func:`stamp` wrote about the encoder; empty if it did not."""
+    meta = checkpoint.get('meta') or {}
+    return (meta.get('glid_mm') or {}).get('encoder') or {}

@@ -1,0 +1,411 @@
+"""Swin as other libraries name and lay it out, and as GLID does."""
+import re
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from ..models.layers.position_bias import extend_rim
+from .bias_tables import RESIZINGS
+from .facts import EncoderFacts, block_counts, stamp, stamped_facts
+from .io import CheckpointError
+
+ENCODER = 'backbone.encoder.'
+
+# How ours reads there, applied one after the other.
+_MICROSOFT = (('stages.', 'layers.'), )
+_OPENMMLAB = (('patch_embed.proj.', 'patch_embed.projection.'),
+              ('.attn.', '.attn.w_msa.'), ('.mlp.fc1.', '.ffn.layers.0.0.'),
+              ('.mlp.fc2.', '.ffn.layers.1.'))
+_MIXMIM = (('stages.', 'layers.'), _OPENMMLAB[0], *_OPENMMLAB[2:],
+           ('.norm1.', '.ln1.'), ('.norm2.', '.ln2.'))
+
+
+class Format(NamedTuple):
+    """A library's Swin.
+
+    Attributes:
+        words (tuple): Pairs of our and their part of a name.
+        resizing (str): A key of :data:`RESIZINGS`.
+        merges_late (bool): Whether patch merging belongs to the end of the
+            stage before, and not to the start of a stage.
+        unfolds (bool): Whether merged channels are ordered as nn.Unfold does,
+            by channel, row, column, and not by column, row, channel.
+        four_norms (bool): Whether it writes a norm for the output of every
+            stage and not of the last alone; both are read.
+        index_buffers (bool): Whether it wants the index of each bias table
+            with it. mmpretrain resizes no table without; mmdet resizes none
+            with.
+        shifted (bool): Whether every other block shifts its windows.
+        prefix (str): What it puts before names when it writes a model.
+    """
+
+    words: Tuple[Tuple[str, str], ...]
+    resizing: str
+    merges_late: bool = True
+    unfolds: bool = False
+    four_norms: bool = False
+    index_buffers: bool = False
+    shifted: bool = True
+    prefix: str = ''
+
+
+#: By the name of the library or method.
+FORMATS: Dict[str, Format] = dict(
+    microsoft=Format(_MICROSOFT, 'bicubic'),
+    esvit=Format(_MICROSOFT, 'bicubic'),
+    simmim=Format(_MICROSOFT, 'geometric_cubic', prefix='encoder.'),
+    timm=Format(_MICROSOFT, 'geometric_linear', merges_late=False),
+    mmdet=Format(
+        _OPENMMLAB,
+        'bicubic',
+        unfolds=True,
+        four_norms=True,
+        prefix='backbone.'),
+    mmpretrain=Format(
+        _OPENMMLAB,
+        'geometric_cubic',
+        unfolds=True,
+        four_norms=True,
+        index_buffers=True,
+        prefix='backbone.'),
+    mixmim=Format(
+        _MIXMIM,
+        'geometric_cubic',
+        unfolds=True,
+        shifted=False,
+        prefix='backbone.'))
+
+# Formats whose names are alike; what tells them apart may be missing.
+_ALIKE = ({'microsoft', 'simmim', 'esvit'}, {'mmdet', 'mmpretrain'})
+
+Windows = Union[int, Tuple[int, ...], None]
+
+
+class Source(NamedTuple):
+    """Where a checkpoint has its Swin.
+
+    Attributes:
+        format (str): ``'glid'`` or a key of :data:`FORMATS`.
+        prefix (str): What names of the encoder's weights begin with.
+        weights (dict): All weights of the checkpoint.
+    """
+
+    format: str
+    prefix: str
+    weights: Dict[str, Tensor]
+
+
+class Converted(NamedTuple):
+    """A checkpoint in another format.
+
+    Attributes:
+        checkpoint (dict): With ``state_dict`` and ``meta``.
+        missing (list[str]): Weights that the source does not have.
+        left (list[str]): Weights of the source that have no place there.
+        notes (list[str]): What else to know.
+    """
+
+    checkpoint: dict
+    missing: List[str]
+    left: List[str]
+    notes: List[str]
+
+    def __str__(self) -> str:
+        lines = [f'{len(self.checkpoint["state_dict"])} weights']
+        for title, names in (('missing in the source', self.missing),
+                             ('left out', self.left)):
+            if names:
+                lines.append(f'{len(names)} {title}: {", ".join(names[:3])}' +
+                             (' …' if len(names) > 3 else ''))
+        return '\n'.join(lines + [f'note: {note}' for note in self.notes])
+
+
+def recognise(checkpoint: dict) -> Optional[Source]:
+    """Find out from its names whose Swin a checkpoint holds.
+
+    Args:
+        checkpoint (dict): See :func:`read_checkpoint`.
+
+    Returns:
+        Source or None: None if there is no Swin in it.
+
+    Raises:
+        CheckpointError: If it is a Swin V2, which computes otherwise.
+    """
+    # EsViT keeps teacher and student and recommends the teacher.
+    for key in ('state_dict', 'model', 'teacher', 'student'):
+        weights = checkpoint.get(key)
+        if isinstance(weights, Mapping) and any(
+                isinstance(v, Tensor) for v in weights.values()):
+            break
+    else:
+        return None
+    prefixes = [
+        match[1] for match in (
+            re.fullmatch(r'(.*\b)patch_embed\.proj(?:ection)?\.weight', name)
+            for name in weights) if match
+    ]
+    for prefix in sorted(prefixes, key=len):
+        name = _format_of(
+            {k.removeprefix(prefix)
+             for k in weights if k.startswith(prefix)}, prefix)
+        if name == 'microsoft' and key in ('teacher', 'student'):
+            name = 'esvit'
+        if name is not None:
+            return Source(name, prefix, dict(weights))
+    return None
+
+
+def _format_of(names: set, prefix: str) -> Optional[str]:
+    if any(name.endswith('.logit_scale') for name in names):
+        raise CheckpointError(
+            'the checkpoint is of a Swin V2, whose attention computes '
+            "otherwise. Give one of the first Swin, such as timm's "
+            'swin_base_patch4_window12_384.')
+    if 'stages.0.blocks.0.attn.qkv.weight' in names:
+        return 'glid'
+    if 'stages.0.blocks.0.attn.w_msa.qkv.weight' in names:
+        # The weights are the same; mmpretrain normalises the last stage only.
+        return 'mmdet' if 'norm0.weight' in names else 'mmpretrain'
+    if 'layers.0.blocks.0.ffn.layers.0.0.weight' in names:
+        return 'mixmim'
+    if 'layers.0.blocks.0.attn.qkv.weight' in names:
+        if 'layers.0.downsample.reduction.weight' not in names:
+            return 'timm'
+        return 'simmim' if prefix.endswith('encoder.') else 'microsoft'
+    return None
+
+
+def to_glid(checkpoint: dict,
+            source: str = 'auto',
+            windows: Windows = None) -> Converted:
+    """Make a checkpoint of GLID's encoder from any library's Swin.
+
+    Args:
+        checkpoint (dict): See :func:`read_checkpoint`.
+        source (str): A key of :data:`FORMATS`, or ``'auto'`` to recognise
+            it.
+        windows (int or tuple[int], optional): Sides of the windows that bias
+            tables are resized to, the way the source's library does; by
+            default they stay as they are.
+
+    Returns:
+        Converted: With names such as ``backbone.encoder.norms.0.weight``.
+
+    Raises:
+        CheckpointError: If there is no such Swin in it.
+    """
+    found = recognise(checkpoint)
+    if found is None:
+        raise CheckpointError(
+            'the checkpoint holds no Swin that is known here: none of its '
+            f'weights are named as in {", ".join(FORMATS)}')
+    if found.format == 'glid':
+        raise CheckpointError('the checkpoint is of GLID already: load it as '
+                              'it is')
+    if source not in ('auto',
+                      found.format) and not any({source, found.format} <= alike
+                                                for alike in _ALIKE):
+        raise CheckpointError(
+            f'the checkpoint holds a Swin of {found.format}, not of {source}. '
+            'Leave it to be recognised (auto), or give the former')
+    name = found.format if source == 'auto' else source
+    format, theirs = FORMATS[name], dict(found.weights)
+    depths = block_counts(k.replace('layers.', 'stages.', 1) for k in theirs
+                          if k.startswith(found.prefix))  # yapf: disable
+    weights = {}
+    for ours in _names(depths):
+        for name_there in _names_there(ours, format):
+            value = theirs.pop(found.prefix + name_there, None)
+            if value is not None:
+                weights[ours] = _layout(ours, value, format)
+                break
+    facts = EncoderFacts.of(weights, format.shifted)
+    if facts is None:
+        raise CheckpointError(
+            f'the Swin of {name} in the checkpoint is not whole: its patch '
+            'embedding or position biases are missing')
+    weights = _with_windows(weights, windows, RESIZINGS[format.resizing])
+    resized = EncoderFacts.of(weights, format.shifted)
+    for stage, window in enumerate(resized.windows):
+        # All of a table has been trained: nothing is to be extended.
+        weights[f'stages.{stage}.trained_extent'] = torch.tensor(window)
+    left = [
+        k for k in theirs
+        if not k.endswith(('relative_position_index', 'attn_mask'))
+    ]
+    notes = []
+    if facts.windows != resized.windows:
+        notes.append(f'position biases resized from windows '
+                     f'{_listed(facts.windows)} to '
+                     f'{_listed(resized.windows)}, as {name} does')
+    if any(k.endswith('absolute_pos_embed') for k in left):
+        notes.append('absolute_pos_embed is left out: GLID has no absolute '
+                     'positions, so features differ from the source\'s')
+    return Converted(
+        dict(
+            meta=dict(glid_mm=stamp(resized, source=name)),
+            state_dict={
+                ENCODER + k: v
+                for k, v in weights.items()
+            }), [ENCODER + k for k in _names(depths) if k not in weights],
+        left, notes)
+
+
+def from_glid(checkpoint: dict,
+              target: str,
+              windows: Windows = None) -> Converted:
+    """Make another library's Swin from the encoder of a GLID checkpoint.
+
+    Args:
+        checkpoint (dict): See :func:`read_checkpoint`.
+        target (str): A key of :data:`FORMATS`.
+        windows (int or tuple[int], optional): Sides of the windows that bias
+            tables are resized to; by default they stay as they are.
+
+    Returns:
+        Converted: With the names that the library's own models write.
+
+    Raises:
+        CheckpointError: If there is no GLID in it.
+    """
+    found = recognise(checkpoint)
+    if found is None or found.format != 'glid':
+        raise CheckpointError(
+            'the checkpoint is not of GLID' if found is None else
+            f'the checkpoint is of {found.format}, not of GLID. Convert it '
+            'with to_glid.py first.')
+    weights = {
+        k.removeprefix(found.prefix): v
+        for k, v in found.weights.items() if k.startswith(found.prefix)
+    }
+    format, notes = FORMATS[target], []
+    shifted = stamped_facts(checkpoint).get('shifted', True)
+    facts = EncoderFacts.of(weights, shifted)
+    for stage, window in enumerate(facts.windows):
+        trained = int(weights.get(f'stages.{stage}.trained_extent', 0))
+        if 0 < trained < window:
+            for block in range(facts.depths[stage]):
+                key = (f'stages.{stage}.blocks.{block}.attn.'
+                       'relative_position_bias_table')
+                weights[key] = weights[key].clone()
+                extend_rim(weights[key], trained)
+            notes.append(
+                f'stage {stage + 1}: position biases, trained for windows of '
+                f'{trained}×{trained} tokens, extended to {window}×{window}')
+    weights = _with_windows(weights, windows, RESIZINGS['bicubic'])
+    resized = EncoderFacts.of(weights, shifted)
+    if facts.windows != resized.windows:
+        notes.append(f'position biases resized from windows '
+                     f'{_listed(facts.windows)} to '
+                     f'{_listed(resized.windows)}')
+    if shifted != format.shifted:
+        notes.append(f'windows are {"" if shifted else "not "}shifted in this '
+                     f'encoder, unlike in {target}: features will differ')
+    state, left = {}, []
+    for ours, value in weights.items():
+        names_there = _names_there(ours, format)
+        if not names_there:
+            continue
+        if ours[:7] in ('norms.0', 'norms.1',
+                        'norms.2') and not format.four_norms:
+            left.append(ENCODER + ours)
+            continue
+        name = format.prefix + names_there[0]
+        state[name] = _layout(ours, value, format, back=True)
+        if format.index_buffers and name.endswith('_table'):
+            stage = int(ours.split('.')[1])
+            state[name.replace('_bias_table',
+                               '_index')] = _bias_index(resized.windows[stage])
+    return Converted(
+        dict(
+            meta=dict(glid_mm=stamp(resized, target=target)),
+            state_dict=state), [], left, notes)
+
+
+def _names(depths: Tuple[int, ...]) -> List[str]:
+    """Names of the weights of our encoder."""
+    both = ('weight', 'bias')
+    names = [f'patch_embed.{m}.{p}' for m in ('proj', 'norm') for p in both]
+    for stage, depth in enumerate(depths):
+        if stage:
+            names += [f'stages.{stage}.downsample.norm.{p}' for p in both]
+            names.append(f'stages.{stage}.downsample.reduction.weight')
+        for block in range(depth):
+            at = f'stages.{stage}.blocks.{block}.'
+            names.append(at + 'attn.relative_position_bias_table')
+            names += [
+                f'{at}{m}.{p}' for m in ('norm1', 'attn.qkv', 'attn.proj',
+                                         'norm2', 'mlp.fc1', 'mlp.fc2')
+                for p in both
+            ]
+        names += [f'norms.{stage}.{p}' for p in both]
+    return names
+
+
+def _names_there(name: str, format: Format) -> List[str]:
+    """Names that a weight of ours may have there, the usual one first."""
+    if name.endswith('trained_extent'):
+        return []
+    norm = re.fullmatch(r'norms\.(\d)\.(\w+)', name)
+    if norm:
+        numbered, last = f'norm{norm[1]}.{norm[2]}', f'norm.{norm[2]}'
+        if norm[1] != '3':
+            return [numbered]
+        return [numbered, last] if format.four_norms else [last, numbered]
+    if format.merges_late:
+        name = re.sub(r'(\d)\.downsample',
+                      lambda m: f'{int(m[1]) - 1}.downsample', name)
+    for ours, theirs in format.words:
+        name = name.replace(ours, theirs)
+    return [name]
+
+
+def _layout(name: str,
+            value: Tensor,
+            format: Format,
+            back: bool = False) -> Tensor:
+    """Change the order of a weight's entries from theirs to ours, or back."""
+    if name == 'patch_embed.proj.weight':
+        # A linear layer on patches here, a convolution there.
+        return value.unflatten(1, (3, 4, 4)) if back else value.flatten(1)
+    if format.unfolds and '.downsample.' in name:
+        # Both ways swap the first and the last of three axes.
+        split = (2, 2, -1) if back else (-1, 2, 2)
+        return value.unflatten(-1, split).transpose(-1, -3).flatten(-3)
+    return value
+
+
+def _with_windows(weights: Dict[str, Tensor], windows: Windows,
+                  resize) -> Dict[str, Tensor]:
+    """The same with bias tables for other windows."""
+    if windows is None:
+        return weights
+    facts = EncoderFacts.of(weights)
+    if isinstance(windows, int):
+        windows = (windows, ) * len(facts.windows)
+    if len(windows) != len(facts.windows):
+        raise CheckpointError(f'windows {_listed(windows)}: give one for all '
+                              f'of {len(facts.windows)} stages, or for each')
+    weights = dict(weights)
+    for stage, (old, new) in enumerate(zip(facts.windows, windows)):
+        for block in range(facts.depths[stage] if old != new else 0):
+            key = (f'stages.{stage}.blocks.{block}.attn.'
+                   'relative_position_bias_table')
+            weights[key] = resize(weights[key], new)
+    return weights
+
+
+def _bias_index(window: int) -> Tensor:
+    """Which row of a table is for which pair of tokens: ``(w², w²)``."""
+    place = torch.arange(window)
+    place = torch.cartesian_prod(place, place)
+    offset = place[:, None] - place + window - 1
+    return offset[..., 0] * (2 * window - 1) + offset[..., 1]
+
+
+def _listed(windows) -> str:
+    if len(set(windows)) == 1:
+        return str(windows[0])
+    return '-'.join(map(str, windows))

@@ -1,0 +1,142 @@
+"""Starting a model, or parts of it, from weights."""
+import logging
+from typing import Dict, Sequence, Tuple
+
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..models import GLID
+from ..registry import WEIGHT_INITIALIZERS
+from .formats import recognise, to_glid
+from .io import CheckpointError, read_checkpoint
+from .report import PARTS, LoadReport, part_of, shift_note
+
+#: A Swin of others lacks the norms of the first three stages' outputs.
+MIN_SHARE = .9
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class Pretrained:
+    """Load some parts of GLID; the others start from scratch (Table 4).
+
+    As ``model.backbone.init_cfg``, such as ``dict(type='glid_mm.Pretrained',
+    checkpoint='glid.pth', parts=('encoder', 'neck'))``. A Swin of another
+    library is converted on the way, for ``parts=('encoder',)``.
+
+    Args:
+        checkpoint (str): A file of glid_mm, or of a library that
+            :func:`to_glid` knows.
+        parts (sequence[str]): Any of encoder, neck, queries and decoder. The
+            queries are ``[CLS]``, the mask token and, from a task with as
+            many queries, those.
+        source (str): Whose Swin it is; see :func:`to_glid`.
+        min_share (float): Least share of the weights of each part that the
+            file must have.
+
+    Raises:
+        CheckpointError: If there is no such part.
+    """
+
+    def __init__(self,
+                 checkpoint: str,
+                 parts: Sequence[str] = PARTS,
+                 source: str = 'auto',
+                 min_share: float = MIN_SHARE) -> None:
+        unknown = [part for part in parts if part not in PARTS]
+        if unknown or isinstance(parts, str):
+            raise CheckpointError(
+                f'glid_mm.Pretrained: parts={parts!r} names other parts than '
+                f'GLID has: {", ".join(PARTS)}. One alone is written '
+                "parts=('encoder',)")
+        self.checkpoint = checkpoint
+        self.parts = tuple(parts)
+        self.source = source
+        self.min_share = min_share
+
+    def __call__(self, module: GLID) -> None:
+        """Load the parts and log what that did.
+
+        Args:
+            module (GLID): The model's backbone.
+
+        Raises:
+            CheckpointError: If the file cannot be read, holds other parts or
+                another architecture, or too little of a part.
+        """
+        try:
+            report = self._load(module)
+        except CheckpointError as error:
+            if self.checkpoint in str(error):
+                raise
+            raise CheckpointError(f'{self.checkpoint}: {error}') from error
+        print_log(
+            f'started {", ".join(self.parts)} from {self.checkpoint}\n'
+            f'{report}', 'current',
+            logging.WARNING if report.notes else logging.INFO)
+
+    def _load(self, module: GLID) -> LoadReport:
+        report, weights = plan(
+            read_checkpoint(self.checkpoint), module, self.parts, self.source)
+        report.refuse(self.parts, self.min_share)
+        module.load_state_dict({**module.state_dict(), **weights})
+        return report
+
+
+def plan(checkpoint: dict,
+         model: GLID,
+         parts: Sequence[str],
+         source: str = 'auto') -> Tuple[LoadReport, Dict[str, Tensor]]:
+    """Find what a checkpoint has for parts of a model, without loading it.
+
+    Args:
+        checkpoint (dict): Of glid_mm, or of a library that :func:`to_glid`
+            knows.
+        model (GLID): The model.
+        parts (sequence[str]): The parts that are wanted.
+        source (str): See :func:`to_glid`.
+
+    Returns:
+        tuple[LoadReport, dict]: What a load does, and weights to load.
+
+    Raises:
+        CheckpointError: If there is no such part.
+    """
+    found, left, notes = recognise(checkpoint), [], []
+    if found is not None and found.format == 'glid':
+        given = fitting = _parts_of(checkpoint, parts)
+    else:
+        # The report compares with the tables as they were, the model gets
+        # them as their own library resizes them.
+        windows = tuple(stage.window_size for stage in model.encoder.stages)
+        given = _parts_of(to_glid(checkpoint, source).checkpoint, parts)
+        checkpoint, _, left, notes = to_glid(checkpoint, source, windows)
+        fitting = _parts_of(checkpoint, parts)
+    absent = [part for part in parts if part not in map(part_of, given)]
+    if absent:
+        there = _parts_of(checkpoint, PARTS)
+        there = tuple(p for p in PARTS if p in map(part_of, there))
+        raise CheckpointError(f'it holds no {" and no ".join(absent)}: set '
+                              f'parts={there}, or fewer')
+    if 'encoder' in parts:
+        notes += shift_note(checkpoint, model)
+    own = {
+        name: value
+        for name, value in model.state_dict().items() if part_of(name) in parts
+    }
+    report = LoadReport(own, given, notes, left)
+    return report, {
+        name: value
+        for name, value in fitting.items()
+        if name in own and name not in report.differing
+    }
+
+
+def _parts_of(checkpoint: dict, parts: Sequence[str]) -> Dict[str, Tensor]:
+    """Weights of some parts by GLID's own names."""
+    found = recognise(checkpoint)
+    prefix = found.prefix.removesuffix('encoder.')
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in found.weights.items() if name.startswith(prefix)
+    }
+    return {k: v for k, v in weights.items() if part_of(k) in parts}

@@ -1,0 +1,256 @@
+"""What loading a checkpoint does to a model: said, and refused if wrong."""
+import re
+from collections import OrderedDict
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from mmengine.runner.checkpoint import load_state_dict
+from torch import Tensor, nn
+
+from ..models import GLID
+from .facts import EncoderFacts, glid_of, stamped_facts
+from .formats import recognise
+from .io import CheckpointError
+
+#: Of GLID. Whatever else a model has, such as its head, counts as others.
+PARTS = ('encoder', 'neck', 'queries', 'decoder')
+# A task's own: another number of them starts anew.
+_EMBEDDINGS = 'queries.embeddings'
+_NAMES_SHOWN = 3
+
+
+class Part(NamedTuple):
+    """Names of one part's weights, by what happens to them.
+
+    Attributes:
+        matched (list[str]): Loaded as they are.
+        resized (list[str]): Position biases of another window.
+        missing (list[str]): Not in the checkpoint, or of another shape there.
+        unexpected (list[str]): Not in the model.
+    """
+
+    matched: List[str]
+    resized: List[str]
+    missing: List[str]
+    unexpected: List[str]
+
+
+class LoadReport:
+    """Compares the weights of a model and of a checkpoint.
+
+    Args:
+        own (mapping): The model's weights by name.
+        given (mapping): The checkpoint's.
+        notes (iterable[str]): What else there is to say.
+        left (iterable[str]): Names of weights that a conversion has left
+            out; they count as unexpected.
+
+    Attributes:
+        parts (dict[str, Part]): By part, in the order encoder, neck, queries,
+            decoder, others.
+        differing (dict[str, tuple]): Shapes, there and here, of weights
+            whose shapes do not agree.
+    """
+
+    def __init__(
+        self,
+        own: Mapping[str, Tensor],
+        given: Mapping[str, Tensor],
+        notes: Iterable[str] = (),
+        left: Iterable[str] = ()
+    ) -> None:
+        self.parts: Dict[str, Part] = {}
+        self.differing: Dict[str, Tuple[tuple, tuple]] = {}
+        self.notes = list(notes)
+        names = list(own) + [name for name in given if name not in own]
+        for part in (*PARTS, 'others'):
+            mine = [name for name in names if part_of(name) == part]
+            if mine or part == 'others' and left:
+                self.parts[part] = Part([], [], [], [])
+            for name in mine:
+                self._sort(name, self.parts[part], own.get(name),
+                           given.get(name))
+        if left:
+            self.parts['others'].unexpected.extend(left)
+        self._facts = [
+            EncoderFacts.of({
+                name.partition('encoder.')[2]: value
+                for name, value in weights.items()
+                if part_of(name) == 'encoder'
+            }) for weights in (given, own)
+        ]
+
+    def _sort(self, name: str, part: Part, own: Optional[Tensor],
+              given: Optional[Tensor]) -> None:
+        if own is None:
+            part.unexpected.append(name)
+        elif given is None:
+            part.missing.append(name)
+        elif own.shape == given.shape:
+            part.matched.append(name)
+        elif name.endswith('bias_table') and own.shape[1:] == given.shape[1:]:
+            part.resized.append(name)
+        else:
+            part.missing.append(name)
+            self.differing[name] = tuple(given.shape), tuple(own.shape)
+
+    def refuse(self, parts: Iterable[str] = PARTS, min_share=1.) -> None:
+        """Raise if the checkpoint is not for this model.
+
+        A task's own queries may be missing or of another number.
+
+        Args:
+            parts (iterable[str]): Parts of GLID that are wanted.
+            min_share (float): Least share of each part's weights that the
+                checkpoint must have.
+
+        Raises:
+            CheckpointError: If the architecture differs, or too little of a
+                part is there; says which and what to do.
+        """
+        theirs, ours = self._facts
+        if 'encoder' in parts and theirs and ours and theirs[:3] != ours[:3]:
+            raise CheckpointError(
+                'the checkpoint is of another architecture: its encoder is '
+                f'Swin {theirs.architecture}, and the config asks for '
+                f'{ours.architecture}. Set model.backbone.encoder.arch to '
+                'that of the checkpoint, or give another checkpoint.')
+        for part in parts:
+            for name in self._missing(part):
+                if name in self.differing:
+                    shapes = self.differing[name]
+                    raise CheckpointError(
+                        f'the checkpoint is of another architecture: {name!r} '
+                        f'has shape {shapes[0]} there and {shapes[1]} here, '
+                        f'and {len(self.differing) - 1} more weights differ. '
+                        'Configure the encoder, neck and decoder that it was '
+                        'trained with.')
+        poor = [part for part in parts if self.share(part) < min_share]
+        if not poor:
+            return
+        missing = [name for part in poor for name in self._missing(part)]
+        found = [part for part in PARTS if part in self.parts
+                 and self.parts[part].matched]  # yapf: disable
+        known = sum(len(p.matched) for p in self.parts.values())
+        strange = [
+            name for part in poor for name in self.parts[part].unexpected
+        ]
+        text = (f'the checkpoint lacks {len(missing)} weights of GLID '
+                f'({", ".join(poor)}), the first being {missing[0]!r}. ')
+        if strange and known:
+            text += (f'It has {len(strange)} that this version does not know, '
+                     f'such as {strange[0]!r}, so another version of glid_mm '
+                     'wrote it: use it with that one.')
+        elif found:
+            text += ('To load what it has and start the rest anew, set '
+                     "model.backbone.init_cfg=dict(type='glid_mm.Pretrained', "
+                     f'checkpoint=…, parts={tuple(found)}) and no load_from.')
+        else:
+            text += ('Give a checkpoint of glid_mm with the same encoder, '
+                     'neck and decoder.')
+        raise CheckpointError(text)
+
+    def share(self, part: str) -> float:
+        """Share of a part's weights in the model that the checkpoint has."""
+        rows = self.parts.get(part)
+        if rows is None:
+            return 1.
+        fitting = len(rows.matched) + len(rows.resized)
+        return fitting / max(1, fitting + len(self._missing(part)))
+
+    def _missing(self, part: str) -> List[str]:
+        if part not in self.parts:
+            return []
+        return [name for name in self.parts[part].missing
+                if not name.endswith(_EMBEDDINGS)]  # yapf: disable
+
+    def __str__(self) -> str:
+        lines = [f'{"part":8}' + ''.join(f'{c:>12}' for c in Part._fields)]
+        for name, part in self.parts.items():
+            lines.append(f'{name:8}' + ''.join(f'{len(names):12}'
+                                               for names in part))
+        for name, part in self.parts.items():
+            for field, names in zip(Part._fields[1:], part[1:]):
+                if names:
+                    lines.append(f'{name}, {field}: {self._first(names)}')
+        return '\n'.join(lines + [f'note: {note}' for note in self.notes])
+
+    def _first(self, names: List[str]) -> str:
+        shown = []
+        for name in names[:_NAMES_SHOWN]:
+            if name in self.differing:
+                theirs, ours = self.differing[name]
+                name += f' ({theirs} there, {ours} here)'
+            shown.append(name)
+        more = len(names) - len(shown)
+        return ', '.join(shown) + (f' and {more} more' if more else '')
+
+
+def part_of(name: str) -> str:
+    """Which part of a model a weight belongs to: one of GLID's or others."""
+    part = name.removeprefix('backbone.').partition('.')[0]
+    return part if part in PARTS else 'others'
+
+
+def shift_note(checkpoint: dict, glid: GLID) -> List[str]:
+    """Say so if windows were shifted in the checkpoint and are not here."""
+    given = stamped_facts(checkpoint).get('shifted', True)
+    if given == glid.encoder.shifted_windows:
+        return []
+    return [
+        f'windows were {"" if given else "not "}shifted where these weights '
+        f'come from; encoder.shifted_windows={given} keeps it so'
+    ]
+
+
+def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
+    """Raise if a model has a GLID and the checkpoint is another library's.
+
+    Args:
+        model (nn.Module): Of any task.
+        checkpoint (dict): See :func:`read_checkpoint`.
+
+    Raises:
+        CheckpointError: With what to do instead.
+    """
+    found = recognise(checkpoint) if glid_of(model) is not None else None
+    if found is not None and found.format != 'glid':
+        raise CheckpointError(
+            f'the checkpoint is a Swin of {found.format}, not of GLID. To '
+            'start the encoder from it, set model.backbone.init_cfg='
+            "dict(type='glid_mm.Pretrained', checkpoint=…, "
+            "parts=('encoder',)) and no load_from.")
+
+
+def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
+                 revise_keys: Iterable[tuple]) -> LoadReport:
+    """Load a checkpoint into a model of any task and say what that did.
+
+    Args:
+        model (nn.Module): Of a host library, with GLID as its backbone, or
+            any other.
+        checkpoint (dict): See :func:`read_checkpoint`.
+        strict (bool): Whether names and shapes must agree entirely.
+        revise_keys (iterable[tuple]): Patterns of names and what to put in
+            their place.
+
+    Returns:
+        LoadReport: What was loaded.
+
+    Raises:
+        CheckpointError: If the model has a GLID and the checkpoint is not of
+            the same architecture.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    metadata = getattr(weights, '_metadata', {})
+    weights = OrderedDict(weights)
+    for pattern, replacement in revise_keys:
+        weights = OrderedDict((re.sub(pattern, replacement, name), value)
+                              for name, value in weights.items())
+    # Modules read the version of their weights from it.
+    weights._metadata = metadata
+    glid = glid_of(model)
+    notes = [] if glid is None else shift_note(checkpoint, glid)
+    report = LoadReport(model.state_dict(), weights, notes)
+    # The report says what mmengine would.
+    load_state_dict(model, weights, strict, logger='silent')
+    return report

@@ -1,0 +1,233 @@
+"""Converting, inspecting and publishing from the command line."""
+import hashlib
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from glid_mm.checkpoint.facts import EncoderFacts, stamp
+from glid_mm.checkpoint.formats import ENCODER
+from glid_mm.checkpoint.io import CheckpointError, read_checkpoint
+from ..nano import pretrainer
+from ..test_checkpoint.peers import mixmim_peer, timm_peer
+from .test_tools import ROOT, run, told
+
+TASK = ROOT / 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
+PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
+
+
+def tool(monkeypatch, name, *args):
+    run(monkeypatch, f'model_converters/{name}.py', *args)
+
+
+def refusal(monkeypatch, name, *args):
+    return told(monkeypatch, f'model_converters/{name}.py', *args)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """As a run with EMA leaves it."""
+    from glid_mm.tasks.pretraining import GLIDPretrainer
+    config = Config.fromfile(PRETRAIN)
+    torch.manual_seed(0)
+    model = dict(config.model)
+    model.pop('type')
+    model = GLIDPretrainer(**model)
+    facts = EncoderFacts.of_model(model.backbone.encoder)
+    content = dict(
+        meta=dict(
+            cfg=config.pretty_text,
+            epoch=7,
+            iter=70,
+            seed=3,
+            time='20260101_000000',
+            mmengine_version='0.10.12',
+            dataset_meta=dict(classes=('a', 'b')),
+            glid_mm=stamp(facts)),
+        state_dict=model.state_dict(),
+        ema_state_dict={
+            f'module.{k}': torch.ones(())
+            for k in model.state_dict()
+        },
+        optimizer=dict(state={0: dict(exp_avg=torch.ones(1000))}),
+        message_hub=dict(),
+        param_schedulers=[])
+    torch.save(content, tmp_path / 'epoch_7.pth')
+    return tmp_path / 'epoch_7.pth'
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_published_are_weights_and_facts_and_nothing_else(
+        suffix, checkpoint, tmp_path, monkeypatch, capsys):
+    for folder in ('one', 'two'):
+        tool(monkeypatch, 'publish_model', checkpoint,
+             tmp_path / folder / f'glid{suffix}')
+    printed = capsys.readouterr().out
+    assert 'averaged ones (EMA)' in printed
+    assert 'ema_state_dict, message_hub, optimizer' in printed
+    (one, ), (two, ) = (
+        list((tmp_path / folder).iterdir()) for folder in ('one', 'two'))
+    data = one.read_bytes()
+    assert data == two.read_bytes()  # byte for byte
+    digest = hashlib.sha256(data).hexdigest()
+    assert one.name == two.name == f'glid-{digest[:8]}{suffix}'
+
+    published, source = read_checkpoint(one), read_checkpoint(checkpoint)
+    assert set(published) == {'meta', 'state_dict'}
+    assert set(published['state_dict']) == set(source['state_dict'])
+    for name, value in source['state_dict'].items():
+        assert torch.equal(published['state_dict'][name], value), name
+    meta = published['meta']
+    assert set(meta) == {
+        'config', 'data', 'schedule', 'glid_mm', 'dataset_meta'
+    }
+    assert meta['glid_mm']['encoder']['windows'] == [8, 8, 8, 8]
+    assert set(meta['glid_mm']['versions']) == {'glid_mm', 'torch', 'mmengine'}
+    assert 'GLIDPretrainer' in meta['config']
+    config = Config.fromfile(PRETRAIN)
+    loader = config.train_dataloader
+    assert meta['data']['type'] == loader.dataset.type
+    assert meta['schedule']['epoch'] == 7
+    assert meta['schedule']['batch_size'] == loader.batch_size
+    epochs = meta['schedule']['train_cfg']['max_epochs']
+    assert epochs == config.train_cfg.max_epochs
+    assert meta['dataset_meta']['classes'] == ['a', 'b']
+    # Small views of large tensors would bring the large ones.
+    weights = sum(v.numel() * v.element_size()
+                  for v in source['state_dict'].values())
+    assert len(data) < 1.05 * weights + 200_000
+
+
+def test_publishing_reads_configs_without_running_them(checkpoint, tmp_path,
+                                                       monkeypatch):
+    content = torch.load(checkpoint, weights_only=False)
+    mark = tmp_path / 'ran'
+    content['meta']['cfg'] = (f'train_cfg = open({str(mark)!r}, "w")\n'
+                              'import os\n'
+                              'train_dataloader = dict(batch_size=2)\n')
+    torch.save(content, checkpoint)
+    tool(monkeypatch, 'publish_model', checkpoint, tmp_path / 'out' / 'a.pth')
+    assert not mark.exists()
+    published, = (tmp_path / 'out').iterdir()
+    schedule = read_checkpoint(published)['meta']['schedule']
+    assert schedule['batch_size'] == 2 and 'open(' in schedule['train_cfg']
+
+
+def test_what_cannot_be_published_is_said(checkpoint, tmp_path, monkeypatch):
+    assert 'as .pth or .safetensors' in refusal(monkeypatch, 'publish_model',
+                                                checkpoint, tmp_path / 'a.pt')
+    torch.save(timm_peer().file, tmp_path / 'swin.pth')
+    assert 'no GLID in it' in refusal(monkeypatch, 'publish_model',
+                                      tmp_path / 'swin.pth',
+                                      tmp_path / 'a.pth')
+    assert not list(tmp_path.glob('a*'))
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_into_glid_and_out_again(suffix, tmp_path, monkeypatch, capsys):
+    peer = timm_peer()
+    torch.save(peer.file, tmp_path / 'swin.pth')
+    ours, back = tmp_path / f'glid{suffix}', tmp_path / f'back{suffix}'
+    tool(monkeypatch, 'to_glid', tmp_path / 'swin.pth', ours)
+    printed = capsys.readouterr().out
+    assert 'from timm' in printed and 'left out: head.fc' in printed
+    assert 'window_size=[7, 7, 7, 7], shifted_windows=True' in printed
+    assert f"checkpoint='{ours}', parts=('encoder',))" in printed
+    assert read_checkpoint(ours)['meta']['glid_mm']['encoder']['windows'] == [
+        7, 7, 7, 7
+    ]
+    tool(monkeypatch, 'from_glid', ours, back, '--target', 'timm')
+    assert 'window_size=7, num_classes=0' in capsys.readouterr().out
+    state = read_checkpoint(back)['state_dict']
+    for name, value in peer.file['state_dict'].items():
+        if not name.startswith('head'):
+            assert torch.equal(state.pop(name), value), name
+    assert not state
+
+
+def test_windows_on_the_command_line(tmp_path, monkeypatch, capsys):
+    torch.save(mixmim_peer().file, tmp_path / 'mixmim.pth')
+    out = tmp_path / 'out.pth'
+    tool(monkeypatch, 'to_glid', tmp_path / 'mixmim.pth', out, '--windows',
+         '12')
+    assert 'windows 14-14-14-7 to 12' in capsys.readouterr().out
+    stamped = read_checkpoint(out)['meta']['glid_mm']
+    assert stamped['encoder']['windows'] == [12] * 4
+    assert not stamped['encoder']['shifted']
+    table = read_checkpoint(out)['state_dict'][
+        ENCODER + 'stages.0.blocks.0.attn.relative_position_bias_table']
+    assert table.shape == (23**2, 1)
+
+
+def test_inspecting_tells_what_a_load_would_do(checkpoint, tmp_path,
+                                               monkeypatch, capsys):
+    tool(monkeypatch, 'inspect_checkpoint', checkpoint, TASK)
+    printed = capsys.readouterr().out
+    assert 'glid_mm, format 1, written by glid_mm' in printed
+    assert 'encoder: Swin nano (32 channels' in printed
+    assert 'windows 8, shifted' in printed
+    assert 'besides weights: ema_state_dict, message_hub, optim' in printed
+    assert 'by load_from:' in printed and 'others, missing:' in printed
+    torch.save(timm_peer().file, tmp_path / 'swin.pth')
+    tool(monkeypatch, 'inspect_checkpoint', tmp_path / 'swin.pth', TASK)
+    printed = capsys.readouterr().out
+    assert 'timm: Swin nano' in printed and 'glid_mm.Pretrained' in printed
+    assert 'resized from windows 7 to 8' in printed
+
+
+def test_inspecting_ends_with_the_refusal(checkpoint, tmp_path, monkeypatch):
+    larger = ROOT / ('configs/segmentation/'
+                     'glid_swin-b_8xb2-160k_ade20k-640x640.py')
+    assert 'of another architecture' in refusal(monkeypatch,
+                                                'inspect_checkpoint',
+                                                checkpoint, larger)
+    (tmp_path / 'page.pth').write_text('<html>')
+    assert 'is a web page' in refusal(monkeypatch, 'inspect_checkpoint',
+                                      tmp_path / 'page.pth')
+
+
+def test_programs_in_checkpoints_are_refused_by_every_tool(
+        tmp_path, monkeypatch):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict={}, meta=os.getcwd), path)
+    for name, *args in (('to_glid', tmp_path / 'b.pth'),
+                        ('from_glid', tmp_path / 'b.pth', '--target',
+                         'timm'), ('publish_model', tmp_path / 'b.pth'),
+                        ('inspect_checkpoint', )):
+        assert 'a.pth is refused' in refusal(monkeypatch, name, path, *args)
+
+
+def test_settings_of_other_programs_are_read_without_them(
+        tmp_path, monkeypatch):
+    """SimMIM's and EsViT's files hold the settings that made them."""
+    import argparse
+    import sys
+    import types
+    module = types.ModuleType('yacs.config')
+    module.CfgNode = type('CfgNode', (dict, ), {'__module__': 'yacs.config'})
+    node = module.CfgNode(WINDOW=6)
+    node.frozen = True
+    with monkeypatch.context() as installed:
+        installed.setitem(sys.modules, 'yacs', types.ModuleType('yacs'))
+        installed.setitem(sys.modules, 'yacs.config', module)
+        torch.save(
+            dict(model={}, config=node, args=argparse.Namespace(lr=1)),
+            tmp_path / 'a.pth')
+    content = read_checkpoint(tmp_path / 'a.pth')
+    assert content['config'] == dict(WINDOW=6) and content['args'].lr == 1
+
+
+def test_publishing_a_model_that_no_run_has_stamped(tmp_path, monkeypatch):
+    torch.save(dict(state_dict=pretrainer().state_dict()), tmp_path / 'a.pth')
+    tool(monkeypatch, 'publish_model', tmp_path / 'a.pth',
+         tmp_path / 'out' / 'a.pth')
+    path, = (tmp_path / 'out').iterdir()
+    meta = read_checkpoint(path)['meta']
+    assert meta['glid_mm']['encoder']['windows'] == [8] * 4
+
+
+def test_plain_values_only_are_written():
+    from glid_mm.checkpoint.io import pack_weights
+    with pytest.raises(CheckpointError, match='is no plain value'):
+        pack_weights({}, dict(a=os.getcwd))

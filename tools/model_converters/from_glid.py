@@ -1,0 +1,62 @@
+"""Make another library's Swin from the encoder of a GLID checkpoint."""
+import argparse
+from pathlib import Path
+
+from glid_mm.checkpoint.facts import stamped_facts
+from glid_mm.checkpoint.formats import from_glid
+from glid_mm.checkpoint.io import (pack_weights, read_checkpoint,
+                                   write_atomically)
+from glid_mm.engine import launch
+
+# How each target's config or program asks for the same architecture.
+_USE = dict(
+    timm='timm.models.swin_transformer.SwinTransformer('
+    'embed_dim={dims}, depths={depths}, num_heads={heads}, '
+    'window_size={windows}, num_classes=0, strict_img_size=False)',
+    mmdet="backbone=dict(type='SwinTransformer', embed_dims={dims}, "
+    'depths={depths}, num_heads={heads}, window_size={windows}, '
+    "init_cfg=dict(type='Pretrained', checkpoint='{out}'))",
+    mmpretrain="backbone=dict(type='SwinTransformer', arch=dict("
+    'embed_dims={dims}, depths={depths}, num_heads={heads}), '
+    'window_size={windows}, pad_small_map=True, init_cfg=dict('
+    "type='Pretrained', checkpoint='{out}', prefix='backbone.'))")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source_file', metavar='SRC', type=Path)
+    parser.add_argument(
+        'out', metavar='DST', type=Path, help='a .pth or .safetensors file')
+    parser.add_argument(
+        '--target',
+        choices=list(_USE),
+        required=True,
+        help="the library; mmseg reads mmdet's")
+    parser.add_argument(
+        '--window',
+        type=int,
+        help='side that position biases are resized to; by default they stay '
+        'as they are')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    converted = from_glid(
+        read_checkpoint(args.source_file), args.target, args.window)
+    checkpoint = converted.checkpoint
+    write_atomically(
+        args.out,
+        pack_weights(checkpoint['state_dict'], checkpoint['meta'],
+                     args.out.suffix))
+    print(f'{args.out}: for {args.target}, {converted}')
+    facts = stamped_facts(checkpoint)
+    windows = facts.pop('windows')
+    if len(set(windows)) == 1:
+        windows = windows[0]
+    print('Use it with ' +
+          _USE[args.target].format(out=args.out, windows=windows, **facts))
+
+
+if __name__ == '__main__':
+    launch.main(main)

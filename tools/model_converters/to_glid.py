@@ -1,0 +1,58 @@
+"""Make a checkpoint of GLID's encoder from another library's Swin.
+
+Knows Swin as Microsoft, timm, mmdet, mmseg and mmpretrain write it, and what
+SimMIM, MixMIM and EsViT pre-train. The result goes into
+``model.backbone.init_cfg``; see docs/checkpoints.md.
+"""
+import argparse
+from pathlib import Path
+
+from glid_mm.checkpoint.facts import stamped_facts
+from glid_mm.checkpoint.formats import FORMATS, to_glid
+from glid_mm.checkpoint.io import (pack_weights, read_checkpoint,
+                                   write_atomically)
+from glid_mm.engine import launch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source_file', metavar='SRC', type=Path)
+    parser.add_argument(
+        'out', metavar='DST', type=Path, help='a .pth or .safetensors file')
+    parser.add_argument(
+        '--source',
+        choices=['auto', *FORMATS],
+        default='auto',
+        help='whose Swin it is; by default found out from the names')
+    parser.add_argument(
+        '--windows',
+        nargs='+',
+        type=int,
+        help='sides that position biases are resized to, one for all stages '
+        'or one for each; by default they stay as they are')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    windows = args.windows
+    if windows is not None:
+        windows = windows[0] if len(windows) == 1 else tuple(windows)
+    converted = to_glid(
+        read_checkpoint(args.source_file), args.source, windows)
+    checkpoint = converted.checkpoint
+    write_atomically(
+        args.out,
+        pack_weights(checkpoint['state_dict'], checkpoint['meta'],
+                     args.out.suffix))
+    facts = stamped_facts(checkpoint)
+    print(f'{args.out}: from {checkpoint["meta"]["glid_mm"]["source"]}, '
+          f'{converted}')
+    print('Use it with model.backbone.encoder.window_size='
+          f'{facts["windows"]}, shifted_windows={facts["shifted"]} and')
+    print("model.backbone.init_cfg=dict(type='glid_mm.Pretrained', "
+          f"checkpoint='{args.out}', parts=('encoder',))")
+
+
+if __name__ == '__main__':
+    launch.main(main)
