@@ -273,6 +273,12 @@ def _refuse_altered(path: Path) -> None:
 def _explain(path: Path, error: Exception) -> CheckpointError:
     refused = re.search(r"(?:GLOBAL |class '|function )([\w.]+)", str(error))
     if isinstance(error, UnpicklingError) and refused:
+        if not _allows_more():
+            return CheckpointError(
+                f'{path} is refused: torch {torch.__version__} reads nothing '
+                f'but tensors safely, and the file holds {refused[1]}, as '
+                'all checkpoints of a training do. Update torch: pip install '
+                '"torch>=2.6". Published weights can be read as it is.')
         return CheckpointError(
             f'{path} is refused: besides data it asks for {refused[1]}, and '
             'reading that could run a program. If you trust where the file '
@@ -284,8 +290,15 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
         'checkpoint. Copy or download it again, or take an earlier one.')
 
 
+def _allows_more() -> bool:
+    """Whether this torch can be told what to read besides tensors."""
+    return hasattr(torch.serialization, 'safe_globals')
+
+
 def _safe_globals():
     """Allow what mmengine's checkpoints hold besides tensors."""
+    if not _allows_more():
+        return nullcontext()
     try:
         from mmengine.logging import HistoryBuffer
     except ImportError:

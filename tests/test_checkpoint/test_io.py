@@ -44,6 +44,16 @@ def test_what_mmengine_saves_is_read(tmp_path):
     assert torch.equal(content['state_dict']['w'].float(), torch.ones(2))
 
 
+def test_old_torch_is_named(tmp_path, monkeypatch):
+    path = tmp_path / 'iter_1.pth'
+    torch.save(dict(message_hub=HistoryBuffer([1.], [1])), path)
+    monkeypatch.delattr(torch.serialization, 'safe_globals')
+    with pytest.raises(CheckpointError, match='torch>=2.6'):
+        read_checkpoint(path)
+    torch.save(dict(weight=torch.ones(1)), path)
+    assert read_checkpoint(path)['state_dict']['weight'] == 1
+
+
 def test_bare_weights_are_put_under_state_dict(tmp_path):
     path = save(tmp_path / 'a.pth', w=torch.ones(2))
     assert read_checkpoint(path)['state_dict']['w'].sum() == 2
