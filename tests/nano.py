@@ -58,6 +58,54 @@ def detector(num_queries=20, one_to_many=0, num_classes=4, **kwargs):
         **kwargs)
 
 
+def depth_estimator(num_queries=16, min_depth=.5, max_depth=20., **kwargs):
+    """A ``GLIDDepthEstimator`` that standardises images."""
+    from mmengine.config import ConfigDict
+
+    from glid_mm.tasks.depth import GLIDDepthEstimator
+    return GLIDDepthEstimator(
+        data_preprocessor=dict(
+            type='mmseg.SegDataPreProcessor',
+            mean=[127.5] * 3,
+            std=[64.] * 3,
+            seg_pad_val=0,
+            size_divisor=32),
+        backbone=dict(BACKBONE, num_queries=num_queries),
+        decode_head=dict(
+            type='glid_mm.DepthHead',
+            min_depth=min_depth,
+            max_depth=max_depth,
+            in_channels=192,
+            mask_channels=96,
+            **kwargs),
+        test_cfg=ConfigDict(mode='whole'))
+
+
+def pose_estimator(num_keypoints=17):
+    """A ``TopdownPoseEstimator`` of crops of 64×64 pixels."""
+    from mmpose.models import TopdownPoseEstimator
+
+    import glid_mm.tasks.pose  # noqa: F401
+    return TopdownPoseEstimator(
+        data_preprocessor=dict(
+            type='mmpose.PoseDataPreprocessor',
+            mean=[127.5] * 3,
+            std=[64.] * 3),
+        backbone=dict(
+            BACKBONE, num_queries=num_keypoints, embedding_std=.5),
+        head=dict(
+            type='glid_mm.QueryHeatmapHead',
+            in_channels=192,
+            mask_channels=96,
+            decoder=dict(
+                type='mmpose.UDPHeatmap',
+                input_size=(64, 64),
+                heatmap_size=(16, 16),
+                sigma=1.)),
+        test_cfg=dict(
+            flip_test=True, flip_mode='heatmap', shift_heatmap=False))
+
+
 def scenes(count=8, size=64, split='train'):
     """``(count, 3, size, size)`` images, 0 to 255, and semantic maps."""
     drawn = [render_scene(0, split, i, size) for i in range(count)]

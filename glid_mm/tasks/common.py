@@ -1,8 +1,11 @@
 """What the tasks' models have in common."""
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from ..models.layers.tokens import STRIDES
 
 
 def padding_mask(inputs: Tensor,
@@ -28,3 +31,20 @@ def padding_mask(inputs: Tensor,
     for image, (height, width) in zip(mask, shapes):
         image[:height, :width] = False
     return mask
+
+
+def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
+    """Bring maps of the finest stride to the size of the input.
+
+    Args:
+        maps (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
+        size (tuple[int, int]): H and W.
+
+    Returns:
+        Tensor: ``(B, C, H, W)``, bilinear.
+    """
+    # A map covers its whole last row and column of 4×4 patches, which the
+    # image may not fill.
+    full = [STRIDES[0] * side for side in maps.shape[-2:]]
+    maps = F.interpolate(maps, full, mode='bilinear')
+    return maps[..., :size[0], :size[1]]

@@ -78,39 +78,67 @@ METHODS = dict(
                  norm_pix=True,
                  patch_size=16,
                  loss=dict(type='PixelReconstructionLoss', criterion='L2')))),
-    glid=(192,
-          dict(
-              type='glid_mm.GLIDPretrainer',
-              backbone=dict(
-                  type='glid_mm.GLID',
-                  encoder=dict(arch='base'),
-                  neck=dict(channels=256, num_layers=3),
-                  decoder=dict(dims=512, num_layers=6, num_heads=16)),
-              head=dict(type='glid_mm.PixelHead', in_channels=512),
-              mask_ratio=.75)),
 )
+
+
+def _glid(checkpointed):
+    """GLID with Swin-B: first stages and decoder recomputed, or nothing."""
+    backbone = dict(
+        type='glid_mm.GLID',
+        encoder=dict(arch='base', checkpointed_stages=2 * checkpointed),
+        neck=dict(channels=256, num_layers=3),
+        decoder=dict(
+            dims=512,
+            num_layers=6,
+            num_heads=16,
+            gradient_checkpointing=checkpointed))
+    head = dict(type='glid_mm.PixelHead', in_channels=512)
+    return (192,
+            dict(
+                type='glid_mm.GLIDPretrainer',
+                backbone=backbone,
+                head=head,
+                mask_ratio=.75))
+
+
+METHODS['glid'] = _glid(False)
+METHODS['glid-checkpointed'] = _glid(True)
 
 
 class Step:
     """One training step of a method on random images.
 
     Args:
-        name (str): A key of :data:`METHODS`.
+        name (str): The method.
         args (argparse.Namespace): What the command line says.
     """
 
     def __init__(self, name, args):
-        import glid_mm.tasks.pretraining  # noqa: F401
+        self.prepare()
         torch.manual_seed(0)
         torch.set_num_threads(args.threads)
-        init_default_scope('mmpretrain')
-        side, config = METHODS[name]
         self.device = torch.device(args.device)
         self.amp = args.amp == 'bf16'
-        self.model = MODELS.build(config).to(self.device).train()
+        model, size = self.build(name)
+        self.model = model.to(self.device).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         self.images = torch.randn(
-            args.batch_size, 3, side, side, device=self.device)
+            args.batch_size, 3, *size, device=self.device)
+
+    @staticmethod
+    def prepare():
+        """Import what the models are made of."""
+        import glid_mm.tasks.pretraining  # noqa: F401
+        init_default_scope('mmpretrain')
+
+    def build(self, name):
+        """The method's model, and height and width of its images."""
+        side, config = METHODS[name]
+        return MODELS.build(config), (side, side)
+
+    def autocast(self):
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.amp)
 
     def loss(self):
         samples = []
@@ -119,18 +147,19 @@ class Step:
             mask = torch.rand(36).argsort().argsort().view(6, 6) < 22
             mask = mask.repeat_interleave(8, 0).repeat_interleave(8, 1)
             samples.append(DataSample(mask=mask.float().to(self.device)))
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.amp)
-        with autocast:
+        with self.autocast():
             return self.model.loss(self.images, samples)['loss']
 
     def __call__(self):
         """Take the step; returns its wall-clock and CPU seconds."""
         wall, cpu = self._now(), time.process_time()
+        self.take()
+        return self._now() - wall, time.process_time() - cpu
+
+    def take(self):
         self.loss().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return self._now() - wall, time.process_time() - cpu
 
     def _now(self):
         if self.device.type == 'cuda':
@@ -150,28 +179,38 @@ class Step:
         return sum(p.numel() for p in self.model.parameters()) / 1e6
 
 
-def peak_memory(name, args):
+def peak_memory(kind, name, args):
     """Peak GiB of two steps, without what imports take."""
     if args.device.startswith('cuda'):
-        step = Step(name, args)
+        step = kind(name, args)
         torch.cuda.reset_peak_memory_stats()
         step(), step()
         return torch.cuda.max_memory_allocated() / 2**30
+    kind.prepare()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step = Step(name, args)
+    step = kind(name, args)
     step(), step()
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return (after - before) / 2**20
 
 
-def measure(args):
-    """All figures by method."""
+def measure(args, kind=Step):
+    """All figures by method.
+
+    Args:
+        args (argparse.Namespace): What the command line says.
+        kind (type): What is timed, a :class:`Step`.
+
+    Returns:
+        dict[str, dict[str, float]]: Figures by name, by method.
+    """
     results = {}
     for name in args.models:
         # The peak of a process never falls: each model has its own.
         with multiprocessing.get_context('spawn').Pool(1) as pool:
-            results[name] = dict(memory=pool.apply(peak_memory, (name, args)))
-    steps = {name: Step(name, args) for name in args.models}
+            results[name] = dict(
+                memory=pool.apply(peak_memory, (kind, name, args)))
+    steps = {name: kind(name, args) for name in args.models}
     for name, step in steps.items():
         results[name].update(
             parameters=step.parameters(), gflops=step.gflops())
@@ -195,8 +234,8 @@ def measure(args):
     return results
 
 
-def show(results, args):
-    table = Table(title=f'batch {args.batch_size}, {args.device}, '
+def show(results, args, what='training'):
+    table = Table(title=f'{what}, batch {args.batch_size}, {args.device}, '
                   f'{args.threads} threads, amp {args.amp}, torch '
                   f'{torch.__version__}')
     columns = {
@@ -216,13 +255,13 @@ def show(results, args):
     Console().print(table)
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_args(description=__doc__, methods=METHODS):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         '--models',
         nargs='+',
-        choices=METHODS,
-        default=list(METHODS),
+        choices=methods,
+        default=list(methods),
         help='the first is what ratios are to')
     parser.add_argument('--batch-size', type=int, default=16)
     parser.add_argument('--repeats', type=int, default=5)
@@ -236,13 +275,18 @@ def parse_args():
     return parser.parse_args()
 
 
+def write(results, args):
+    """Into the file that the command line names, if it does."""
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump(dict(vars(args), results=results), file, indent=2)
+
+
 def main():
     args = parse_args()
     results = measure(args)
     show(results, args)
-    if args.json:
-        with open(args.json, 'w') as file:
-            json.dump(dict(vars(args), results=results), file, indent=2)
+    write(results, args)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,50 @@
+# Your own data with any number of keypoints, in the format of COCO's
+# keypoints: change the settings below and configs/_base_/datasets/
+# custom_keypoints.py, which defines the keypoints.
+#
+#   data/custom/train/                     images
+#   data/custom/val/
+#   data/custom/annotations/train.json     COCO keypoints
+#   data/custom/annotations/val.json
+#
+# The model has a query for each keypoint. What does not agree is an error
+# that says so.
+_base_ = './glid_swin-b_8xb64-210e_coco-256x192.py'
+data_root = 'data/custom/'
+num_keypoints = 5
+metainfo = dict(from_file='{{ fileDirname }}/../_base_/datasets/'
+                'custom_keypoints.py')
+max_epochs = 210
+
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train/'),
+        metainfo=metainfo))
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='val/'),
+        metainfo=metainfo))
+test_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        bbox_file=None,
+        data_prefix=dict(img='val/'),
+        metainfo=metainfo))
+model = dict(backbone=dict(num_queries=num_keypoints))
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        milestones=[max_epochs * 4 // 5],
+        gamma=0.1),
+]

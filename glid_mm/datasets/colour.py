@@ -1,0 +1,61 @@
+"""Colours as another camera or another light would have made them."""
+from typing import Tuple
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ..registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class RandomColour(BaseTransform):
+    """Change gamma, brightness and the balance of channels.
+
+    It is customary in depth estimation (https://arxiv.org/abs/1907.10326),
+    where strong changes of hue do harm.
+
+    Required and modified key: ``img``, ``(H, W, 3)`` uint8.
+
+    Args:
+        prob (float): How likely anything is changed.
+        gamma (tuple[float, float]): Range of the exponent.
+        brightness (tuple[float, float]): Range of a factor of all channels.
+        colour (tuple[float, float]): Range of a factor of each channel.
+    """
+
+    def __init__(
+        self,
+        prob: float = .5,
+        gamma: Tuple[float, float] = (.9, 1.1),
+        brightness: Tuple[float, float] = (.75, 1.25),
+        colour: Tuple[float, float] = (.9, 1.1)
+    ) -> None:
+        self.prob = prob
+        self.gamma = gamma
+        self.brightness = brightness
+        self.colour = colour
+
+    def transform(self, results: dict) -> dict:
+        """Change the image.
+
+        Args:
+            results (dict): Of a pipeline.
+
+        Returns:
+            dict: The same with another ``img``.
+        """
+        if np.random.rand() < self.prob:
+            factors = np.random.uniform(*self.brightness)
+            factors = factors * np.random.uniform(*self.colour, size=3)
+            # One table of 256 values per channel is all there is to it.
+            table = (np.arange(256) / 255)**np.random.uniform(*self.gamma)
+            table = np.rint(255 * table[:, None] * factors).clip(0, 255)
+            table = table.astype(np.uint8)
+            image = results['img']
+            results['img'] = np.stack(
+                [table[image[..., c], c] for c in range(3)], -1)
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(prob={self.prob}, gamma={self.gamma}, '
+                f'brightness={self.brightness}, colour={self.colour})')

@@ -1,0 +1,50 @@
+"""A crop that is the same for every image."""
+from typing import Tuple
+
+from mmcv.transforms import BaseTransform
+
+from ..errors import UserError
+from ..registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class FixedCrop(BaseTransform):
+    """Cut a box out of an image and its maps.
+
+    Required key: ``img``; modified keys: ``img``, ``img_shape`` and those
+    that ``seg_fields`` names.
+
+    Args:
+        box (tuple[int, int, int, int]): Left, top, right and bottom edge in
+            pixels.
+    """
+
+    def __init__(self, box: Tuple[int, int, int, int]) -> None:
+        self.box = box
+
+    def transform(self, results: dict) -> dict:
+        """Cut.
+
+        Args:
+            results (dict): Of a pipeline.
+
+        Returns:
+            dict: The same, smaller.
+
+        Raises:
+            UserError: If the box is not inside the image.
+        """
+        left, top, right, bottom = self.box
+        height, width = results['img'].shape[:2]
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise UserError(
+                f'FixedCrop: the box {self.box} (left, top, right, bottom) is '
+                f'not inside an image of {height}×{width} pixels (height × '
+                'width). Set a box for this data, or leave the transform out.')
+        for key in ('img', *results.get('seg_fields', ())):
+            results[key] = results[key][top:bottom, left:right]
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(box={self.box})'

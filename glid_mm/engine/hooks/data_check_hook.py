@@ -1,0 +1,46 @@
+"""Model and data sets belong together, or a run does not start."""
+from abc import ABCMeta, abstractmethod
+
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+
+class DataCheckHook(Hook, metaclass=ABCMeta):
+    """Compare the model with its data before the first batch.
+
+    Training checks the data of validation as well, which it would otherwise
+    reach only later.
+    """
+
+    @abstractmethod
+    def check(self, model: nn.Module, dataset: BaseDataset) -> None:
+        """Compare the model with a data set.
+
+        Args:
+            model (nn.Module): Without a wrapper.
+            dataset (BaseDataset): What it is to see.
+
+        Raises:
+            UserError: If they do not belong together.
+        """
+
+    def before_train(self, runner) -> None:
+        """Check the data of training and validation."""
+        self._check(runner, runner.train_dataloader)
+        if runner.val_loop is not None:
+            self._check(runner, runner.val_dataloader)
+
+    def before_val(self, runner) -> None:
+        """Check the data of validation."""
+        self._check(runner, runner.val_dataloader)
+
+    def before_test(self, runner) -> None:
+        """Check the data of testing."""
+        self._check(runner, runner.test_dataloader)
+
+    def _check(self, runner, dataloader) -> None:
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        self.check(model, dataloader.dataset)

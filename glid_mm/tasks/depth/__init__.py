@@ -1,0 +1,21 @@
+"""Monocular metric depth with mmseg."""
+from ...compat import require
+
+require('mmengine', 'mmcv', 'mmseg', task='depth estimation')
+
+from ...datasets.colour import RandomColour  # noqa: E402
+from ...datasets.crop import FixedCrop  # noqa: E402
+from .dataset import DepthDataset  # noqa: E402
+from .depth_head import DepthHead  # noqa: E402
+from .estimator import GLIDDepthEstimator  # noqa: E402
+from .inferencer import DepthInferencer  # noqa: E402
+from .loading import LoadDepth  # noqa: E402
+from .metric import DepthMetric  # noqa: E402
+from .silog_loss import ScaleInvariantLogLoss  # noqa: E402
+from .visualizer import DepthVisualizer  # noqa: E402
+
+__all__ = [
+    'DepthDataset', 'DepthHead', 'DepthInferencer', 'DepthMetric',
+    'DepthVisualizer', 'FixedCrop', 'GLIDDepthEstimator', 'LoadDepth',
+    'RandomColour', 'ScaleInvariantLogLoss'
+]

@@ -1,0 +1,58 @@
+"""Depth from bins, one bin per query (paper eq. 5 to 7)."""
+import torch
+from torch import Tensor
+
+# What all bins together have whatever the logits: no bin is ever empty, so
+# that centres keep apart and every length can still learn.
+SHARED = 1e-3
+
+
+def bin_lengths(logits: Tensor) -> Tensor:
+    """Lengths of bins as shares of the range of depth.
+
+    Args:
+        logits (Tensor): ``(..., M)``, one per query.
+
+    Returns:
+        Tensor: ``(..., M)``, positive, summing to 1; at least fp32.
+    """
+    lengths = _at_least_fp32(logits).softmax(-1)
+    return lengths * (1 - SHARED) + SHARED / logits.shape[-1]
+
+
+def bin_centres(lengths: Tensor, min_depth: float, max_depth: float) -> Tensor:
+    """Centres of bins laid end to end over the range (eq. 5).
+
+    Args:
+        lengths (Tensor): ``(..., M)``, as :func:`bin_lengths` gives them.
+        min_depth (float): Where the first bin begins.
+        max_depth (float): Where the last bin ends.
+
+    Returns:
+        Tensor: ``(..., M)`` in the unit of the range, ascending.
+    """
+    shares = lengths.cumsum(-1) - lengths / 2
+    return min_depth + (max_depth - min_depth) * shares
+
+
+def expected_depth(centres: Tensor, embeddings: Tensor,
+                   mask_features: Tensor) -> Tensor:
+    """Depth of every pixel: the mean of the centres over its bins.
+
+    Args:
+        centres (Tensor): ``(L, B, M)``.
+        embeddings (Tensor): ``(L, B, M, C)``, of bins.
+        mask_features (Tensor): ``(B, C, h, w)``.
+
+    Returns:
+        Tensor: ``(L, B, h, w)`` in the unit of the centres, at least fp32
+        (eq. 6 and 7).
+    """
+    logits = torch.einsum('lbmc,bchw->lbmhw', _at_least_fp32(embeddings),
+                          _at_least_fp32(mask_features))
+    return torch.einsum('lbmhw,lbm->lbhw', logits.softmax(2),
+                        _at_least_fp32(centres))
+
+
+def _at_least_fp32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

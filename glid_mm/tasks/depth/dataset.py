@@ -1,0 +1,107 @@
+"""Pairs of an image and a depth map, in folders or in a list."""
+import os.path as osp
+from typing import Iterator, List, Tuple
+
+from mmengine import fileio
+from mmseg.datasets import BaseSegDataset
+
+from ...errors import UserError
+from ...registry import DATASETS
+
+
+@DATASETS.register_module()
+class DepthDataset(BaseSegDataset):
+    """Images and depth maps.
+
+    Without ``ann_file``, every image in a folder or below has its depth map
+    at the same place and of the same name, but for the suffix, in the other;
+    mmseg's ``NYUDataset`` lays files out in this way. With it, each line
+    names an image and its depth map, and whatever follows is passed over, as
+    in the usual lists of NYUv2 and KITTI; lines whose depth map is ``None``
+    are left out.
+
+    Args:
+        data_prefix (dict): Folders ``img_path`` and ``depth_map_path``.
+        ann_file (str): The list, if there is one.
+        img_suffix (str | tuple[str]): Suffix of images.
+        depth_map_suffix (str): Suffix of depth maps.
+        **kwargs: See ``mmseg.datasets.BaseSegDataset``.
+
+    Raises:
+        UserError: If files or folders are missing; says how many and which.
+    """
+    METAINFO = dict(classes=(), palette=[])
+
+    def __init__(self,
+                 data_prefix: dict = dict(
+                     img_path='images', depth_map_path='depth'),
+                 ann_file: str = '',
+                 img_suffix=('.jpg', '.jpeg', '.png'),
+                 depth_map_suffix: str = '.png',
+                 **kwargs) -> None:
+        self.depth_map_suffix = depth_map_suffix
+        super().__init__(
+            ann_file=ann_file,
+            img_suffix=img_suffix,
+            data_prefix=data_prefix,
+            **kwargs)
+
+    def load_data_list(self) -> List[dict]:
+        """Find the pairs.
+
+        Returns:
+            list[dict]: ``img_path`` and ``depth_map_path`` of each.
+        """
+        images, depths = (
+            self.data_prefix[key] for key in ('img_path', 'depth_map_path'))
+        pairs = [(osp.join(images, image), osp.join(depths, depth))
+                 for image, depth in self._names(images)]
+        missing = [
+            path for pair in pairs for path in pair
+            if not fileio.exists(path, self.backend_args)
+        ]
+        if missing:
+            raise UserError(
+                f'{len(missing)} files of {len(pairs)} pairs of an image and '
+                f'a depth map are missing, the first being {missing[0]}. Look '
+                'at data_root, data_prefix, ann_file and depth_map_suffix of '
+                'the data set.')
+        return [
+            dict(img_path=image, depth_map_path=depth, seg_fields=[])
+            for image, depth in pairs
+        ]
+
+    def _names(self, images: str) -> Iterator[Tuple[str, str]]:
+        """An image and a depth map each, relative to their folders."""
+        if self.ann_file:
+            try:
+                lines = fileio.get_text(
+                    self.ann_file,
+                    backend_args=self.backend_args).splitlines()
+            except OSError as error:
+                raise UserError(f'the list of pairs {self.ann_file} (ann_file '
+                                f'of {type(self).__name__}) cannot be read: '
+                                f'{error}') from error
+            for number, line in enumerate(lines, 1):
+                fields = line.split()
+                if len(fields) == 1:
+                    raise UserError(
+                        f'{self.ann_file}, line {number}: {line!r} names one '
+                        'file. A line names an image and its depth map.')
+                if fields and fields[1] != 'None':
+                    # Some lists begin at the data set's root.
+                    yield fields[0].lstrip('/'), fields[1].lstrip('/')
+            return
+        try:
+            found = sorted(
+                fileio.list_dir_or_file(
+                    images,
+                    list_dir=False,
+                    suffix=self.img_suffix,
+                    recursive=True,
+                    backend_args=self.backend_args))
+        except OSError as error:
+            raise UserError(f'the folder of images {images} cannot be read: '
+                            f'{error}') from error
+        for image in found:
+            yield image, osp.splitext(image)[0] + self.depth_map_suffix

@@ -1,0 +1,102 @@
+"""GLID as a depth estimator of mmseg."""
+from typing import List, Optional
+
+import torch
+from mmseg.models.segmentors import DepthEstimator
+from torch import Tensor
+
+from ...errors import UserError
+from ...models import GLIDOutput
+from ...models.layers.tokens import STRIDES
+from ...registry import MODELS
+from ..common import padding_mask
+
+
+@MODELS.register_module()
+class GLIDDepthEstimator(DepthEstimator):
+    """``DepthEstimator`` whose padding is neither seen nor supervised.
+
+    Args:
+        backbone (dict): ``glid_mm.GLID``; ``num_queries`` is the number of
+            bins.
+        decode_head (dict): ``glid_mm.DepthHead``.
+        test_cfg (dict): ``mode``, ``'whole'`` or ``'slide'`` with
+            ``crop_size`` and ``stride``; ``flip``, whether the answer is the
+            mean of those to the image and to its mirror image.
+        **kwargs: See ``mmseg.models.DepthEstimator``.
+    """
+
+    def extract_feat(
+            self,
+            inputs: Tensor,
+            batch_img_metas: Optional[List[dict]] = None) -> GLIDOutput:
+        """Features of a batch.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_img_metas (list[dict], optional): Tell how much of each
+                image is padding.
+
+        Returns:
+            GLIDOutput: What the head reads.
+        """
+        mask = padding_mask(inputs, batch_img_metas)
+        x = self.backbone(inputs, mask)
+        if mask is None:
+            return x
+        return x._replace(
+            mask_features=_extend_edges(x.mask_features, batch_img_metas))
+
+    def inference(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
+        """Depth ``(B, 1, H, W)``; mmseg's forgets what slides have found."""
+        if self.test_cfg.get('mode') == 'slide':
+            return self.slide_inference(inputs, batch_img_metas)
+        return super().inference(inputs, batch_img_metas)
+
+    def encode_decode(self, inputs: Tensor,
+                      batch_img_metas: List[dict]) -> Tensor:
+        """Depth ``(B, 1, H, W)`` of images or of sliding crops.
+
+        Raises:
+            UserError: If padded images are to be mirrored.
+        """
+        if self.test_cfg.get('mode', 'whole') != 'whole':
+            batch_img_metas = None
+        size = inputs.shape[-2:]
+        depth = self.decode_head.predict(
+            self.extract_feat(inputs, batch_img_metas), size)
+        if not self.test_cfg.get('flip'):
+            return depth
+        if padding_mask(inputs, batch_img_metas) is not None:
+            raise UserError(
+                'test_cfg.flip: the mirror image of a padded image has its '
+                'padding on the wrong side. Remove test_cfg of the '
+                'data_preprocessor: images of any size do.')
+        mirrored = self.decode_head.predict(
+            self.extract_feat(inputs.flip(-1)), size)
+        return (depth + mirrored.flip(-1)) / 2
+
+
+def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
+    """Go on with an image's last row and column where it is padding.
+
+    The depth of the last pixels is interpolated with what lies beyond them.
+
+    Args:
+        features (Tensor): ``(B, C, h, w)`` at the finest stride.
+        metas (list[dict]): With ``img_shape``.
+
+    Returns:
+        Tensor: The same shape.
+    """
+    batch, _, *size = features.shape
+    places = []
+    for axis, side in enumerate(size):
+        last = [(meta['img_shape'][axis] - 1) // STRIDES[0] for meta in metas]
+        last = torch.tensor(last, device=features.device)[:, None]
+        every = torch.arange(side, device=features.device)
+        places.append(torch.minimum(every, last))
+    rows, columns = places
+    image = torch.arange(batch, device=features.device)[:, None, None]
+    extended = features[image, :, rows[:, :, None], columns[:, None]]
+    return extended.permute(0, 3, 1, 2)

@@ -1,0 +1,60 @@
+"""The scale-invariant log loss."""
+import torch
+from torch import Tensor, nn
+
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class ScaleInvariantLogLoss(nn.Module):
+    r"""Error of log depth, most of it forgiven if all pixels share it.
+
+    With :math:`g = \log d - \log \hat d` over the valid pixels of an image,
+    it is :math:`s\sqrt{\overline{g^2} - λ\,\overline{g}^2 + ε}` (Eigen et
+    al., https://arxiv.org/abs/1406.2283, eq. 4; the root and the defaults are
+    those of AdaBins, which the paper follows). It is the mean over those
+    images that have a valid pixel: what others a batch holds, and how many
+    pixels they know, changes nothing for an image.
+
+    Args:
+        lambd (float): λ; 0 forgives nothing, 1 any common factor.
+        scale (float): s.
+        eps (float): ε, keeps the root's gradient finite at a perfect
+            prediction.
+    """
+
+    def __init__(self,
+                 lambd: float = .85,
+                 scale: float = 10.,
+                 eps: float = 1e-6) -> None:
+        super().__init__()
+        self.lambd = lambd
+        self.scale = scale
+        self.eps = eps
+
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            pred (Tensor): ``(B, ...)``, positive depth.
+            target (Tensor): The same shape; anything, NaN included, where it
+                is not valid.
+            valid (Tensor): The same shape, bool.
+
+        Returns:
+            Tensor: A scalar; 0 with zero gradient if nothing is valid.
+        """
+        # Replaced before the logarithm: afterwards, what is not finite would
+        # come back in the gradient.
+        g = (torch.where(valid, pred, 1.).log() -
+             torch.where(valid, target, 1.).log()).flatten(1)
+        valid = valid.flatten(1)
+        count = valid.sum(1)
+        mean = g.sum(1) / count.clamp(min=1)
+        # mean(g²) − mean(g)² as a variance, which rounding makes no less
+        # than zero.
+        spread = torch.where(valid, g - mean[:, None], 0.)
+        spread = spread.square().sum(1) / count.clamp(min=1)
+        loss = (spread + (1 - self.lambd) * mean.square() + self.eps).sqrt()
+        known = count > 0
+        return self.scale * (loss * known).sum() / known.sum().clamp(min=1)

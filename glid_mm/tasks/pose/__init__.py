@@ -1,0 +1,14 @@
+"""Keypoints of people, animals and things, top-down, with mmpose."""
+from ...compat import require
+
+require('mmengine', 'mmcv', 'mmdet', 'mmpose', task='pose estimation')
+
+from .coco_dataset import CocoPoseDataset  # noqa: E402
+from .heatmap_head import QueryHeatmapHead  # noqa: E402
+from .inferencer import PoseInferencer  # noqa: E402
+from .keypoint_check_hook import KeypointCheckHook  # noqa: E402
+
+__all__ = [
+    'CocoPoseDataset', 'KeypointCheckHook', 'PoseInferencer',
+    'QueryHeatmapHead'
+]

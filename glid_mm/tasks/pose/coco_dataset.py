@@ -1,0 +1,162 @@
+"""Annotations of keypoints that are those of the config, or an error."""
+import os.path as osp
+import warnings
+from typing import List, Optional, Sequence
+
+import numpy as np
+from mmengine.fileio import load
+from mmpose.datasets.datasets.body import CocoDataset
+from xtcocotools.coco import COCO
+
+from ...errors import UserError
+from ...registry import DATASETS
+
+
+@DATASETS.register_module()
+class CocoPoseDataset(CocoDataset):
+    """Keypoints in COCO's format, COCO's 17 or any others.
+
+    One sample per annotated person (or whatever has the keypoints), or per
+    box of ``bbox_file``. Crowds and persons without a labelled keypoint are
+    left out, as in mmpose.
+
+    Args:
+        metainfo (dict, optional): Definition of the keypoints as mmpose has
+            it, by default COCO's. A ``from_file`` that does not exist is
+            looked for among mmpose's.
+        **kwargs: See ``mmpose.datasets.CocoDataset``. ``bbox_file`` is a
+            JSON list of ``image_id``, ``category_id``, ``bbox`` (x, y, width
+            and height in pixels) and ``score``, as COCO's evaluation of
+            boxes has it.
+
+    Raises:
+        UserError: If the annotations are of other keypoints than
+            ``metainfo``, a box is not in its image, or there is nobody.
+    """
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+        with warnings.catch_warnings():
+            # mmpose's own data sets name a file of its repository, which it
+            # then finds where it is installed.
+            warnings.filterwarnings('ignore', 'The metainfo config file')
+            return super()._load_metainfo(metainfo)
+
+    def load_data_list(self) -> List[dict]:
+        """Samples of the annotation file, or of ``bbox_file``.
+
+        Returns:
+            list[dict]: At least one.
+        """
+        for name in ('ann_file', 'bbox_file'):
+            path = getattr(self, name)
+            if path and not osp.isfile(path):
+                raise UserError(f'there is no {name} {path}' + (
+                    '. To take the boxes of the annotations, set '
+                    'dataset.bbox_file=None.' if name == 'bbox_file' else ''))
+        samples = super().load_data_list()
+        if not samples:
+            raise UserError(
+                f'{self.bbox_file or self.ann_file}: no person in any image. '
+                + ('The boxes are of other categories than the annotations '
+                   'of keypoints.' if self.bbox_file else
+                   'A person is an annotation with "bbox", "keypoints" of '
+                   'which one at least is labelled, and no "iscrowd".'))
+        return samples
+
+    def _load_annotations(self) -> tuple:
+        """Annotations, after a look at the names of their keypoints."""
+        annotations = super()._load_annotations()
+        ours = list(self.metainfo['keypoint_name2id'])
+        for category in self.coco.dataset.get('categories', ()):
+            names = category.get('keypoints', ours)
+            # Other names may be other spellings; another order is a mistake.
+            if names != ours and sorted(names) == sorted(ours):
+                raise UserError(
+                    f'{self.ann_file}: the keypoints of {category["name"]} '
+                    f'are {", ".join(names)}; the metainfo of the data set '
+                    f'has them in another order: {", ".join(ours)}. The '
+                    'order has to be that of the file.')
+        return annotations
+
+    def parse_data_info(self, raw_data_info: dict) -> Optional[dict]:
+        """Make a sample of an annotation.
+
+        Args:
+            raw_data_info (dict): ``raw_ann_info`` and ``raw_img_info``.
+
+        Returns:
+            dict, optional: The sample; None if it has no keypoints.
+        """
+        annotation = raw_data_info['raw_ann_info']
+        image = raw_data_info['raw_img_info']
+        count = len(annotation.get('keypoints', ()))
+        wanted = self.metainfo['num_keypoints']
+        if count not in (0, 3 * wanted):
+            raise UserError(
+                f'{self.ann_file}: annotation {annotation["id"]} of image '
+                f'{image["id"]} has {count / 3:g} keypoints (x, y and '
+                f'visibility each), and the metainfo of the data set has '
+                f'{wanted}: {", ".join(self.metainfo["keypoint_name2id"])}. '
+                'Give the data sets the metainfo of these keypoints, and the '
+                'model as many queries (model.backbone.num_queries).')
+        if not count:
+            return None
+        if 'bbox' in annotation:
+            _check_box(annotation['bbox'], image,
+                       f'{self.ann_file}: annotation {annotation["id"]}')
+        return super().parse_data_info(raw_data_info)
+
+    def _load_detection_results(self) -> List[dict]:
+        """Samples of detected boxes.
+
+        mmpose's takes category 1, whichever the annotations are of.
+        """
+        coco = COCO(self.ann_file)
+        categories = {
+            category['id']
+            for category in coco.dataset['categories']
+            if category.get('keypoints')
+        }
+        count = self.metainfo['num_keypoints']
+        samples = []
+        for number, found in enumerate(load(self.bbox_file)):
+            if found['category_id'] not in categories:
+                continue
+            image = coco.imgs.get(found['image_id'])
+            if image is None:
+                raise UserError(
+                    f'{self.bbox_file}: box {number} is in image '
+                    f'{found["image_id"]}, which {self.ann_file} does not '
+                    'have. Take the boxes of these images.')
+            box = found['bbox']
+            _check_box(box, image, f'{self.bbox_file}: box {number}')
+            corners = [*box[:2], box[0] + box[2], box[1] + box[3]]
+            samples.append(
+                dict(
+                    id=number,
+                    img_id=image['id'],
+                    img_path=osp.join(self.data_prefix['img'],
+                                      image['file_name']),
+                    category_id=found['category_id'],
+                    bbox=np.array([corners], np.float32),
+                    bbox_score=np.array([found['score']], np.float32),
+                    # Not known; transforms want some.
+                    keypoints=np.zeros((1, count, 2), np.float32),
+                    keypoints_visible=np.zeros((1, count), np.float32)))
+        return samples
+
+
+def _check_box(box: Sequence[float], image: dict, what: str) -> None:
+    """Refuse a box that shows nothing of its image.
+
+    Raises:
+        UserError: If so.
+    """
+    x, y, w, h = box
+    if x >= image['width'] or y >= image['height'] or x + w < 0 or y + h < 0:
+        raise UserError(
+            f'{what} has the box {list(box)} (x, y, width, height in '
+            f'pixels), which lies outside its image {image["file_name"]} of '
+            f'{image["width"]}×{image["height"]} px. Mend the box, or the '
+            "image's width and height.")

@@ -1,0 +1,138 @@
+"""A heatmap per query (paper eq. 8)."""
+from typing import Optional
+
+import torch
+from mmpose.models.heads import HeatmapHead
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...models import GLIDOutput
+from ...models.layers.tokens import STRIDES
+from ...registry import MODELS
+
+# Queries and features are normalised, and each step of AdamW moves every
+# weight by about the learning rate. Summed over all channels of both, that
+# throws heatmaps far beyond their range of 0 to 1. The mean over channels
+# times this moves them by a few hundredths. What can be learned is the same.
+SCALE = .25
+
+
+@MODELS.register_module()
+class QueryHeatmapHead(HeatmapHead):
+    """``HeatmapHead`` of one linear layer.
+
+    Query k is keypoint k: its embedding times the mask features is the
+    keypoint's heatmap, at a quarter of the input's size. The embedding is
+    the output of the linear layer, scaled: see :data:`SCALE`. Targets,
+    decoding and the flip test are mmpose's. The last decoder layer answers.
+    Whatever the model computes in, the head and its loss are in fp32: in half
+    precision the pixels around a peak tie.
+
+    Args:
+        in_channels (int): Channels of queries.
+        mask_channels (int): Channels of the mask features.
+        loss (dict): Loss of mmpose between heatmaps.
+        decoder (dict, optional): Codec of mmpose that the targets are made
+            with, ``UDPHeatmap`` or ``MSRAHeatmap``.
+        init_cfg (dict, optional): See ``BaseModule``.
+
+    Raises:
+        UserError: If the codec makes other heatmaps than the head.
+    """
+
+    def __init__(self,
+                 in_channels: int = 512,
+                 mask_channels: int = 256,
+                 loss: dict = dict(
+                     type='mmpose.SoftWeightSmoothL1Loss',
+                     use_target_weight=True,
+                     beta=1.),
+                 decoder: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        # Without convolutions and deconvolutions: GLID has been through its
+        # own layers.
+        super().__init__(
+            in_channels,
+            mask_channels,
+            deconv_out_channels=None,
+            final_layer=None,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg)
+        self.keypoint_embed = nn.Linear(in_channels, mask_channels)
+        if self.decoder is not None:
+            _check_codec(self.decoder)
+
+    def forward(self, feats: GLIDOutput) -> Tensor:
+        """Heatmaps.
+
+        Args:
+            feats (GLIDOutput): Features.
+
+        Returns:
+            Tensor: ``(B, K, ⌈H/4⌉, ⌈W/4⌉)`` fp32, keypoints in the order of
+            the queries.
+        """
+        features, queries = feats.mask_features, feats.query_features[-1]
+        with torch.autocast(features.device.type, enabled=False):
+            embeddings = self.keypoint_embed(queries.float())
+            embeddings = embeddings * (SCALE / embeddings.shape[-1])
+            return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
+
+    def loss(self,
+             feats: GLIDOutput,
+             batch_data_samples: list,
+             train_cfg: dict = {}) -> dict:
+        """Loss of heatmaps, and their accuracy.
+
+        Args:
+            feats (GLIDOutput): Features.
+            batch_data_samples (list[PoseDataSample]): With heatmaps and
+                weights of the keypoints.
+            train_cfg (dict): ``compute_acc``, by default True.
+
+        Returns:
+            dict[str, Tensor]: ``loss_kpt``; ``acc_pose``, the share of
+            keypoints whose peak is in its place.
+
+        Raises:
+            UserError: If the targets are of other keypoints or sizes.
+        """
+        target = tuple(batch_data_samples[0].gt_fields.heatmaps.shape)
+        keypoints = feats.query_features.shape[2]
+        ours = (keypoints, *feats.mask_features.shape[-2:])
+        if target != ours:
+            raise UserError(
+                f'the head makes {_words(ours)}, and the targets are '
+                f'{_words(target)}. Set model.backbone.num_queries to the '
+                'number of keypoints, and give the codec of GenerateTarget '
+                'the input_size of TopdownAffine, and a quarter of it as '
+                'heatmap_size.')
+        with torch.autocast(feats.mask_features.device.type, enabled=False):
+            return super().loss(feats, batch_data_samples, train_cfg)
+
+
+def _check_codec(codec) -> None:
+    """Refuse heatmaps that are not a quarter of the input, or more than one
+    per keypoint.
+
+    Raises:
+        UserError: Says which.
+    """
+    if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
+        raise UserError(
+            f'head.decoder.heatmap_type={codec.heatmap_type!r} has several '
+            'maps per keypoint, and this head makes one for each query. Set '
+            "heatmap_type='gaussian'.")
+    expected = tuple(-(-side // STRIDES[0]) for side in codec.input_size)
+    if tuple(codec.heatmap_size) != expected:
+        raise UserError(
+            f'head.decoder.heatmap_size={tuple(codec.heatmap_size)} (width, '
+            f'height) has to be a quarter of input_size='
+            f'{tuple(codec.input_size)}. Set heatmap_size={expected} in the '
+            'codec.')
+
+
+def _words(shape: tuple) -> str:
+    count, height, width = shape
+    return f'{count} heatmaps of {width}×{height}'

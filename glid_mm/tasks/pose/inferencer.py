@@ -1,0 +1,134 @@
+"""From an image to skeletons: a detector, then the pose model."""
+import logging
+from typing import Iterator, List, Optional, Sequence, Union
+
+import numpy as np
+from mmengine.logging import print_log
+from mmengine.structures import InstanceData
+from mmpose.apis import Pose2DInferencer
+from mmpose.evaluation.functional import nms
+from mmpose.structures import PoseDataSample
+
+from ...errors import UserError
+
+
+class PoseInferencer(Pose2DInferencer):
+    """mmpose's top-down inferencer, for detectors of any classes.
+
+    Detector and pose model are those of any configs of mmdet and mmpose,
+    such as ours. Where the detector finds nobody there are no skeletons;
+    mmpose's own would take the whole image for a person.
+
+    Args:
+        model (str | Config): Config of the pose model, or its path.
+        weights (str): Its checkpoint.
+        det_model (str | Config, optional): Config of the detector, or its
+            path; without one the whole image is a person.
+        det_weights (str, optional): Its checkpoint.
+        det_class (str): The detector's class whose boxes are taken.
+        device (str, optional): Where to compute.
+
+    Raises:
+        UserError: If the detector has no such class.
+    """
+
+    def __init__(self,
+                 model,
+                 weights: str,
+                 det_model=None,
+                 det_weights: Optional[str] = None,
+                 det_class: str = 'person',
+                 device: Optional[str] = None) -> None:
+        super().__init__(
+            model,
+            weights,
+            device,
+            det_model=det_model or 'whole_image',
+            det_weights=det_weights)
+        if self.detector is not None:
+            classes = self.detector.model.dataset_meta['classes']
+            if det_class not in classes:
+                raise UserError(
+                    f'the detector has no class {det_class!r}; its classes '
+                    f'are {", ".join(classes)}')
+            self.det_cat_ids = [classes.index(det_class)]
+
+    def preprocess(self, inputs: Sequence[Union[str, np.ndarray]],
+                   **kwargs) -> Iterator[tuple]:
+        """Prepare image after image.
+
+        Args:
+            inputs (Sequence[str | ndarray]): Paths, or ``(H, W, 3)`` BGR.
+            **kwargs: See :meth:`preprocess_single`; what else mmpose's
+                inferencers take has no effect.
+
+        Yields:
+            tuple[dict | str, list]: A batch of the image's persons, or what
+            to call an image without any, and the image.
+        """
+        for index, image in enumerate(inputs):
+            name = image if isinstance(image, str) else f'{index:06d}.jpg'
+            persons = self.preprocess_single(image, index, **kwargs)
+            if not persons:
+                print_log(
+                    f'no person found in {name} with a score above the '
+                    'threshold (bbox_thr)', 'current', logging.WARNING)
+            yield self.collate_fn(persons) if persons else name, [image]
+
+    def preprocess_single(self,
+                          input: Union[str, np.ndarray],
+                          index: int,
+                          bbox_thr: float = .3,
+                          nms_thr: float = .3,
+                          **kwargs) -> List[dict]:
+        """Detect persons and cut them out.
+
+        Args:
+            input (str | ndarray): Path, or ``(H, W, 3)`` BGR.
+            index (int): Place among the images.
+            bbox_thr (float): Score that boxes have to exceed.
+            nms_thr (float): Overlap (IoU) above which the lower score goes.
+            **kwargs: Not used.
+
+        Returns:
+            list[dict]: One for each person.
+        """
+        if self.detector is None:
+            return super().preprocess_single(input, index)
+        answer = self.detector(input, return_datasamples=True)
+        found = answer['predictions'][0].pred_instances.cpu().numpy()
+        found = found[np.isin(found.labels, self.det_cat_ids)
+                      & (found.scores > bbox_thr)]
+        boxes = np.hstack([found.bboxes, found.scores[:, None]])
+        boxes = boxes[nms(boxes, nms_thr)]
+        image = dict(img_path=input) if isinstance(input, str) else dict(
+            img=input, img_path=f'{index:06d}.jpg')
+        return [
+            self.pipeline({
+                **self.model.dataset_meta,
+                **image, 'bbox': box[None, :4],
+                'bbox_score': box[4:]
+            }) for box in boxes
+        ]
+
+    def forward(self, inputs: Union[dict, str],
+                **kwargs) -> List[PoseDataSample]:
+        """Skeletons of an image.
+
+        Args:
+            inputs (dict | str): What :meth:`preprocess` yields.
+            **kwargs: See ``Pose2DInferencer``.
+
+        Returns:
+            list[PoseDataSample]: One, with all persons of the image.
+        """
+        if not isinstance(inputs, str):
+            return super().forward(inputs, **kwargs)
+        count = self.model.dataset_meta['num_keypoints']
+        nobody = PoseDataSample(metainfo=dict(img_path=inputs))
+        nobody.pred_instances = InstanceData(
+            keypoints=np.zeros((0, count, 2)),
+            keypoint_scores=np.zeros((0, count)),
+            bboxes=np.zeros((0, 4)),
+            bbox_scores=np.zeros(0))
+        return [nobody]

@@ -1,0 +1,593 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import MODELS, RUNNERS, DefaultScope
+from mmengine.runner import load_state_dict
+from mmengine.structures import InstanceData, PixelData
+from mmpose.apis import Pose2DInferencer
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.evaluation import CocoMetric
+from mmpose.structures import PoseDataSample
+from mmpose.structures.keypoint import flip_keypoints
+
+from glid_mm.datasets.scenes import write_scenes
+from glid_mm.datasets.scenes.classes import KEYPOINTS, SKELETON
+from glid_mm.errors import UserError
+from glid_mm.models import GLIDOutput
+from glid_mm.tasks.pose import (CocoPoseDataset, PoseInferencer,
+                                QueryHeatmapHead)
+from ..nano import pose_estimator, pretrainer
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'configs' / 'pose'
+SCENES = CONFIGS / 'glid_nano_1xb32-2k_scenes-128x96.py'
+DETECTOR = (
+    ROOT / 'configs' / 'detection' / 'glid_nano_1xb16-4k_scenes-128x128.py')
+CODEC = dict(input_size=(64, 64), heatmap_size=(16, 16), sigma=1.)
+PIPELINE = [
+    dict(type='mmpose.LoadImage'),
+    dict(type='mmpose.GetBBoxCenterScale'),
+    dict(type='mmpose.TopdownAffine', input_size=(64, 64), use_udp=True),
+    dict(
+        type='mmpose.GenerateTarget',
+        encoder=dict(type='mmpose.UDPHeatmap', **CODEC)),
+    dict(type='mmpose.PackPoseInputs'),
+]
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    write_scenes(root, train=20, val=6, unlabelled=0, size=64, seed=0)
+    return root
+
+
+def dataset(root, split='train', pipeline=PIPELINE, **kwargs):
+    kwargs.setdefault('ann_file', f'annotations/person_keypoints_{split}.json')
+    return CocoPoseDataset(
+        data_root=str(root),
+        data_prefix=dict(img=f'images/{split}'),
+        pipeline=pipeline,
+        **kwargs)
+
+
+def batch(model, samples, training=True):
+    return model.data_preprocessor(pseudo_collate(samples), training)
+
+
+def crops(root, count=8):
+    """Crops of the persons that show most."""
+    data = dataset(root)
+    show = [(data.get_data_info(i)['num_keypoints'],
+             float(data.get_data_info(i)['area']), i)
+            for i in range(len(data))]
+    return [data[i] for *_, i in sorted(show)[-count:]]
+
+
+def worst_joint(model, data):
+    """Largest error of a visible joint, in pixels of heatmaps."""
+    with torch.no_grad():
+        samples = model.eval()(**data, mode='predict')
+    model.train()
+    worst = 0
+    for sample in samples:
+        truth, guess = sample.gt_instances, sample.pred_instances
+        distance = (guess.keypoints - truth.keypoints) / sample.input_scale
+        distance = np.linalg.norm(distance * CODEC['heatmap_size'], axis=-1)
+        visible = np.array(sample.raw_ann_info['keypoints'][2::3]) == 2
+        worst = max(worst, distance[0, visible].max())
+    return worst
+
+
+def test_eight_crops_are_over_fitted(data_root):
+    torch.manual_seed(0)
+    model = pose_estimator()
+    model.test_cfg['flip_test'] = False
+    data = batch(model, crops(data_root))
+    assert len(data['data_samples']) == 8
+    assert worst_joint(model, data) > 4
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0)
+    for step in range(1, 301):
+        for group in optimizer.param_groups:
+            group['lr'] = 2e-3 * min(step / 20, 1)
+        loss = model(**data, mode='loss')['loss_kpt']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 20 == 0 and worst_joint(model, data) < 2:
+            break
+    assert worst_joint(model, data) < 2
+
+
+def test_new_weights_are_one_linear_layer():
+    head = pose_estimator().head
+    assert {
+        n: tuple(p.shape)
+        for n, p in head.named_parameters()
+    } == {
+        'keypoint_embed.weight': (96, 192),
+        'keypoint_embed.bias': (96, ),
+    }
+
+
+def test_all_weights_of_pretraining_are_loaded():
+    torch.manual_seed(0)
+    source, target = pretrainer(), pose_estimator()
+    given = {k: v.clone() for k, v in source.state_dict().items()}
+    load_state_dict(target, given)
+    loaded = target.state_dict()
+    assert {k
+            for k in loaded if k.startswith('backbone.')} - set(given) == {
+                'backbone.queries.embeddings'
+            }
+    for key, value in given.items():
+        if key.startswith('backbone.'):
+            assert torch.equal(loaded[key], value), key
+
+
+def test_heatmaps_are_embeddings_times_features():
+    torch.manual_seed(0)
+    head = QueryHeatmapHead(6, 5)
+    x = GLIDOutput(torch.randn(2, 5, 3, 4), torch.randn(3, 2, 7, 6))
+    heatmaps = head(x)
+    assert heatmaps.shape == (2, 7, 3, 4)
+    weight, bias = head.keypoint_embed.weight, head.keypoint_embed.bias
+    for b in range(2):
+        for k in range(7):
+            # f^k of eq. 8; only the last layer answers.
+            embedding = (weight @ x.query_features[-1, b, k] + bias) / 5
+            for i in range(3):
+                for j in range(4):
+                    pixel = sum(embedding[c] * x.mask_features[b, c, i, j]
+                                for c in range(5))
+                    assert torch.allclose(heatmaps[b, k, i, j], pixel, 1e-4)
+
+
+def test_loss_weighs_smooth_l1_and_knows_beta():
+    torch.manual_seed(0)
+    head = QueryHeatmapHead(
+        6,
+        5,
+        loss=dict(
+            type='mmpose.SoftWeightSmoothL1Loss',
+            use_target_weight=True,
+            beta=.1))
+    x = GLIDOutput(torch.randn(2, 5, 3, 4), torch.randn(1, 2, 7, 6))
+    targets, weights = torch.rand(2, 7, 3, 4), torch.rand(2, 7)
+    weights[0, 3] = 0
+    samples = []
+    for target, weight in zip(targets, weights):
+        sample = PoseDataSample()
+        sample.gt_fields = PixelData(heatmaps=target)
+        sample.gt_instance_labels = InstanceData(keypoint_weights=weight[None])
+        samples.append(sample)
+    loss = head.loss(x, samples, dict(compute_acc=False))['loss_kpt']
+    expected = torch.nn.functional.smooth_l1_loss(
+        head(x), targets, reduction='none', beta=.1)
+    expected = (expected * weights[..., None, None]).mean()
+    assert torch.allclose(loss, expected)
+
+
+@torch.no_grad()
+def test_flip_test_is_the_mean_with_the_mirrored_image(data_root):
+    torch.manual_seed(0)
+    model = pose_estimator().eval()
+    data = batch(model, crops(data_root, 2), False)
+    model.test_cfg['output_heatmaps'] = True
+    samples = model(**data, mode='predict')
+    straight = model(data['inputs'], None, mode='tensor')
+    mirrored = model(data['inputs'].flip(-1), None, mode='tensor')
+    for b, sample in enumerate(samples):
+        for k, name in enumerate(KEYPOINTS):
+            if name.startswith('left'):
+                name = name.replace('left', 'right')
+            elif name.startswith('right'):
+                name = name.replace('right', 'left')
+            other = mirrored[b, KEYPOINTS.index(name)].flip(-1)
+            assert torch.allclose(
+                sample.pred_fields.heatmaps[k], (straight[b, k] + other) / 2,
+                atol=1e-6)
+
+
+def test_flipped_samples_ask_the_same_queries(data_root):
+    flip = dict(type='mmpose.RandomFlip', prob=1.)
+    straight = dataset(data_root)
+    mirrored = dataset(
+        data_root, pipeline=PIPELINE[:2] + [flip] + PIPELINE[2:])
+    indices = straight.metainfo['flip_indices']
+    assert [KEYPOINTS[i].split('_')[-1]
+            for i in indices] == [k.split('_')[-1] for k in KEYPOINTS]
+    for index in range(3):
+        a, b = straight[index], mirrored[index]
+        # Cropped around a box of the same middle, to a rounding.
+        difference = (a['inputs'].float() - b['inputs'].flip(-1).float()).abs()
+        assert difference.mean() < 2
+        a, b = (x['data_samples'].gt_fields.heatmaps for x in (a, b))
+        assert torch.allclose(a, b[indices].flip(-1), atol=.05)
+        assert not torch.allclose(a, b.flip(-1), atol=.05)
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=str)
+def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
+    model = Config.fromfile(path).model
+    codec = dict(model.head.decoder)
+    codec = dict(
+        UDPHeatmap=UDPHeatmap,
+        MSRAHeatmap=MSRAHeatmap)[codec.pop('type')](**codec)  # yapf: disable
+    rng = np.random.default_rng(0)
+    width, height = codec.input_size
+    truth = rng.uniform(.2, .8, (1, 4, 2)) * (width, height)
+    truth = truth.astype(np.float32)
+    indices = [1, 0, 2, 3]
+    mirrored, _ = flip_keypoints(truth.copy(), np.ones((1, 4)),
+                                 (width, height), indices)
+    pair = [
+        torch.from_numpy(codec.encode(points)['heatmaps'])[None]
+        for points in (truth, mirrored)
+    ]
+    sample = PoseDataSample(metainfo=dict(flip_indices=indices))
+    head = pose_estimator().head
+    head.decoder = codec
+    # Heatmaps stand for features: a model that is always right.
+    head.forward = torch.clone
+
+    def error(shift):
+        settings = dict(model.test_cfg, shift_heatmap=shift)
+        answer, = head.predict(pair, [sample], settings)
+        return np.abs(answer.keypoints - truth).mean()
+
+    shift = model.test_cfg.shift_heatmap
+    assert model.test_cfg.flip_test
+    assert error(shift) < error(not shift)
+    assert error(shift) < 1.5
+
+
+def metric(root):
+    metric = CocoMetric(
+        ann_file=str(root / 'annotations' / 'person_keypoints_val.json'))
+    metric.dataset_meta = dataset(root, 'val').metainfo
+    return metric
+
+
+def boxes_file(root, path, score=.9, **changes):
+    """Annotated boxes as a detector's results."""
+    content = json.loads(
+        (root / 'annotations' / 'person_keypoints_val.json').read_text())
+    found = [
+        dict(
+            image_id=a['image_id'],
+            category_id=a['category_id'],
+            bbox=a['bbox'],
+            score=score) for a in content['annotations']
+        if any(a['keypoints'][2::3])
+    ]
+    found.append(dict(found[0], category_id=1))
+    found[0].update(changes)
+    path.write_text(json.dumps(found))
+    return path
+
+
+@pytest.mark.parametrize('boxes', ['annotated', 'detected'])
+def test_ap_of_a_perfect_prediction_is_1(data_root, tmp_path, boxes):
+    data = dataset(data_root, 'val', test_mode=True)
+    truth = {}
+    for index in range(len(data)):
+        info = data.get_data_info(index)
+        truth[info['img_id'], *info['bbox'][0]] = info['keypoints']
+    if boxes == 'detected':
+        data = dataset(
+            data_root,
+            'val',
+            test_mode=True,
+            bbox_file=str(boxes_file(data_root, tmp_path / 'boxes.json')))
+        # That of another category is left out.
+        assert len(data) == len(truth)
+
+    def ap(error):
+        evaluator = metric(data_root)
+        for index in range(len(data)):
+            sample = data[index]['data_samples']
+            found = sample.gt_instances.bboxes[0]
+            keypoints = next(
+                value for (image, *box), value in truth.items() if
+                image == sample.img_id and np.allclose(box, found, atol=1.01))
+            sample.pred_instances = InstanceData(
+                keypoints=keypoints + error,
+                keypoint_scores=np.ones(keypoints.shape[:2]),
+                bboxes=sample.gt_instances.bboxes,
+                bbox_scores=sample.gt_instances.bbox_scores)
+            evaluator.process({}, [sample.to_dict()])
+        return evaluator.evaluate(len(data))['coco/AP']
+
+    assert ap(0) == pytest.approx(1)
+    assert ap(4) < .5
+
+
+def test_scenes_keypoints_are_cocos(data_root):
+    meta = CocoPoseDataset(lazy_init=True).metainfo
+    assert tuple(meta['keypoint_id2name'].values()) == KEYPOINTS
+    assert {frozenset(pair)
+            for pair in meta['skeleton_links']
+            } == {frozenset((a - 1, b - 1))
+                  for a, b in SKELETON}
+
+
+def test_bf16_heatmaps_and_losses_are_fp32_and_near(data_root):
+    torch.manual_seed(0)
+    model = pose_estimator()
+    data = batch(model, crops(data_root, 2))
+    full = model(**data, mode='loss')
+    with torch.autocast('cpu', torch.bfloat16):
+        half = model(**data, mode='loss')
+        with torch.no_grad():
+            heatmaps = model(data['inputs'], None, mode='tensor')
+            model.eval()(**data, mode='predict')
+    assert half['loss_kpt'].dtype == heatmaps.dtype == torch.float32
+    assert abs(half['loss_kpt'] - full['loss_kpt']) < .1 * full['loss_kpt']
+
+
+def changed(root, change, name='changed.json'):
+    """Validation annotations after ``change(content)``."""
+    content = json.loads(
+        (root / 'annotations' / 'person_keypoints_val.json').read_text())
+    change(content)
+    path = root / 'annotations' / name
+    path.write_text(json.dumps(content))
+    return f'annotations/{name}'
+
+
+def first(**changes):
+    """Change the first annotation."""
+    return lambda content: content['annotations'][0].update(changes)
+
+
+def swapped(content):
+    names = content['categories'][0]['keypoints']
+    names[1], names[2] = names[2], names[1]
+
+
+def nobody(content):
+    for annotation in content['annotations']:
+        annotation['iscrowd'] = 1
+
+
+@pytest.mark.parametrize('change,message', [
+    (first(keypoints=[1, 1, 2] * 5),
+     'annotation 1 of image 0 has 5 keypoints.*has 17: nose, left_eye'),
+    (first(bbox=[64, 5, 10, 10]),
+     r'annotation 1 has the box \[64, 5, 10, 10\].*outside its image '
+     '000000.jpg of 64×64'),
+    (swapped, 'person are nose, right_eye.*another order: nose, left_eye'),
+    (nobody, 'changed.json: no person in any image'),
+    (lambda content: content['annotations'].clear(), 'no person in any image'),
+])
+def test_annotations_that_do_not_fit_are_named(data_root, change, message):
+    ann_file = changed(data_root, change)
+    with pytest.raises(UserError, match=message):
+        dataset(data_root, 'val', ann_file=ann_file)
+
+
+@pytest.mark.parametrize('changes,message', [
+    (dict(bbox=[-20, 5, 10, 10]), r'box 0 has the box \[-20, .*outside'),
+    (dict(image_id=77), 'box 0 is in image 77, which .*person_keypoints_val'),
+])
+def test_detected_boxes_that_do_not_fit_are_named(data_root, tmp_path, changes,
+                                                  message):
+    path = boxes_file(data_root, tmp_path / 'boxes.json', **changes)
+    with pytest.raises(UserError, match=message):
+        dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
+
+
+def test_files_that_are_not_there_or_hold_nobody_are_named(
+        data_root, tmp_path):
+    with pytest.raises(UserError, match='no bbox_file .*bbox_file=None'):
+        dataset(data_root, 'val', test_mode=True, bbox_file='nowhere.json')
+    with pytest.raises(UserError, match='no ann_file .*elsewhere.json'):
+        dataset(data_root, ann_file='annotations/elsewhere.json')
+    path = tmp_path / 'boxes.json'
+    path.write_text('[]')
+    with pytest.raises(UserError, match='boxes.json: no person in any image'):
+        dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
+
+
+def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
+    for changes, message in ((dict(heatmap_size=(32, 32)),
+                              r'Set heatmap_size=\(16, 16\)'),
+                             (dict(heatmap_type='combined'),
+                              "Set heatmap_type='gaussian'")):
+        codec = dict(type='mmpose.UDPHeatmap', **{**CODEC, **changes})
+        with pytest.raises(UserError, match=message):
+            QueryHeatmapHead(decoder=codec)
+    model = pose_estimator(num_keypoints=5)
+    with pytest.raises(
+            UserError,
+            match='makes 5 heatmaps of 16×16, .* are 17 heatmaps of 16×16'):
+        model(**batch(model, crops(data_root, 1)), mode='loss')
+
+
+def small_run(data_root, work_dir, **changes):
+    """The config of Scenes, made short."""
+    config = Config.fromfile(SCENES)
+    options = {
+        'work_dir': str(work_dir),
+        'train_cfg.max_iters': 1,
+        'train_cfg.val_interval': 1,
+    }
+    for split, part in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        loader = f'{split}_dataloader'
+        options[f'{loader}.batch_size'] = 4
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+        options[f'{loader}.dataset.data_root'] = str(data_root)
+    config.merge_from_dict({**options, **changes})
+    return config
+
+
+def run(config):
+    return RUNNERS.build(config)
+
+
+def test_training_in_bf16_and_evaluation(data_root, tmp_path):
+    config = small_run(data_root, tmp_path / 'run')
+    config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
+    run(config).train()
+    config.load_from = str(tmp_path / 'run' / 'iter_1.pth')
+    config.work_dir = str(tmp_path / 'test')
+    assert 0 <= run(config).test()['coco/AP'] <= 1
+
+
+FIVE = """
+dataset_info = dict(
+    dataset_name='five',
+    keypoint_info={{
+        i: dict(name=name, id=i, swap=swap)
+        for i, (name, swap) in enumerate({pairs})
+    }},
+    skeleton_info={{}},
+    joint_weights=[1.] * 5,
+    sigmas=[.05] * 5)
+"""
+
+
+def test_other_keypoints_need_only_config_and_data(data_root, tmp_path):
+    names = KEYPOINTS[:5]
+    swaps = ['', *(names[i] for i in (2, 1, 4, 3))]
+    (tmp_path / 'five.py').write_text(
+        FIVE.format(pairs=list(zip(names, swaps))))
+
+    def five(content):
+        content['categories'][0]['keypoints'] = list(names)
+        for annotation in content['annotations']:
+            del annotation['keypoints'][15:]
+            annotation['num_keypoints'] = sum(
+                v > 0 for v in annotation['keypoints'][2::3])
+
+    ann_file = changed(data_root, five, 'five.json')
+    changes = {
+        f'{split}_dataloader.dataset.{key}': value
+        for split in ('train', 'val')
+        for key, value in {
+            'metainfo': dict(from_file=str(tmp_path / 'five.py')),
+            'ann_file': ann_file,
+            'data_prefix.img': 'images/val',
+        }.items()
+    }
+    with pytest.raises(
+            UserError,
+            match='backbone.num_queries is 17, and the data set .* has 5 '
+            'keypoints: nose, left_eye, right_eye, left_ear, right_ear. Set '
+            'model.backbone.num_queries=5'):
+        run(small_run(data_root, tmp_path / 'refused', **changes)).train()
+    changes['model.backbone.num_queries'] = 5
+    runner = run(small_run(data_root, tmp_path / 'run', **changes))
+    runner.train()
+    assert runner.model.metainfo is None
+    assert runner.val_dataloader.dataset[0]['data_samples'].flip_indices == [
+        0, 2, 1, 4, 3
+    ]
+
+
+def test_the_example_of_own_keypoints_is_sound():
+    path = CONFIGS / 'glid_swin-b_8xb64-210e_custom-256x192.py'
+    config = Config.fromfile(path)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        meta = parse_pose_metainfo(config[loader].dataset.metainfo)
+        count = meta['num_keypoints']
+        assert count == config.model.backbone.num_queries != 17
+        assert len(meta['sigmas']) == count
+        assert len(meta['dataset_keypoint_weights']) == count
+        assert [meta['flip_indices'][i]
+                for i in meta['flip_indices']] == list(range(count))
+
+
+@pytest.fixture(scope='module')
+def weights(data_root, tmp_path_factory):
+    """Configs and untrained weights: of poses, of boxes."""
+    root = tmp_path_factory.mktemp('weights')
+    paths = []
+    for name, path in (('pose', SCENES), ('detector', DETECTOR)):
+        config = Config.fromfile(path)
+        if name == 'detector':
+            config.model.test_cfg.max_per_img = 5
+        torch.manual_seed(0)
+        with DefaultScope.overwrite_default_scope(config.default_scope):
+            model = MODELS.build(config.model)
+        if name == 'detector':
+            # It sees persons everywhere.
+            model.bbox_head.fc_cls.bias.data[3] += 3
+        meta = dataset(data_root).metainfo if name == 'pose' else dict(
+            classes=config.metainfo.classes)
+        torch.save(
+            dict(state_dict=model.state_dict(), meta=dict(dataset_meta=meta)),
+            root / f'{name}.pth')
+        config.dump(root / f'{name}.py')
+        paths += [str(root / f'{name}.py'), str(root / f'{name}.pth')]
+    return paths
+
+
+def test_inferencer_finds_persons_then_their_joints(data_root, weights,
+                                                    tmp_path):
+    inferencer = PoseInferencer(*weights, device='cpu')
+    image = str(data_root / 'images' / 'val' / '000000.jpg')
+    result, = inferencer(image, bbox_thr=0., nms_thr=1., out_dir=str(tmp_path))
+    persons, = result['predictions']
+    boxes = inferencer.detector(image)['predictions'][0]
+    boxes = [
+        box for box, label in zip(boxes['bboxes'], boxes['labels'])
+        if label == 3
+    ]
+    assert len(persons) == len(boxes) > 1
+    assert {len(p['keypoints']) for p in persons} == {17}
+    assert sorted(p['bbox'][0] for p in persons) == [
+        pytest.approx(box) for box in sorted(boxes)
+    ]
+    assert (tmp_path / 'visualizations' / '000000.jpg').exists()
+    # Nobody is no error, and no skeleton of the whole image either.
+    result, = inferencer(image, bbox_thr=.99, return_vis=True)
+    assert result['predictions'] == [[]]
+    assert np.array_equal(result['visualization'][0],
+                          mmcv.imread(image, channel_order='rgb'))
+
+
+def test_inferencers_of_mmpose_take_whole_images(data_root, weights):
+    image = str(data_root / 'images' / 'val' / '000000.jpg')
+    answers = []
+    for kind in (Pose2DInferencer, PoseInferencer):
+        inferencer = kind(*weights[:2], device='cpu')
+        result, = inferencer(image)
+        person, = result['predictions'][0]
+        answers.append(person['keypoints'])
+    assert answers[0] == answers[1]
+
+
+def test_detectors_without_the_class_are_refused(weights):
+    with pytest.raises(UserError, match="no class 'dog'.*box, ball, cone, pe"):
+        PoseInferencer(*weights, det_class='dog', device='cpu')
+
+
+def test_one_command_from_images_to_skeletons(data_root, weights, tmp_path,
+                                              monkeypatch, capsys):
+    pose, pose_weights, boxes, boxes_weights = weights
+
+    def command(*args):
+        args = [str(data_root / 'images' / 'val'), *args]
+        monkeypatch.setattr(sys, 'argv', ['pose_inference.py', *args])
+        runpy.run_path(
+            str(ROOT / 'tools' / 'pose_inference.py'), run_name='__main__')
+
+    command(pose, pose_weights, '--det-config', boxes, '--det-checkpoint',
+            boxes_weights, '--bbox-thr', '0.99', '--out', str(tmp_path))
+    assert '0 persons in 6 images' in capsys.readouterr().out
+    for folder, suffix in (('visualizations', 'jpg'), ('predictions', 'json')):
+        assert len(list((tmp_path / folder).glob(f'*.{suffix}'))) == 6
+    with pytest.raises(SystemExit, match='there is no missing.pth'):
+        command(pose, 'missing.pth')

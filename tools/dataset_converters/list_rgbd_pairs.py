@@ -1,0 +1,79 @@
+"""Write the lists of pairs that DepthDataset reads, one for each split.
+
+Takes a folder with images and depth maps of the same names in two folders,
+and a JSON with a list of objects, each with "name" and "split". Every line
+of OUT/<split>.txt names an image and its depth map.
+"""
+import argparse
+import json
+from pathlib import Path
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
+IMAGES = ('.jpg', '.jpeg', '.png')
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('root', type=Path, help='folder of the data')
+    parser.add_argument('out', type=Path, help='where to write the lists')
+    parser.add_argument(
+        '--images', default='rgb', help='folder of images in it')
+    parser.add_argument(
+        '--depth', default='depth_mm', help='folder of depth maps in it')
+    parser.add_argument('--meta', default='meta.json', help='the JSON in it')
+    return parser.parse_args()
+
+
+def read_pairs(root, images, depth, meta):
+    """Pairs of each split.
+
+    Args:
+        root (Path): Folder of the data.
+        images (str): Folder of images in it.
+        depth (str): Folder of depth maps in it.
+        meta (str): The JSON in it.
+
+    Returns:
+        dict[str, list[str]]: Lines of each split's list, sorted.
+
+    Raises:
+        UserError: If the JSON is not as it should be, or files are missing.
+    """
+    try:
+        entries = [(entry['name'], entry['split'])
+                   for entry in json.loads((root / meta).read_text())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{root / meta} is no list of objects with "name" and "split": '
+            f'{type(error).__name__}: {error}') from error
+    # By hand: with_suffix would cut a name at its last dot.
+    files = {
+        path.name[:-len(path.suffix)]: path
+        for path in sorted((root / images).glob('*'))
+        if path.suffix.lower() in IMAGES
+    }
+    splits = {}
+    for name, split in sorted(entries):
+        if name not in files:
+            raise UserError(f'there is no image of the name {name!r} in '
+                            f'{root / images}')
+        if not (root / depth / f'{name}.png').exists():
+            raise UserError(f'there is no {root / depth / name}.png')
+        line = f'{images}/{files[name].name} {depth}/{name}.png\n'
+        splits.setdefault(split, []).append(line)
+    return splits
+
+
+def main():
+    args = parse_args()
+    splits = read_pairs(args.root, args.images, args.depth, args.meta)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for split, lines in splits.items():
+        (args.out / f'{split}.txt').write_text(''.join(lines))
+        print(f'{len(lines)} pairs in {args.out / split}.txt')
+
+
+if __name__ == '__main__':
+    launch.main(main)

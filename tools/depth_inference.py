@@ -1,0 +1,52 @@
+"""Estimate the depth of images.
+
+Writes two PNGs per image: in OUT/pred the depth in 16 bits, and in OUT/vis
+the image beside its depth in colours with a scale.
+"""
+import argparse
+from collections import Counter
+
+from glid_mm.compat import install
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of a config of depth estimation')
+    parser.add_argument('checkpoint', help='path of its weights')
+    parser.add_argument(
+        'images', nargs='+', help='image files, or folders of them')
+    parser.add_argument(
+        '--out',
+        default='work_dirs/depth_inference',
+        help='folder to write to; by default %(default)s')
+    parser.add_argument(
+        '--device', help='by default a GPU, if there is one, or the CPU')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    install()
+    from glid_mm.tasks.depth import DepthInferencer
+    from glid_mm.visualization import find_images
+    inferencer = DepthInferencer(
+        args.config, args.checkpoint, args.device, show_progress=False)
+    # One by one: depth maps of a large folder would fill the memory.
+    images = find_images(args.images)
+    called = Counter(image.stem for image in images)
+    for name in called:
+        if called[name] > 1:
+            raise UserError(f'{called[name]} images are called {name}, and '
+                            'would write the same file. Give them one by one, '
+                            'each with another --out.')
+    for image in images:
+        inferencer(image, out_dir=args.out)
+    print(f'{len(images)} depth maps are in {args.out}/pred, 16 bits with '
+          f'{inferencer.png_scale} units per metre, and pictures of them in '
+          f'{args.out}/vis')
+
+
+if __name__ == '__main__':
+    launch.main(main)

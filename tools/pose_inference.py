@@ -1,0 +1,84 @@
+"""Skeletons from images: a detector finds persons, a pose model their joints.
+
+Writes pictures to OUT/visualizations and keypoints, as JSON, to
+OUT/predictions.
+"""
+import argparse
+from pathlib import Path
+
+import torch
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('inputs', help='an image, a folder of images, a video')
+    parser.add_argument('config', help='path of the pose config')
+    parser.add_argument('checkpoint', help='path of its weights')
+    parser.add_argument(
+        '--det-config',
+        help="path of a detector's config; without it each image is one "
+        'person')
+    parser.add_argument('--det-checkpoint', help='path of its weights')
+    parser.add_argument(
+        '--det-class',
+        default='person',
+        help="the detector's class to take; by default %(default)s")
+    parser.add_argument(
+        '--bbox-thr',
+        type=float,
+        default=.3,
+        help='score that boxes have to exceed; by default %(default)s')
+    parser.add_argument(
+        '--kpt-thr',
+        type=float,
+        default=.3,
+        help='score that keypoints have to exceed to be drawn; by default '
+        '%(default)s')
+    parser.add_argument(
+        '--out',
+        default='work_dirs/pose_inference',
+        help='folder to write to; by default %(default)s')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='by default %(default)s')
+    args = parser.parse_args()
+    if (args.det_config is None) != (args.det_checkpoint is None):
+        parser.error('--det-config and --det-checkpoint go together')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    paths = (args.inputs, args.config, args.checkpoint, args.det_config,
+             args.det_checkpoint)
+    for path in filter(None, paths):
+        if not Path(path).exists():
+            raise UserError(f'there is no {path}')
+    # Here, so that a library that is missing is named without a traceback.
+    from glid_mm.tasks.pose import PoseInferencer
+    inferencer = PoseInferencer(
+        args.config,
+        args.checkpoint,
+        args.det_config,
+        args.det_checkpoint,
+        det_class=args.det_class,
+        device=args.device)
+    images = persons = 0
+    for result in inferencer(
+            args.inputs,
+            bbox_thr=args.bbox_thr,
+            kpt_thr=args.kpt_thr,
+            draw_bbox=True,
+            out_dir=args.out):
+        images += 1
+        persons += sum(map(len, result['predictions']))
+    print(f'{persons} persons in {images} images. Pictures and keypoints '
+          f'are in {args.out}')
+
+
+if __name__ == '__main__':
+    launch.main(main)
