@@ -51,13 +51,13 @@ class Sizes(NamedTuple):
 
 FULL = Sizes(
     unlabelled=3200,
-    train=400,
+    train=100,
     val=160,
     batch=32,
     epochs=8,
     warmup=1,
-    iters=240,
-    evaluations=6,
+    iters=120,
+    evaluations=3,
     pictures=6)
 # To see that everything runs; nothing is learnt.
 QUICK = Sizes(
@@ -115,6 +115,13 @@ TASKS = [
         'coco/bbox_mAP_50',
         'AP at IoU 0.5',
         annotations='annotations/instances_val.json'),
+    Task(
+        'depth',
+        'configs/depth/glid_nano_1xb16-2k_scenes-depth-128x128.py',
+        'rmse',
+        'RMSE, m',
+        higher_is_better=False,
+        loss='decode.loss_silog'),
 ]
 TWINS = ('untrained', 'pretrained')
 
@@ -293,10 +300,11 @@ def write_report(demo: Demo, scores: dict, stages: list, path: Path) -> None:
                    out / 'pretraining' / 'loss.png')
     report.add_section(
         'Pre-training',
-        'Three quarters of an image are masked, and the decoder answers with '
-        'the pixels that are missing.', [
+        'Half of an image is masked, and the decoder answers with the pixels '
+        'that are missing.', [
             *demo.reconstructions(),
-            ('Mean squared error of masked pixels, standardised.', loss)
+            ('Mean squared error of masked pixels, normalised unit by unit.',
+             loss)
         ])
     for task in TASKS:
         twins = scores[task.name]
