@@ -91,8 +91,7 @@ def pose_estimator(num_keypoints=17):
             type='mmpose.PoseDataPreprocessor',
             mean=[127.5] * 3,
             std=[64.] * 3),
-        backbone=dict(
-            BACKBONE, num_queries=num_keypoints, embedding_std=.5),
+        backbone=dict(BACKBONE, num_queries=num_keypoints, embedding_std=.5),
         head=dict(
             type='glid_mm.QueryHeatmapHead',
             in_channels=192,

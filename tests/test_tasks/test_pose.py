@@ -25,6 +25,7 @@ from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
 from glid_mm.tasks.pose import (CocoPoseDataset, PoseInferencer,
                                 QueryHeatmapHead)
+from glid_mm.tasks.pose.heatmap_head import SCALE
 from ..nano import pose_estimator, pretrainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +145,8 @@ def test_heatmaps_are_embeddings_times_features():
     for b in range(2):
         for k in range(7):
             # f^k of eq. 8; only the last layer answers.
-            embedding = (weight @ x.query_features[-1, b, k] + bias) / 5
+            embedding = weight @ x.query_features[-1, b, k] + bias
+            embedding = embedding * SCALE / 5
             for i in range(3):
                 for j in range(4):
                     pixel = sum(embedding[c] * x.mask_features[b, c, i, j]
