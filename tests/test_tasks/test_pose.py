@@ -218,7 +218,8 @@ def test_flipped_samples_ask_the_same_queries(data_root):
         assert not torch.allclose(a, b.flip(-1), atol=.05)
 
 
-@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=str)
+@pytest.mark.parametrize(
+    'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
 def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
     model = Config.fromfile(path).model
     codec = dict(model.head.decoder)
