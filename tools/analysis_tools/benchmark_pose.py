@@ -2,19 +2,16 @@
 
 Training steps (forward, backward and AdamW) and inference (heatmaps, without
 the flip test) on random images; each model as its own config for COCO has
-it. The models take turns in one process, and ratios are to the first that is
-named.
+it. Ratios are to the first model that is named.
 """
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from benchmark_pretraining import Step, measure, parse_args, show, write
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
+from step_timing import Inference, Step, run
 
 from glid_mm.engine import launch
 
@@ -45,7 +42,7 @@ class Training(Step):
         config.model.train_cfg = dict(compute_acc=False)
         return MODELS.build(config.model), (HEIGHT, WIDTH)
 
-    def loss(self):
+    def forward(self):
         from mmpose.structures import PoseDataSample
         samples = []
         for _ in self.images:
@@ -60,33 +57,16 @@ class Training(Step):
             return self.model.loss(self.images, samples)['loss_kpt']
 
 
-class Inference(Training):
+class Prediction(Inference, Training):
     """Heatmaps; see :class:`Step`."""
 
-    def __init__(self, name, args):
-        super().__init__(name, args)
-        self.model.eval()
-
-    @torch.no_grad()
-    def loss(self):
+    def forward(self):
         with self.autocast():
             return self.model(self.images, None, mode='tensor')
 
-    def take(self):
-        self.loss()
-
 
 def main():
-    args = parse_args(__doc__, METHODS)
-    results = {}
-    for kind in (Training, Inference):
-        what = kind.__name__.lower()
-        # In a process of its own: on Linux, a process begins with the peak
-        # memory of the one that starts it.
-        with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-            results[what] = pool.submit(measure, args, kind).result()
-        show(results[what], args, what)
-    write(results, args)
+    run(__doc__, METHODS, training=Training, inference=Prediction)
 
 
 if __name__ == '__main__':
