@@ -51,20 +51,10 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    val_dataloader,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
-        metainfo=metainfo,
-        ann_file='annotations/ap10k-test-split1.json',
-        data_prefix=dict(img='data/'),
-        test_mode=True,
-        pipeline=val_pipeline))
+        val_dataloader['dataset'],
+        ann_file='annotations/ap10k-test-split1.json'))
 # Reads the annotations of the data set that is evaluated.
 val_evaluator = dict(type='CocoMetric')
 test_evaluator = val_evaluator
