@@ -17,3 +17,13 @@ def no_state_left_behind():
         from mmengine.registry import DefaultScope
         DefaultScope._instance_dict.clear()
         MessageHub._instance_dict.clear()
+
+
+@pytest.fixture
+def one_thread():
+    """Tiny models are faster on one thread."""
+    import torch
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -14,13 +14,7 @@ from ..test_models.build import randomise
 from .peers import (BESIDES, PEERS, SIZES, microsoft_names, mmdet_peer,
                     timm_peer, weights_of)
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def encoder_of(checkpoint):

@@ -21,13 +21,7 @@ from ..nano import BACKBONE, pretrainer, segmentor
 from ..test_engine.tiny import make_runner
 from .peers import simmim_peer, timm_peer
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')
