@@ -5,7 +5,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 import torch
 from torch import Tensor
 
-from ..models.layers.position_bias import extend_rim
+from ..models.layers.position_bias import extend_rim, windows_text
 from .bias_tables import RESIZINGS
 from .facts import EncoderFacts, block_counts, stamp, stamped_facts
 from .io import CheckpointError
@@ -94,6 +94,14 @@ class Source(NamedTuple):
     format: str
     prefix: str
     weights: Dict[str, Tensor]
+
+    @property
+    def encoder(self) -> Dict[str, Tensor]:
+        """The encoder's weights, by their names without the prefix."""
+        return {
+            k.removeprefix(self.prefix): v
+            for k, v in self.weights.items() if k.startswith(self.prefix)
+        }
 
 
 class Converted(NamedTuple):
@@ -238,8 +246,8 @@ def to_glid(checkpoint: dict,
     notes = []
     if facts.windows != resized.windows:
         notes.append(f'position biases resized from windows '
-                     f'{_listed(facts.windows)} to '
-                     f'{_listed(resized.windows)}, as {name} does')
+                     f'{windows_text(facts.windows)} to '
+                     f'{windows_text(resized.windows)}, as {name} does')
     if any(k.endswith('absolute_pos_embed') for k in left):
         notes.append('absolute_pos_embed is left out: GLID has no absolute '
                      'positions, so features differ from the source\'s')
@@ -276,11 +284,7 @@ def from_glid(checkpoint: dict,
             'the checkpoint is not of GLID' if found is None else
             f'the checkpoint is of {found.format}, not of GLID. Convert it '
             'with to_glid.py first.')
-    weights = {
-        k.removeprefix(found.prefix): v
-        for k, v in found.weights.items() if k.startswith(found.prefix)
-    }
-    format, notes = FORMATS[target], []
+    weights, format, notes = found.encoder, FORMATS[target], []
     shifted = stamped_facts(checkpoint).get('shifted', True)
     facts = EncoderFacts.of(weights, shifted)
     for stage, window in enumerate(facts.windows):
@@ -298,8 +302,8 @@ def from_glid(checkpoint: dict,
     resized = EncoderFacts.of(weights, shifted)
     if facts.windows != resized.windows:
         notes.append(f'position biases resized from windows '
-                     f'{_listed(facts.windows)} to '
-                     f'{_listed(resized.windows)}')
+                     f'{windows_text(facts.windows)} to '
+                     f'{windows_text(resized.windows)}')
     if shifted != format.shifted:
         notes.append(f'windows are {"" if shifted else "not "}shifted in this '
                      f'encoder, unlike in {target}: features will differ')
@@ -386,8 +390,9 @@ def _with_windows(weights: Dict[str, Tensor], windows: Windows,
     if isinstance(windows, int):
         windows = (windows, ) * len(facts.windows)
     if len(windows) != len(facts.windows):
-        raise CheckpointError(f'windows {_listed(windows)}: give one for all '
-                              f'of {len(facts.windows)} stages, or for each')
+        raise CheckpointError(f'windows {windows_text(windows)}: give one for '
+                              f'all of {len(facts.windows)} stages, or for '
+                              'each')
     weights = dict(weights)
     for stage, (old, new) in enumerate(zip(facts.windows, windows)):
         for block in range(facts.depths[stage] if old != new else 0):
@@ -403,9 +408,3 @@ def _bias_index(window: int) -> Tensor:
     place = torch.cartesian_prod(place, place)
     offset = place[:, None] - place + window - 1
     return offset[..., 0] * (2 * window - 1) + offset[..., 1]
-
-
-def _listed(windows) -> str:
-    if len(set(windows)) == 1:
-        return str(windows[0])
-    return '-'.join(map(str, windows))

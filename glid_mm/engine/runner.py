@@ -11,7 +11,6 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch.utils.data import DataLoader
 
@@ -19,6 +18,7 @@ from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
 from ..registry import RUNNERS
+from ..wrappers import bare_model
 from .data_stream import StreamIterator, name_errors, stream
 from .hooks.iteration_seed_hook import IterationSeedHook
 
@@ -178,7 +178,7 @@ class Runner(runner.Runner):
                 :func:`read_checkpoint` and :func:`load_weights`.
         """
         checkpoint = read_checkpoint(filename, map_location)
-        model = self._bare_model()
+        model = bare_model(self.model)
         try:
             refuse_foreign(model, checkpoint)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
@@ -189,10 +189,6 @@ class Runner(runner.Runner):
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
-
-    def _bare_model(self) -> torch.nn.Module:
-        return (self.model.module
-                if is_model_wrapper(self.model) else self.model)
 
     def load_or_resume(self) -> None:
         """Resume from the newest good checkpoint if told to find it."""
@@ -247,7 +243,7 @@ class Runner(runner.Runner):
             backend_args=backend_args)
 
     def _stamp(self) -> dict:
-        glid = glid_of(self._bare_model())
+        glid = glid_of(bare_model(self.model))
         return stamp(glid and EncoderFacts.of_model(glid.encoder))
 
 

@@ -4,12 +4,12 @@ from typing import Optional, Sequence, Union
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from ..errors import UserError
 from ..models import sample_visible
 from ..models.layers.tokens import UNIT
 from ..registry import HOOKS
+from ..wrappers import bare_model
 from .images import find_images
 from .reconstructions import load_images, reconstruction_panel
 
@@ -79,7 +79,7 @@ class ReconstructionHook(Hook):
             _first_paths(runner.train_dataloader.dataset, self.num_images)
             if self.paths is None else find_images(self.paths))
         self.images = load_images(paths[:self.num_images], size)
-        model = _unwrap(runner.model)
+        model = bare_model(runner.model)
         self.visible = sample_visible((size[0] // UNIT, size[1] // UNIT),
                                       model.mask_ratio, model.mask_strategy,
                                       len(self.images),
@@ -88,7 +88,7 @@ class ReconstructionHook(Hook):
     @master_only
     def _draw(self, runner, step: int) -> None:
         panel = reconstruction_panel(
-            _unwrap(runner.model), self.images, self.visible)
+            bare_model(runner.model), self.images, self.visible)
         runner.visualizer.add_image('reconstruction', panel, step)
 
 
@@ -103,7 +103,3 @@ def _first_paths(dataset, count: int) -> list:
             'the training set does not name image files, so its first ones '
             'cannot be drawn. Name images to draw: '
             'default_hooks.reconstruction.images') from None
-
-
-def _unwrap(model):
-    return model.module if is_model_wrapper(model) else model

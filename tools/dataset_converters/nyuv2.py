@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from glid_mm.compat import require
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
@@ -84,11 +85,8 @@ def convert_labelled(mat, splits, out):
         UserError: If a file cannot be read.
         ImportError: If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f'{mat} needs h5py. Install it with: '
-                          'pip install h5py') from error
+    require('h5py', task=str(mat))
+    import h5py
     from scipy.io import loadmat
     try:
         test = set(loadmat(splits)['testNdxs'].ravel().tolist())

@@ -54,12 +54,8 @@ def describe(checkpoint: dict) -> None:
 
 def facts_of(checkpoint: dict) -> EncoderFacts:
     """Of the encoder in a checkpoint of GLID."""
-    found = recognise(checkpoint)
     return EncoderFacts.of(
-        {
-            k.removeprefix(found.prefix): v
-            for k, v in found.weights.items() if k.startswith(found.prefix)
-        },
+        recognise(checkpoint).encoder,
         stamped_facts(checkpoint).get('shifted', True))
 
 

@@ -49,11 +49,7 @@ def facts_of(checkpoint: dict) -> dict:
     meta = checkpoint.get('meta') or {}
     facts = dict(glid_mm=meta.get('glid_mm'))
     if facts['glid_mm'] is None:
-        facts['glid_mm'] = stamp(
-            EncoderFacts.of({
-                k.removeprefix(found.prefix): v
-                for k, v in found.weights.items()
-            }))
+        facts['glid_mm'] = stamp(EncoderFacts.of(found.encoder))
     if 'mmengine_version' in meta:
         facts['glid_mm'] = dict(facts['glid_mm'])
         facts['glid_mm']['versions'] = dict(

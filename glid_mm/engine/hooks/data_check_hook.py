@@ -3,8 +3,9 @@ from abc import ABCMeta, abstractmethod
 
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
+
+from ...wrappers import bare_model
 
 
 class DataCheckHook(Hook, metaclass=ABCMeta):
@@ -41,6 +42,4 @@ class DataCheckHook(Hook, metaclass=ABCMeta):
         self._check(runner, runner.test_dataloader)
 
     def _check(self, runner, dataloader) -> None:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        self.check(model, dataloader.dataset)
+        self.check(bare_model(runner.model), dataloader.dataset)

@@ -4,10 +4,10 @@ from typing import Iterator
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from ...errors import UserError
 from ...registry import HOOKS
+from ...wrappers import bare_model
 
 
 class NonFiniteLossError(UserError):
@@ -28,14 +28,13 @@ class FiniteLossHook(Hook):
 
     def before_train(self, runner) -> None:
         """Watch the model's losses from now on."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
 
         def check(module, args, kwargs, losses):
             if kwargs.get('mode') == 'loss' and module.training:
                 stop_unless_finite(losses, (args, kwargs), runner.iter)
 
-        self._handle = model.register_forward_hook(check, with_kwargs=True)
+        self._handle = bare_model(runner.model).register_forward_hook(
+            check, with_kwargs=True)
 
     def after_train(self, runner) -> None:
         """Watch no longer."""

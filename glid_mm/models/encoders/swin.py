@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
 from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
-                                    table_window)
+                                    table_window, windows_text)
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.window_attention import WindowAttention
 from ..layers.windows import plan_windows
@@ -241,14 +241,8 @@ class SwinEncoder(nn.Module):
         ours = [stage.window_size for stage in self.stages]
         if theirs != ours:
             logger.warning('position biases resized from window %s to %s',
-                           _listed(theirs), _listed(ours))
+                           windows_text(theirs), windows_text(ours))
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _listed(windows: Sequence[int]) -> str:
-    """One number if all stages have the same."""
-    return '-'.join(
-        map(str, windows if len(set(windows)) > 1 else windows[:1]))
 
 
 def _init_linear(module: nn.Module) -> None:

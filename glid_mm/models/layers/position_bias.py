@@ -1,6 +1,7 @@
 """Tables of relative position biases: other windows, untrained rims."""
 import logging
 import math
+from typing import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,13 @@ def table_window(table: Tensor, name: str = 'bias table') -> int:
             f'{name} has shape {tuple(table.shape)}; a table of relative '
             'positions has shape ((2·window − 1)², heads)')
     return (side + 1) // 2
+
+
+def windows_text(windows: Sequence[int]) -> str:
+    """The stages' window sides as text, one number if all are the same."""
+    if len(set(windows)) == 1:
+        return str(windows[0])
+    return '-'.join(map(str, windows))
 
 
 def resize_bias_table(table: Tensor, window: int) -> Tensor:

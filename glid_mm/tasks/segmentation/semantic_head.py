@@ -2,13 +2,12 @@
 from typing import List, Tuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...models import GLIDOutput
-from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
+from ..common import full_size
 from .mask_head import MaskClassificationHead
 
 
@@ -62,11 +61,7 @@ class SemanticHead(MaskClassificationHead):
         # Only the last layer answers.
         x = x._replace(query_features=x.query_features[-1:])
         (scores, ), (masks, ) = self(x)
-        # A map covers its whole last row and column of 4×4 patches, which
-        # the image may not fill.
-        full = [STRIDES[0] * side for side in masks.shape[-2:]]
-        masks = F.interpolate(masks, full, mode='bilinear')
-        masks = masks[..., :size[0], :size[1]].sigmoid()
+        masks = full_size(masks, size).sigmoid()
         scores = scores.softmax(-1)[..., :-1]
         return torch.einsum('bqk,bqhw->bkhw', scores, masks)
 
