@@ -122,6 +122,13 @@ TASKS = [
         'RMSE, m',
         higher_is_better=False,
         loss='decode.loss_silog'),
+    Task(
+        'pose',
+        'configs/pose/glid_nano_1xb32-2k_scenes-128x96.py',
+        'coco/AP',
+        'AP of keypoints',
+        loss='loss_kpt',
+        drawing=('--draw-options', 'draw_bbox=True')),
 ]
 TWINS = ('untrained', 'pretrained')
 

@@ -102,7 +102,8 @@ def show_predictions(config: Config, folder: str) -> None:
         config.setdefault('visualizer', ConfigDict()).save_dir = folder
     else:
         hook.enable = True
-        hook.out_dir = folder
+        # mmpose would put a relative one into its own folder of results.
+        hook.out_dir = osp.abspath(folder)
 
 
 def main(tool: Callable[[], None]) -> None:

@@ -50,6 +50,9 @@ def prediction_panel(config: Config,
         'vis_backends': None
     })
     visualizer.dataset_meta = dataset.metainfo
+    if 'skeleton_links' in dataset.metainfo:
+        # mmpose's keep parts of it, which they would not draw without.
+        visualizer.set_dataset_meta(dataset.metainfo)
 
     def draw(sample, **what):
         visualizer.add_datasample('predictions', image, sample, **what,

@@ -95,7 +95,7 @@ def test_whole_tour(tmp_path):
         command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     page = (tmp_path / 'demo' / 'report.html').read_text()
-    assert len(re.findall('<img src="data:image/png', page)) == 9
+    assert len(re.findall('<img src="data:image/png', page)) == 11
     assert 'tools/train.py' in page and 'load_from=' in page
 
     again = subprocess.run(
