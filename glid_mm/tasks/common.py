@@ -1,10 +1,11 @@
 """What the tasks' models have in common."""
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models import GLID, GLIDOutput
 from ..models.layers.tokens import STRIDES
 
 
@@ -33,6 +34,26 @@ def padding_mask(inputs: Tensor,
     return mask
 
 
+def dense_features(model: GLID, inputs: Tensor,
+                   metas: Optional[List[dict]]) -> GLIDOutput:
+    """Features of a batch for a task that answers for every pixel.
+
+    Args:
+        model (GLID): The backbone.
+        inputs (Tensor): ``(B, 3, H, W)``, standardised.
+        metas (list[dict], optional): See :func:`padding_mask`.
+
+    Returns:
+        GLIDOutput: What the head reads. Mask features go on into padding, so
+        that an image's last pixels do not depend on it.
+    """
+    mask = padding_mask(inputs, metas)
+    x = model(inputs, mask)
+    if mask is None:
+        return x
+    return x._replace(mask_features=_extend_edges(x.mask_features, metas))
+
+
 def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
     """Bring maps of the finest stride to the size of the input.
 
@@ -48,3 +69,28 @@ def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
     full = [STRIDES[0] * side for side in maps.shape[-2:]]
     maps = F.interpolate(maps, full, mode='bilinear')
     return maps[..., :size[0], :size[1]]
+
+
+def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
+    """Go on with an image's last row and column where it is padding.
+
+    What the last pixels get is interpolated with what lies beyond them.
+
+    Args:
+        features (Tensor): ``(B, C, h, w)`` at the finest stride.
+        metas (list[dict]): With ``img_shape``.
+
+    Returns:
+        Tensor: The same shape.
+    """
+    batch, _, *size = features.shape
+    places = []
+    for axis, side in enumerate(size):
+        last = [(meta['img_shape'][axis] - 1) // STRIDES[0] for meta in metas]
+        last = torch.tensor(last, device=features.device)[:, None]
+        every = torch.arange(side, device=features.device)
+        places.append(torch.minimum(every, last))
+    rows, columns = places
+    image = torch.arange(batch, device=features.device)[:, None, None]
+    extended = features[image, :, rows[:, :, None], columns[:, None]]
+    return extended.permute(0, 3, 1, 2)

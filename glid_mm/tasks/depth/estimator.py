@@ -1,15 +1,13 @@
 """GLID as a depth estimator of mmseg."""
 from typing import List, Optional
 
-import torch
 from mmseg.models.segmentors import DepthEstimator
 from torch import Tensor
 
 from ...errors import UserError
 from ...models import GLIDOutput
-from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
-from ..common import padding_mask
+from ..common import dense_features, padding_mask
 
 
 @MODELS.register_module()
@@ -40,12 +38,7 @@ class GLIDDepthEstimator(DepthEstimator):
         Returns:
             GLIDOutput: What the head reads.
         """
-        mask = padding_mask(inputs, batch_img_metas)
-        x = self.backbone(inputs, mask)
-        if mask is None:
-            return x
-        return x._replace(
-            mask_features=_extend_edges(x.mask_features, batch_img_metas))
+        return dense_features(self.backbone, inputs, batch_img_metas)
 
     def inference(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
         """Depth ``(B, 1, H, W)``; mmseg's forgets what slides have found."""
@@ -75,28 +68,3 @@ class GLIDDepthEstimator(DepthEstimator):
         mirrored = self.decode_head.predict(
             self.extract_feat(inputs.flip(-1)), size)
         return (depth + mirrored.flip(-1)) / 2
-
-
-def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
-    """Go on with an image's last row and column where it is padding.
-
-    The depth of the last pixels is interpolated with what lies beyond them.
-
-    Args:
-        features (Tensor): ``(B, C, h, w)`` at the finest stride.
-        metas (list[dict]): With ``img_shape``.
-
-    Returns:
-        Tensor: The same shape.
-    """
-    batch, _, *size = features.shape
-    places = []
-    for axis, side in enumerate(size):
-        last = [(meta['img_shape'][axis] - 1) // STRIDES[0] for meta in metas]
-        last = torch.tensor(last, device=features.device)[:, None]
-        every = torch.arange(side, device=features.device)
-        places.append(torch.minimum(every, last))
-    rows, columns = places
-    image = torch.arange(batch, device=features.device)[:, None, None]
-    extended = features[image, :, rows[:, :, None], columns[:, None]]
-    return extended.permute(0, 3, 1, 2)

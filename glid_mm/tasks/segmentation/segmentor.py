@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import padding_mask
+from ..common import dense_features
 
 
 @MODELS.register_module()
@@ -34,7 +34,7 @@ class GLIDSegmentor(EncoderDecoder):
         Returns:
             GLIDOutput: What the head reads.
         """
-        return self.backbone(inputs, padding_mask(inputs, batch_img_metas))
+        return dense_features(self.backbone, inputs, batch_img_metas)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
         """Losses of a batch, see ``EncoderDecoder.loss``."""
