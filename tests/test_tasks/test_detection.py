@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.scenes.labels import instance_annotations
 from glid_mm.errors import UserError
+from glid_mm.models.layers.position import spread_points
 from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss
 from glid_mm.tasks.detection.box_head import MATCHING
 from ..nano import detector, pretrainer
@@ -349,6 +350,23 @@ def test_too_few_queries_are_refused_when_the_model_is_built():
         detector(num_queries=4, one_to_many=10)
     with pytest.raises(UserError, match='one_to_many_repeats=0'):
         BoxHead(4, one_to_many_queries=3, one_to_many_repeats=0)
+
+
+def test_boxes_are_relative_to_reference_points():
+    torch.manual_seed(0)
+    head = BoxHead(4, 16, reference_points=True)
+    hidden = torch.randn(2, 3, 12, 16)
+    points = spread_points(12)
+    _, boxes = head(hidden)
+    assert torch.allclose(boxes[..., :2], points.expand(2, 3, 12, 2))
+    assert torch.allclose(boxes[..., 2:], torch.tensor(.25))
+    torch.nn.init.normal_(head.fc_reg.weight)
+    _, boxes = head(hidden)
+    odds = head.fc_reg(hidden)[..., :2].exp() * points / (1 - points)
+    assert torch.allclose(boxes[..., :2], odds / (1 + odds), atol=1e-5)
+    # Queries that are not asked do not move the points of the others.
+    assert torch.equal(head(hidden[:, :, :5])[1], boxes[:, :, :5])
+    assert len(list(head.parameters())) == 4
 
 
 def test_query_embeddings_start_as_configured():

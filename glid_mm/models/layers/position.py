@@ -1,5 +1,6 @@
-"""Sinusoidal positions."""
+"""Positions: as sinusoids, and as points spread over an image."""
 import math
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -25,3 +26,22 @@ def sine_position(coords: Tensor,
     angles = coords[..., None] * (2 * math.pi) / temperature**(
         steps * 4 / dims)
     return torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:
+    """Points that lie evenly in the unit square, however many.
+
+    The first of them do so, too. (The additive sequence of the plastic
+    number, known as R2.)
+
+    Args:
+        count (int): Number of points.
+        device (torch.device, optional): Where to put them.
+
+    Returns:
+        Tensor: ``(count, 2)`` float32, inside of (0, 1).
+    """
+    plastic = 1.324717957244746
+    steps = torch.tensor([1 / plastic, 1 / plastic**2], device=device)
+    numbers = torch.arange(1, count + 1, device=device)
+    return (numbers[:, None] * steps + .5) % 1

@@ -3,11 +3,13 @@ import math
 from typing import List, Optional, Tuple
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.dense_heads import DETRHead
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...errors import UserError
+from ...models.layers.position import spread_points
 from ...registry import MODELS
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
@@ -22,6 +24,9 @@ MATCHING = dict(
 # Score of every class at the start, so that the many queries without an
 # object do not drown the others.
 PRIOR = .01
+# Width and height of boxes at the start, as fractions of the image's, if they
+# have reference points.
+SIZE = .25
 
 
 @MODELS.register_module()
@@ -29,8 +34,10 @@ class BoxHead(DETRHead):
     """``DETRHead`` of two linear layers, with hybrid matching.
 
     A box is the sigmoid of a linear layer: centre, width and height as
-    fractions of the image without its padding, as in DETR. Every decoder
-    layer is supervised. Whatever the model computes in, the head and its
+    fractions of the image without its padding, as in DETR. With reference
+    points the layer tells how far the centre is from the query's own point,
+    as in Deformable DETR, but the points are fixed. Every decoder layer is
+    supervised. Whatever the model computes in, the head and its
     losses are in fp32: half precision rounds coordinates to whole pixels,
     and its matching costs overflow and tie.
 
@@ -45,6 +52,8 @@ class BoxHead(DETRHead):
             are matched with repeated ground truth; 0 is DETR's matching.
         one_to_many_repeats (int): How often ground truth is repeated.
         one_to_many_weight (float): Weight of their losses.
+        reference_points (bool): Whether the queries have reference points,
+            spread evenly over the image. The paper's have none.
         loss_cls (dict): Classification loss with ``use_sigmoid``.
         loss_bbox (dict): Loss of normalised centre, width and height.
         loss_iou (dict): Loss of boxes in pixels.
@@ -63,6 +72,7 @@ class BoxHead(DETRHead):
                  one_to_many_queries: int = 0,
                  one_to_many_repeats: int = 6,
                  one_to_many_weight: float = 1.,
+                 reference_points: bool = False,
                  loss_cls: dict = dict(
                      type='glid_mm.FocalLoss', loss_weight=2.),
                  loss_bbox: dict = dict(type='mmdet.L1Loss', loss_weight=5.),
@@ -76,6 +86,7 @@ class BoxHead(DETRHead):
                 f'bbox_head: one_to_many_queries={one_to_many_queries} must '
                 'not be negative, and one_to_many_repeats='
                 f'{one_to_many_repeats} must be at least 1')
+        self.reference_points = reference_points
         super().__init__(
             num_classes,
             in_channels,
@@ -94,6 +105,10 @@ class BoxHead(DETRHead):
         self.fc_cls = nn.Linear(self.embed_dims, self.cls_out_channels)
         self.fc_reg = nn.Linear(self.embed_dims, 4)
         nn.init.constant_(self.fc_cls.bias, -math.log(1 / PRIOR - 1))
+        if self.reference_points:
+            nn.init.zeros_(self.fc_reg.weight)
+            nn.init.zeros_(self.fc_reg.bias[:2])
+            nn.init.constant_(self.fc_reg.bias[2:], -math.log(1 / SIZE - 1))
 
     def forward(self, hidden_states: Tensor) -> Tuple[Tensor, Tensor]:
         """Class logits and boxes.
@@ -108,8 +123,11 @@ class BoxHead(DETRHead):
         """
         with _fp32(hidden_states):
             hidden_states = hidden_states.float()
-            return (self.fc_cls(hidden_states),
-                    self.fc_reg(hidden_states).sigmoid())
+            boxes = self.fc_reg(hidden_states)
+            if self.reference_points:
+                points = spread_points(boxes.shape[2], boxes.device).logit()
+                boxes = boxes + F.pad(points, (0, 2))
+            return self.fc_cls(hidden_states), boxes.sigmoid()
 
     def loss(self, hidden_states: Tensor, batch_data_samples: list) -> dict:
         """Losses of both groups of queries.
