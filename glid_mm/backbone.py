@@ -29,6 +29,8 @@ class GLID(models.GLID):
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): Standard deviation that the queries' own
             embeddings start with; 0 is the paper's.
+        embedding_positions (bool): Whether they start as positions spread
+            over the image instead.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
     """
@@ -39,11 +41,13 @@ class GLID(models.GLID):
                  decoder: Optional[dict] = None,
                  num_queries: int = 0,
                  embedding_std: float = 0.,
+                 embedding_positions: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
-        super().__init__(encoder, neck, decoder, num_queries, embedding_std)
+        super().__init__(encoder, neck, decoder, num_queries, embedding_std,
+                         embedding_positions)
         self.init_cfg = init_cfg
 
     def init_weights(self) -> None:

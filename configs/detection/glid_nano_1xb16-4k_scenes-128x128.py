@@ -7,13 +7,15 @@ _base_ = [
 model = dict(
     type='glid_mm.GLIDDetector',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=50 + 150),
+    backbone=dict(num_queries=36 + 64, embedding_positions=True),
     bbox_head=dict(
         type='glid_mm.BoxHead',
         num_classes=4,
         in_channels=192,
-        one_to_many_queries=150,
-        one_to_many_repeats=4),
+        one_to_many_queries=64,
+        one_to_many_repeats=4,
+        # Why: docs/design.md, "How queries start".
+        reference_points=True),
     test_cfg=dict(max_per_img=100))
 
 # Training is by the iteration, and so are its log and checkpoints.

@@ -41,6 +41,7 @@ class GLID(nn.Module):
         decoder (QueryDecoder): Reads strides 32, 16 and 8 in turn.
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): See :class:`Queries`.
+        embedding_positions (bool): See :class:`Queries`.
     """
 
     def __init__(self,
@@ -48,11 +49,13 @@ class GLID(nn.Module):
                  neck: BiFPN,
                  decoder: QueryDecoder,
                  num_queries: int = 0,
-                 embedding_std: float = 0.) -> None:
+                 embedding_std: float = 0.,
+                 embedding_positions: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.neck = neck
-        self.queries = Queries(decoder.dims, num_queries, embedding_std)
+        self.queries = Queries(decoder.dims, num_queries, embedding_std,
+                               embedding_positions)
         self.decoder = decoder
         self.register_load_state_dict_post_hook(_prepare_for_task)
 

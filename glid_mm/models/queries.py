@@ -4,7 +4,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
-from .layers.position import sine_position
+from .layers.position import sine_position, spread_points
 
 
 class Queries(nn.Module):
@@ -19,12 +19,16 @@ class Queries(nn.Module):
         num_queries (int): Queries of the task; 0 for pre-training alone.
         embedding_std (float): Standard deviation of the normal distribution
             that ``e_i`` start from; 0 is the paper's.
+        embedding_positions (bool): Whether ``e_i`` start as the 2-D sine
+            positions of points spread over the image instead, as mask tokens
+            have one.
     """
 
     def __init__(self,
                  dims: int,
                  num_queries: int = 0,
-                 embedding_std: float = 0.) -> None:
+                 embedding_std: float = 0.,
+                 embedding_positions: bool = False) -> None:
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))
@@ -36,7 +40,10 @@ class Queries(nn.Module):
         nn.init.trunc_normal_(self.mask_token, std=.02)
         if num_queries:
             self.embeddings = nn.Parameter(torch.zeros(num_queries, dims))
-            if embedding_std:
+            if embedding_positions:
+                positions = sine_position(spread_points(num_queries), dims)
+                self.embeddings.data.copy_(positions)
+            elif embedding_std:
                 nn.init.normal_(self.embeddings, std=embedding_std)
 
     def forward(self, batch: int, count: Optional[int] = None) -> Tensor:

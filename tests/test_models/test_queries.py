@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from glid_mm.models import Queries
-from glid_mm.models.layers.position import sine_position
+from glid_mm.models.layers.position import sine_position, spread_points
 
 
 def test_task_queries_start_as_cls():
@@ -11,6 +11,13 @@ def test_task_queries_start_as_cls():
     assert out.shape == (3, 5, 16)
     assert torch.equal(out, queries.cls_token.expand(3, 5, -1))
     assert not queries.mask_token.requires_grad
+
+
+def test_task_queries_may_start_at_positions():
+    queries = Queries(16, 5, embedding_positions=True)
+    position = sine_position(spread_points(5), 16)
+    assert torch.equal(queries(1)[0], queries.cls_token + position)
+    assert queries.embeddings.requires_grad
 
 
 def test_pre_training_queries():

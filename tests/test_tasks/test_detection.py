@@ -356,7 +356,7 @@ def test_boxes_are_relative_to_reference_points():
     torch.manual_seed(0)
     head = BoxHead(4, 16, reference_points=True)
     hidden = torch.randn(2, 3, 12, 16)
-    points = spread_points(12)
+    points = spread_points(12).flip(-1)  # x, y
     _, boxes = head(hidden)
     assert torch.allclose(boxes[..., :2], points.expand(2, 3, 12, 2))
     assert torch.allclose(boxes[..., 2:], torch.tensor(.25))

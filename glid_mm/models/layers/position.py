@@ -39,7 +39,7 @@ def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:
         device (torch.device, optional): Where to put them.
 
     Returns:
-        Tensor: ``(count, 2)`` float32, inside of (0, 1).
+        Tensor: ``(count, 2)`` float32, row and column inside of (0, 1).
     """
     plastic = 1.324717957244746
     steps = torch.tensor([1 / plastic, 1 / plastic**2], device=device)

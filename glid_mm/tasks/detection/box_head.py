@@ -53,7 +53,9 @@ class BoxHead(DETRHead):
         one_to_many_repeats (int): How often ground truth is repeated.
         one_to_many_weight (float): Weight of their losses.
         reference_points (bool): Whether the queries have reference points,
-            spread evenly over the image. The paper's have none.
+            spread evenly over the image, which they should know: see
+            ``embedding_positions`` of :class:`glid_mm.models.Queries`. The
+            paper's have none.
         loss_cls (dict): Classification loss with ``use_sigmoid``.
         loss_bbox (dict): Loss of normalised centre, width and height.
         loss_iou (dict): Loss of boxes in pixels.
@@ -125,8 +127,8 @@ class BoxHead(DETRHead):
             hidden_states = hidden_states.float()
             boxes = self.fc_reg(hidden_states)
             if self.reference_points:
-                points = spread_points(boxes.shape[2], boxes.device).logit()
-                boxes = boxes + F.pad(points, (0, 2))
+                points = spread_points(boxes.shape[2], boxes.device).flip(-1)
+                boxes = boxes + F.pad(points.logit(), (0, 2))
             return self.fc_cls(hidden_states), boxes.sigmoid()
 
     def loss(self, hidden_states: Tensor, batch_data_samples: list) -> dict:
