@@ -54,10 +54,10 @@ FULL = Sizes(
     train=100,
     val=160,
     batch=32,
-    epochs=6,
+    epochs=5,
     warmup=1,
-    iters=120,
-    evaluations=3,
+    iters=100,
+    evaluations=2,
     pictures=6)
 # To see that everything runs; nothing is learnt.
 QUICK = Sizes(
