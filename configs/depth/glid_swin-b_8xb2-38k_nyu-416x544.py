@@ -1,17 +1,8 @@
 _base_ = [
-    '../_base_/models/glid_swin-b.py',
+    '../_base_/models/glid_swin-b_depth.py',
     '../_base_/datasets/nyu_416x544.py',
     '../_base_/schedules/depth_38k.py',
     '../_base_/depth_runtime.py',
 ]
-# As many queries as bins. Tests average an image and its mirror image.
 model = dict(
-    type='glid_mm.GLIDDepthEstimator',
-    data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=64, encoder=dict(drop_path_rate=0.3)),
-    decode_head=dict(
-        type='glid_mm.DepthHead',
-        in_channels=512,
-        mask_channels=256,
-        **_base_.depth_range),
-    test_cfg=dict(mode='whole', flip=True))
+    data_preprocessor=_base_.data_preprocessor, decode_head=_base_.depth_range)

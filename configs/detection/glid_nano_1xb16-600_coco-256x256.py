@@ -39,16 +39,8 @@ model = dict(
         one_to_many_queries=300,
         one_to_many_repeats=4),
     test_cfg=dict(max_per_img=100))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(
-        type='MultiStepLR',
-        begin=0,
-        end=max_iters,
-        by_epoch=False,
-        milestones=[max_iters * 4 // 5],
-        gamma=0.1),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_iters, milestones=[max_iters * 4 // 5])
 train_cfg = dict(max_iters=max_iters, val_interval=200)
 log_processor = dict(by_epoch=False)
 default_hooks = dict(

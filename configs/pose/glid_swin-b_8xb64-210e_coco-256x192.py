@@ -1,19 +1,9 @@
 _base_ = [
-    '../_base_/models/glid_swin-b.py',
+    '../_base_/models/glid_swin-b_pose.py',
     '../_base_/datasets/coco_pose_256x192.py',
     '../_base_/schedules/pose_210e.py',
     '../_base_/pose_runtime.py',
 ]
 model = dict(
-    type='TopdownPoseEstimator',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=17, encoder=dict(drop_path_rate=0.3)),
-    head=dict(
-        type='glid_mm.QueryHeatmapHead',
-        in_channels=512,
-        mask_channels=256,
-        loss=dict(
-            type='SoftWeightSmoothL1Loss', use_target_weight=True, beta=1.0),
-        decoder=_base_.codec),
-    # UDP's flipped heatmaps lie on the others; MSRA's want a shift.
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
+    head=dict(decoder=_base_.codec))

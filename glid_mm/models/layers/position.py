@@ -42,6 +42,7 @@ def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:
         Tensor: ``(count, 2)`` float32, row and column inside of (0, 1).
     """
     plastic = 1.324717957244746
-    steps = torch.tensor([1 / plastic, 1 / plastic**2], device=device)
     numbers = torch.arange(1, count + 1, device=device)
-    return (numbers[:, None] * steps + .5) % 1
+    points = torch.stack([numbers * (1 / plastic), numbers * (1 / plastic**2)],
+                         -1)
+    return (points + .5) % 1

@@ -55,16 +55,17 @@ class GLIDDepthEstimator(DepthEstimator):
         """
         if self.test_cfg.get('mode', 'whole') != 'whole':
             batch_img_metas = None
-        size = inputs.shape[-2:]
-        depth = self.decode_head.predict(
-            self.extract_feat(inputs, batch_img_metas), size)
-        if not self.test_cfg.get('flip'):
-            return depth
-        if padding_mask(inputs, batch_img_metas) is not None:
+        flip = self.test_cfg.get('flip')
+        if flip and padding_mask(inputs, batch_img_metas) is not None:
             raise UserError(
                 'test_cfg.flip: the mirror image of a padded image has its '
                 'padding on the wrong side. Remove test_cfg of the '
                 'data_preprocessor: images of any size do.')
+        size = inputs.shape[-2:]
+        depth = self.decode_head.predict(
+            self.extract_feat(inputs, batch_img_metas), size)
+        if not flip:
+            return depth
         mirrored = self.decode_head.predict(
             self.extract_feat(inputs.flip(-1)), size)
         return (depth + mirrored.flip(-1)) / 2

@@ -1,0 +1,12 @@
+_base_ = './glid_nano.py'
+model = dict(
+    type='TopdownPoseEstimator',
+    backbone=dict(num_queries=17, embedding_std=0.5),
+    head=dict(
+        type='glid_mm.QueryHeatmapHead',
+        in_channels=192,
+        mask_channels=96,
+        loss=dict(
+            type='SoftWeightSmoothL1Loss', use_target_weight=True, beta=1.0)),
+    # UDP's flipped heatmaps lie on the others; MSRA's want a shift.
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))

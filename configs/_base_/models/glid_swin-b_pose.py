@@ -1,0 +1,12 @@
+_base_ = './glid_swin-b.py'
+model = dict(
+    type='TopdownPoseEstimator',
+    backbone=dict(num_queries=17, encoder=dict(drop_path_rate=0.3)),
+    head=dict(
+        type='glid_mm.QueryHeatmapHead',
+        in_channels=512,
+        mask_channels=256,
+        loss=dict(
+            type='SoftWeightSmoothL1Loss', use_target_weight=True, beta=1.0)),
+    # UDP's flipped heatmaps lie on the others; MSRA's want a shift.
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
