@@ -20,13 +20,15 @@ def attention(attn, query, key, value, mask):
     return attn.proj(out)
 
 
-def reference(decoder, x, memory, query_mask):
+def reference(decoder, x, memory, query_mask, value_positions):
     outs = []
     for index, layer in enumerate(decoder.layers):
         level = index % 3
         tokens, position, valid = memory[level]
         value = tokens + decoder.level_embed[level]
         key = value + position
+        if value_positions:
+            value = key
         if valid is None:
             valid = torch.ones(tokens.shape[:2], dtype=torch.bool)
         x = x + attention(layer.cross_attn, layer.norm1(x), key, value,
@@ -41,10 +43,12 @@ def reference(decoder, x, memory, query_mask):
 
 @pytest.mark.parametrize('padded', [False, True])
 @pytest.mark.parametrize('apart', [False, True])
+@pytest.mark.parametrize('value_positions', [False, True])
 @torch.no_grad()
-def test_equals_reference(padded, apart):
+def test_equals_reference(padded, apart, value_positions):
     torch.manual_seed(0)
-    decoder = randomise(QueryDecoder(16, 32, 5, 4)).double().eval()
+    decoder = QueryDecoder(16, 32, 5, 4, value_positions=value_positions)
+    randomise(decoder).double().eval()
     queries = torch.randn(2, 7, 32).double()
     memory = []
     for size in (4, 9, 16):
@@ -56,7 +60,8 @@ def test_equals_reference(padded, apart):
     mask = torch.block_diag(torch.ones(3, 3), torch.ones(4, 4)).bool()
     out = decoder(queries, memory, mask if apart else None)
     expected = reference(decoder, queries, memory,
-                         mask if apart else torch.ones(7, 7).bool())
+                         mask if apart else torch.ones(7, 7).bool(),
+                         value_positions)
     assert out.shape == (5, 2, 7, 32)
     for ours, theirs in zip(out, expected):
         assert (ours - theirs).abs().max() <= 1e-9

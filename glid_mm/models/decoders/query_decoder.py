@@ -2,16 +2,16 @@
 from typing import Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.attention import attend
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
 
 
 class Attention(nn.Module):
-    """Multi-head attention with fused scaled dot products.
+    """Multi-head attention.
 
     Args:
         dims (int): Channels of queries.
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for t in (self.q(query), self.k(key), self.v(value)))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out = attend(q, k, v, mask)
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
@@ -97,6 +97,8 @@ class QueryDecoder(nn.Module):
         ffn_dims (int, optional): Hidden channels of the feed-forward
             networks, by default 4 × dims.
         drop_path_rate (float): Stochastic depth.
+        value_positions (bool): Whether values tell where in the image they
+            are, as keys do.
         gradient_checkpointing (bool): Recompute layers in the backward
             pass instead of storing what they need.
     """
@@ -108,9 +110,11 @@ class QueryDecoder(nn.Module):
                  num_heads: int = 16,
                  ffn_dims: Optional[int] = None,
                  drop_path_rate: float = 0.,
+                 value_positions: bool = False,
                  gradient_checkpointing: bool = False) -> None:
         super().__init__()
         self.dims = dims
+        self.value_positions = value_positions
         self.gradient_checkpointing = gradient_checkpointing
         self.level_embed = nn.Parameter(torch.zeros(3, memory_dims))
         nn.init.trunc_normal_(self.level_embed, std=.02)
@@ -145,8 +149,9 @@ class QueryDecoder(nn.Module):
         levels = []
         for (tokens, position, valid), embed in zip(memory, self.level_embed):
             value = tokens + embed
+            key = value + position
             mask = None if valid is None else valid[:, None, None]
-            levels.append((value + position, value, mask))
+            levels.append((key, key if self.value_positions else value, mask))
         outs = []
         x = queries
         for index, layer in enumerate(self.layers):

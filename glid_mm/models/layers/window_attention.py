@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend
 from .windows import WindowClass, WindowPlan
 
 
@@ -63,5 +64,5 @@ class WindowAttention(nn.Module):
         else:
             shape, q, k, v = q.shape, *(t.flatten(1, 2) for t in (q, k, v))
             bias = bias.flatten(0, 1)[None]
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        out = attend(q, k, v, bias)
         return out.view(shape).transpose(2, 3).reshape(*qkv.shape[:2], -1)

@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from glid_mm.models.layers.attention import attend
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('mask', ['none', 'bool', 'bias'])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_on_cpus_is_rounded_once(dtype, mask, autocast):
+    torch.manual_seed(0)
+    q, k, v = (
+        torch.randn(2, 3, n, 8).to(dtype).requires_grad_() for n in (5, 7, 7))
+    if mask == 'none':
+        mask, bias = None, torch.zeros(5, 7)
+    elif mask == 'bool':
+        mask = torch.rand(5, 7) < .7
+        mask[:, 0] = True
+        bias = torch.zeros(5, 7).masked_fill(~mask, -torch.inf)
+    else:
+        mask = torch.randn(5, 7).to(dtype)
+        bias = mask.float()
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        out = attend(q, k, v, mask)
+    assert out.dtype == dtype
+    logits = q.double() @ k.double().transpose(-1, -2) / 8**.5 + bias.double()
+    expected = logits.softmax(-1) @ v.double()
+    # Half a unit in the last place of results below 4.
+    limit = 4 * torch.finfo(dtype).eps / 2
+    assert expected.abs().max() < 4
+    assert (out - expected).abs().max() <= limit
+    out.sum().backward()
+    assert q.grad.dtype == dtype and q.grad.isfinite().all()
