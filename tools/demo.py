@@ -111,7 +111,7 @@ TASKS = [
         drawing=('--draw-options', 'with_labels=False')),
     Task(
         'detection',
-        'configs/detection/glid_nano_1xb16-4k_scenes-128x128.py',
+        'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py',
         'coco/bbox_mAP_50',
         'AP at IoU 0.5',
         annotations='annotations/instances_val.json'),

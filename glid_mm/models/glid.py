@@ -31,6 +31,10 @@ class GLIDOutput(NamedTuple):
     mask_features: Tensor
     query_features: Tensor
 
+    def last_layer(self) -> 'GLIDOutput':
+        """The same with the last decoder layer alone."""
+        return self._replace(query_features=self.query_features[-1:])
+
 
 class GLID(nn.Module):
     """Encoder, neck, queries and decoder.

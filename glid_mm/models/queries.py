@@ -22,6 +22,9 @@ class Queries(nn.Module):
         embedding_positions (bool): Whether ``e_i`` start as the 2-D sine
             positions of points spread over the image instead, as mask tokens
             have one.
+
+    Raises:
+        ValueError: If ``e_i`` are to start as both.
     """
 
     def __init__(self,
@@ -29,6 +32,10 @@ class Queries(nn.Module):
                  num_queries: int = 0,
                  embedding_std: float = 0.,
                  embedding_positions: bool = False) -> None:
+        if embedding_std and embedding_positions:
+            raise ValueError(
+                'queries start at positions or at noise: set embedding_std='
+                f'{embedding_std} or embedding_positions, not both')
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))

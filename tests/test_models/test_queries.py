@@ -20,6 +20,11 @@ def test_task_queries_may_start_at_positions():
     assert queries.embeddings.requires_grad
 
 
+def test_queries_start_one_way():
+    with pytest.raises(ValueError, match='0.5 or embedding_positions, not'):
+        Queries(16, 5, embedding_std=.5, embedding_positions=True)
+
+
 def test_pre_training_queries():
     queries = Queries(16)
     centres = torch.rand(2, 3, 2)

@@ -1,4 +1,5 @@
-# Scenes: tools/dataset_converters/make_scenes.py
+# Scenes: tools/dataset_converters/make_scenes.py. Flips alone: instead of
+# cropping few images, one can make many.
 dataset_type = 'glid_mm.CocoDataset'
 data_root = 'data/scenes/'
 metainfo = dict(
@@ -7,12 +8,7 @@ metainfo = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='RandomResize',
-        scale=(128, 128),
-        ratio_range=(1.0, 1.5),
-        keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(128, 128), allow_negative_crop=True),
+    dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]

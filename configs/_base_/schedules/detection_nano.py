@@ -1,5 +1,5 @@
 # A short run of a small model: all parts at one rate.
-max_iters = 4000
+max_iters = 7000
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -17,6 +17,6 @@ param_scheduler = [
         gamma=0.1),
 ]
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1000)
+    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -100,7 +100,7 @@ class DepthHead(BaseModule):
             UserError: If the depth of an image is in another unit.
         """
         if not self.auxiliary_weight:
-            x = x._replace(query_features=x.query_features[-1:])
+            x = x.last_layer()
         target, valid = self._targets(batch_data_samples)
         depths = full_size(self(x), target.shape[-2:])
         with torch.autocast(target.device.type, enabled=False):
@@ -123,7 +123,7 @@ class DepthHead(BaseModule):
             Tensor: ``(B, 1, H, W)`` in metres.
         """
         # Only the last layer answers.
-        x = x._replace(query_features=x.query_features[-1:])
+        x = x.last_layer()
         return full_size(self(x), size)[0, :, None]
 
     def _targets(self, data_samples: list) -> Tuple[Tensor, Tensor]:

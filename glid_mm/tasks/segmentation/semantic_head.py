@@ -59,7 +59,7 @@ class SemanticHead(MaskClassificationHead):
             Tensor: ``(B, K, H, W)``.
         """
         # Only the last layer answers.
-        x = x._replace(query_features=x.query_features[-1:])
+        x = x.last_layer()
         (scores, ), (masks, ) = self(x)
         masks = full_size(masks, size).sigmoid()
         scores = scores.softmax(-1)[..., :-1]

@@ -4,17 +4,20 @@ _base_ = [
     '../_base_/schedules/detection_nano.py',
     '../_base_/detection_runtime.py',
 ]
+# Why with positions: docs/design.md, "How queries start".
 model = dict(
     type='glid_mm.GLIDDetector',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=36 + 64, embedding_positions=True),
+    backbone=dict(
+        num_queries=36 + 64,
+        embedding_positions=True,
+        decoder=dict(value_positions=True)),
     bbox_head=dict(
         type='glid_mm.BoxHead',
         num_classes=4,
         in_channels=192,
         one_to_many_queries=64,
         one_to_many_repeats=4,
-        # Why: docs/design.md, "How queries start".
         reference_points=True),
     test_cfg=dict(max_per_img=100))
 
@@ -22,4 +25,4 @@ model = dict(
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=1000, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=1))
