@@ -355,8 +355,8 @@ def show_table(scores: dict, console: Console) -> None:
         untrained, pretrained = (scores[task.name][twin] for twin in TWINS)
         arrow = '↑' if task.higher_is_better else '↓'
         table.add_row(task.name.capitalize(), f'{task.label} {arrow}',
-                      f'{untrained:.4g}', f'{pretrained:.4g}',
-                      f'{pretrained - untrained:+.4g}')
+                      f'{untrained:.3f}', f'{pretrained:.3f}',
+                      f'{pretrained - untrained:+.3f}')
     console.print(table)
 
 

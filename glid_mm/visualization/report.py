@@ -131,8 +131,8 @@ def _row(task, metric, pretrained, untrained, higher_is_better) -> str:
     mark = 'better' if better else 'worse' if difference else ''
     arrow = '↑' if higher_is_better else '↓'
     return (f'<tr><td>{escape(task)}</td><td>{escape(metric)} {arrow}</td>'
-            f'<td>{untrained:.4g}</td><td>{pretrained:.4g}</td>'
-            f'<td class="{mark}">{difference:+.4g}</td></tr>')
+            f'<td>{untrained:.3f}</td><td>{pretrained:.3f}</td>'
+            f'<td class="{mark}">{difference:+.3f}</td></tr>')
 
 
 def _paragraphs(text: str) -> str:

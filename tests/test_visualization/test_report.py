@@ -71,8 +71,8 @@ def test_texts_are_escaped(tmp_path):
 
 def test_rows_say_what_is_better(tmp_path):
     page = example(tmp_path)[1]
-    for text in ('pose', 'AP, % ↑', '31.25', '20', '+11.25', 'depth',
-                 'error ↓', '+0.05'):
+    for text in ('pose', 'AP, % ↑', '31.250', '20.000', '+11.250', 'depth',
+                 'error ↓', '+0.050'):
         assert text in page.text
     marks = [
         attrs['class'] for tag, attrs in page.tags
