@@ -22,7 +22,8 @@ from stages import ROOT, Stage, run
 import glid_mm
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
-from glid_mm.visualization import Report, plot_curves, read_scalars
+from glid_mm.visualization import (Report, plot_curves, read_scalars,
+                                   result_cells)
 
 
 class Sizes(NamedTuple):
@@ -353,10 +354,8 @@ def show_table(scores: dict, console: Console) -> None:
         table.add_column(column, justify='right')
     for task in TASKS:
         untrained, pretrained = (scores[task.name][twin] for twin in TWINS)
-        arrow = '↑' if task.higher_is_better else '↓'
-        table.add_row(task.name.capitalize(), f'{task.label} {arrow}',
-                      f'{untrained:.3f}', f'{pretrained:.3f}',
-                      f'{pretrained - untrained:+.3f}')
+        table.add_row(*result_cells(task.name.capitalize(
+        ), task.label, pretrained, untrained, task.higher_is_better))
     console.print(table)
 
 

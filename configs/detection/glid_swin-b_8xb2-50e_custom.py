@@ -30,12 +30,5 @@ val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
 model = dict(bbox_head=dict(num_classes=len(classes)))
 train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(
-        type='MultiStepLR',
-        begin=0,
-        end=max_epochs,
-        by_epoch=True,
-        milestones=[max_epochs * 4 // 5],
-        gamma=0.1)
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=max_epochs, milestones=[max_epochs * 4 // 5])

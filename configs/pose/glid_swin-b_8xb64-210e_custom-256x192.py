@@ -37,14 +37,5 @@ test_dataloader = dict(
         metainfo=metainfo))
 model = dict(backbone=dict(num_queries=num_keypoints))
 train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(
-        type='MultiStepLR',
-        begin=0,
-        end=max_epochs,
-        by_epoch=True,
-        milestones=[max_epochs * 4 // 5],
-        gamma=0.1),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_epochs, milestones=[max_epochs * 4 // 5])

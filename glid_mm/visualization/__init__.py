@@ -9,10 +9,10 @@ from .panels import tile  # noqa: E402
 from .predictions import prediction_panel  # noqa: E402
 from .reconstruction_hook import ReconstructionHook  # noqa: E402
 from .reconstructions import load_images, reconstruction_panel  # noqa: E402
-from .report import Report  # noqa: E402
+from .report import Report, result_cells  # noqa: E402
 
 __all__ = [
     'ReconstructionHook', 'Report', 'find_images', 'load_images',
     'plot_curves', 'prediction_panel', 'read_image', 'read_scalars',
-    'reconstruction_panel', 'tile'
+    'reconstruction_panel', 'result_cells', 'tile'
 ]

@@ -125,14 +125,23 @@ class Report:
         ])
 
 
-def _row(task, metric, pretrained, untrained, higher_is_better) -> str:
-    difference = pretrained - untrained
-    better = difference > 0 if higher_is_better else difference < 0
-    mark = 'better' if better else 'worse' if difference else ''
+def result_cells(task: str, metric: str, pretrained: float, untrained: float,
+                 higher_is_better: bool) -> Tuple[str, ...]:
+    """What a row of results says: task, metric, both scores, difference."""
     arrow = '↑' if higher_is_better else '↓'
-    return (f'<tr><td>{escape(task)}</td><td>{escape(metric)} {arrow}</td>'
-            f'<td>{untrained:.3f}</td><td>{pretrained:.3f}</td>'
-            f'<td class="{mark}">{difference:+.3f}</td></tr>')
+    return (task, f'{metric} {arrow}', f'{untrained:.3f}', f'{pretrained:.3f}',
+            f'{pretrained - untrained:+.3f}')
+
+
+def _row(task, metric, pretrained, untrained, higher_is_better) -> str:
+    *cells, difference = map(
+        escape,
+        result_cells(task, metric, pretrained, untrained, higher_is_better))
+    gain = pretrained - untrained
+    better = gain > 0 if higher_is_better else gain < 0
+    mark = 'better' if better else 'worse' if gain else ''
+    return ('<tr>' + ''.join(f'<td>{cell}</td>' for cell in cells) +
+            f'<td class="{mark}">{difference}</td></tr>')
 
 
 def _paragraphs(text: str) -> str:
