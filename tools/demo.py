@@ -118,14 +118,14 @@ TASKS = [
         annotations='annotations/instances_val.json'),
     Task(
         'depth',
-        'configs/depth/glid_nano_1xb16-2k_scenes-depth-128x128.py',
+        'configs/depth/glid_nano_1xb16-7k_scenes-depth-128x128.py',
         'rmse',
         'RMSE, m',
         higher_is_better=False,
         loss='decode.loss_silog'),
     Task(
         'pose',
-        'configs/pose/glid_nano_1xb32-2k_scenes-128x96.py',
+        'configs/pose/glid_nano_1xb16-9k_scenes-128x96.py',
         'coco/AP',
         'AP of keypoints',
         loss='loss_kpt',

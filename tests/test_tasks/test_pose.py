@@ -30,7 +30,7 @@ from ..nano import pose_estimator, pretrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'pose'
-SCENES = CONFIGS / 'glid_nano_1xb32-2k_scenes-128x96.py'
+SCENES = CONFIGS / 'glid_nano_1xb16-9k_scenes-128x96.py'
 DETECTOR = (
     ROOT / 'configs' / 'detection' / 'glid_nano_1xb16-7k_scenes-128x128.py')
 CODEC = dict(input_size=(64, 64), heatmap_size=(16, 16), sigma=1.)
@@ -218,14 +218,31 @@ def test_flipped_samples_ask_the_same_queries(data_root):
         assert not torch.allclose(a, b.flip(-1), atol=.05)
 
 
+def codec_of(model):
+    codec = dict(model.head.decoder)
+    kinds = dict(UDPHeatmap=UDPHeatmap, MSRAHeatmap=MSRAHeatmap)
+    return kinds[codec.pop('type')](**codec)
+
+
+@pytest.mark.parametrize(
+    'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+def test_configs_codecs_find_keypoints_again(path):
+    codec = codec_of(Config.fromfile(path).model)
+    # Up to the border, as heads and feet are.
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(.05, .95, (1, 50, 2)) * codec.input_size
+    truth = truth.astype(np.float32)
+    heatmaps = codec.encode(truth, np.ones((1, 50), np.float32))['heatmaps']
+    found, _ = codec.decode(heatmaps)
+    # Half a pixel of the heatmap each way, if it is not refined.
+    assert np.abs(found - truth).max() <= 2
+
+
 @pytest.mark.parametrize(
     'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
 def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
     model = Config.fromfile(path).model
-    codec = dict(model.head.decoder)
-    codec = dict(
-        UDPHeatmap=UDPHeatmap,
-        MSRAHeatmap=MSRAHeatmap)[codec.pop('type')](**codec)  # yapf: disable
+    codec = codec_of(model)
     rng = np.random.default_rng(0)
     width, height = codec.input_size
     truth = rng.uniform(.2, .8, (1, 4, 2)) * (width, height)
@@ -406,7 +423,8 @@ def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
     for changes, message in ((dict(heatmap_size=(32, 32)),
                               r'Set heatmap_size=\(16, 16\)'),
                              (dict(heatmap_type='combined'),
-                              "Set heatmap_type='gaussian'")):
+                              "Set heatmap_type='gaussian'"),
+                             (dict(sigma=1.5), 'Set sigma=1 or sigma=2')):
         codec = dict(type='mmpose.UDPHeatmap', **{**CODEC, **changes})
         with pytest.raises(UserError, match=message):
             QueryHeatmapHead(decoder=codec)

@@ -113,8 +113,8 @@ class QueryHeatmapHead(HeatmapHead):
 
 
 def _check_codec(codec) -> None:
-    """Refuse heatmaps that are not a quarter of the input, or more than one
-    per keypoint.
+    """Refuse heatmaps that are not a quarter of the input, more than one per
+    keypoint, or drawn in the wrong place.
 
     Raises:
         UserError: Says which.
@@ -131,6 +131,15 @@ def _check_codec(codec) -> None:
             f'height) has to be a quarter of input_size='
             f'{tuple(codec.input_size)}. Set heatmap_size={expected} in the '
             'codec.')
+    # The corner of the patch is rounded towards zero: near the left and the
+    # upper border, half a pixel becomes a whole one.
+    reach = 3 * codec.sigma
+    if not getattr(codec, 'unbiased', False) and reach % 1:
+        raise UserError(
+            f'head.decoder.sigma={codec.sigma:g}: mmpose draws a keypoint as '
+            'a patch that reaches 3 sigma to each side, and a pixel beside '
+            'its place near the border unless that is a whole number. Set '
+            'sigma=1 or sigma=2 in the codec.')
 
 
 def _words(shape: tuple) -> str:

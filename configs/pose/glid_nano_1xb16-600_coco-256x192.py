@@ -8,7 +8,7 @@ _base_ = [
 ]
 max_iters = 600
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=2,
     sampler=dict(type='InfiniteSampler', shuffle=True))
 val_dataloader = dict(num_workers=2)
