@@ -125,7 +125,7 @@ TASKS = [
         loss='decode.loss_silog'),
     Task(
         'pose',
-        'configs/pose/glid_nano_1xb16-9k_scenes-128x96.py',
+        'configs/pose/glid_nano_1xb16-16k_scenes-128x96.py',
         'coco/AP',
         'AP of keypoints',
         loss='loss_kpt',

@@ -30,7 +30,7 @@ from ..nano import pose_estimator, pretrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'pose'
-SCENES = CONFIGS / 'glid_nano_1xb16-9k_scenes-128x96.py'
+SCENES = CONFIGS / 'glid_nano_1xb16-16k_scenes-128x96.py'
 DETECTOR = (
     ROOT / 'configs' / 'detection' / 'glid_nano_1xb16-7k_scenes-128x128.py')
 CODEC = dict(input_size=(64, 64), heatmap_size=(16, 16), sigma=1.)

@@ -1,7 +1,7 @@
 # A short run of a small model: all parts at one rate.
 _base_ = './segmentation_nano.py'
-max_iters = 9000
-optim_wrapper = dict(optimizer=dict(lr=2e-3), clip_grad=dict(max_norm=1.))
+max_iters = 16000
+optim_wrapper = dict(clip_grad=dict(max_norm=1.))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters)
