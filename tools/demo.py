@@ -354,8 +354,9 @@ def show_table(scores: dict, console: Console) -> None:
         table.add_column(column, justify='right')
     for task in TASKS:
         untrained, pretrained = (scores[task.name][twin] for twin in TWINS)
-        table.add_row(*result_cells(task.name.capitalize(
-        ), task.label, pretrained, untrained, task.higher_is_better))
+        name = task.name.capitalize()
+        table.add_row(*result_cells(name, task.label, pretrained, untrained,
+                                    task.higher_is_better))
     console.print(table)
 
 

@@ -218,14 +218,17 @@ def test_flipped_samples_ask_the_same_queries(data_root):
         assert not torch.allclose(a, b.flip(-1), atol=.05)
 
 
+each_config = pytest.mark.parametrize(
+    'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+
+
 def codec_of(model):
     codec = dict(model.head.decoder)
     kinds = dict(UDPHeatmap=UDPHeatmap, MSRAHeatmap=MSRAHeatmap)
     return kinds[codec.pop('type')](**codec)
 
 
-@pytest.mark.parametrize(
-    'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+@each_config
 def test_configs_codecs_find_keypoints_again(path):
     codec = codec_of(Config.fromfile(path).model)
     # Up to the border, as heads and feet are.
@@ -238,8 +241,7 @@ def test_configs_codecs_find_keypoints_again(path):
     assert np.abs(found - truth).max() <= 2
 
 
-@pytest.mark.parametrize(
-    'path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+@each_config
 def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
     model = Config.fromfile(path).model
     codec = codec_of(model)
