@@ -4,11 +4,9 @@ Writes two PNGs per image: in OUT/pred the depth in 16 bits, and in OUT/vis
 the image beside its depth in colours with a scale.
 """
 import argparse
-from collections import Counter
 
 from glid_mm.compat import install
 from glid_mm.engine import launch
-from glid_mm.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,17 +28,12 @@ def main() -> None:
     args = parse_args()
     install()
     from glid_mm.tasks.depth import DepthInferencer
-    from glid_mm.visualization import find_images
+    from glid_mm.visualization.images import find_images, refuse_same_names
     inferencer = DepthInferencer(
         args.config, args.checkpoint, args.device, show_progress=False)
     # One by one: depth maps of a large folder would fill the memory.
     images = find_images(args.images)
-    called = Counter(image.stem for image in images)
-    for name in called:
-        if called[name] > 1:
-            raise UserError(f'{called[name]} images are called {name}, and '
-                            'would write the same file. Give them one by one, '
-                            'each with another --out.')
+    refuse_same_names(images)
     for image in images:
         inferencer(image, out_dir=args.out)
     print(f'{len(images)} depth maps are in {args.out}/pred, 16 bits with '

@@ -60,6 +60,10 @@ def main() -> None:
             raise UserError(f'there is no {path}')
     # Here, so that a library that is missing is named without a traceback.
     from glid_mm.tasks.pose import PoseInferencer
+    from glid_mm.tasks.pose.inferencer import is_video
+    from glid_mm.visualization.images import find_images, refuse_same_names
+    if not is_video(args.inputs):
+        refuse_same_names(find_images([args.inputs]))
     inferencer = PoseInferencer(
         args.config,
         args.checkpoint,

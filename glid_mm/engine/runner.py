@@ -11,7 +11,6 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.runner import CheckpointLoader
 from torch.utils.data import DataLoader
 
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
@@ -30,15 +29,6 @@ class AtomicBackend(LocalBackend):
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
         """Write a file; see :func:`write_atomically`."""
         write_atomically(filepath, obj)
-
-
-# mmengine falls back on reading that may run programs. From the import of
-# this module on, whatever reads checkpoints from files through mmengine
-# (``load_from``, ``resume``, ``init_cfg``, inferencers) reads them safely.
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename: str, map_location=None) -> dict:
-    """See :func:`read_checkpoint`."""
-    return read_checkpoint(filename, map_location or 'cpu')
 
 
 @RUNNERS.register_module()

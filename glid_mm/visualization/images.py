@@ -1,5 +1,6 @@
 """Image files that people name."""
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Iterable, List, Union
 
@@ -37,6 +38,19 @@ def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
         else:
             raise UserError(f'there is no image {path}')
     return found
+
+
+def refuse_same_names(images: Iterable[Path]) -> None:
+    """Refuse images whose results would be written to one file.
+
+    Raises:
+        UserError: Names them.
+    """
+    for name, count in Counter(image.stem for image in images).items():
+        if count > 1:
+            raise UserError(f'{count} images are called {name}, and would '
+                            'write the same file. Give them one by one, each '
+                            'with another --out.')
 
 
 def read_image(path: Union[str, Path]) -> Image.Image:

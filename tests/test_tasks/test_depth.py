@@ -452,6 +452,20 @@ def test_files_that_are_missing_are_named(data_root):
             data_prefix=dict(img_path='nowhere', depth_map_path='nowhere'))
 
 
+def test_data_without_pairs_are_named_and_capitals_are_no_obstacle(
+        data_root, tmp_path):
+    with pytest.raises(UserError, match='no pair .*ends in .tif '):
+        dataset(data_root, img_suffix='.tif')
+    (data_root / 'none.txt').write_text('000000.jpg None\n')
+    with pytest.raises(UserError, match='no pair .*list .*none.txt'):
+        dataset(data_root, ann_file='none.txt')
+    for name in ('IMG_1.JPG', 'IMG_1.png'):
+        (tmp_path / name).touch()
+    folders = dict.fromkeys(('img_path', 'depth_map_path'), str(tmp_path))
+    data = DepthDataset(data_prefix=folders, img_suffix='.jpg')
+    assert [Path(pair['img_path']).name for pair in data] == ['IMG_1.JPG']
+
+
 def test_depth_maps_that_do_not_fit_are_named(tmp_path):
 
     def load(pixels, size=(4, 6)):
@@ -472,6 +486,8 @@ def test_depth_maps_that_do_not_fit_are_named(tmp_path):
         load(depth, (8, 12))
     with pytest.raises(UserError, match='depth.png has 3 channels'):
         load(np.zeros((4, 6, 3), np.uint8))
+    with pytest.raises(UserError, match='depth.png has 8 bits'):
+        load(depth.astype(np.uint8))
     (tmp_path / 'text.png').write_text('no picture')
     for name in ('text.png', 'missing.png'):
         with pytest.raises(UserError, match=f'{name} cannot be read'):
@@ -498,15 +514,22 @@ def test_colours_change_as_configured():
     assert len(set(single[10, 10].tolist())) == 3
 
 
-def test_images_and_depth_stay_together_through_nyus_pipeline(tmp_path):
+@pytest.mark.parametrize('name,size,cropped',
+                         [('nyu', (480, 640), (416, 544)),
+                          ('custom', (720, 1280), (360, 544))])
+def test_images_and_depth_stay_together_through_the_pipelines(
+        tmp_path, name, size, cropped):
+    config = Config.fromfile(CONFIGS /
+                             f'glid_swin-b_8xb2-38k_{name}-416x544.py')
     # Depth that the image shows in its brightness.
-    y, x = np.mgrid[:480, :640]
+    y, x = np.indices(size) * (640 / size[1])
     level = 40 + 40 * np.sin(x / 60) + 40 * np.cos(y / 50 + x / 90) + 50
-    for name, pixels in (('images', level.astype(np.uint8)),
-                         ('annotations', (50 * level).astype(np.uint16))):
-        (tmp_path / name / 'train').mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / name / 'train' / 'a.png'), pixels)
-    config = Config.fromfile(CONFIGS / 'glid_swin-b_8xb2-38k_nyu-416x544.py')
+    folders = config.train_dataloader.dataset.data_prefix
+    for folder, pixels in ((folders.img_path, level.astype(np.uint8)),
+                           (folders.depth_map_path,
+                            (50 * level).astype(np.uint16))):
+        (tmp_path / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / folder / 'a.png'), pixels)
     init_default_scope('mmseg')
     settings = config.train_dataloader.dataset
     settings.data_root = str(tmp_path)
@@ -523,8 +546,8 @@ def test_images_and_depth_stay_together_through_nyus_pipeline(tmp_path):
         packed = data[0]
         sample = packed['data_samples']
         depth = sample.gt_depth_map.data[0]
-        assert packed['inputs'].shape == (3, 416, 544)
-        assert depth.shape == (416, 544)
+        assert packed['inputs'].shape == (3, *cropped)
+        assert depth.shape == cropped
         known = depth > 0
         shares.append(known.float().mean().item())
         image = packed['inputs'][0].float()
@@ -620,20 +643,26 @@ def test_lists_of_pairs_are_written_by_split(tmp_path):
     read = converter('list_rgbd_pairs.py')['read_pairs']
     for folder, suffix in (('rgb', 'jpg'), ('depth_mm', 'png')):
         (tmp_path / folder).mkdir()
-        for name in ('a', 'b.1', 'c'):
+        for name in ('a b', 'b.1', 'c'):
             (tmp_path / folder / f'{name}.{suffix}').touch()
     meta = [
         dict(name='c', split='train'),
         dict(name='b.1', split='val'),
-        dict(name='a', split='train')
+        dict(name='a b', split='train')
     ]
     arguments = tmp_path, 'rgb', 'depth_mm', 'meta.json'
     (tmp_path / 'meta.json').write_text(json.dumps(meta))
-    assert read(*arguments) == dict(
-        train=['rgb/a.jpg depth_mm/a.png\n', 'rgb/c.jpg depth_mm/c.png\n'],
-        val=['rgb/b.1.jpg depth_mm/b.1.png\n'])
-    (tmp_path / 'depth_mm' / 'a.png').unlink()
-    with pytest.raises(UserError, match='no .*depth_mm/a.png'):
+    splits = read(*arguments)
+    for split, names in dict(train=('a b', 'c'), val=('b.1', )).items():
+        (tmp_path / f'{split}.txt').write_text(''.join(splits[split]))
+        data = DepthDataset(
+            ann_file=str(tmp_path / f'{split}.txt'),
+            data_prefix=dict.fromkeys(('img_path', 'depth_map_path'),
+                                      str(tmp_path)))
+        assert [data[i]['img_path'] for i in range(len(data))
+                ] == [str(tmp_path / 'rgb' / f'{name}.jpg') for name in names]
+    (tmp_path / 'depth_mm' / 'a b.png').unlink()
+    with pytest.raises(UserError, match='no .*depth_mm/a b.png'):
         read(*arguments)
     (tmp_path / 'rgb' / 'b.1.jpg').unlink()
     meta.pop()
@@ -772,18 +801,20 @@ def test_inferencer_takes_files_folders_and_arrays(data_root, trained,
         inferencer(np.zeros((4, 4)))
 
 
-def test_depth_beyond_65_metres_is_written_as_kitti_does(trained, tmp_path):
+@pytest.mark.parametrize('max_depth,scale', [(80., 256), (300., 100)])
+def test_depth_beyond_65_metres_fits_16_bits(trained, tmp_path, max_depth,
+                                             scale):
     config, checkpoint = trained
     config = Config(config.to_dict())
-    config.model.decode_head.max_depth = 80.
+    config.model.decode_head.max_depth = max_depth
     inferencer = DepthInferencer(
         config, checkpoint, device='cpu', show_progress=False)
-    assert inferencer.png_scale == 256
+    assert inferencer.png_scale == scale
     depth = inferencer(
         np.zeros((64, 64, 3), np.uint8), out_dir=str(tmp_path))['predictions']
     written, = (tmp_path / 'pred').iterdir()
     written = cv2.imread(str(written), cv2.IMREAD_UNCHANGED)
-    assert np.abs(written / 256 - depth).max() < 2.1e-3
+    assert np.abs(written / scale - depth).max() < .51 / scale
 
 
 def test_the_command_writes_depth_and_says_where(data_root, trained, tmp_path,

@@ -3,6 +3,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 import pytest
@@ -152,6 +153,17 @@ def test_heatmaps_are_embeddings_times_features():
                     pixel = sum(embedding[c] * x.mask_features[b, c, i, j]
                                 for c in range(5))
                     assert torch.allclose(heatmaps[b, k, i, j], pixel, 1e-4)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+def test_a_model_of_another_type_makes_fp32_heatmaps(dtype):
+    torch.manual_seed(0)
+    head = QueryHeatmapHead(6, 5)
+    x = GLIDOutput(torch.randn(2, 5, 3, 4), torch.randn(3, 2, 7, 6))
+    expected = head(x)
+    heatmaps = head.to(dtype)(GLIDOutput(*(t.to(dtype) for t in x)))
+    assert heatmaps.dtype == torch.float32
+    assert (heatmaps - expected).abs().max() < .02 * expected.abs().max()
 
 
 def test_loss_weighs_smooth_l1_and_knows_beta():
@@ -409,6 +421,27 @@ def test_detected_boxes_that_do_not_fit_are_named(data_root, tmp_path, changes,
         dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
 
 
+def test_annotations_behind_detected_boxes_are_checked_as_well(
+        data_root, tmp_path):
+
+    def detected(change):
+        return dataset(
+            data_root,
+            'val',
+            test_mode=True,
+            ann_file=changed(data_root, change),
+            bbox_file=str(boxes_file(data_root, tmp_path / 'boxes.json')))
+
+    with pytest.raises(UserError, match='annotation 1 of image 0 has 5 keyp'):
+        detected(first(keypoints=[1, 1, 2] * 5))
+    with pytest.raises(UserError, match='another order: nose, left_eye'):
+        detected(swapped)
+    # The names of keypoints may be left out.
+    count = len(detected(lambda content: None))
+    assert count == len(
+        detected(lambda content: content['categories'][0].pop('keypoints')))
+
+
 def test_files_that_are_not_there_or_hold_nobody_are_named(
         data_root, tmp_path):
     with pytest.raises(UserError, match='no bbox_file .*bbox_file=None'):
@@ -592,6 +625,23 @@ def test_inferencers_of_mmpose_take_whole_images(data_root, weights):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize('parts', [2, 4], ids=['boxes given', 'detector'])
+def test_inputs_that_are_no_images_are_named(weights, tmp_path, parts):
+    inferencer = PoseInferencer(*weights[:parts], device='cpu')
+    with pytest.raises(UserError, match='no images in the folder'):
+        next(inferencer(tmp_path))
+    (tmp_path / 'NOTES').write_text('no picture')
+    with pytest.raises(UserError, match='no images in the folder'):
+        next(inferencer(str(tmp_path)))
+    with pytest.raises(UserError, match='cannot read the image .*NOTES'):
+        next(inferencer([tmp_path / 'NOTES']))
+    with pytest.raises(UserError, match='no image .*missing.jpg'):
+        next(inferencer(tmp_path / 'missing.jpg'))
+    # What is beside an image does no harm.
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((64, 48, 3), np.uint8))
+    assert len(list(inferencer(tmp_path))) == 1
+
+
 def test_detectors_without_the_class_are_refused(weights):
     with pytest.raises(UserError, match="no class 'dog'.*box, ball, cone, pe"):
         PoseInferencer(*weights, det_class='dog', device='cpu')
@@ -601,8 +651,8 @@ def test_one_command_from_images_to_skeletons(data_root, weights, tmp_path,
                                               monkeypatch, capsys):
     pose, pose_weights, boxes, boxes_weights = weights
 
-    def command(*args):
-        args = [str(data_root / 'images' / 'val'), *args]
+    def command(*args, images=data_root / 'images' / 'val'):
+        args = [str(images), *args]
         monkeypatch.setattr(sys, 'argv', ['pose_inference.py', *args])
         runpy.run_path(
             str(ROOT / 'tools' / 'pose_inference.py'), run_name='__main__')
@@ -614,3 +664,7 @@ def test_one_command_from_images_to_skeletons(data_root, weights, tmp_path,
         assert len(list((tmp_path / folder).glob(f'*.{suffix}'))) == 6
     with pytest.raises(SystemExit, match='there is no missing.pth'):
         command(pose, 'missing.pth')
+    for name in ('a.png', 'a.jpg'):
+        cv2.imwrite(str(tmp_path / name), np.zeros((64, 48, 3), np.uint8))
+    with pytest.raises(SystemExit, match='2 images are called a'):
+        command(pose, pose_weights, images=tmp_path)

@@ -1,5 +1,12 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -184,3 +191,31 @@ def test_bf16_losses_are_finite_and_near_fp32():
         half = sum(model(**data, mode='loss').values())
     assert half.dtype == torch.float32
     assert abs(half - full) < .05 * full
+
+
+def test_the_example_of_own_data_keeps_labels_as_they_are(tmp_path):
+    # A pattern so fine that every crop has every label.
+    pattern = np.array([0, 1, 2, 255], np.uint8)
+    labels = pattern[np.indices((40, 40)).sum(0) % 4]
+    for split in ('train', 'val'):
+        for folder, suffix in (('images', 'jpg'), ('labels', 'png')):
+            (tmp_path / folder / split).mkdir(parents=True)
+            for name in 'ab':
+                file = tmp_path / folder / split / f'{name}.{suffix}'
+                cv2.imwrite(str(file), labels)
+    config = Config.fromfile(
+        Path(__file__).resolve().parents[2] / 'configs' / 'segmentation' /
+        'glid_swin-b_8xb2-40k_custom-640x640.py')
+    init_default_scope('mmseg')
+    preprocessor = MODELS.build(config.model.data_preprocessor)
+    for split in ('train', 'test'):
+        settings = config[f'{split}_dataloader'].dataset
+        settings.data_root = str(tmp_path)
+        data = DATASETS.build(settings)
+        assert len(data) == 2
+        assert data.metainfo['classes'] == config.classes
+        batch = preprocessor(
+            pseudo_collate([data[0], data[1]]), training=split == 'train')
+        assert split == 'test' or batch['inputs'].shape == (2, 3, 640, 640)
+        for sample in batch['data_samples']:
+            assert sample.gt_sem_seg.data.unique().tolist() == [0, 1, 2, 255]

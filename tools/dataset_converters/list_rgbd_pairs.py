@@ -2,7 +2,7 @@
 
 Takes a folder with images and depth maps of the same names in two folders,
 and a JSON with a list of objects, each with "name" and "split". Every line
-of OUT/<split>.txt names an image and its depth map.
+of OUT/<split>.txt names an image and, after a tab, its depth map.
 """
 import argparse
 import json
@@ -61,7 +61,7 @@ def read_pairs(root, images, depth, meta):
                             f'{root / images}')
         if not (root / depth / f'{name}.png').exists():
             raise UserError(f'there is no {root / depth / name}.png')
-        line = f'{images}/{files[name].name} {depth}/{name}.png\n'
+        line = f'{images}/{files[name].name}\t{depth}/{name}.png\n'
         splits.setdefault(split, []).append(line)
     return splits
 

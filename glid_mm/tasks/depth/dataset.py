@@ -16,9 +16,10 @@ class DepthDataset(BaseSegDataset):
     Without ``ann_file``, every image in a folder or below has its depth map
     at the same place and of the same name, but for the suffix, in the other;
     mmseg's ``NYUDataset`` lays files out in this way. With it, each line
-    names an image and its depth map, and whatever follows is passed over, as
-    in the usual lists of NYUv2 and KITTI; lines whose depth map is ``None``
-    are left out.
+    names an image and its depth map, relative to the folders and separated by
+    a blank, or by a tab if names have blanks. Whatever follows is passed over,
+    as in the usual lists of NYUv2 and KITTI; lines whose depth map is
+    ``None`` are left out.
 
     Args:
         data_prefix (dict): Folders ``img_path`` and ``depth_map_path``.
@@ -28,7 +29,8 @@ class DepthDataset(BaseSegDataset):
         **kwargs: See ``mmseg.datasets.BaseSegDataset``.
 
     Raises:
-        UserError: If files or folders are missing; says how many and which.
+        UserError: If files or folders are missing, and says how many and
+            which; or if there is no pair.
     """
     METAINFO = dict(classes=(), palette=[])
 
@@ -56,6 +58,11 @@ class DepthDataset(BaseSegDataset):
             self.data_prefix[key] for key in ('img_path', 'depth_map_path'))
         pairs = [(osp.join(images, image), osp.join(depths, depth))
                  for image, depth in self._names(images)]
+        if not pairs:
+            raise UserError('there is no pair of an image and a depth map ' + (
+                f'in the list {self.ann_file}' if self.ann_file else
+                f'in the folder {images} or below: no image ends in '
+                f'{" or ".join(self._suffixes())} (img_suffix)'))
         missing = [
             path for pair in pairs for path in pair
             if not fileio.exists(path, self.backend_args)
@@ -83,7 +90,8 @@ class DepthDataset(BaseSegDataset):
                                 f'of {type(self).__name__}) cannot be read: '
                                 f'{error}') from error
             for number, line in enumerate(lines, 1):
-                fields = line.split()
+                # A tab where names have blanks.
+                fields = line.split('\t' if '\t' in line else None)
                 if len(fields) == 1:
                     raise UserError(
                         f'{self.ann_file}, line {number}: {line!r} names one '
@@ -97,11 +105,17 @@ class DepthDataset(BaseSegDataset):
                 fileio.list_dir_or_file(
                     images,
                     list_dir=False,
-                    suffix=self.img_suffix,
                     recursive=True,
                     backend_args=self.backend_args))
         except OSError as error:
             raise UserError(f'the folder of images {images} cannot be read: '
                             f'{error}') from error
         for image in found:
-            yield image, osp.splitext(image)[0] + self.depth_map_suffix
+            if image.lower().endswith(self._suffixes()):
+                yield image, osp.splitext(image)[0] + self.depth_map_suffix
+
+    def _suffixes(self) -> Tuple[str, ...]:
+        """Suffixes of images; those of cameras are often in capitals."""
+        suffixes = self.img_suffix
+        suffixes = (suffixes, ) if isinstance(suffixes, str) else suffixes
+        return tuple(suffix.lower() for suffix in suffixes)

@@ -13,9 +13,9 @@ from ...errors import UserError
 from ...registry import INFERENCERS
 from ...visualization.images import find_images, read_image
 
-# Units of a 16-bit PNG per metre: millimetres, or KITTI's where they would
-# not fit.
-MILLIMETRES, KITTI = 1000, 256
+# Units of a 16-bit PNG per metre, the finest that fits the range being taken:
+# millimetres, KITTI's, centimetres, decimetres, metres.
+PNG_SCALES = (1000, 256, 100, 10, 1)
 
 
 @INFERENCERS.register_module()
@@ -37,8 +37,8 @@ class DepthInferencer(MMSegInferencer):
         show_progress (bool): Whether to draw a bar.
 
     Attributes:
-        png_scale (int): 1000, or 256 if millimetres of the greatest depth
-            exceed 16 bits.
+        png_scale (int): 1000, or 256, 100, 10 or 1 if millimetres of the
+            greatest depth exceed 16 bits.
 
     Raises:
         UserError: If there is no such config or checkpoint, or the config is
@@ -61,8 +61,8 @@ class DepthInferencer(MMSegInferencer):
         if not hasattr(head, 'max_depth'):
             raise UserError('the config is not of depth estimation: its '
                             'model has no glid_mm.DepthHead')
-        fits = head.max_depth * MILLIMETRES <= np.iinfo(np.uint16).max
-        self.png_scale = MILLIMETRES if fits else KITTI
+        self.png_scale = next(scale for scale in PNG_SCALES if head.max_depth *
+                              scale <= np.iinfo(np.uint16).max)
 
     def __call__(self, inputs, *args, **kwargs) -> dict:
         """Estimate depth.

@@ -1,5 +1,8 @@
 """Reading depth maps, with errors that name them."""
+import numpy as np
+from mmengine import fileio
 from mmseg.datasets.transforms import LoadDepthAnnotation
+from mmseg.utils import datafrombytes
 
 from ...errors import UserError
 from ...registry import TRANSFORMS
@@ -27,25 +30,36 @@ class LoadDepth(LoadDepthAnnotation):
             metres.
 
         Raises:
-            UserError: If it cannot be read, is no map of one channel, or is
-                not as large as the image.
+            UserError: If it cannot be read, is no map of one channel, has 8
+                bits, or is not as large as the image.
         """
         path = results['depth_map_path']
         try:
-            results = super().transform(results)
+            depth = datafrombytes(
+                fileio.get(path, self.backend_args),
+                backend=self.decode_backend)
+            shape = depth.shape
         except (OSError, AttributeError) as error:
-            # An AttributeError is how mmseg meets what OpenCV cannot decode.
+            # OpenCV gives None for what it cannot decode.
             raise UserError(f'the depth map {path} cannot be read') from error
-        shape, size = results['gt_depth_map'].shape, results['ori_shape'][:2]
+        size = results['ori_shape'][:2]
         if len(shape) != 2:
             raise UserError(
                 f'the depth map {path} has {shape[-1]} channels. Depth has '
                 'one, of 16 bits or floating; a coloured picture of depth '
                 'cannot be read back.')
+        if depth.dtype == np.uint8:
+            raise UserError(
+                f'the depth map {path} has 8 bits: 256 steps are a picture of '
+                'depth. Write depth in 16 bits or floating.')
         if shape != tuple(size):
             raise UserError(
                 f'the depth map {path} is {shape[0]}×{shape[1]} pixels '
                 f'(height × width) and its image {results.get("img_path")} '
                 f'is {size[0]}×{size[1]}. They have to show the same, pixel '
                 'by pixel: register depth to the image, or scale one of them.')
+        results['gt_depth_map'] = depth.astype(
+            np.float32) * self.depth_rescale_factor
+        results['depth_rescale_factor'] = self.depth_rescale_factor
+        results['seg_fields'].append('gt_depth_map')
         return results

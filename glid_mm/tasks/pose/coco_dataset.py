@@ -67,8 +67,12 @@ class CocoPoseDataset(CocoDataset):
     def _load_annotations(self) -> tuple:
         """Annotations, after a look at the names of their keypoints."""
         annotations = super()._load_annotations()
+        self._check_order(self.coco)
+        return annotations
+
+    def _check_order(self, coco: COCO) -> None:
         ours = list(self.metainfo['keypoint_name2id'])
-        for category in self.coco.dataset.get('categories', ()):
+        for category in coco.dataset.get('categories', ()):
             names = category.get('keypoints', ours)
             # Other names may be other spellings; another order is a mistake.
             if names != ours and sorted(names) == sorted(ours):
@@ -77,7 +81,20 @@ class CocoPoseDataset(CocoDataset):
                     f'are {", ".join(names)}; the metainfo of the data set '
                     f'has them in another order: {", ".join(ours)}. The '
                     'order has to be that of the file.')
-        return annotations
+
+    def _check_count(self, annotation: dict) -> int:
+        """Keypoints of an annotation: none, or as many as ``metainfo`` has."""
+        count = len(annotation.get('keypoints', ()))
+        wanted = self.metainfo['num_keypoints']
+        if count not in (0, 3 * wanted):
+            raise UserError(
+                f'{self.ann_file}: annotation {annotation["id"]} of image '
+                f'{annotation["image_id"]} has {count / 3:g} keypoints (x, y '
+                'and visibility each), and the metainfo of the data set has '
+                f'{wanted}: {", ".join(self.metainfo["keypoint_name2id"])}. '
+                'Give the data sets the metainfo of these keypoints, and the '
+                'model as many queries (model.backbone.num_queries).')
+        return count // 3
 
     def parse_data_info(self, raw_data_info: dict) -> Optional[dict]:
         """Make a sample of an annotation.
@@ -89,21 +106,10 @@ class CocoPoseDataset(CocoDataset):
             dict, optional: The sample; None if it has no keypoints.
         """
         annotation = raw_data_info['raw_ann_info']
-        image = raw_data_info['raw_img_info']
-        count = len(annotation.get('keypoints', ()))
-        wanted = self.metainfo['num_keypoints']
-        if count not in (0, 3 * wanted):
-            raise UserError(
-                f'{self.ann_file}: annotation {annotation["id"]} of image '
-                f'{image["id"]} has {count / 3:g} keypoints (x, y and '
-                f'visibility each), and the metainfo of the data set has '
-                f'{wanted}: {", ".join(self.metainfo["keypoint_name2id"])}. '
-                'Give the data sets the metainfo of these keypoints, and the '
-                'model as many queries (model.backbone.num_queries).')
-        if not count:
+        if not self._check_count(annotation):
             return None
         if 'bbox' in annotation:
-            _check_box(annotation['bbox'], image,
+            _check_box(annotation['bbox'], raw_data_info['raw_img_info'],
                        f'{self.ann_file}: annotation {annotation["id"]}')
         return super().parse_data_info(raw_data_info)
 
@@ -113,10 +119,15 @@ class CocoPoseDataset(CocoDataset):
         mmpose's takes category 1, whichever the annotations are of.
         """
         coco = COCO(self.ann_file)
+        self._check_order(coco)
         categories = {
             category['id']
             for category in coco.dataset['categories']
             if category.get('keypoints')
+        } | {
+            annotation['category_id']
+            for annotation in coco.dataset.get('annotations', ())
+            if self._check_count(annotation)
         }
         count = self.metainfo['num_keypoints']
         samples = []

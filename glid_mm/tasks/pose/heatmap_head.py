@@ -75,7 +75,8 @@ class QueryHeatmapHead(HeatmapHead):
         """
         features, queries = feats.mask_features, feats.query_features[-1]
         with torch.autocast(features.device.type, enabled=False):
-            embeddings = self.keypoint_embed(queries.float())
+            embeddings = self.keypoint_embed(
+                queries.to(self.keypoint_embed.weight.dtype)).float()
             embeddings = embeddings * (SCALE / embeddings.shape[-1])
             return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
 

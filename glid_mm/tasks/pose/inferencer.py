@@ -1,5 +1,7 @@
 """From an image to skeletons: a detector, then the pose model."""
 import logging
+import mimetypes
+from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Union
 
 import numpy as np
@@ -10,6 +12,7 @@ from mmpose.evaluation.functional import nms
 from mmpose.structures import PoseDataSample
 
 from ...errors import UserError
+from ...visualization.images import find_images, read_image
 
 
 class PoseInferencer(Pose2DInferencer):
@@ -53,6 +56,24 @@ class PoseInferencer(Pose2DInferencer):
                     f'are {", ".join(classes)}')
             self.det_cat_ids = [classes.index(det_class)]
 
+    def _inputs_to_list(self, inputs) -> Sequence[Union[str, np.ndarray]]:
+        """Images and paths of images; frames of a video.
+
+        Args:
+            inputs (str | Path | ndarray | list): Images: files, folders,
+                ``(H, W, 3)`` BGR, or a list of these; or a video.
+
+        Raises:
+            UserError: If there is no such file, or a folder has no images.
+        """
+        if is_video(inputs):
+            return super()._inputs_to_list(str(inputs))
+        found = []
+        for image in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
+            found += [image] if isinstance(image, np.ndarray) else map(
+                str, find_images([image]))
+        return found
+
     def preprocess(self, inputs: Sequence[Union[str, np.ndarray]],
                    **kwargs) -> Iterator[tuple]:
         """Prepare image after image.
@@ -65,9 +86,15 @@ class PoseInferencer(Pose2DInferencer):
         Yields:
             tuple[dict | str, list]: A batch of the image's persons, or what
             to call an image without any, and the image.
+
+        Raises:
+            UserError: If an image cannot be read.
         """
         for index, image in enumerate(inputs):
             name = image if isinstance(image, str) else f'{index:06d}.jpg'
+            if isinstance(image, str):
+                # The hosts do not say which file is none, or is truncated.
+                read_image(image)
             persons = self.preprocess_single(image, index, **kwargs)
             if not persons:
                 print_log(
@@ -132,3 +159,9 @@ class PoseInferencer(Pose2DInferencer):
             bboxes=np.zeros((0, 4)),
             bbox_scores=np.zeros(0))
         return [nobody]
+
+
+def is_video(path) -> bool:
+    """Whether a path ends as videos do."""
+    kind = isinstance(path, (str, Path)) and mimetypes.guess_type(path)[0]
+    return str(kind).startswith('video/')

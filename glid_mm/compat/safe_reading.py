@@ -1,0 +1,21 @@
+"""Mends: mmengine runs what is in a checkpoint that it cannot read as data.
+
+A checkpoint is a pickle. Where ``torch.load(weights_only=True)`` refuses one,
+mmengine reads it again with all that it asks for. Here whatever reads files
+through mmengine (``load_from``, ``resume``, ``init_cfg``, the inferencers of
+all hosts) reads them with :func:`glid_mm.checkpoint.io.read_checkpoint`.
+"""
+from .import_hooks import after_import
+
+
+def _read_as_data(module):
+
+    @module.CheckpointLoader.register_scheme(prefixes='', force=True)
+    def load_from_local(filename, map_location=None):
+        from ..checkpoint.io import read_checkpoint
+        return read_checkpoint(filename, map_location or 'cpu')
+
+
+def install() -> None:
+    """Have files read as data only."""
+    after_import('mmengine.runner.checkpoint', _read_as_data)
