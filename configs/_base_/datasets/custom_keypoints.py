@@ -39,7 +39,8 @@ dataset_info = dict(
         2: dict(link=('nose', 'neck'), id=2, color=[51, 153, 255]),
         3: dict(link=('neck', 'tail_root'), id=3, color=[51, 153, 255]),
     },
-    # Weight of each keypoint in the loss.
+    # Weight of each keypoint in the loss, if GenerateTarget has
+    # use_dataset_keypoint_weights=True.
     joint_weights=[1.] * 5,
     # How exactly each can be annotated, for COCO's evaluation: standard
     # deviation as a share of the square root of the object's area. COCO's
