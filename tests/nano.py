@@ -10,6 +10,25 @@ BACKBONE = dict(
     decoder=dict(dims=192, num_layers=4, num_heads=6))
 
 
+def short_run(path, data_root, work_dir, **changes):
+    """A config of Scenes, cut down to one iteration on two images."""
+    from mmengine.config import Config
+    config = Config.fromfile(path)
+    options = {
+        'work_dir': str(work_dir),
+        'train_cfg.max_iters': 1,
+        'train_cfg.val_interval': 1,
+    }
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options[f'{loader}.batch_size'] = 2
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+        options[f'{loader}.dataset.data_root'] = str(data_root)
+    config.merge_from_dict({**options, **changes})
+    return config
+
+
 def pretrainer(**kwargs):
     """A ``GLIDPretrainer`` without normalisation of pixels to ImageNet."""
     from glid_mm.tasks.pretraining import GLIDPretrainer

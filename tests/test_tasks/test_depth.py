@@ -22,7 +22,7 @@ from glid_mm.tasks.depth import (DepthDataset, DepthInferencer, DepthMetric,
                                  RandomColour, ScaleInvariantLogLoss)
 from glid_mm.tasks.depth.bins import bin_centres, bin_lengths, expected_depth
 from glid_mm.tasks.depth.visualizer import depth_picture
-from ..nano import depth_estimator, pretrainer
+from ..nano import depth_estimator, pretrainer, short_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'depth'
@@ -706,21 +706,10 @@ def test_pictures_have_one_scale_and_show_what_is_unknown():
 
 def small_run(data_root, work_dir, **changes):
     """The config of Scenes, made short."""
-    config = Config.fromfile(SCENES)
-    options = {
-        'work_dir': str(work_dir),
-        'train_cfg.max_iters': 1,
-        'train_cfg.val_interval': 1,
+    return short_run(SCENES, data_root, work_dir, **{
         'model.backbone.num_queries': 8,
-    }
-    for split in ('train', 'val', 'test'):
-        loader = f'{split}_dataloader'
-        options[f'{loader}.batch_size'] = 2
-        options[f'{loader}.num_workers'] = 0
-        options[f'{loader}.persistent_workers'] = False
-        options[f'{loader}.dataset.data_root'] = str(data_root)
-    config.merge_from_dict({**options, **changes})
-    return config
+        **changes
+    })
 
 
 @pytest.fixture(scope='module')

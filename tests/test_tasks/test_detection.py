@@ -18,7 +18,7 @@ from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
 from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss
 from glid_mm.tasks.detection.box_head import MATCHING
-from ..nano import detector, pretrainer
+from ..nano import detector, pretrainer, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'detection'
 
@@ -506,24 +506,15 @@ def test_crowds_and_boxes_without_area_are_not_learned_from(data_root):
 
 def small_run(data_root, work_dir, **changes):
     """The config of Scenes, made short."""
-    config = Config.fromfile(CONFIGS / 'glid_nano_1xb16-7k_scenes-128x128.py')
-    options = {
-        'work_dir': str(work_dir),
-        'train_cfg.max_iters': 1,
-        'train_cfg.val_interval': 1,
-        'model.test_cfg.max_per_img': 20,
-    }
-    for split, part in (('train', 'train'), ('val', 'val'), ('test', 'val')):
-        loader = f'{split}_dataloader'
-        options[f'{loader}.batch_size'] = 2
-        options[f'{loader}.num_workers'] = 0
-        options[f'{loader}.persistent_workers'] = False
-        options[f'{loader}.dataset.data_root'] = str(data_root)
-    for split in ('val', 'test'):
-        options[f'{split}_evaluator.ann_file'] = str(
-            data_root / 'annotations' / 'instances_val.json')
-    config.merge_from_dict({**options, **changes})
-    return config
+    annotations = str(data_root / 'annotations' / 'instances_val.json')
+    return short_run(
+        CONFIGS / 'glid_nano_1xb16-7k_scenes-128x128.py', data_root, work_dir,
+        **{
+            'model.test_cfg.max_per_img': 20,
+            'val_evaluator.ann_file': annotations,
+            'test_evaluator.ann_file': annotations,
+            **changes
+        })
 
 
 def run(config):

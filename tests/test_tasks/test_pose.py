@@ -27,7 +27,7 @@ from glid_mm.models import GLIDOutput
 from glid_mm.tasks.pose import (CocoPoseDataset, PoseInferencer,
                                 QueryHeatmapHead)
 from glid_mm.tasks.pose.heatmap_head import SCALE
-from ..nano import pose_estimator, pretrainer
+from ..nano import pose_estimator, pretrainer, short_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'pose'
@@ -470,30 +470,12 @@ def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
         model(**batch(model, crops(data_root, 1)), mode='loss')
 
 
-def small_run(data_root, work_dir, **changes):
-    """The config of Scenes, made short."""
-    config = Config.fromfile(SCENES)
-    options = {
-        'work_dir': str(work_dir),
-        'train_cfg.max_iters': 1,
-        'train_cfg.val_interval': 1,
-    }
-    for split, part in (('train', 'train'), ('val', 'val'), ('test', 'val')):
-        loader = f'{split}_dataloader'
-        options[f'{loader}.batch_size'] = 4
-        options[f'{loader}.num_workers'] = 0
-        options[f'{loader}.persistent_workers'] = False
-        options[f'{loader}.dataset.data_root'] = str(data_root)
-    config.merge_from_dict({**options, **changes})
-    return config
-
-
 def run(config):
     return RUNNERS.build(config)
 
 
 def test_training_in_bf16_and_evaluation(data_root, tmp_path):
-    config = small_run(data_root, tmp_path / 'run')
+    config = short_run(SCENES, data_root, tmp_path / 'run')
     config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
     run(config).train()
     config.load_from = str(tmp_path / 'run' / 'iter_1.pth')
@@ -542,9 +524,10 @@ def test_other_keypoints_need_only_config_and_data(data_root, tmp_path):
             match='backbone.num_queries is 17, and the data set .* has 5 '
             'keypoints: nose, left_eye, right_eye, left_ear, right_ear. Set '
             'model.backbone.num_queries=5'):
-        run(small_run(data_root, tmp_path / 'refused', **changes)).train()
+        run(short_run(SCENES, data_root, tmp_path / 'refused',
+                      **changes)).train()
     changes['model.backbone.num_queries'] = 5
-    runner = run(small_run(data_root, tmp_path / 'run', **changes))
+    runner = run(short_run(SCENES, data_root, tmp_path / 'run', **changes))
     runner.train()
     assert runner.model.metainfo is None
     assert runner.val_dataloader.dataset[0]['data_samples'].flip_indices == [
