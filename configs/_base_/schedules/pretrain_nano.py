@@ -1,10 +1,11 @@
 # A short run on small batches, which wants a higher learning rate than the
-# paper's rule of proportion gives.
+# paper's rule of proportion gives, and for that a longer memory of gradients
+# than its 0.95: see docs/design.md.
 max_epochs = 30
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+        type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     constructor='glid_mm.GLIDOptimWrapperConstructor')
 param_scheduler = [
     dict(
