@@ -62,8 +62,10 @@ def main() -> None:
     from glid_mm.tasks.pose import PoseInferencer
     from glid_mm.tasks.pose.inferencer import is_video
     from glid_mm.visualization.images import find_images, refuse_same_names
-    if not is_video(args.inputs):
-        refuse_same_names(find_images([args.inputs]))
+    inputs = args.inputs
+    if not is_video(inputs):
+        inputs = find_images([inputs])
+        refuse_same_names(inputs)
     inferencer = PoseInferencer(
         args.config,
         args.checkpoint,
@@ -73,7 +75,7 @@ def main() -> None:
         device=args.device)
     images = persons = 0
     for result in inferencer(
-            args.inputs,
+            inputs,
             bbox_thr=args.bbox_thr,
             kpt_thr=args.kpt_thr,
             draw_bbox=True,

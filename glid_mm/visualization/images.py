@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Iterable, List, Union
 
+import numpy as np
 from mmengine import fileio
 from PIL import Image, ImageOps
 
@@ -37,6 +38,31 @@ def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
             found.append(path)
         else:
             raise UserError(f'there is no image {path}')
+    return found
+
+
+def list_inputs(inputs) -> List[Union[str, np.ndarray]]:
+    """What an inferencer is given, image by image.
+
+    Args:
+        inputs (str | Path | ndarray | list): Images: files, folders,
+            ``(H, W, 3)`` arrays, or a list of these.
+
+    Returns:
+        list[str | ndarray]: Paths of files, and the arrays.
+
+    Raises:
+        UserError: As :func:`find_images` does, or if an array is no image.
+    """
+    found = []
+    for image in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
+        if not isinstance(image, np.ndarray):
+            found += map(str, find_images([image]))
+        elif image.ndim == 3 and image.shape[2] == 3:
+            found.append(image)
+        else:
+            raise UserError('an array must be an image of shape (height, '
+                            f'width, 3), not {image.shape}')
     return found
 
 

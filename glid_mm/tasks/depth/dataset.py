@@ -42,9 +42,11 @@ class DepthDataset(BaseSegDataset):
                  depth_map_suffix: str = '.png',
                  **kwargs) -> None:
         self.depth_map_suffix = depth_map_suffix
+        # In small letters, as names are compared: cameras write capitals.
+        suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
         super().__init__(
             ann_file=ann_file,
-            img_suffix=img_suffix,
+            img_suffix=tuple(suffix.lower() for suffix in suffixes),
             data_prefix=data_prefix,
             **kwargs)
 
@@ -62,7 +64,7 @@ class DepthDataset(BaseSegDataset):
             raise UserError('there is no pair of an image and a depth map ' + (
                 f'in the list {self.ann_file}' if self.ann_file else
                 f'in the folder {images} or below: no image ends in '
-                f'{" or ".join(self._suffixes())} (img_suffix)'))
+                f'{" or ".join(self.img_suffix)} (img_suffix)'))
         missing = [
             path for pair in pairs for path in pair
             if not fileio.exists(path, self.backend_args)
@@ -111,11 +113,5 @@ class DepthDataset(BaseSegDataset):
             raise UserError(f'the folder of images {images} cannot be read: '
                             f'{error}') from error
         for image in found:
-            if image.lower().endswith(self._suffixes()):
+            if image.lower().endswith(self.img_suffix):
                 yield image, osp.splitext(image)[0] + self.depth_map_suffix
-
-    def _suffixes(self) -> Tuple[str, ...]:
-        """Suffixes of images; those of cameras are often in capitals."""
-        suffixes = self.img_suffix
-        suffixes = (suffixes, ) if isinstance(suffixes, str) else suffixes
-        return tuple(suffix.lower() for suffix in suffixes)

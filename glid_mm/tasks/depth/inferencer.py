@@ -11,7 +11,7 @@ from mmseg.apis import MMSegInferencer
 
 from ...errors import UserError
 from ...registry import INFERENCERS
-from ...visualization.images import find_images, read_image
+from ...visualization.images import list_inputs, read_image
 
 # Units of a 16-bit PNG per metre, the finest that fits the range being taken:
 # millimetres, KITTI's, centimetres, decimetres, metres.
@@ -100,18 +100,7 @@ class DepthInferencer(MMSegInferencer):
 
     def _inputs_to_list(self, inputs) -> list:
         """Paths and arrays."""
-        if not isinstance(inputs, (list, tuple)):
-            inputs = [inputs]
-        found = []
-        for image in inputs:
-            if not isinstance(image, np.ndarray):
-                found += map(str, find_images([image]))
-            elif image.ndim == 3 and image.shape[2] == 3:
-                found.append(image)
-            else:
-                raise UserError('an array must be an image of shape (height, '
-                                f'width, 3), not {image.shape}')
-        return found
+        return list_inputs(inputs)
 
     def _names(self, preds: list) -> List[str]:
         """What to call the files of each prediction, all different."""

@@ -71,6 +71,7 @@ class CocoPoseDataset(CocoDataset):
         return annotations
 
     def _check_order(self, coco: COCO) -> None:
+        """Refuse keypoints in another order than that of ``metainfo``."""
         ours = list(self.metainfo['keypoint_name2id'])
         for category in coco.dataset.get('categories', ()):
             names = category.get('keypoints', ours)

@@ -12,7 +12,7 @@ from mmpose.evaluation.functional import nms
 from mmpose.structures import PoseDataSample
 
 from ...errors import UserError
-from ...visualization.images import find_images, read_image
+from ...visualization.images import list_inputs, read_image
 
 
 class PoseInferencer(Pose2DInferencer):
@@ -64,15 +64,12 @@ class PoseInferencer(Pose2DInferencer):
                 ``(H, W, 3)`` BGR, or a list of these; or a video.
 
         Raises:
-            UserError: If there is no such file, or a folder has no images.
+            UserError: If there is no such file, a folder has no images, or
+                an array is none.
         """
         if is_video(inputs):
             return super()._inputs_to_list(str(inputs))
-        found = []
-        for image in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
-            found += [image] if isinstance(image, np.ndarray) else map(
-                str, find_images([image]))
-        return found
+        return list_inputs(inputs)
 
     def preprocess(self, inputs: Sequence[Union[str, np.ndarray]],
                    **kwargs) -> Iterator[tuple]:
