@@ -2,6 +2,7 @@
 import argparse
 
 from glid_mm.engine import launch
+from glid_mm.engine.runner import checkpoints_of
 from glid_mm.errors import UserError
 
 
@@ -42,7 +43,13 @@ def main() -> None:
         config.auto_scale_lr.enable = True
     if args.resume is not None:
         config.resume = True
-        config.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume != 'auto':
+            config.load_from = args.resume
+        elif next(checkpoints_of(config.work_dir), None):
+            config.load_from = None
+        elif config.get('load_from'):
+            # Nothing is done yet: the run starts from the weights it is for.
+            config.resume = False
     randomness = config.setdefault('randomness', {})
     if args.seed is not None:
         randomness['seed'] = args.seed

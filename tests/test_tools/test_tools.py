@@ -95,6 +95,15 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
         for folder in (work_dir, again))
     assert all(torch.equal(one[k], two[k]) for k in one)
 
+    # --resume before there is a checkpoint does not forget load_from.
+    started = tmp_path / 'started'
+    run(monkeypatch, 'train.py', tiny, '--work-dir', started, '--resume',
+        '--cfg-options', 'train_cfg.max_epochs=1',
+        'optim_wrapper.optimizer.lr=0.',
+        f'load_from={work_dir / "epoch_2.pth"}')
+    weights = read_checkpoint(started / 'epoch_1.pth')['state_dict']
+    assert all(torch.equal(one[k], weights[k]) for k in one)
+
     out = tmp_path / 'predictions.pkl'
     run(monkeypatch, 'test.py', tiny, work_dir / 'epoch_2.pth', '--work-dir',
         tmp_path / 'test', '--out', out)
