@@ -118,7 +118,7 @@ TASKS = [
         annotations='annotations/instances_val.json'),
     Task(
         'depth',
-        'configs/depth/glid_nano_1xb16-7k_scenes-depth-128x128.py',
+        'configs/depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
         'rmse',
         'RMSE, m',
         higher_is_better=False,

@@ -26,7 +26,7 @@ from ..nano import depth_estimator, pretrainer, short_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'depth'
-SCENES = CONFIGS / 'glid_nano_1xb16-7k_scenes-depth-128x128.py'
+SCENES = CONFIGS / 'glid_nano_1xb16-14k_scenes-depth-128x128.py'
 
 
 def scenes(count, first=0):

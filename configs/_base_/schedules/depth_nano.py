@@ -1,6 +1,6 @@
 # A short run of a small model.
 _base_ = './segmentation_nano.py'
-max_iters = 7000
+max_iters = 14000
 optim_wrapper = dict(
     optimizer=dict(weight_decay=0.01), clip_grad=dict(max_norm=1.))
 param_scheduler = _base_.param_scheduler
