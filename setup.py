@@ -35,7 +35,6 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['glid_mm', 'glid_mm.*']),
-    package_data={'glid_mm': ['**/*.json', '**/*.html', '**/*.css']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -16,7 +16,6 @@ from glid_mm.compat.missing import install_command
 TASKS = {
     'pre-training': ('mmpretrain', ),
     'detection': ('mmdet', ),
-    'instance and panoptic segmentation': ('mmdet', ),
     'semantic segmentation': ('mmseg', 'mmdet'),
     'depth': ('mmseg', ),
     'pose': ('mmpose', ),

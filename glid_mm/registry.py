@@ -14,10 +14,9 @@ from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
-    'DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'INFERENCERS', 'LOOPS', 'METRICS',
-    'MODELS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
-    'PARAM_SCHEDULERS', 'RUNNERS', 'TASK_UTILS', 'TRANSFORMS', 'VISBACKENDS',
-    'VISUALIZERS', 'WEIGHT_INITIALIZERS'
+    'DATASETS', 'HOOKS', 'INFERENCERS', 'METRICS', 'MODELS', 'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS', 'RUNNERS', 'TRANSFORMS', 'VISUALIZERS',
+    'WEIGHT_INITIALIZERS'
 ]
 
 
@@ -27,18 +26,14 @@ def _child(parent, *locations):
 
 
 MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone')
-TASK_UTILS = _child(_mmengine.TASK_UTILS)
 
-DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets')
-DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS, 'glid_mm.datasets')
+DATASETS = _child(_mmengine.DATASETS)
 TRANSFORMS = _child(_mmengine.TRANSFORMS)
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
-LOOPS = _child(_mmengine.LOOPS, 'glid_mm.engine')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')
-PARAM_SCHEDULERS = _child(_mmengine.PARAM_SCHEDULERS, 'glid_mm.engine')
 RUNNERS = _child(_mmengine.RUNNERS, 'glid_mm.engine')
 
 WEIGHT_INITIALIZERS = _child(_mmengine.WEIGHT_INITIALIZERS,
@@ -47,5 +42,4 @@ WEIGHT_INITIALIZERS = _child(_mmengine.WEIGHT_INITIALIZERS,
 METRICS = _child(_mmengine.METRICS)
 INFERENCERS = _child(_mmengine.INFERENCERS)
 
-VISUALIZERS = _child(_mmengine.VISUALIZERS, 'glid_mm.visualization')
-VISBACKENDS = _child(_mmengine.VISBACKENDS, 'glid_mm.visualization')
+VISUALIZERS = _child(_mmengine.VISUALIZERS)

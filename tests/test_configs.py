@@ -1,4 +1,5 @@
 """Every config is read, builds, and shares its weights with pre-training."""
+import re
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,14 @@ def test_config_reads_and_names_its_parts(path):
     assert config.default_hooks.checkpoint.type == 'glid_mm.CheckpointHook'
     assert config.custom_imports.imports
     architecture = path.name.split('_')[1]
-    arch = dict(b='base', l='large', t='tiny', s='small')
+    arch = dict(b='base', l='large', t='tiny')
     assert config.model.backbone.encoder.arch == arch.get(
         architecture.removeprefix('swin-'), architecture)
-    # Names tell the batch: <machines>xb<batch size>.
-    batch = config.train_dataloader.batch_size
-    assert f'xb{batch}' in path.name
+    # Names tell what the learning rate is for: <GPUs>xb<images on each>.
+    gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
+    assert config.train_dataloader.batch_size == batch
+    base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
+    assert base in (None, gpus * batch)
 
 
 @pytest.mark.parametrize(

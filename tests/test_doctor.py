@@ -129,7 +129,6 @@ def test_a_task_lacks_what_its_libraries_import():
     assert lacks == {
         'pre-training': '',
         'detection': 'imgaug',
-        'instance and panoptic segmentation': 'imgaug',
         'semantic segmentation': 'ftfy, imgaug',
         'depth': 'ftfy',
         'pose': 'imgaug',

@@ -38,9 +38,3 @@ def test_resolves_in_a_fresh_process_under_a_hosts_scope(scope):
                           text=True)
     assert done.returncode == 0, done.stderr
     assert 'glid_mm' in done.stdout and 'GLID' in done.stdout
-
-
-def test_no_name_of_ours_is_taken_from_a_host_by_mistake():
-    # The root knows glid_mm's children by their scope only.
-    from mmengine.registry import MODELS
-    assert 'GLID' not in MODELS.module_dict

@@ -1,1 +1,1 @@
-"""Data: the Scenes generator, label fractions and transforms."""
+"""Data: the Scenes generator and transforms."""

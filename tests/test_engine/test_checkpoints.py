@@ -109,7 +109,7 @@ def test_full_disk_stops_the_run_with_the_old_checkpoint_intact(
 
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'no note'])
 def test_damaged_last_checkpoint_is_named_and_the_one_before_taken(
-        damage, tmp_path, caplog):
+        damage, tmp_path):
     make_runner(tmp_path, length=2).train()
     last = tmp_path / 'epoch_2.pth'
     if damage == 'missing':

@@ -6,11 +6,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from ..nano import scenes, segmentor
+from glid_mm.datasets.scenes import write_scenes
+from glid_mm.errors import UserError
+from ..nano import scenes, segmentor, short_run
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
 
 
 def samples(labels):
@@ -135,6 +139,8 @@ def test_whole_and_slide_inference_at_any_size(size):
     model.test_cfg.update(crop_size=(32, 32), stride=(20, 20))
     slide, = model(**batch(model, images, labels, False), mode='predict')
     assert slide.pred_sem_seg.shape == size
+    if min(size) > 32:
+        assert not torch.allclose(whole.seg_logits.data, slide.seg_logits.data)
 
 
 def test_padding_of_a_batch_changes_nothing():
@@ -204,8 +210,7 @@ def test_the_example_of_own_data_keeps_labels_as_they_are(tmp_path):
                 file = tmp_path / folder / split / f'{name}.{suffix}'
                 cv2.imwrite(str(file), labels)
     config = Config.fromfile(
-        Path(__file__).resolve().parents[2] / 'configs' / 'segmentation' /
-        'glid_swin-b_8xb2-40k_custom-640x640.py')
+        CONFIGS / 'glid_swin-b_8xb2-40k_custom-640x640.py')
     init_default_scope('mmseg')
     # Batches are as large as their largest image: none smaller than a crop.
     resize = config.train_dataloader.dataset.pipeline[2]
@@ -222,3 +227,15 @@ def test_the_example_of_own_data_keeps_labels_as_they_are(tmp_path):
         assert split == 'test' or batch['inputs'].shape == (2, 3, 640, 640)
         for sample in batch['data_samples']:
             assert sample.gt_sem_seg.data.unique().tolist() == [0, 1, 2, 255]
+
+
+def test_a_head_of_other_classes_stops_before_the_first_batch(tmp_path):
+    write_scenes(tmp_path, train=2, val=2, unlabelled=0, size=64, seed=0)
+    config = short_run(CONFIGS / 'glid_nano_1xb16-2k_scenes-128x128.py',
+                       tmp_path, tmp_path / 'run',
+                       **{'model.decode_head.num_classes': 5})
+    with pytest.raises(
+            UserError,
+            match='^decode_head.num_classes is 5, and the data set '
+            f'\\({tmp_path}\\) has 7 classes: box, ball'):
+        RUNNERS.build(config).train()

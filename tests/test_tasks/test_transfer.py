@@ -96,7 +96,7 @@ def test_a_checkpoint_of_something_else_is_refused(weights):
         load_state_dict(segmentor(), weights)
 
 
-def test_another_tasks_queries_start_anew(caplog):
+def test_another_tasks_queries_start_anew():
     source, target = segmentor(num_queries=30), segmentor(num_queries=20)
     given = state(source)
     given['backbone.queries.embeddings'].normal_()

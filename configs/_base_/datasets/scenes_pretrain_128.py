@@ -1,4 +1,5 @@
 # The unlabelled images of Scenes: tools/dataset_converters/make_scenes.py
+# Any folder of images does, sub-folders and all.
 data_root = 'data/scenes'
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
@@ -23,4 +24,6 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix='images/unlabelled',
         with_label=False,
+        extensions=('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif',
+                    '.webp'),
         pipeline=train_pipeline))

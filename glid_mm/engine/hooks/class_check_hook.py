@@ -9,18 +9,22 @@ class ClassCheckHook(DataCheckHook):
     """Stop before the first batch if heads have other classes than the data.
 
     Heads say how many they have in ``num_classes``, data sets name theirs in
-    ``metainfo['classes']``.
+    ``metainfo['classes']``; a data set that names none is left alone.
     """
 
     def check(self, model, dataset) -> None:
         """See :class:`DataCheckHook`."""
-        classes = dataset.metainfo['classes']
+        classes = dataset.metainfo.get('classes')
+        if not classes:
+            return
         for name, module in model.named_modules():
             count = getattr(module, 'num_classes', len(classes))
-            if count != len(classes):
+            # mmseg's whole model repeats what its head says.
+            if name and count != len(classes):
                 raise UserError(
                     f'{name}.num_classes is {count}, and the data set '
-                    f'({dataset.ann_file}) has {len(classes)} classes: '
+                    f'({dataset.ann_file or dataset.data_root}) has '
+                    f'{len(classes)} classes: '
                     f'{", ".join(classes)}. Set model.{name}.num_classes='
                     f'{len(classes)}, or metainfo=dict(classes=(...)) of the '
                     'data sets to the classes that the model has.')
