@@ -119,6 +119,9 @@ class Runner(runner.Runner):
         """
         try:
             super().resume(filename, *args, **kwargs)
+            # mmengine would go on without; the best checkpoint has none.
+            if 'optimizer' not in self._loaded_parts:
+                raise KeyError('optimizer')
         except KeyError as error:
             raise CheckpointError(
                 f'{filename} holds no {error}, so no training can go on from '
@@ -176,6 +179,7 @@ class Runner(runner.Runner):
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True
+        self._loaded_parts = set(checkpoint)
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
@@ -184,6 +188,7 @@ class Runner(runner.Runner):
         """Resume from the newest good checkpoint if told to find it."""
         if self._has_loaded or not self._resume or self._load_from:
             return super().load_or_resume()
+        path = None
         for path in checkpoints_of(self.work_dir):
             try:
                 self.resume(str(path))
@@ -192,10 +197,10 @@ class Runner(runner.Runner):
             else:
                 self.logger.info(f'resumed from {path}')
                 return
-        if (Path(self.work_dir) / 'last_checkpoint').exists():
+        if path:
             raise CheckpointError(
                 f'nothing to resume in {self.work_dir}: no checkpoint that '
-                'its last_checkpoint names or that lies there can be read. '
+                'its last_checkpoint names or that lies there will do. '
                 'Start anew in another --work-dir, or give a checkpoint: '
                 '--resume PATH')
         self.logger.info(f'nothing to resume in {self.work_dir}: starting')

@@ -63,7 +63,13 @@ class Queries(nn.Module):
 
         Returns:
             Tensor: ``(batch, count, dims)``.
+
+        Raises:
+            ValueError: If there are none.
         """
+        if not self.num_queries:
+            raise ValueError('num_queries=0 is for pre-training: a task sets '
+                             'how many it asks (model.backbone.num_queries)')
         return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
     def masked(self, centres: Tensor) -> Tensor:

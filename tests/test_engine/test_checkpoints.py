@@ -131,6 +131,7 @@ def test_nothing_intact_is_an_error_and_nothing_at_all_a_start(tmp_path):
     runner = make_runner(tmp_path, length=1, resume=True)
     runner.train()
     (tmp_path / 'epoch_1.pth').write_bytes(b'x')
+    (tmp_path / 'last_checkpoint').unlink()
     with pytest.raises(CheckpointError, match='nothing to resume in'):
         make_runner(tmp_path, length=1, resume=True).train()
 
@@ -140,6 +141,17 @@ def test_resume_needs_a_checkpoint_of_a_training(tmp_path):
     runner = make_runner(
         tmp_path, load_from=str(tmp_path / 'weights.pth'), resume=True)
     with pytest.raises(CheckpointError, match='weights.pth .*load_from'):
+        runner.train()
+    make_runner(tmp_path, length=1).train()
+    whole = read_checkpoint(tmp_path / 'epoch_1.pth')
+    # What mmengine saves as the best.
+    del whole['optimizer'], whole['param_schedulers']
+    torch.save(whole, tmp_path / 'best_loss_epoch_1.pth')
+    runner = make_runner(
+        tmp_path,
+        load_from=str(tmp_path / 'best_loss_epoch_1.pth'),
+        resume=True)
+    with pytest.raises(CheckpointError, match="holds no 'optimizer'"):
         runner.train()
 
 

@@ -54,3 +54,8 @@ def test_sine_position_by_hand():
     assert (out - expected).abs().max() <= 1e-12
     with pytest.raises(ValueError, match='multiple of 4, got 6'):
         sine_position(torch.zeros(2), 6)
+
+
+def test_a_task_has_to_say_how_many():
+    with pytest.raises(ValueError, match='num_queries=0 is for pre-training'):
+        Queries(16)(2)

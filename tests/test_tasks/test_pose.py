@@ -403,6 +403,10 @@ def nobody(content):
     (swapped, 'person are nose, right_eye.*another order: nose, left_eye'),
     (nobody, 'changed.json: no person in any image'),
     (lambda content: content['annotations'].clear(), 'no person in any image'),
+    (lambda content: content['annotations'][1].pop('id'),
+     r"1 of \d+ annotations have no 'id', the first being {'image_id'"),
+    (lambda content: content['images'][0].pop('width'),
+     r"1 of \d+ images have no 'width'.*needs id, file_name, height, width"),
 ])
 def test_annotations_that_do_not_fit_are_named(data_root, change, message):
     ann_file = changed(data_root, change)
@@ -436,6 +440,8 @@ def test_annotations_behind_detected_boxes_are_checked_as_well(
         detected(first(keypoints=[1, 1, 2] * 5))
     with pytest.raises(UserError, match='another order: nose, left_eye'):
         detected(swapped)
+    with pytest.raises(UserError, match="1 of .* annotations have no 'area'"):
+        detected(lambda content: content['annotations'][0].pop('area'))
     # The names of keypoints may be left out.
     count = len(detected(lambda content: None))
     assert count == len(

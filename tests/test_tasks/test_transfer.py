@@ -102,3 +102,15 @@ def test_another_tasks_queries_start_anew():
     given['backbone.queries.embeddings'].normal_()
     load_state_dict(target, given)
     assert (target.backbone.queries.embeddings == 0).all()
+
+
+def test_a_task_trained_from_scratch_is_loaded_as_it_is():
+    source, target = segmentor(), segmentor()
+    source.train().extract_feat(torch.zeros(1, 3, 64, 96))
+    for stage in source.backbone.encoder.stages:
+        stage.blocks[0].attn.relative_position_bias_table.data.normal_()
+    load_state_dict(target, state(source))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(state(source).values(),
+                        state(target).values()))

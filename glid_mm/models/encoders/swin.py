@@ -75,8 +75,8 @@ class SwinStage(nn.Module):
     """Blocks at one stride, after the patch merging that leads there.
 
     If ``shifted``, every other block shifts its windows. The buffer
-    ``trained_extent`` tells the side, in tokens, of the largest window seen
-    in training: beyond it the bias tables are untrained.
+    ``trained_extent`` tells the longer side, in tokens, of the largest window
+    seen in pre-training: beyond it the bias tables are untrained.
     """
 
     def __init__(self, dims: int, num_heads: int, window_size: int,
@@ -92,8 +92,9 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor, grid: TokenGrid, level: int,
                 checkpointing: bool) -> Tensor:
-        if self.training:
-            side = min(grid.units) * STRIDES[-1] // STRIDES[level]
+        # A task trains on images as large as it tests on.
+        if self.training and grid.visible is not None:
+            side = max(grid.units) * STRIDES[-1] // STRIDES[level]
             self.trained_extent.clamp_(min=min(side, self.window_size))
         x = self.downsample(x)
         for block in self.blocks:

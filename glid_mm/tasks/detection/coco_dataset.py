@@ -5,6 +5,7 @@ from typing import List, Sequence
 from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCO
 
+from ...datasets.coco import require_fields
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -36,20 +37,7 @@ class CheckedCOCO(COCO):
 
     def createIndex(self) -> None:
         """Check the file's structure, then index it."""
-        for part, fields in FIELDS.items():
-            if part not in self.dataset:
-                raise UserError(
-                    f'{self.file} has no {part!r}. It has to be in the '
-                    "format of COCO's instances: a JSON object with images, "
-                    'annotations and categories.')
-            for field in fields:
-                lacking = [x for x in self.dataset[part] if field not in x]
-                if lacking:
-                    raise UserError(
-                        f'{self.file}: {len(lacking)} of '
-                        f'{len(self.dataset[part])} {part} have no {field!r}, '
-                        f'the first being {str(lacking[0])[:200]}. Each '
-                        f'needs {", ".join(fields)}.')
+        require_fields(self.file, self.dataset, FIELDS)
         known = {category['id'] for category in self.dataset['categories']}
         strange = [
             annotation for annotation in self.dataset['annotations']

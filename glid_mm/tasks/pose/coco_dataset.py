@@ -8,8 +8,15 @@ from mmengine.fileio import load
 from mmpose.datasets.datasets.body import CocoDataset
 from xtcocotools.coco import COCO
 
+from ...datasets.coco import require_fields
 from ...errors import UserError
 from ...registry import DATASETS
+
+# What samples are made of; keypoints may be missing.
+FIELDS = dict(
+    images=('id', 'file_name', 'height', 'width'),
+    annotations=('id', 'image_id', 'category_id', 'bbox'),
+    categories=('id', 'name'))
 
 
 @DATASETS.register_module()
@@ -30,8 +37,9 @@ class CocoPoseDataset(CocoDataset):
             boxes has it.
 
     Raises:
-        UserError: If the annotations are of other keypoints than
-            ``metainfo``, a box is not in its image, or there is nobody.
+        UserError: If the annotations lack something or are of other
+            keypoints than ``metainfo``, a box is not in its image, or there
+            is nobody.
     """
 
     @classmethod
@@ -54,7 +62,11 @@ class CocoPoseDataset(CocoDataset):
                 raise UserError(f'there is no {name} {path}' + (
                     '. To take the boxes of the annotations, set '
                     'dataset.bbox_file=None.' if name == 'bbox_file' else ''))
-        samples = super().load_data_list()
+        try:
+            samples = super().load_data_list()
+        except KeyError:
+            require_fields(self.ann_file, load(self.ann_file), FIELDS)
+            raise
         if not samples:
             raise UserError(
                 f'{self.bbox_file or self.ann_file}: no person in any image. '
@@ -65,10 +77,20 @@ class CocoPoseDataset(CocoDataset):
         return samples
 
     def _load_annotations(self) -> tuple:
-        """Annotations, after a look at the names of their keypoints."""
+        """Annotations, after a look at the whole file."""
         annotations = super()._load_annotations()
-        self._check_order(self.coco)
+        self._check_file(self.coco)
         return annotations
+
+    def _check_file(self, coco: COCO) -> None:
+        """Refuse what only the evaluation would fail at, or not at all."""
+        if self.test_mode:
+            # OKS measures distances by it.
+            require_fields(self.ann_file, dict(annotations=[
+                annotation for annotation in coco.anns.values()
+                if annotation.get('keypoints')
+            ]), dict(annotations=('area', )))
+        self._check_order(coco)
 
     def _check_order(self, coco: COCO) -> None:
         """Refuse keypoints in another order than that of ``metainfo``."""
@@ -120,7 +142,7 @@ class CocoPoseDataset(CocoDataset):
         mmpose's takes category 1, whichever the annotations are of.
         """
         coco = COCO(self.ann_file)
-        self._check_order(coco)
+        self._check_file(coco)
         categories = {
             category['id']
             for category in coco.dataset['categories']

@@ -1,0 +1,32 @@
+"""What files in COCO's format have to hold."""
+from typing import Mapping, Sequence
+
+from ..errors import UserError
+
+
+def require_fields(file: str, content: Mapping[str, Sequence[dict]],
+                   fields: Mapping[str, Sequence[str]]) -> None:
+    """Refuse annotations that lack what will be read.
+
+    Args:
+        file (str): Where they are from.
+        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        fields (Mapping[str, Sequence[str]]): Its parts, and what each entry
+            of a part needs.
+
+    Raises:
+        UserError: If a part is missing, or an entry lacks something.
+    """
+    for part, names in fields.items():
+        if part not in content:
+            raise UserError(
+                f"{file} has no {part!r}. It has to be in COCO's format: a "
+                f'JSON object with {", ".join(fields)}.')
+        for name in names:
+            lacking = [entry for entry in content[part] if name not in entry]
+            if lacking:
+                raise UserError(
+                    f'{file}: {len(lacking)} of {len(content[part])} {part} '
+                    f'have no {name!r}, the first being '
+                    f'{str(lacking[0])[:200]}. Each needs '
+                    f'{", ".join(names)}.')
