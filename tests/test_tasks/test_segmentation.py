@@ -209,8 +209,8 @@ def test_the_example_of_own_data_keeps_labels_as_they_are(tmp_path):
             for name in 'ab':
                 file = tmp_path / folder / split / f'{name}.{suffix}'
                 cv2.imwrite(str(file), labels)
-    config = Config.fromfile(
-        CONFIGS / 'glid_swin-b_8xb2-40k_custom-640x640.py')
+    config = Config.fromfile(CONFIGS /
+                             'glid_swin-b_8xb2-40k_custom-640x640.py')
     init_default_scope('mmseg')
     # Batches are as large as their largest image: none smaller than a crop.
     resize = config.train_dataloader.dataset.pipeline[2]

@@ -86,10 +86,12 @@ class CocoPoseDataset(CocoDataset):
         """Refuse what only the evaluation would fail at, or not at all."""
         if self.test_mode:
             # OKS measures distances by it.
-            require_fields(self.ann_file, dict(annotations=[
-                annotation for annotation in coco.anns.values()
-                if annotation.get('keypoints')
-            ]), dict(annotations=('area', )))
+            require_fields(
+                self.ann_file,
+                dict(annotations=[
+                    annotation for annotation in coco.anns.values()
+                    if annotation.get('keypoints')
+                ]), dict(annotations=('area', )))
         self._check_order(coco)
 
     def _check_order(self, coco: COCO) -> None:
