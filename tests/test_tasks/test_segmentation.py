@@ -4,14 +4,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
+from glid_mm.tasks.segmentation.unknown import UNKNOWN
 from ..nano import scenes, segmentor, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
@@ -99,6 +101,86 @@ def test_every_decoder_layer_is_supervised_with_mask2formers_losses():
         for layer in layers
         for kind in ('cls', 'mask', 'dice')
     }
+
+
+def half_known():
+    """A mask of 64×128 px, unknown on the right and here and there."""
+    mask = torch.randint(0, 2, (1, 64, 128)).short()
+    mask[:, 50:, :70] = torch.randint(UNKNOWN, UNKNOWN + 2, (14, 70)).short()
+    mask[mask == UNKNOWN + 1] = 1
+    mask[:, :, 70:] = UNKNOWN
+    return mask
+
+
+def loss_of(head, logits, *masks):
+    """Mask and dice loss of ``(B, M, h, w)`` logits of one layer."""
+    instances = [
+        InstanceData(labels=torch.zeros(len(m), dtype=torch.long), masks=m)
+        for m in masks
+    ]
+    head.num_queries = logits.shape[1]
+    scores = torch.zeros(*logits.shape[:2], 2)
+    losses = head.loss_by_feat([scores], [logits], instances,
+                               [{}] * len(masks))
+    return torch.stack([losses['loss_mask'].sum(), losses['loss_dice'].sum()])
+
+
+def test_pixels_without_a_label_are_not_supervised(monkeypatch):
+    torch.manual_seed(0)
+    head = segmentor(num_classes=1, num_queries=1).decode_head
+    mask = half_known()
+    # Every pixel is a point.
+    rows, columns = torch.meshgrid(
+        (torch.arange(64) + .5) / 64, (torch.arange(128) + .5) / 128,
+        indexing='ij')
+    points = torch.stack([columns, rows], -1).view(1, -1, 2)
+    monkeypatch.setattr(
+        'mmdet.models.dense_heads.mask2former_head.'
+        'get_uncertain_point_coords_with_randomness', lambda *args: points)
+    head.num_points = mask.numel()
+    logits = torch.randn(1, 1, 16, 32)
+    # Beyond its border a map is zero to mmdet's sampling.
+    full = F.interpolate(
+        F.pad(logits, (1, 1, 1, 1)), scale_factor=4, mode='bilinear')
+    p = full[0, :, 4:-4, 4:-4].sigmoid()[mask >= 0]
+    t = mask[mask >= 0].float()
+    entropy = -(t * p.log() + (1 - t) * (1 - p).log()).sum() / mask.numel()
+    dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
+    assert torch.allclose(
+        loss_of(head, logits, mask), torch.stack([5 * entropy, 5 * dice]))
+
+
+def test_what_is_predicted_far_from_labels_does_not_matter():
+    torch.manual_seed(0)
+    head = segmentor(num_classes=1, num_queries=3).decode_head
+    mask = half_known()
+    logits = torch.randn(2, 3, 16, 32, requires_grad=True)
+    # Known pixels end in column 17 and are interpolated with column 18.
+    other = logits.detach().clone()
+    other[0, ..., 19:].normal_()
+    losses = []
+    for given in (logits, other):
+        torch.manual_seed(1)
+        losses.append(loss_of(head, given, mask, mask.clamp(min=0)))
+    assert torch.equal(*losses)
+    losses[0].sum().backward()
+    gradient, whole = logits.grad.abs().sum(1)
+    assert not gradient[:, 19:].any()
+    assert gradient[:12, :17].any() and whole[:, 19:].any()
+
+
+def test_masks_are_matched_by_what_is_known():
+    masks = torch.zeros(2, 40)
+    masks[0, :10] = masks[1, 10:20] = 1
+    masks[:, 20:] = UNKNOWN
+    # Far more unknown points speak for the other order.
+    logits = torch.where(masks.flip(0) > 0, 4., -4.)
+    logits[:, 20:] = torch.tensor([[9.], [-9.]])
+    assigner = segmentor().decode_head.assigner
+    result = assigner.assign(
+        InstanceData(scores=torch.zeros(2, 8), masks=logits),
+        InstanceData(labels=torch.tensor([0, 1]), masks=masks), {})
+    assert result.gt_inds.tolist() == [2, 1]
 
 
 @torch.no_grad()

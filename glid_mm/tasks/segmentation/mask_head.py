@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from ...models import GLIDOutput
 from ...registry import MODELS
+from .unknown import (KnownPointsAssigner, KnownPointsLoss, beyond_known,
+                      silence)
 
 # Mask2Former's matching and point sampling.
 MATCHING = dict(
@@ -34,7 +36,9 @@ class MaskClassificationHead(Mask2FormerHead):
 
     Matching, point sampling and losses are those of mmdet's Mask2Former;
     its pixel and transformer decoders are not, GLID has been through its
-    own. Every decoder layer is supervised.
+    own. Every decoder layer is supervised. Ground truth masks are 1, 0, or
+    :data:`UNKNOWN` where a pixel's label is not known, and such pixels are
+    not supervised; Mask2Former's takes them to be outside of every mask.
 
     Args:
         num_things_classes (int): Classes that are counted, which come first.
@@ -81,7 +85,8 @@ class MaskClassificationHead(Mask2FormerHead):
         self.mask_embed = nn.Linear(in_channels, mask_channels)
         self.test_cfg = test_cfg
         matching = {**MATCHING, **(train_cfg or {})}
-        self.assigner = MMDET_TASK_UTILS.build(matching['assigner'])
+        self.assigner = KnownPointsAssigner(
+            MMDET_TASK_UTILS.build(matching['assigner']))
         self.sampler = MMDET_TASK_UTILS.build(
             matching['sampler'], default_args=dict(context=self))
         self.num_points = matching['num_points']
@@ -90,8 +95,8 @@ class MaskClassificationHead(Mask2FormerHead):
         self.class_weight = [1.] * self.num_classes + [no_object_weight]
         self.loss_cls = MMDET_MODELS.build(
             dict(loss_cls, class_weight=self.class_weight))
-        self.loss_mask = MMDET_MODELS.build(loss_mask)
-        self.loss_dice = MMDET_MODELS.build(loss_dice)
+        self.loss_mask = KnownPointsLoss(MMDET_MODELS.build(loss_mask))
+        self.loss_dice = KnownPointsLoss(MMDET_MODELS.build(loss_dice))
 
     def init_weights(self) -> None:
         """Linear layers keep PyTorch's initialisation."""
@@ -125,7 +130,9 @@ class MaskClassificationHead(Mask2FormerHead):
         half precision overflow and tie.
         """
         device = all_mask_preds[0].device.type
+        far = beyond_known(batch_gt_instances, all_mask_preds[0].shape[-2:])
         with torch.autocast(device, enabled=False):
-            return super().loss_by_feat([s.float() for s in all_cls_scores],
-                                        [m.float() for m in all_mask_preds],
-                                        batch_gt_instances, batch_img_metas)
+            return super().loss_by_feat(
+                [scores.float() for scores in all_cls_scores],
+                silence([masks.float() for masks in all_mask_preds],
+                        far), batch_gt_instances, batch_img_metas)

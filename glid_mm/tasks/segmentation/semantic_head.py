@@ -9,6 +9,7 @@ from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import full_size
 from .mask_head import MaskClassificationHead
+from .unknown import UNKNOWN
 
 
 @MODELS.register_module()
@@ -85,8 +86,7 @@ class SemanticHead(MaskClassificationHead):
                     f'is no class: labels are 0 to {self.num_classes - 1}, or '
                     f'{self.ignore_index} to ignore. Set `num_classes`, or '
                     '`reduce_zero_label` where 0 means unlabelled.')
-            instances.append(
-                InstanceData(
-                    labels=classes.long(),
-                    masks=(labels == classes[:, None, None]).long()))
+            masks = (labels == classes[:, None, None]).short()
+            masks[:, labels == self.ignore_index] = UNKNOWN
+            instances.append(InstanceData(labels=classes.long(), masks=masks))
         return instances, [sample.metainfo for sample in data_samples]
