@@ -17,14 +17,16 @@ class ClassCheckHook(DataCheckHook):
         classes = dataset.metainfo.get('classes')
         if not classes:
             return
+        source = getattr(dataset, 'ann_file', '') or getattr(
+            dataset, 'data_root',
+            type(dataset).__name__)
         for name, module in model.named_modules():
             count = getattr(module, 'num_classes', len(classes))
             # mmseg's whole model repeats what its head says.
             if name and count != len(classes):
                 raise UserError(
                     f'{name}.num_classes is {count}, and the data set '
-                    f'({dataset.ann_file or dataset.data_root}) has '
-                    f'{len(classes)} classes: '
+                    f'({source}) has {len(classes)} classes: '
                     f'{", ".join(classes)}. Set model.{name}.num_classes='
                     f'{len(classes)}, or metainfo=dict(classes=(...)) of the '
                     'data sets to the classes that the model has.')

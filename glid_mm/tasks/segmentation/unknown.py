@@ -67,11 +67,13 @@ def beyond_known(instances: List[InstanceData], size: torch.Size) -> Tensor:
     Returns:
         Tensor: ``(B, 1, h, w)`` bool. Images without masks have none.
     """
-    known = []
-    for image in instances:
-        every = image.masks.new_ones((1, *image.masks.shape[1:]))
-        known.append(torch.cat([image.masks, every])[:1] >= 0)
-    known = F.adaptive_max_pool2d(torch.stack(known).float(), size)
+    # All masks of an image agree on what is known.
+    known = torch.stack([
+        masks[:1] >= 0 if len(masks) else masks.new_ones(
+            (1, *masks.shape[1:]), dtype=torch.bool)
+        for masks in (image.masks for image in instances)
+    ])
+    known = F.adaptive_max_pool2d(known.float(), size)
     return F.max_pool2d(known, 3, stride=1, padding=1) == 0
 
 
