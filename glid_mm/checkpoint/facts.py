@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__, models
-from ..models.layers.position_bias import table_window
+from ..models.layers.position_bias import table_window, windows_text
 from .io import FORMAT
 
 _BLOCK = re.compile(r'stages\.(\d+)\.blocks\.(\d+)\.')
@@ -74,10 +74,8 @@ class EncoderFacts(NamedTuple):
         return f'of no published size ({size})'
 
     def __str__(self) -> str:
-        windows = ', '.join(map(str, self.windows))
-        if len(set(self.windows)) == 1:
-            windows = str(self.windows[0])
-        return (f'Swin {self.architecture}, windows {windows}, '
+        return (f'Swin {self.architecture}, windows '
+                f'{windows_text(self.windows)}, '
                 f'{"" if self.shifted else "not "}shifted')
 
 

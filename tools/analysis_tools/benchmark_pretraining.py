@@ -3,7 +3,10 @@
 Forward, backward and AdamW on random images. Ratios are to the first model
 that is named.
 """
+from pathlib import Path
+
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -11,6 +14,9 @@ from step_timing import Step, run
 
 from glid_mm.engine import launch
 
+OURS = (
+    Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /
+    'glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py')
 # Name -> side of the images, and the model as the method's own config for
 # ImageNet-1k has it (mmpretrain's for the peers).
 METHODS = dict(
@@ -72,22 +78,10 @@ METHODS = dict(
 
 def _glid(checkpointed):
     """GLID with Swin-B: first stages and decoder recomputed, or nothing."""
-    backbone = dict(
-        type='glid_mm.GLID',
-        encoder=dict(arch='base', checkpointed_stages=2 * checkpointed),
-        neck=dict(channels=256, num_layers=3),
-        decoder=dict(
-            dims=512,
-            num_layers=6,
-            num_heads=16,
-            gradient_checkpointing=checkpointed))
-    head = dict(type='glid_mm.PixelHead', in_channels=512)
-    return (192,
-            dict(
-                type='glid_mm.GLIDPretrainer',
-                backbone=backbone,
-                head=head,
-                mask_ratio=.75))
+    model = Config.fromfile(OURS).model
+    model.backbone.encoder.checkpointed_stages = 2 * checkpointed
+    model.backbone.decoder.gradient_checkpointing = checkpointed
+    return 192, model
 
 
 METHODS['glid'] = _glid(False)
