@@ -127,11 +127,14 @@ def test_damaged_last_checkpoint_is_named_and_the_one_before_taken(
     assert runner.iter == 12
 
 
-def test_nothing_intact_is_an_error_and_nothing_at_all_a_start(tmp_path):
+@pytest.mark.parametrize('noted', [True, False])
+def test_nothing_intact_is_an_error_and_nothing_at_all_a_start(
+        noted, tmp_path):
     runner = make_runner(tmp_path, length=1, resume=True)
     runner.train()
     (tmp_path / 'epoch_1.pth').write_bytes(b'x')
-    (tmp_path / 'last_checkpoint').unlink()
+    if not noted:
+        (tmp_path / 'last_checkpoint').unlink()
     with pytest.raises(CheckpointError, match='nothing to resume in'):
         make_runner(tmp_path, length=1, resume=True).train()
 

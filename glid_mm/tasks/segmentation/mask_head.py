@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from .unknown import (KnownPointsAssigner, KnownPointsLoss, beyond_known,
-                      silence)
+from .unknown import KnownPointsAssigner, KnownPointsLoss, silence_unknown
 
 # Mask2Former's matching and point sampling.
 MATCHING = dict(
@@ -130,9 +129,9 @@ class MaskClassificationHead(Mask2FormerHead):
         half precision overflow and tie.
         """
         device = all_mask_preds[0].device.type
-        far = beyond_known(batch_gt_instances, all_mask_preds[0].shape[-2:])
         with torch.autocast(device, enabled=False):
             return super().loss_by_feat(
                 [scores.float() for scores in all_cls_scores],
-                silence([masks.float() for masks in all_mask_preds],
-                        far), batch_gt_instances, batch_img_metas)
+                silence_unknown([masks.float() for masks in all_mask_preds],
+                                batch_gt_instances), batch_gt_instances,
+                batch_img_metas)

@@ -55,38 +55,26 @@ class KnownPointsLoss(nn.Module):
         return self.loss(logits, targets.clamp(min=0), **kwargs)
 
 
-@torch.no_grad()
-def beyond_known(instances: List[InstanceData], size: torch.Size) -> Tensor:
-    """Cells of a coarse map that no known pixel is interpolated from.
+def silence_unknown(logits: List[Tensor],
+                    instances: List[InstanceData]) -> List[Tensor]:
+    """Have importance sampling pass by what lies far from known pixels.
 
     Args:
+        logits (list[Tensor]): ``(B, M, h, w)`` mask logits of each layer.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
-            W)``.
-        size (torch.Size): Height and width of the map.
+            W)``; all of an image agree on what is known.
 
     Returns:
-        Tensor: ``(B, 1, h, w)`` bool. Images without masks have none.
+        list[Tensor]: Logits that are certain in cells that no known pixel is
+        interpolated from. Images without masks have none.
     """
-    # All masks of an image agree on what is known.
     known = torch.stack([
         masks[:1] >= 0 if len(masks) else masks.new_ones(
             (1, *masks.shape[1:]), dtype=torch.bool)
         for masks in (image.masks for image in instances)
     ])
-    known = F.adaptive_max_pool2d(known.float(), size)
-    return F.max_pool2d(known, 3, stride=1, padding=1) == 0
-
-
-def silence(logits: List[Tensor], where: Tensor) -> List[Tensor]:
-    """Have importance sampling pass by what lies far from known pixels.
-
-    Args:
-        logits (list[Tensor]): ``(B, M, h, w)`` mask logits of each layer.
-        where (Tensor): ``(B, 1, h, w)`` bool.
-
-    Returns:
-        list[Tensor]: Logits that are certain there.
-    """
-    if not where.any():
+    known = F.adaptive_max_pool2d(known.float(), logits[0].shape[-2:])
+    far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
+    if not far.any():
         return logits
-    return [layer.masked_fill(where, _OUTSIDE) for layer in logits]
+    return [layer.masked_fill(far, _OUTSIDE) for layer in logits]
