@@ -73,7 +73,7 @@ def main() -> None:
         args.det_checkpoint,
         det_class=args.det_class,
         device=args.device)
-    images = persons = 0
+    images = skeletons = 0
     for result in inferencer(
             inputs,
             bbox_thr=args.bbox_thr,
@@ -81,8 +81,8 @@ def main() -> None:
             draw_bbox=True,
             out_dir=args.out):
         images += 1
-        persons += sum(map(len, result['predictions']))
-    print(f'{persons} persons in {images} images. Pictures and keypoints '
+        skeletons += sum(map(len, result['predictions']))
+    print(f'{skeletons} skeletons in {images} images. Pictures and keypoints '
           f'are in {args.out}')
 
 

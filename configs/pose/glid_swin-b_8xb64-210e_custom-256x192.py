@@ -38,4 +38,6 @@ test_dataloader = dict(
 model = dict(backbone=dict(num_queries=num_keypoints))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
+# By the epoch, since small data has few iterations.
+param_scheduler[0].update(by_epoch=True, end=5, convert_to_iter_based=True)
 param_scheduler[1].update(end=max_epochs, milestones=[max_epochs * 4 // 5])

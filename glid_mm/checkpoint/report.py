@@ -149,6 +149,22 @@ class LoadReport:
                      'neck and decoder.')
         raise CheckpointError(text)
 
+    def refuse_untrained(self) -> None:
+        """Raise if weights of the model, its head's included, stay random.
+
+        Raises:
+            CheckpointError: If so; for models that are not trained now.
+        """
+        missing = [name for part in self.parts.values()
+                   for name in part.missing]  # yapf: disable
+        if missing:
+            raise CheckpointError(
+                f'{len(missing)} weights of the model are not in the '
+                'checkpoint, or of another shape there, and would stay '
+                f'random: {self._first(missing)}. Take the config that the '
+                'checkpoint was trained with; one of pre-training has to be '
+                'fine-tuned first.')
+
     def share(self, part: str) -> float:
         """Share of a part's weights in the model that the checkpoint has."""
         rows = self.parts.get(part)

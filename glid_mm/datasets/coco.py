@@ -30,3 +30,28 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
                     f'have no {name!r}, the first being '
                     f'{str(lacking[0])[:200]}. Each needs '
                     f'{", ".join(names)}.')
+
+
+def require_categories(file: str, content: Mapping[str,
+                                                   Sequence[dict]]) -> None:
+    """Refuse annotations of categories that the file does not list.
+
+    Args:
+        file (str): Where they are from.
+        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+
+    Raises:
+        UserError: If there are any: evaluations would pass over them.
+    """
+    known = {category['id'] for category in content['categories']}
+    strange = [
+        annotation for annotation in content['annotations']
+        if annotation['category_id'] not in known
+    ]
+    if strange:
+        raise UserError(
+            f'{file}: {len(strange)} annotations are of no category that the '
+            f'file lists, the first being annotation {strange[0]["id"]} of '
+            f'image {strange[0]["image_id"]} with category_id '
+            f'{strange[0]["category_id"]}. Add the category to "categories", '
+            f'or give the annotations one of these ids: {sorted(known)}.')

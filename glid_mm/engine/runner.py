@@ -168,7 +168,8 @@ class Runner(runner.Runner):
 
         Raises:
             CheckpointError: If it cannot be read, or does not fit; see
-                :func:`read_checkpoint` and :func:`load_weights`.
+                :func:`read_checkpoint` and :func:`load_weights`. If nothing
+                is trained, also if it lacks weights of a model with GLID.
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = bare_model(self.model)
@@ -176,6 +177,10 @@ class Runner(runner.Runner):
             refuse_foreign(model, checkpoint)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             report = load_weights(model, checkpoint, strict, revise_keys)
+            # In training, what the checkpoint does not have is what is new.
+            training = isinstance(self._train_loop, runner.BaseLoop)
+            if not training and glid_of(model) is not None:
+                report.refuse_untrained()
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True

@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, RUNNERS, DefaultScope
 from mmengine.runner import load_state_dict
 from mmengine.structures import InstanceData, PixelData
-from mmpose.apis import Pose2DInferencer
+from mmpose.apis import MMPoseInferencer, Pose2DInferencer
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.evaluation import CocoMetric
@@ -241,6 +242,20 @@ def codec_of(model):
 
 
 @each_config
+def test_configs_train_and_test_with_one_codec(path):
+    config = Config.fromfile(path)
+    codec = config.model.head.decoder
+    for split in ('train', 'val', 'test'):
+        for step in config[f'{split}_dataloader'].dataset.pipeline:
+            if step.type == 'GenerateTarget':
+                assert step.encoder == codec
+            if step.type == 'TopdownAffine':
+                assert step.input_size == codec.input_size
+                udp = codec.type == 'UDPHeatmap'
+                assert step.get('use_udp', False) == udp
+
+
+@each_config
 def test_configs_codecs_find_keypoints_again(path):
     codec = codec_of(Config.fromfile(path).model)
     # Up to the border, as heads and feet are.
@@ -264,15 +279,16 @@ def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
     indices = [1, 0, 2, 3]
     mirrored, _ = flip_keypoints(truth.copy(), np.ones((1, 4)),
                                  (width, height), indices)
+    # Heatmaps stand for features: a model that is always right.
     pair = [
-        torch.from_numpy(codec.encode(points)['heatmaps'])[None]
-        for points in (truth, mirrored)
+        GLIDOutput(
+            torch.from_numpy(codec.encode(points)['heatmaps'])[None],
+            torch.zeros(1, 1, 4, 1)) for points in (truth, mirrored)
     ]
     sample = PoseDataSample(metainfo=dict(flip_indices=indices))
     head = pose_estimator().head
     head.decoder = codec
-    # Heatmaps stand for features: a model that is always right.
-    head.forward = torch.clone
+    head.forward = lambda feats: feats.mask_features.clone()
 
     def error(shift):
         settings = dict(model.test_cfg, shift_heatmap=shift)
@@ -414,6 +430,63 @@ def test_annotations_that_do_not_fit_are_named(data_root, change, message):
         dataset(data_root, 'val', ann_file=ann_file)
 
 
+@pytest.mark.parametrize('change,message', [
+    (lambda content: content['annotations'][0].pop('keypoints'),
+     "1 of .* annotations have no 'keypoints'"),
+    (lambda content: content.pop('categories'), "has no 'categories'"),
+    (first(category_id=9),
+     r'changed.json: 1 annotations are of no category .*annotation 1 of'),
+])
+def test_what_only_the_evaluation_reads_is_checked_before(
+        data_root, change, message):
+    ann_file = changed(data_root, change)
+    with pytest.raises(UserError, match=message):
+        dataset(data_root, 'val', ann_file=ann_file, test_mode=True)
+
+
+def meta(**changes):
+    """A definition of two keypoints."""
+    ear = dict(name='left', id=0, swap='right')
+    return {
+        **dict(
+            dataset_name='ears',
+            keypoint_info={
+                0: ear,
+                1: dict(name='right', id=1, swap='left')
+            },
+            skeleton_info={0: dict(link=('left', 'right'), id=0)},
+            joint_weights=[1.] * 2,
+            sigmas=[.05] * 2),
+        **changes
+    }
+
+
+@pytest.mark.parametrize('changes,message', [
+    (dict(sigmas=[.05] * 3), 'has 3 sigmas for 2 keypoints: left, right'),
+    (dict(joint_weights=[1.]), 'has 1 joint_weights for 2 keypoints'),
+    (dict(
+        keypoint_info={
+            0: dict(name='left', id=0, swap='right'),
+            1: dict(name='right', id=1, swap='')
+        }), "of 'ears': in the mirror left becomes right, but right becomes "
+     "right. Of a pair, each is the other's 'swap'"),
+    (dict(
+        keypoint_info={
+            0: dict(name='left', id=0, swap='rigth'),
+            1: dict(name='right', id=1, swap='left')
+        }), "no 'rigth': each keypoint needs a name, and 'swap'"),
+    (dict(keypoint_info={
+        0: dict(name='left', id=0),
+        2: dict(name='right', id=2)
+    }), 'number its keypoints 0, 1, 2, …'),
+    (dict(from_file='nowhere.py'), '"nowhere.py" does not exist'),
+])
+def test_metainfo_that_contradicts_itself_is_refused(changes, message):
+    CocoPoseDataset(metainfo=meta(), lazy_init=True)
+    with pytest.raises(UserError, match=message):
+        CocoPoseDataset(metainfo=meta(**changes), lazy_init=True)
+
+
 @pytest.mark.parametrize('changes,message', [
     (dict(bbox=[-20, 5, 10, 10]), r'box 0 has the box \[-20, .*outside'),
     (dict(image_id=77), 'box 0 is in image 77, which .*person_keypoints_val'),
@@ -458,6 +531,35 @@ def test_files_that_are_not_there_or_hold_nobody_are_named(
     path.write_text('[]')
     with pytest.raises(UserError, match='boxes.json: no person in any image'):
         dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
+    # Boxes without a size are left out.
+    boxes_file(data_root, path, bbox=[5, 5, 0, 9])
+    left = dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
+    boxes_file(data_root, path, bbox=[5, 5, 9, 9])
+    assert len(left) + 1 == len(
+        dataset(data_root, 'val', test_mode=True, bbox_file=str(path)))
+
+
+@pytest.mark.parametrize('content,message', [
+    ('{"images": []}', 'is no list of boxes.*image_id, category_id, bbox'),
+    ('[{"image_id": 0, "category_id": 4, "bbox": [1, 1, 9, 9]}]',
+     "1 of 1 boxes have no 'score'"),
+    ('[{"image_id"', 'boxes.json cannot be read: Expecting'),
+])
+def test_files_that_are_no_boxes_are_named(data_root, tmp_path, content,
+                                           message):
+    path = tmp_path / 'boxes.json'
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
+
+
+@pytest.mark.parametrize('content', ['[]', '{"images":'])
+def test_annotation_files_that_are_none_are_named(data_root, tmp_path,
+                                                  content):
+    path = tmp_path / 'damaged.json'
+    path.write_text(content)
+    with pytest.raises(UserError, match='damaged.json cannot be read'):
+        dataset(data_root, ann_file=str(path))
 
 
 def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
@@ -469,6 +571,9 @@ def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
         codec = dict(type='mmpose.UDPHeatmap', **{**CODEC, **changes})
         with pytest.raises(UserError, match=message):
             QueryHeatmapHead(decoder=codec)
+    codec = dict(type='mmpose.SimCCLabel', input_size=(64, 64))
+    with pytest.raises(UserError, match="'SimCCLabel' is not of heatmaps"):
+        QueryHeatmapHead(decoder=codec)
     model = pose_estimator(num_keypoints=5)
     with pytest.raises(
             UserError,
@@ -487,6 +592,28 @@ def test_training_in_bf16_and_evaluation(data_root, tmp_path):
     config.load_from = str(tmp_path / 'run' / 'iter_1.pth')
     config.work_dir = str(tmp_path / 'test')
     assert 0 <= run(config).test()['coco/AP'] <= 1
+
+
+def test_evaluation_refuses_weights_that_are_not_all_there(
+        data_root, tmp_path):
+    path = tmp_path / 'weights.pth'
+
+    def test(source, **changes):
+        torch.save(source.state_dict(), path)
+        config = short_run(SCENES, data_root, tmp_path / 'test', **changes)
+        config.load_from = str(path)
+        return run(config).test()
+
+    with pytest.raises(UserError, match='3 weights of the model.*fine-tuned'):
+        test(pretrainer())
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        model = MODELS.build(Config.fromfile(SCENES).model)
+    with pytest.raises(
+            UserError,
+            match=r'1 weights of the model .*embeddings \(\(17, 192\) there, '
+            r'\(5, 192\) here\)'):
+        test(model, **{'model.backbone.num_queries': 5})
+    assert 'coco/AP' in test(model)
 
 
 FIVE = """
@@ -603,6 +730,30 @@ def test_inferencer_finds_persons_then_their_joints(data_root, weights,
                           mmcv.imread(image, channel_order='rgb'))
 
 
+def test_mmposes_own_inferencer_takes_our_detector(data_root, weights):
+    image = str(data_root / 'images' / 'val' / '000000.jpg')
+    pose, pose_weights, boxes, boxes_weights = weights
+    theirs = MMPoseInferencer(
+        pose2d=pose,
+        pose2d_weights=pose_weights,
+        det_model=boxes,
+        det_weights=boxes_weights,
+        det_cat_ids=[3],
+        device='cpu')
+    ours = PoseInferencer(*weights, device='cpu')
+    answers = [
+        next(inferencer(image, bbox_thr=0., nms_thr=1.))['predictions'][0]
+        for inferencer in (theirs, ours)
+    ]
+    assert len(answers[1]) > 1
+
+    # mmpose sorts by the score of keypoints, we by that of boxes.
+    def places(persons):
+        return np.array(sorted(person['keypoints'] for person in persons))
+
+    assert places(answers[0]) == pytest.approx(places(answers[1]), abs=1e-3)
+
+
 def test_inferencers_of_mmpose_take_whole_images(data_root, weights):
     image = str(data_root / 'images' / 'val' / '000000.jpg')
     answers = []
@@ -612,6 +763,40 @@ def test_inferencers_of_mmpose_take_whole_images(data_root, weights):
         person, = result['predictions'][0]
         answers.append(person['keypoints'])
     assert answers[0] == answers[1]
+
+
+def test_checkpoints_of_other_keypoints_are_refused(data_root, weights,
+                                                    tmp_path):
+    image = str(data_root / 'images' / 'val' / '000000.jpg')
+    config = Config.fromfile(weights[0])
+    config.model.backbone.num_queries = 5
+    config.dump(tmp_path / 'five.py')
+    inferencer = PoseInferencer(
+        str(tmp_path / 'five.py'), weights[1], device='cpu')
+    for flip_test in (True, False):
+        inferencer.model.test_cfg.flip_test = flip_test
+        with pytest.raises(
+                UserError, match='model has 5 queries .* has 17 keypoints'):
+            next(inferencer(image))
+
+
+def test_images_after_a_video_are_images(data_root, weights, tmp_path):
+    image = data_root / 'images' / 'val' / '000000.jpg'
+    video = tmp_path / 'clip.avi'
+    frame = cv2.imread(str(image))
+    writer = cv2.VideoWriter(
+        str(video), cv2.VideoWriter_fourcc(*'MJPG'), 5, frame.shape[1::-1])
+    for _ in range(2):
+        writer.write(frame)
+    writer.release()
+    inferencer = PoseInferencer(*weights[:2], device='cpu')
+    out = tmp_path / 'out'
+    assert len(list(inferencer(str(video), out_dir=str(out)))) == 2
+    frames = json.loads((out / 'predictions' / 'clip.json').read_text())
+    assert [len(frame['instances']) for frame in frames] == [1, 1]
+    list(inferencer(image, out_dir=str(out)))
+    assert (out / 'visualizations' / '000000.jpg').exists()
+    assert (out / 'predictions' / '000000.json').exists()
 
 
 @pytest.mark.parametrize('parts', [2, 4], ids=['boxes given', 'detector'])
@@ -648,9 +833,17 @@ def test_one_command_from_images_to_skeletons(data_root, weights, tmp_path,
 
     command(pose, pose_weights, '--det-config', boxes, '--det-checkpoint',
             boxes_weights, '--bbox-thr', '0.99', '--out', str(tmp_path))
-    assert '0 persons in 6 images' in capsys.readouterr().out
+    assert '0 skeletons in 6 images' in capsys.readouterr().out
     for folder, suffix in (('visualizations', 'jpg'), ('predictions', 'json')):
         assert len(list((tmp_path / folder).glob(f'*.{suffix}'))) == 6
+    command(pose, pose_weights, '--det-config', boxes, '--det-checkpoint',
+            boxes_weights, '--bbox-thr', '0', '--out', str(tmp_path))
+    said = re.search(r'(\d+) skeletons in 6 images', capsys.readouterr().out)
+    count = int(said[1])
+    assert count >= 6
+    assert count == sum(
+        len(json.loads(path.read_text()))
+        for path in (tmp_path / 'predictions').iterdir())
     with pytest.raises(SystemExit, match='there is no missing.pth'):
         command(pose, 'missing.pth')
     for name in ('a.png', 'a.jpg'):

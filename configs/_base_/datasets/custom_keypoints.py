@@ -3,8 +3,9 @@
 dataset_info = dict(
     dataset_name='custom',
     # In the order of the annotations. ``swap`` is what a keypoint becomes in
-    # the mirror; ``type`` is the half of the body, which training may cut out
-    # (RandomHalfBody). Colours are RGB.
+    # the mirror, and that one this; ``type`` is the half of the body, which
+    # training may cut out (RandomHalfBody, of nine labelled keypoints or
+    # more). Colours are RGB.
     keypoint_info={
         0:
         dict(name='nose', id=0, type='upper', swap='', color=[51, 153, 255]),

@@ -5,7 +5,7 @@ from typing import List, Sequence
 from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCO
 
-from ...datasets.coco import require_fields
+from ...datasets.coco import require_categories, require_fields
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -38,19 +38,7 @@ class CheckedCOCO(COCO):
     def createIndex(self) -> None:
         """Check the file's structure, then index it."""
         require_fields(self.file, self.dataset, FIELDS)
-        known = {category['id'] for category in self.dataset['categories']}
-        strange = [
-            annotation for annotation in self.dataset['annotations']
-            if annotation['category_id'] not in known
-        ]
-        if strange:
-            raise UserError(
-                f'{self.file}: {len(strange)} annotations are of no category '
-                'that the file lists, the first being annotation '
-                f'{strange[0]["id"]} of image {strange[0]["image_id"]} with '
-                f'category_id {strange[0]["category_id"]}. Add the category '
-                'to "categories", or give the annotations one of these ids: '
-                f'{sorted(known)}.')
+        require_categories(self.file, self.dataset)
         super().createIndex()
 
     def get_cat_ids(

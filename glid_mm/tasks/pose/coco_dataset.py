@@ -1,6 +1,8 @@
 """Annotations of keypoints that are those of the config, or an error."""
+import json
 import os.path as osp
 import warnings
+from contextlib import contextmanager
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -8,7 +10,7 @@ from mmengine.fileio import load
 from mmpose.datasets.datasets.body import CocoDataset
 from xtcocotools.coco import COCO
 
-from ...datasets.coco import require_fields
+from ...datasets.coco import require_categories, require_fields
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -17,6 +19,11 @@ FIELDS = dict(
     images=('id', 'file_name', 'height', 'width'),
     annotations=('id', 'image_id', 'category_id', 'bbox'),
     categories=('id', 'name'))
+# What the evaluation reads of every annotation, those of nobody included: OKS
+# measures distances by the area.
+EVALUATED = dict(
+    FIELDS, annotations=(*FIELDS['annotations'], 'keypoints', 'area'))
+BOX = ('image_id', 'category_id', 'bbox', 'score')
 
 
 @DATASETS.register_module()
@@ -24,8 +31,8 @@ class CocoPoseDataset(CocoDataset):
     """Keypoints in COCO's format, COCO's 17 or any others.
 
     One sample per annotated person (or whatever has the keypoints), or per
-    box of ``bbox_file``. Crowds and persons without a labelled keypoint are
-    left out, as in mmpose.
+    box of ``bbox_file``. Crowds, persons without a labelled keypoint and
+    boxes without a width or a height are left out, as in mmpose.
 
     Args:
         metainfo (dict, optional): Definition of the keypoints as mmpose has
@@ -37,9 +44,9 @@ class CocoPoseDataset(CocoDataset):
             boxes has it.
 
     Raises:
-        UserError: If the annotations lack something or are of other
-            keypoints than ``metainfo``, a box is not in its image, or there
-            is nobody.
+        UserError: If ``metainfo`` contradicts itself, a file cannot be read,
+            the annotations lack something or are of other keypoints than
+            ``metainfo``, a box is not in its image, or there is nobody.
     """
 
     @classmethod
@@ -48,7 +55,17 @@ class CocoPoseDataset(CocoDataset):
             # mmpose's own data sets name a file of its repository, which it
             # then finds where it is installed.
             warnings.filterwarnings('ignore', 'The metainfo config file')
-            return super()._load_metainfo(metainfo)
+            try:
+                metainfo = super()._load_metainfo(metainfo)
+            except FileNotFoundError as error:
+                raise UserError(str(error)) from error
+            except KeyError as error:
+                raise UserError(
+                    f'the metainfo of keypoints has no {error}: each keypoint '
+                    "needs a name, and 'swap' and 'link' take these names."
+                ) from error
+        _check_metainfo(metainfo)
+        return metainfo
 
     def load_data_list(self) -> List[dict]:
         """Samples of the annotation file, or of ``bbox_file``.
@@ -59,9 +76,11 @@ class CocoPoseDataset(CocoDataset):
         for name in ('ann_file', 'bbox_file'):
             path = getattr(self, name)
             if path and not osp.isfile(path):
-                raise UserError(f'there is no {name} {path}' + (
+                cure = (
                     '. To take the boxes of the annotations, set '
-                    'dataset.bbox_file=None.' if name == 'bbox_file' else ''))
+                    'test_dataloader.dataset.bbox_file=None.')
+                raise UserError(f'there is no {name} {path}' +
+                                (cure if name == 'bbox_file' else ''))
         try:
             samples = super().load_data_list()
         except KeyError:
@@ -78,20 +97,17 @@ class CocoPoseDataset(CocoDataset):
 
     def _load_annotations(self) -> tuple:
         """Annotations, after a look at the whole file."""
-        annotations = super()._load_annotations()
+        with _reading(self.ann_file):
+            annotations = super()._load_annotations()
         self._check_file(self.coco)
         return annotations
 
     def _check_file(self, coco: COCO) -> None:
         """Refuse what only the evaluation would fail at, or not at all."""
-        if self.test_mode:
-            # OKS measures distances by it.
-            require_fields(
-                self.ann_file,
-                dict(annotations=[
-                    annotation for annotation in coco.anns.values()
-                    if annotation.get('keypoints')
-                ]), dict(annotations=('area', )))
+        # COCO's own test images have no annotations.
+        if self.test_mode and coco.dataset.get('annotations'):
+            require_fields(self.ann_file, coco.dataset, EVALUATED)
+            require_categories(self.ann_file, coco.dataset)
         self._check_order(coco)
 
     def _check_order(self, coco: COCO) -> None:
@@ -143,8 +159,17 @@ class CocoPoseDataset(CocoDataset):
 
         mmpose's takes category 1, whichever the annotations are of.
         """
-        coco = COCO(self.ann_file)
+        with _reading(self.ann_file):
+            coco = COCO(self.ann_file)
         self._check_file(coco)
+        with _reading(self.bbox_file):
+            boxes = load(self.bbox_file)
+        if not isinstance(boxes, list):
+            raise UserError(
+                f'{self.bbox_file} is no list of boxes. It has to be as '
+                "COCO's results of boxes are: a JSON list of objects with "
+                f'{", ".join(BOX)}.')
+        require_fields(self.bbox_file, dict(boxes=boxes), dict(boxes=BOX))
         categories = {
             category['id']
             for category in coco.dataset['categories']
@@ -156,8 +181,9 @@ class CocoPoseDataset(CocoDataset):
         }
         count = self.metainfo['num_keypoints']
         samples = []
-        for number, found in enumerate(load(self.bbox_file)):
-            if found['category_id'] not in categories:
+        for number, found in enumerate(boxes):
+            box = found['bbox']
+            if found['category_id'] not in categories or min(box[2:]) <= 0:
                 continue
             image = coco.imgs.get(found['image_id'])
             if image is None:
@@ -165,7 +191,6 @@ class CocoPoseDataset(CocoDataset):
                     f'{self.bbox_file}: box {number} is in image '
                     f'{found["image_id"]}, which {self.ann_file} does not '
                     'have. Take the boxes of these images.')
-            box = found['bbox']
             _check_box(box, image, f'{self.bbox_file}: box {number}')
             corners = [*box[:2], box[0] + box[2], box[1] + box[3]]
             samples.append(
@@ -196,3 +221,45 @@ def _check_box(box: Sequence[float], image: dict, what: str) -> None:
             f'pixels), which lies outside its image {image["file_name"]} of '
             f'{image["width"]}×{image["height"]} px. Mend the box, or the '
             "image's width and height.")
+
+
+def _check_metainfo(metainfo: dict) -> None:
+    """Refuse a definition of keypoints that contradicts itself.
+
+    Raises:
+        UserError: If so.
+    """
+    what = f'the metainfo of {metainfo["dataset_name"]!r}'
+    count = metainfo['num_keypoints']
+    names = list(metainfo['keypoint_id2name'].values())
+    if (list(metainfo['keypoint_id2name']) != list(range(count))
+            or len(set(names)) < count):
+        raise UserError(f'{what}: keypoint_info has to number its keypoints '
+                        '0, 1, 2, … and to give each a name of its own. Its '
+                        f'names are {", ".join(names)}.')
+    for key, ours in (('sigmas', 'sigmas'), ('joint_weights',
+                                             'dataset_keypoint_weights')):
+        if len(metainfo[ours]) != count:
+            raise UserError(f'{what} has {len(metainfo[ours])} {key} for '
+                            f'{count} keypoints: {", ".join(names)}. Give '
+                            'each keypoint one, in this order.')
+    swap = metainfo['flip_indices']
+    for left, right in enumerate(swap):
+        if swap[right] != left:
+            raise UserError(
+                f'{what}: in the mirror {names[left]} becomes {names[right]}, '
+                f'but {names[right]} becomes {names[swap[right]]}. Of a pair, '
+                "each is the other's 'swap'.")
+
+
+@contextmanager
+def _reading(path: str):
+    """Name a file that is no JSON, or not in COCO's format.
+
+    Raises:
+        UserError: If so.
+    """
+    try:
+        yield
+    except (json.JSONDecodeError, AssertionError) as error:
+        raise UserError(f'{path} cannot be read: {error}') from error

@@ -1,7 +1,8 @@
 """A heatmap per query (paper eq. 8)."""
-from typing import Optional
+from typing import List, Optional, Union
 
 import torch
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.models.heads import HeatmapHead
 from torch import Tensor, nn
 
@@ -80,6 +81,35 @@ class QueryHeatmapHead(HeatmapHead):
             embeddings = embeddings * (SCALE / embeddings.shape[-1])
             return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
 
+    def predict(self,
+                feats: Union[GLIDOutput, List[GLIDOutput]],
+                batch_data_samples: list,
+                test_cfg: dict = {}):
+        """Keypoints.
+
+        Args:
+            feats (GLIDOutput | list[GLIDOutput]): Features; for the flip
+                test, those of the images and of their mirror images.
+            batch_data_samples (list[PoseDataSample]): What the crops are of.
+            test_cfg (dict): See ``HeatmapHead``.
+
+        Returns:
+            list[InstanceData] | tuple: See ``HeatmapHead``.
+
+        Raises:
+            UserError: If the data has other keypoints than the model.
+        """
+        first = feats[0] if isinstance(feats, list) else feats
+        queries = first.query_features.shape[2]
+        swap = batch_data_samples[0].metainfo.get('flip_indices')
+        if swap is not None and len(swap) != queries:
+            raise UserError(
+                f'the model has {queries} queries (model.backbone.num_queries)'
+                f', and the metainfo of the data, or of the checkpoint, has '
+                f'{len(swap)} keypoints. Use the config that the checkpoint '
+                'was trained with.')
+        return super().predict(feats, batch_data_samples, test_cfg)
+
     def loss(self,
              feats: GLIDOutput,
              batch_data_samples: list,
@@ -120,6 +150,10 @@ def _check_codec(codec) -> None:
     Raises:
         UserError: Says which.
     """
+    if not isinstance(codec, (MSRAHeatmap, UDPHeatmap)):
+        raise UserError(
+            f'head.decoder.type={type(codec).__name__!r} is not of heatmaps '
+            "as this head makes them. Set 'UDPHeatmap' or 'MSRAHeatmap'.")
     if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
         raise UserError(
             f'head.decoder.heatmap_type={codec.heatmap_type!r} has several '

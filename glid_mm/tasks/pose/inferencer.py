@@ -18,15 +18,15 @@ from ...visualization.images import list_inputs, read_image
 class PoseInferencer(Pose2DInferencer):
     """mmpose's top-down inferencer, for detectors of any classes.
 
-    Detector and pose model are those of any configs of mmdet and mmpose,
-    such as ours. Where the detector finds nobody there are no skeletons;
-    mmpose's own would take the whole image for a person.
+    Detector and top-down pose model are those of any configs of mmdet and
+    mmpose, such as ours. Where the detector finds nobody there are no
+    skeletons; mmpose's own would take the whole image for a person.
 
     Args:
         model (str | Config): Config of the pose model, or its path.
         weights (str): Its checkpoint.
-        det_model (str | Config, optional): Config of the detector, or its
-            path; without one the whole image is a person.
+        det_model (str, optional): Path of the detector's config; without
+            one the whole image is a person.
         det_weights (str, optional): Its checkpoint.
         det_class (str): The detector's class whose boxes are taken.
         device (str, optional): Where to compute.
@@ -38,7 +38,7 @@ class PoseInferencer(Pose2DInferencer):
     def __init__(self,
                  model,
                  weights: str,
-                 det_model=None,
+                 det_model: Optional[str] = None,
                  det_weights: Optional[str] = None,
                  det_class: str = 'person',
                  device: Optional[str] = None) -> None:
@@ -69,6 +69,8 @@ class PoseInferencer(Pose2DInferencer):
         """
         if is_video(inputs):
             return super()._inputs_to_list(str(inputs))
+        # Or what was a video before would go on.
+        self._video_input = False
         return list_inputs(inputs)
 
     def preprocess(self, inputs: Sequence[Union[str, np.ndarray]],
