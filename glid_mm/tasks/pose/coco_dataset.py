@@ -76,9 +76,8 @@ class CocoPoseDataset(CocoDataset):
         for name in ('ann_file', 'bbox_file'):
             path = getattr(self, name)
             if path and not osp.isfile(path):
-                cure = (
-                    '. To take the boxes of the annotations, set '
-                    'test_dataloader.dataset.bbox_file=None.')
+                cure = ('. To take the boxes of the annotations, set '
+                        'test_dataloader.dataset.bbox_file=None.')
                 raise UserError(f'there is no {name} {path}' +
                                 (cure if name == 'bbox_file' else ''))
         try:
