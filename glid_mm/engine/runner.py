@@ -168,8 +168,9 @@ class Runner(runner.Runner):
 
         Raises:
             CheckpointError: If it cannot be read, or does not fit; see
-                :func:`read_checkpoint` and :func:`load_weights`. If nothing
-                is trained, also if it lacks weights of a model with GLID.
+                :func:`read_checkpoint` and :func:`load_weights`. If it is
+                only to be evaluated, also if it lacks weights of a model with
+                GLID; in training these are the new ones.
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = bare_model(self.model)
@@ -177,9 +178,7 @@ class Runner(runner.Runner):
             refuse_foreign(model, checkpoint)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             report = load_weights(model, checkpoint, strict, revise_keys)
-            # In training, what the checkpoint does not have is what is new.
-            training = isinstance(self._train_loop, runner.BaseLoop)
-            if not training and glid_of(model) is not None:
+            if self._only_evaluates() and glid_of(model) is not None:
                 report.refuse_untrained()
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
@@ -188,6 +187,13 @@ class Runner(runner.Runner):
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
+
+    def _only_evaluates(self) -> bool:
+        """Whether loops of evaluation have been built, and none to train."""
+        trains, *evaluates = (
+            isinstance(loop, runner.BaseLoop)
+            for loop in (self._train_loop, self._val_loop, self._test_loop))
+        return any(evaluates) and not trains
 
     def load_or_resume(self) -> None:
         """Resume from the newest good checkpoint if told to find it."""
