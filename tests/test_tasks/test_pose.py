@@ -483,6 +483,8 @@ def meta(**changes):
 ])
 def test_metainfo_that_contradicts_itself_is_refused(changes, message):
     CocoPoseDataset(metainfo=meta(), lazy_init=True)
+    with pytest.raises(UserError, match='has dataset_name. It needs .*sigmas'):
+        CocoPoseDataset(metainfo=dict(dataset_name='ears'), lazy_init=True)
     with pytest.raises(UserError, match=message):
         CocoPoseDataset(metainfo=meta(**changes), lazy_init=True)
 

@@ -64,6 +64,11 @@ class CocoPoseDataset(CocoDataset):
                     f'the metainfo of keypoints has no {error}: each keypoint '
                     "needs a name, and 'swap' and 'link' take these names."
                 ) from error
+            except AssertionError as error:
+                raise UserError(
+                    f'the metainfo of keypoints has {", ".join(metainfo)}. It '
+                    'needs dataset_name, keypoint_info, skeleton_info, '
+                    'joint_weights and sigmas.') from error
         _check_metainfo(metainfo)
         return metainfo
 
