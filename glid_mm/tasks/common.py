@@ -3,6 +3,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from ..models import GLID, GLIDOutput
@@ -69,6 +70,26 @@ def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
     full = [STRIDES[0] * side for side in maps.shape[-2:]]
     maps = F.interpolate(maps, full, mode='bilinear')
     return maps[..., :size[0], :size[1]]
+
+
+def mean_over_processes(number: Tensor) -> Tensor:
+    """The mean of a number over the processes of a run.
+
+    Distributed training averages gradients over processes. A process' sum of
+    losses, divided by the mean of all processes' counts, thereby becomes the
+    mean of the joint batch, as a single process would compute it. Divided by
+    its own count, it would give the more weight to a loss the fewer there
+    are beside it.
+
+    Args:
+        number (Tensor): A scalar.
+
+    Returns:
+        Tensor: The mean, fp32, without a gradient.
+    """
+    number = number.detach().float().clone()
+    all_reduce(number, 'mean')
+    return number
 
 
 def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
