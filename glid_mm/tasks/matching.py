@@ -1,0 +1,109 @@
+"""Which prediction learns from which object: assignments of least cost."""
+from typing import List, Sequence, Tuple
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+# Problems of fewer entries are solved faster than they are pruned.
+SMALL = 1 << 14
+
+
+def fetch(tensors: Sequence[Tensor]) -> List[np.ndarray]:
+    """Copy tensors from their device, all in one transfer.
+
+    Args:
+        tensors (Sequence[Tensor]): Of one device and dtype.
+
+    Returns:
+        list[np.ndarray]: Of the same shapes.
+    """
+    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    ends = np.cumsum([tensor.numel() for tensor in tensors])
+    parts = np.split(flat.cpu().numpy(), ends[:-1])
+    return [part.reshape(x.shape) for part, x in zip(parts, tensors)]
+
+
+def assign(cost: np.ndarray,
+           repeats: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+    """Assign predictions to objects at the least cost in total.
+
+    Most predictions are too expensive for every object. SciPy is asked about
+    each object's cheapest ones alone, and the prices at which it sells these
+    tell which of the others could lower the total. It is asked again with
+    those, if there are any: the result is as cheap as that of the whole
+    problem.
+
+    Args:
+        cost (np.ndarray): ``(n, M)``, of object and prediction, finite.
+        repeats (int): How many predictions each object gets.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
+        ``min(n · repeats, M)`` long. No prediction is in it twice.
+
+    Raises:
+        ValueError: If a cost is not finite.
+    """
+    if not np.isfinite(cost).all():
+        raise ValueError('costs of matching are not finite')
+    count, predictions = cost.shape
+    needed = count * repeats
+    if needed * predictions <= SMALL or needed >= predictions:
+        return _solve(cost, repeats)
+    chosen = np.zeros(predictions, bool)
+    cheapest = 2 * repeats
+    while chosen.sum() < needed:
+        if cheapest < predictions:
+            limit = np.partition(cost, cheapest - 1)[:, cheapest - 1]
+            chosen = (cost <= limit[:, None]).any(0)
+        else:
+            chosen[:] = True
+        cheapest *= 2
+    while True:
+        places = np.flatnonzero(chosen)
+        near = cost[:, places]
+        objects, found = _solve(near, repeats)
+        prices = _prices(near, found.reshape(repeats, count))
+        wanted = (cost < prices[:, None]).any(0) & ~chosen
+        if not wanted.any():
+            return objects, places[found]
+        chosen |= wanted
+
+
+def _solve(cost: np.ndarray, repeats: int) -> Tuple[np.ndarray, np.ndarray]:
+    objects, found = linear_sum_assignment(np.tile(cost, (repeats, 1)))
+    return objects % len(cost), found
+
+
+def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """What each object pays at most for a prediction more.
+
+    These are the least prices of the dual problem: what an object has costs
+    it no more than that, nor would it be cheaper for it to outbid another
+    one, who would have to take a prediction at its own price then.
+
+    Args:
+        cost (np.ndarray): ``(n, M)``.
+        found (np.ndarray): ``(repeats, n)``, the predictions of each object
+            in an assignment of least cost.
+
+    Returns:
+        np.ndarray: ``(n,)``. A prediction that is in no assignment and costs
+        no object less than its price lowers no total.
+    """
+    every = np.arange(len(cost))
+    # Of bidder, copy, and owner.
+    bids = cost[:, found].astype(float)
+    paid = bids[every, :, every].T
+    prices = paid.max(0)
+    # What a bidder must pay more than an owner for a prediction of his.
+    more = (bids - paid).min(1)
+    for _ in every:
+        # An owner's price is not so low that he would rather sell.
+        higher = np.maximum(prices, (prices[:, None] - more).max(0))
+        if (higher == prices).all():
+            break
+        prices = higher
+    return prices
