@@ -42,6 +42,7 @@ SMALL = {
     },
 }
 TESTED = [task for task in CONFIGS if task != 'pretraining']
+IMAGES = 8
 JOINT_BATCH = 4
 STEPS = 10
 
@@ -53,7 +54,8 @@ def write_uneven_scenes(folder: Path) -> None:
 
     Five are for evaluation, which no even number of processes divides.
     """
-    write_scenes(folder, train=8, val=5, unlabelled=8, size=64, seed=0)
+    write_scenes(
+        folder, train=IMAGES, val=5, unlabelled=IMAGES, size=64, seed=0)
     for name, value in (('depth', 0), ('semantic', 255)):
         path = str(folder / f'{name}_train' / '000001.png')
         labels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
@@ -120,16 +122,17 @@ def train(task: str,
     loader = 'train_dataloader'
     config = _config(task, work_dir, processes)
     config.merge_from_dict({
-        'param_scheduler': None,
         f'{loader}.batch_size': JOINT_BATCH // processes,
         f'{loader}.num_workers': 0,
         f'{loader}.persistent_workers': False,
-        f'{loader}.sampler.type': 'InfiniteSampler',
         f'{loader}.dataset.data_root': str(data),
         **SMALL.get(task, {}),
         **changes,
     })
-    config.train_cfg = dict(by_epoch=False, max_iters=steps)
+    if task == 'pretraining':
+        config.train_cfg.max_epochs = steps * JOINT_BATCH // IMAGES
+    else:
+        config.train_cfg = dict(by_epoch=False, max_iters=steps)
     for split in ('val', 'test'):
         for part in ('cfg', 'dataloader', 'evaluator'):
             config[f'{split}_{part}'] = None

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.dense_heads import Mask2FormerHead
+from mmdet.models.task_modules.samplers import MaskPseudoSampler
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
@@ -118,11 +120,42 @@ def loss_of(head, logits, *masks):
         InstanceData(labels=torch.zeros(len(m), dtype=torch.long), masks=m)
         for m in masks
     ]
-    head.num_queries = logits.shape[1]
-    scores = torch.zeros(*logits.shape[:2], 2)
-    losses = head.loss_by_feat([scores], [logits], instances,
+    scores = torch.zeros(1, *logits.shape[:2], 2)
+    losses = head.loss_by_feat(scores, logits[None], instances,
                                [{}] * len(masks))
-    return torch.stack([losses['loss_mask'].sum(), losses['loss_dice'].sum()])
+    return torch.stack([losses['loss_mask'], losses['loss_dice']])
+
+
+def test_matching_and_losses_are_mask2formers(monkeypatch):
+    torch.manual_seed(0)
+    # All points are of the candidates, of which both have the same.
+    head = segmentor(num_classes=3, num_queries=6).decode_head
+    head.num_points, head.importance_sample_ratio = 200, 1.
+    grid = torch.quasirandom.SobolEngine(2).draw(600)
+
+    def same_points(*shape, **kwargs):
+        count, number, _ = shape if len(shape) == 3 else shape[0]
+        return grid[:number].repeat(count, 1, 1)
+
+    monkeypatch.setattr('torch.rand', same_points)
+    scores = torch.randn(2, 3, 6, 4, requires_grad=True)
+    masks = torch.randn(2, 3, 6, 16, 16, requires_grad=True)
+    # As many masks as queries, fewer, and a single one.
+    truth = [
+        InstanceData(
+            labels=torch.randint(3, (n, )),
+            masks=torch.randint(2, (n, 64, 64)).short()) for n in (6, 3, 1)
+    ]
+    ours = head.loss_by_feat(scores, masks, truth, [{}] * 3)
+    gradients = torch.autograd.grad(sum(ours.values()), [scores, masks])
+    head.num_queries, head.sampler = 6, MaskPseudoSampler()
+    theirs = Mask2FormerHead.loss_by_feat(head, list(scores), list(masks),
+                                          truth, [{}] * 3)
+    assert list(ours) == sorted(theirs, key=lambda name: 'd0' in name)
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value.squeeze())
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad(sum(theirs.values()), [scores, masks]))
 
 
 def test_pixels_without_a_label_are_not_supervised(monkeypatch):
@@ -134,9 +167,7 @@ def test_pixels_without_a_label_are_not_supervised(monkeypatch):
         (torch.arange(64) + .5) / 64, (torch.arange(128) + .5) / 128,
         indexing='ij')
     points = torch.stack([columns, rows], -1).view(1, -1, 2)
-    monkeypatch.setattr(
-        'mmdet.models.dense_heads.mask2former_head.'
-        'get_uncertain_point_coords_with_randomness', lambda *args: points)
+    monkeypatch.setattr(head, '_sample_points', lambda *args: points)
     head.num_points = mask.numel()
     logits = torch.randn(1, 1, 16, 32)
     # Beyond its border a map is zero to mmdet's sampling.
@@ -169,18 +200,30 @@ def test_what_is_predicted_far_from_labels_does_not_matter():
     assert gradient[:12, :17].any() and whole[:, 19:].any()
 
 
-def test_masks_are_matched_by_what_is_known():
-    masks = torch.zeros(2, 40)
-    masks[0, :10] = masks[1, 10:20] = 1
-    masks[:, 20:] = UNKNOWN
+def test_masks_are_matched_by_what_is_known(monkeypatch):
+    head = segmentor(num_classes=2, num_queries=2).decode_head
+    masks = torch.zeros(2, 64, 64).short()
+    masks[0, :16] = masks[1, 16:32] = 1
+    masks[:, 32:] = UNKNOWN
     # Far more unknown points speak for the other order.
     logits = torch.where(masks.flip(0) > 0, 4., -4.)
-    logits[:, 20:] = torch.tensor([[9.], [-9.]])
-    assigner = segmentor().decode_head.assigner
-    result = assigner.assign(
-        InstanceData(scores=torch.zeros(2, 8), masks=logits),
-        InstanceData(labels=torch.tensor([0, 1]), masks=masks), {})
-    assert result.gt_inds.tolist() == [2, 1]
+    logits[:, 32:] = torch.tensor([9., -9.])[:, None, None]
+    truth = InstanceData(labels=torch.tensor([0, 1]), masks=masks)
+    image, query, found = head._match(
+        torch.zeros(1, 1, 2, 3), logits[None, None], [truth], [{}],
+        [torch.Generator()])
+    assert image.tolist() == [[0, 0]]
+    assert query.tolist() == [[1, 0]] and found.tolist() == [[0, 1]]
+
+
+def test_predictions_that_are_not_finite_name_the_image():
+    model = segmentor()
+    with torch.no_grad():
+        model.decode_head.mask_embed.bias[:] = float('nan')
+    data = batch(model, *scenes(2))
+    data['data_samples'][0].set_metainfo(dict(img_path='first.jpg'))
+    with pytest.raises(UserError, match='first.jpg: the predictions are not'):
+        model(**data, mode='loss')
 
 
 @torch.no_grad()

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.dense_heads import DETRHead
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
-from mmdet.utils import reduce_mean
+from mmengine.dist import get_world_size
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...errors import UserError
 from ...models.layers.position import spread_points
 from ...registry import MODELS
-from ..common import upload
+from ..common import mean_over_processes, upload
 from ..matching import assign, fetch
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
@@ -290,11 +290,12 @@ class BoxHead(DETRHead):
         else:
             bbox = iou = matched
         own = upload(np.array(count, np.float32), scores.device)
-        shared = reduce_mean(own)
-        factor = shared if self.sync_cls_avg_factor else own
-        cls = cls.reshape(layers, -1).sum(1) / factor.clamp(min=1)
-        bbox = bbox.reshape(layers, -1).sum(1) / shared.clamp(min=1)
-        iou = iou.reshape(layers, -1).sum(1) / shared.clamp(min=1)
+        # Not less than one object in all processes together.
+        shared = mean_over_processes(own).clamp(min=1 / get_world_size())
+        factor = shared if self.sync_cls_avg_factor else own.clamp(min=1)
+        cls = cls.reshape(layers, -1).sum(1) / factor
+        bbox = bbox.reshape(layers, -1).sum(1) / shared
+        iou = iou.reshape(layers, -1).sum(1) / shared
         losses = {}
         for i in (layers - 1, *range(layers - 1)):
             prefix = f'd{i}.' if i < layers - 1 else ''

@@ -1,6 +1,7 @@
 """Mask classification on GLID's output: masks and classes from queries."""
 from typing import Dict, List, Optional, Tuple
 
+import numpy as np
 import torch
 from mmcv.ops import point_sample
 from mmdet.models.dense_heads import Mask2FormerHead
@@ -11,10 +12,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...engine.randomness import image_generators
+from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import mean_over_processes
-from .unknown import KnownPointsAssigner, KnownPointsLoss, silence_unknown
+from ..common import mean_over_processes, upload
+from ..matching import assign, fetch
+from .unknown import KnownPointsLoss, known_points, silence_unknown
 
 # Mask2Former's matching and point sampling.
 MATCHING = dict(
@@ -91,8 +94,7 @@ class MaskClassificationHead(Mask2FormerHead):
         self.mask_embed = nn.Linear(in_channels, mask_channels)
         self.test_cfg = test_cfg
         matching = {**MATCHING, **(train_cfg or {})}
-        self.assigner = KnownPointsAssigner(
-            MMDET_TASK_UTILS.build(matching['assigner']))
+        self.assigner = MMDET_TASK_UTILS.build(matching['assigner'])
         self.num_points = matching['num_points']
         self.oversample_ratio = matching['oversample_ratio']
         self.importance_sample_ratio = matching['importance_sample_ratio']
@@ -105,8 +107,7 @@ class MaskClassificationHead(Mask2FormerHead):
     def init_weights(self) -> None:
         """Linear layers keep PyTorch's initialisation."""
 
-    def forward(self, x: GLIDOutput,
-                *args) -> Tuple[List[Tensor], List[Tensor]]:
+    def forward(self, x: GLIDOutput, *args) -> Tuple[Tensor, Tensor]:
         """Class and mask logits of every decoder layer.
 
         Args:
@@ -115,17 +116,16 @@ class MaskClassificationHead(Mask2FormerHead):
                 looked at.
 
         Returns:
-            tuple[list[Tensor], list[Tensor]]: Per layer ``(B, M, K + 1)``
-            and ``(B, M, ⌈H/4⌉, ⌈W/4⌉)``.
+            tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M,
+            ⌈H/4⌉, ⌈W/4⌉)``.
         """
         scores = self.cls_embed(x.query_features)
         masks = torch.einsum('lbqc,bchw->lbqhw',
                              self.mask_embed(x.query_features),
                              x.mask_features)
-        return list(scores), list(masks)
+        return scores, masks
 
-    def loss_by_feat(self, all_cls_scores: List[Tensor],
-                     all_mask_preds: List[Tensor],
+    def loss_by_feat(self, all_cls_scores: Tensor, all_mask_preds: Tensor,
                      batch_gt_instances: List[InstanceData],
                      batch_img_metas: List[dict]) -> Dict[str, Tensor]:
         """Losses of all layers, in fp32 whatever the model computes in.
@@ -133,120 +133,164 @@ class MaskClassificationHead(Mask2FormerHead):
         Matching costs in half precision overflow and tie.
 
         Args:
-            all_cls_scores (list[Tensor]): ``(B, M, K + 1)`` of each layer.
-            all_mask_preds (list[Tensor]): ``(B, M, h, w)`` of each layer.
+            all_cls_scores (Tensor): ``(L, B, M, K + 1)``.
+            all_mask_preds (Tensor): ``(L, B, M, h, w)``.
             batch_gt_instances (list[InstanceData]): Per image, ``labels``
                 ``(n,)`` and ``masks`` ``(n, H, W)``.
-            batch_img_metas (list[dict]): Per image, for the assigner.
+            batch_img_metas (list[dict]): Per image, for match costs.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, and ``d0.loss_cls`` and so on before it.
-        """
-        device = all_mask_preds[0].device
-        generators = image_generators(len(batch_img_metas), device)
-        with torch.autocast(device.type, enabled=False):
-            truth = [
-                InstanceData(labels=image.labels, masks=image.masks.float())
-                for image in batch_gt_instances
-            ]
-            masks = silence_unknown([masks.float() for masks in all_mask_preds],
-                                    truth)
-            *earlier, last = [
-                self._layer_losses(*layer, truth, batch_img_metas, generators)
-                for layer in zip(all_cls_scores, masks)
-            ]
-        for i, losses in enumerate(earlier):
-            last.update({f'd{i}.{name}': v for name, v in losses.items()})
-        return last
 
-    def _layer_losses(self, scores: Tensor, masks: Tensor,
-                      truth: List[InstanceData], metas: List[dict],
-                      generators: List[torch.Generator]) -> Dict[str, Tensor]:
-        """Losses of one layer, of logits in any precision and masks."""
-        scores = scores.float()
-        matches = self._match(scores, masks, truth, metas, generators)
-        labels = torch.full_like(scores[..., 0], self.num_classes).long()
-        for image, (queries, objects), own in zip(truth, matches, labels):
-            own[queries] = image.labels[objects]
-        weights = scores.new_tensor(self.class_weight)[labels]
-        losses = dict(
-            loss_cls=self.loss_cls(
-                scores.flatten(0, 1),
-                labels.flatten(),
-                avg_factor=mean_over_processes(weights.sum())))
-        logits = torch.cat([
-            image[queries] for image, (queries, _) in zip(masks, matches)
-        ])[:, None]
-        count = mean_over_processes(scores.new_tensor(len(logits)))
-        if not len(logits):
-            # Nothing, from which every weight has a gradient all the same.
-            return dict(losses, loss_mask=logits.sum(), loss_dice=logits.sum())
-        targets = torch.cat([
-            image.masks[objects]
-            for image, (_, objects) in zip(truth, matches)
-        ])[:, None]
-        with torch.no_grad():
-            points = self._sample_points(
-                logits, [len(queries) for queries, _ in matches], generators)
-            targets = point_sample(targets, points).squeeze(1)
-        logits = point_sample(logits, points).squeeze(1)
-        return dict(
-            losses,
-            loss_mask=self.loss_mask(
-                logits.flatten(),
+        Raises:
+            UserError: If matching costs are not finite.
+        """
+        device = all_mask_preds.device
+        generators = image_generators(len(batch_img_metas), device)
+        labels = torch.cat([image.labels for image in batch_gt_instances])
+        truth = torch.cat([image.masks for image in batch_gt_instances])
+        with torch.autocast(device.type, enabled=False):
+            scores = all_cls_scores.float()
+            masks = silence_unknown(all_mask_preds.float(), batch_gt_instances)
+            pairs = self._match(scores, masks, batch_gt_instances,
+                                batch_img_metas, generators)
+            counts = np.bincount(
+                pairs[0, 0], minlength=len(generators)).tolist()
+            image, query, found = upload(pairs, device)
+            layers = torch.arange(len(scores), device=device)
+            targets = labels.new_full(scores.shape[:3], self.num_classes)
+            targets[layers[:, None], image, query] = labels[found]
+            cls = self.loss_cls(
+                scores.flatten(0, 2),
                 targets.flatten(),
-                avg_factor=count * self.num_points),
-            loss_dice=self.loss_dice(logits, targets, avg_factor=count))
+                reduction_override='none').view(len(scores), -1).sum(1)
+            weights = scores.new_tensor(self.class_weight)[targets]
+            *weights, count = mean_over_processes(
+                torch.cat([
+                    weights.flatten(1).sum(1),
+                    weights.new_tensor([sum(counts)])
+                ]))
+            # Without any mask the sums are zero, whatever divides them.
+            count = count.clamp(min=1e-6)
+            losses, last = {}, len(scores) - 1
+            for i in (last, *range(last)):
+                prefix = '' if i == last else f'd{i}.'
+                losses[f'{prefix}loss_cls'] = cls[i] / weights[i]
+                mask, dice = self._mask_losses(
+                    masks[i, image[i], query[i]][:, None],
+                    truth[found[i]][:, None].float(), counts, generators)
+                losses[f'{prefix}loss_mask'] = mask / count
+                losses[f'{prefix}loss_dice'] = dice / count
+        return losses
 
     @torch.no_grad()
-    def _match(
-            self, scores: Tensor, masks: Tensor, truth: List[InstanceData],
-            metas: List[dict],
-            generators: List[torch.Generator]) -> List[Tuple[Tensor, Tensor]]:
-        """Queries, ascending, and their objects; a pair for each image."""
-        points = torch.stack([
-            torch.rand(
-                self.num_points,
-                2,
-                generator=generator,
-                device=generator.device) for generator in generators
-        ])
-        matches = []
-        for image, *prediction, where, meta in zip(
-                truth, scores, point_sample(masks, points), points, metas):
-            known = point_sample(image.masks[None], where[None])[0]
-            found = self.assigner.assign(
-                InstanceData(scores=prediction[0], masks=prediction[1]),
-                InstanceData(labels=image.labels, masks=known), meta)
-            queries = found.gt_inds.nonzero().squeeze(1)
-            matches.append((queries, found.gt_inds[queries] - 1))
-        return matches
+    def _match(self, scores: Tensor, masks: Tensor, truth: List[InstanceData],
+               metas: List[dict],
+               generators: List[torch.Generator]) -> np.ndarray:
+        """Match every image in every layer, at random points.
+
+        Returns:
+            np.ndarray: ``(3, L, N)`` int64: image, ascending, query, and mask
+            among those of all images.
+
+        Raises:
+            UserError: If costs are not finite.
+        """
+        points = self._draw([1] * len(generators), self.num_points, generators)
+        predicted = torch.stack(
+            [point_sample(layer, points) for layer in masks], 1)
+        targets = [
+            point_sample(image.masks[None].float(), where[None])[0]
+            for image, where in zip(truth, points)
+        ]
+        costs = []
+        for i, known in enumerate(known_points(targets)):
+            # A cost is of one query and one mask, so the queries of all
+            # layers make one list.
+            queries = InstanceData(
+                scores=scores[:, i].flatten(0, 1),
+                masks=predicted[i].flatten(0, 1)[:, known])
+            objects = InstanceData(
+                labels=truth[i].labels, masks=targets[i][:, known])
+            cost = torch.stack([
+                cost(
+                    pred_instances=queries,
+                    gt_instances=objects,
+                    img_meta=metas[i]) for cost in self.assigner.match_costs
+            ]).sum(0)
+            costs.append(cost.t().unflatten(1, (len(scores), -1)))
+        pairs, first = [], 0
+        for i, cost in enumerate(fetch(costs)):
+            for layer in range(len(scores)):
+                try:
+                    objects, queries = assign(cost[:, layer])
+                except ValueError as error:
+                    raise _unmatchable(metas[i]) from error
+                image = np.full_like(queries, i)
+                pairs.append((image, queries, objects + first))
+            first += len(cost)
+        return np.stack([
+            np.concatenate(pairs[layer::len(scores)], 1)
+            for layer in range(len(scores))
+        ], 1)
+
+    def _mask_losses(self, logits: Tensor, truth: Tensor, counts: List[int],
+                     generators: List[torch.Generator]) -> Tuple[Tensor, ...]:
+        """Sums over masks of what their points cost.
+
+        Args:
+            logits (Tensor): ``(N, 1, h, w)``, matched masks of all images.
+            truth (Tensor): ``(N, 1, H, W)``.
+            counts (list[int]): How many masks each image has.
+            generators (list[Generator]): One for each image.
+
+        Returns:
+            tuple[Tensor, Tensor]: Of the mask loss, a mean over points, and
+            of the dice loss.
+        """
+        if not len(logits):
+            # Nothing, but all processes have the same gradients.
+            return logits.sum(), logits.sum()
+        with torch.no_grad():
+            points = self._sample_points(logits, counts, generators)
+            truth = point_sample(truth, points).squeeze(1)
+        logits = point_sample(logits, points).squeeze(1)
+        mask, dice = (
+            loss(logits, truth, reduction_override='none').sum()
+            for loss in (self.loss_mask, self.loss_dice))
+        return mask / self.num_points, dice
 
     def _sample_points(self, logits: Tensor, counts: List[int],
                        generators: List[torch.Generator]) -> Tensor:
         """Points of masks: most where the model is unsure, some anywhere.
-
-        Args:
-            logits (Tensor): ``(N, 1, h, w)``, masks of all images.
-            counts (list[int]): How many masks each image has.
-            generators (list[Generator]): One for each image.
 
         Returns:
             Tensor: ``(N, num_points, 2)``, x and y as fractions.
         """
         unsure = int(self.importance_sample_ratio * self.num_points)
         candidates = int(self.oversample_ratio * self.num_points)
-        points = torch.cat([
-            torch.rand(
-                count,
-                candidates + self.num_points - unsure,
-                2,
-                generator=generator,
-                device=generator.device)
-            for count, generator in zip(counts, generators)
-        ])
+        points = self._draw(counts, candidates + self.num_points - unsure,
+                            generators)
         certainty = point_sample(logits, points[:, :candidates]).abs()
         chosen = certainty.squeeze(1).topk(unsure, largest=False).indices
         chosen = points.gather(1, chosen[..., None].expand(-1, -1, 2))
         return torch.cat([chosen, points[:, candidates:]], 1)
+
+    def _draw(self, counts: List[int], points: int,
+              generators: List[torch.Generator]) -> Tensor:
+        """Random points of images, ``(sum(counts), points, 2)``."""
+        return torch.cat([
+            torch.rand(
+                count, points, 2, generator=generator, device=generator.device)
+            for count, generator in zip(counts, generators)
+        ])
+
+
+def _unmatchable(meta: dict) -> UserError:
+    """What to tell about an image whose matching costs are not finite."""
+    return UserError(
+        'predictions and ground truth cannot be matched in '
+        f'{meta.get("img_path", "an image without a path")}: the predictions '
+        'are not finite. Lower the learning rate, clip gradients '
+        '(optim_wrapper.clip_grad), or start from weights that are finite.')

@@ -5,7 +5,7 @@ says :data:`UNKNOWN` there, which is so low that a target sampled between
 pixels of both kinds is negative, too; negative targets take no part in
 matching and losses.
 """
-from typing import List
+from typing import List, Union
 
 import torch
 import torch.nn.functional as F
@@ -17,24 +17,23 @@ UNKNOWN = -1000
 _OUTSIDE = -30.
 
 
-class KnownPointsAssigner:
-    """Match masks by the points whose targets are known.
+def known_points(targets: List[Tensor]) -> List[Union[Tensor, slice]]:
+    """Which points of images are known, for all images at once.
 
     Args:
-        assigner (BaseAssigner): An assigner of mmdet.
+        targets (list[Tensor]): Of each image, ``(n, points)``, its masks;
+            they agree on what is known.
+
+    Returns:
+        list[Tensor | slice]: Indices of points; all, if none is known.
     """
-
-    def __init__(self, assigner) -> None:
-        self.assigner = assigner
-
-    def assign(self, pred_instances: InstanceData, gt_instances: InstanceData,
-               img_meta: dict):
-        """Assign ground truth to predictions; masks are ``(n, points)``."""
-        known = (gt_instances.masks >= 0).all(0)
-        if known.any():
-            pred_instances.masks = pred_instances.masks[:, known]
-            gt_instances.masks = gt_instances.masks[:, known]
-        return self.assigner.assign(pred_instances, gt_instances, img_meta)
+    known = torch.stack([(masks >= 0).all(0) for masks in targets])
+    counts = known.sum(1).tolist()
+    order = known.float().argsort(dim=1, descending=True, stable=True)
+    return [
+        places[:count] if 0 < count < len(places) else slice(None)
+        for places, count in zip(order, counts)
+    ]
 
 
 class KnownPointsLoss(nn.Module):
@@ -55,17 +54,16 @@ class KnownPointsLoss(nn.Module):
         return self.loss(logits, targets.clamp(min=0), **kwargs)
 
 
-def silence_unknown(logits: List[Tensor],
-                    instances: List[InstanceData]) -> List[Tensor]:
+def silence_unknown(logits: Tensor, instances: List[InstanceData]) -> Tensor:
     """Have importance sampling pass by what lies far from known pixels.
 
     Args:
-        logits (list[Tensor]): ``(B, M, h, w)`` mask logits of each layer.
+        logits (Tensor): ``(L, B, M, h, w)``, masks of each layer.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
             W)``; all of an image agree on what is known.
 
     Returns:
-        list[Tensor]: Logits that are certain in cells that no known pixel is
+        Tensor: Logits that are certain in cells that no known pixel is
         interpolated from. Images without masks have none.
     """
     known = torch.stack([
@@ -73,8 +71,6 @@ def silence_unknown(logits: List[Tensor],
             (1, *masks.shape[1:]), dtype=torch.bool)
         for masks in (image.masks for image in instances)
     ])
-    known = F.adaptive_max_pool2d(known.float(), logits[0].shape[-2:])
+    known = F.adaptive_max_pool2d(known.float(), logits.shape[-2:])
     far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    if not far.any():
-        return logits
-    return [layer.masked_fill(far, _OUTSIDE) for layer in logits]
+    return logits.masked_fill(far, _OUTSIDE) if far.any() else logits
