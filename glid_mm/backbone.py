@@ -12,6 +12,7 @@ from mmengine.model import initialize
 
 from . import models
 from .checkpoint.report import LoadReport
+from .models.upgrade import upgrade
 from .registry import MODELS
 
 
@@ -31,6 +32,9 @@ class GLID(models.GLID):
             embeddings start with; 0 is the paper's.
         embedding_positions (bool): Whether they start as positions spread
             over the image instead.
+        recompute (bool, optional): Whether cheap activations are computed
+            again in the backward pass instead of stored; None does so on
+            CPUs.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
     """
@@ -42,12 +46,13 @@ class GLID(models.GLID):
                  num_queries: int = 0,
                  embedding_std: float = 0.,
                  embedding_positions: bool = False,
+                 recompute: Optional[bool] = None,
                  init_cfg: Optional[dict] = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
         super().__init__(encoder, neck, decoder, num_queries, embedding_std,
-                         embedding_positions)
+                         embedding_positions, recompute)
         self.init_cfg = init_cfg
 
     def init_weights(self) -> None:
@@ -64,6 +69,7 @@ class GLID(models.GLID):
         Raises:
             CheckpointError: If weights are missing or of other shapes.
         """
+        upgrade(state_dict, prefix)
         given = {
             name.removeprefix(prefix): value
             for name, value in state_dict.items() if name.startswith(prefix)

@@ -16,8 +16,10 @@ from ..layers.mlp import MLP
 from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
                                     table_window, windows_text)
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
+from ..layers.relative_bias import Pairs
 from ..layers.window_attention import WindowAttention
-from ..layers.windows import plan_windows
+from ..layers.windows import Windows
+from ..upgrade import upgrade
 
 # Swin's published sizes, and 'nano' for small images and small machines.
 ARCHITECTURES = dict(
@@ -51,10 +53,10 @@ class SwinBlock(nn.Module):
         self.mlp = MLP(dims, 4 * dims)
         self.drop_path = DropPath(drop_path_rate)
 
-    def forward(self, x: Tensor, grid: TokenGrid, level: int) -> Tensor:
-        """``(B, n, dims)`` tokens of a grid's level in and out."""
-        plan = plan_windows(grid, level, self.attn.window_size, self.shifted)
-        x = x + self.drop_path(self.attn(self.norm1(x), plan, grid.groups))
+    def forward(self, x: Tensor, windows: Windows, pairs: Pairs) -> Tensor:
+        """``(B, n, dims)`` tokens and their windows in, tokens out."""
+        x = x + self.drop_path(
+            self.attn(self.norm1(x), windows.move, pairs, windows.exists))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
@@ -98,11 +100,13 @@ class SwinStage(nn.Module):
             self.trained_extent.clamp_(min=min(side, self.window_size))
         x = self.downsample(x)
         for block in self.blocks:
+            key = level, self.window_size, block.shifted
+            inputs = x, grid.windows(*key), grid.pairs(*key)
             if checkpointing and self.training:
-                x = checkpoint(block, x, grid, level, use_reentrant=False)
+                x = checkpoint(block, *inputs, use_reentrant=False)
             else:
-                x = block(x, grid, level)
-        return grid.keep_valid(x, level)
+                x = block(*inputs)
+        return grid.levels[level].keep_valid(x)
 
     def fit_bias_tables(self, state_dict: dict, prefix: str) -> int:
         """Resize position biases in a state to this stage's windows.
@@ -208,12 +212,18 @@ class SwinEncoder(nn.Module):
             the grid's order; those of padding are not meaningful.
         """
         x = self.patch_embed(grid.patches(images))
-        x = grid.keep_valid(x, 0)
+        x = grid.levels[0].keep_valid(x)
         outs = []
         for level, (stage, norm) in enumerate(zip(self.stages, self.norms)):
             x = stage(x, grid, level, level < self.checkpointed_stages)
             outs.append(norm(x))
         return outs
+
+    def plan(self, grid: TokenGrid) -> None:
+        """Have a grid make the windows of all stages ahead."""
+        for level, stage in enumerate(self.stages):
+            for block in stage.blocks[:2]:
+                grid.windows(level, stage.window_size, block.shifted)
 
     def extend_bias_rims(self) -> None:
         """Fill position biases that the training so far has not reached.
@@ -235,6 +245,7 @@ class SwinEncoder(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Resize position biases of other windows, in one line aloud."""
+        upgrade(state_dict, prefix)
         theirs = [
             stage.fit_bias_tables(state_dict, f'{prefix}stages.{i}.')
             for i, stage in enumerate(self.stages)
