@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .decoders.query_decoder import QueryDecoder
-from .encoders.swin import SwinEncoder
+from .decoders.query_decoder import DecoderLayer, QueryDecoder
+from .encoders.swin import PatchMerging, SwinBlock, SwinEncoder
+from .layers.norm import LayerNorm
 from .layers.recompute import Recomputing
 from .layers.tokens import STRIDES, UNIT, TokenGrid
-from .necks.bifpn import BiFPN
+from .necks.bifpn import BiFPN, Fusion, Lateral
 from .queries import Queries
 
 
@@ -176,6 +177,22 @@ class GLID(nn.Module):
             queries.repeat(repeats, 1, 1),
             self._memory(tokens, grid),
             every_layer=False)
+
+    def compile_regions(self, **options) -> None:
+        """Compile blocks, fusions and decoder layers, each kind once.
+
+        They take tensors alone, so there is no graph break inside of them,
+        and other masks are other values, not other shapes.
+
+        Args:
+            **options: Of ``torch.compile``.
+        """
+        # All blocks are one function to the compiler, of many shapes.
+        torch._dynamo.config.cache_size_limit = 256
+        for module in self.modules():
+            if isinstance(module, (SwinBlock, PatchMerging, LayerNorm,
+                                   Lateral, Fusion, DecoderLayer)):
+                module.compile(fullgraph=True, dynamic=False, **options)
 
     def no_weight_decay(self) -> Set[str]:
         """Names of parameters that weight decay would harm.

@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.attention import attend
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
+from ..layers.norm import LayerNorm
 from ..upgrade import upgrade
 
 
@@ -68,11 +69,11 @@ class DecoderLayer(nn.Module):
     def __init__(self, dims: int, memory_dims: int, num_heads: int,
                  ffn_dims: int, drop_path_rate: float) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dims)
+        self.norm1 = LayerNorm(dims)
         self.cross_attn = Attention(dims, num_heads, memory_dims)
-        self.norm2 = nn.LayerNorm(dims)
+        self.norm2 = LayerNorm(dims)
         self.self_attn = Attention(dims, num_heads, dims)
-        self.norm3 = nn.LayerNorm(dims)
+        self.norm3 = LayerNorm(dims)
         self.mlp = MLP(dims, ffn_dims)
         self.drop_path = DropPath(drop_path_rate)
 
@@ -124,7 +125,7 @@ class QueryDecoder(nn.Module):
         self.layers = nn.ModuleList(
             DecoderLayer(dims, memory_dims, num_heads, ffn_dims or 4 *
                          dims, drop_path_rate) for _ in range(num_layers))
-        self.norm = nn.LayerNorm(dims)
+        self.norm = LayerNorm(dims)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
+from ..layers.norm import LayerNorm
 from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
                                     table_window, windows_text)
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
@@ -47,9 +48,9 @@ class SwinBlock(nn.Module):
                  shifted: bool, drop_path_rate: float) -> None:
         super().__init__()
         self.shifted = shifted
-        self.norm1 = nn.LayerNorm(dims)
+        self.norm1 = LayerNorm(dims)
         self.attn = WindowAttention(dims, num_heads, window_size)
-        self.norm2 = nn.LayerNorm(dims)
+        self.norm2 = LayerNorm(dims)
         self.mlp = MLP(dims, 4 * dims)
         self.drop_path = DropPath(drop_path_rate)
 
@@ -65,7 +66,7 @@ class PatchMerging(nn.Module):
 
     def __init__(self, dims: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dims)
+        self.norm = LayerNorm(4 * dims)
         self.reduction = nn.Linear(4 * dims, 2 * dims, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,7 +185,7 @@ class SwinEncoder(nn.Module):
         self.out_channels = tuple(facts['dims'] << i for i in range(4))
         self.patch_embed = nn.Sequential()
         self.patch_embed.proj = nn.Linear(3 * PATCH**2, facts['dims'])
-        self.patch_embed.norm = nn.LayerNorm(facts['dims'])
+        self.patch_embed.norm = LayerNorm(facts['dims'])
         depths = facts['depths']
         last = sum(depths) - 1
         rates = [drop_path_rate * block / last for block in range(last + 1)]
@@ -196,7 +197,7 @@ class SwinEncoder(nn.Module):
                 shifted_windows, [rates.pop(0) for _ in range(depth)],
                 merge=i > 0) for i, (dims, heads, window, depth) in enumerate(
                     zip(self.out_channels, facts['heads'], windows, depths)))
-        self.norms = nn.ModuleList(map(nn.LayerNorm, self.out_channels))
+        self.norms = nn.ModuleList(map(LayerNorm, self.out_channels))
         self.apply(_init_linear)
 
     def forward(self, images: Tensor, grid: TokenGrid) -> List[Tensor]:

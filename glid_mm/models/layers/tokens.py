@@ -52,7 +52,7 @@ class Level(NamedTuple):
         """
         side = UNIT // STRIDES[level]
         corner = torch.stack([units // shape[1], units % shape[1]], -1) * side
-        inside = z_curve(len(STRIDES) - 1 - level).to(units.device)
+        inside = z_curve(len(STRIDES) - 1 - level, units.device)
         coords = (corner[:, :, None] + inside).flatten(1, 2).int()
         rows, cols = (length * side for length in shape)
         place = coords[..., 0] * cols + coords[..., 1]
@@ -260,7 +260,7 @@ def _whole_levels(units: Tuple[int, int],
 
 
 @lru_cache(maxsize=None)
-def z_curve(bits: int) -> Tensor:
+def z_curve(bits: int, device: Optional[torch.device] = None) -> Tensor:
     """Rows and columns along the Z-curve of a square of side ``2**bits``.
 
     The four tokens of a 2×2 block come in the order in which Swin's patch
@@ -274,7 +274,7 @@ def z_curve(bits: int) -> Tensor:
     for bit in range(bits):
         coords[:, 0] |= (steps >> 2 * bit & 1) << bit
         coords[:, 1] |= (steps >> 2 * bit + 1 & 1) << bit
-    return coords
+    return coords.to(device)
 
 
 def masked_units(visible: Tensor, total: int) -> Tensor:

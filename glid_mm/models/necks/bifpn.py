@@ -4,8 +4,13 @@ from typing import List, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..layers.norm import LayerNorm
 from ..layers.recompute import Recomputing
 from ..layers.tokens import Level, TokenGrid
+
+
+class Lateral(nn.Sequential):
+    """Linear and norm, from an encoder's channels to the pyramid's."""
 
 
 class SeparableConv(nn.Module):
@@ -23,7 +28,7 @@ class SeparableConv(nn.Module):
         self.depthwise = nn.Conv2d(
             channels, channels, 3, padding=1, groups=channels, bias=False)
         self.pointwise = nn.Linear(channels, channels)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = LayerNorm(channels)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         # A coarser token at the rim also covers padding.
@@ -117,7 +122,7 @@ class BiFPN(nn.Module):
         super().__init__()
         self.channels = channels
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Linear(c, channels), nn.LayerNorm(channels))
+            Lateral(nn.Linear(c, channels), LayerNorm(channels))
             for c in in_channels)
         self.layers = nn.ModuleList(
             BiFPNLayer(channels) for _ in range(num_layers))
