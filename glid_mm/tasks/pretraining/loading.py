@@ -8,7 +8,7 @@ from mmengine import fileio
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from PIL import Image
 
-from ...datasets.decode import EncodedImage
+from ...datasets.decode import Crop, EncodedImage, bgr
 from ...registry import TRANSFORMS
 
 
@@ -38,7 +38,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
     backend) take, and cuts out and flips the same boxes. The box is drawn
     before the image is decoded, so a JPEG is decoded at 1/2, 1/4 or 1/8 of
     its resolution where the box then still has ``scale`` pixels or more.
-    Otherwise images come out the same to the bit.
+    Otherwise pixels are the same to a level or two of 255.
 
     Required key: ``img_path``; added keys: ``img``, ``img_shape``,
     ``ori_shape``, ``flip``, and with ``canvas`` also ``crop``.
@@ -46,7 +46,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
     Args:
         scale (int | tuple[int, int]): Height and width of what comes out.
         crop_ratio_range (tuple[float, float]): Share of the image's area.
-        interpolation (str): 'nearest', 'bilinear', 'bicubic' or 'lanczos'.
+        interpolation (str): 'bilinear' or 'bicubic'.
         flip_prob (float): How likely left and right change places.
         canvas (int, optional): Leave resizing and flipping to
             :class:`CropPreprocessor`, which does both on the model's device:
@@ -60,8 +60,8 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         **kwargs: See ``mmpretrain.datasets.RandomResizedCrop``.
 
     Raises:
-        ValueError: If the interpolation is none of these, or not 'bicubic'
-            with ``canvas``.
+        ValueError: If the interpolation is neither, or not 'bicubic' with
+            ``canvas``.
     """
 
     def __init__(self,
@@ -78,13 +78,11 @@ class LoadRandomResizedCrop(RandomResizedCrop):
             interpolation=interpolation,
             backend='pillow',
             **kwargs)
-        try:
-            self.resample = Image.Resampling[interpolation.upper()]
-        except KeyError:
-            raise ValueError(
-                f'Pillow has no interpolation {interpolation!r}') from None
+        if interpolation not in ('bilinear', 'bicubic'):
+            raise ValueError("interpolation must be 'bilinear' or 'bicubic', "
+                             f'not {interpolation!r}')
         if canvas and interpolation != 'bicubic':
-            raise ValueError('a crop on a canvas is resized by bicubic '
+            raise ValueError('crops on a canvas are resized by bicubic '
                              f'interpolation, not by {interpolation!r}')
         self.flip_prob = flip_prob
         self.canvas = canvas
@@ -112,24 +110,21 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         part = image.crop((left, top, left + cols, top + rows), size)
         if self.canvas:
             part = self._fit(part)
-            results['img'] = torch.frombuffer(
-                bytearray(
-                    _bgr(part.image.crop((0, 0, self.canvas, self.canvas)))),
-                dtype=torch.uint8).view(self.canvas, self.canvas, 3)
+            canvas = np.zeros((self.canvas, self.canvas, 3), np.uint8)
+            canvas[:part.image.height, :part.image.width] = bgr(part.image)
+            # Not an array, which would be packed with channels first.
+            results['img'] = torch.from_numpy(canvas)
             results['crop'] = CanvasCrop(part.box, part.image.size, flip,
                                          tuple(self.scale))
         else:
-            pixels = part.resize(size, self.resample)
-            if flip:
-                pixels = pixels.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            results['img'] = np.frombuffer(bytearray(_bgr(pixels)),
-                                           np.uint8).reshape(*self.scale, 3)
+            pixels = part.resize(size, self.interpolation)
+            results['img'] = pixels[:, ::-1] if flip else pixels
         results['img_shape'] = tuple(self.scale)
         results['ori_shape'] = (height, width)
         results['flip'] = bool(flip)
         return results
 
-    def _fit(self, part):
+    def _fit(self, part: Crop) -> Crop:
         """The same part, reduced if it is larger than the canvas."""
         factor = self.canvas / max(part.image.size)
         if factor >= 1:
@@ -138,9 +133,5 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         size = [
             max(1, int(side * factor)) for side in (right - left, bottom - top)
         ]
-        return part._replace(
-            image=part.resize(size, self.resample), box=(0, 0, *size))
-
-
-def _bgr(image: Image.Image) -> bytes:
-    return image.tobytes('raw', 'BGR')
+        image = part.image.resize(size, Image.Resampling.BICUBIC, part.box)
+        return Crop(image, (0, 0, *size))
