@@ -15,7 +15,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path, PurePosixPath
 from typing import Callable, Iterable, Optional, Sequence, Tuple
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import UserError
 from .decode import upright_rgb
@@ -188,6 +188,8 @@ def shard_file(path: Path, shorter_side: int,
     """
     try:
         return shard_image(path.read_bytes(), shorter_side, quality), None
+    except UnidentifiedImageError:
+        return None, 'no image that Pillow knows'
     except MemoryError:
         raise
     # Pillow has as many errors as damaged files have kinds.

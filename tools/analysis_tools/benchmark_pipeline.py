@@ -9,33 +9,27 @@ COCO's.
 """
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-# One core, whatever the libraries would like.
-os.environ['OMP_NUM_THREADS'] = '1'
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import (
-    DATASETS,
-    MODELS,  # noqa: E402
-    init_default_scope)
-from PIL import Image  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from glid_mm.datasets.scenes import render_scene  # noqa: E402
-from glid_mm.datasets.shard_writer import write_shards  # noqa: E402
-from glid_mm.datasets.unlabelled import SUFFIXES, find_names  # noqa: E402
-from glid_mm.engine import launch  # noqa: E402
-from glid_mm.engine.data_stream import Place, SeededDataset  # noqa: E402
-from glid_mm.errors import UserError  # noqa: E402
+from glid_mm.datasets.scenes import render_scene
+from glid_mm.datasets.shard_writer import write_shards
+from glid_mm.datasets.unlabelled import SUFFIXES, find_names
+from glid_mm.engine import launch
+from glid_mm.engine.data_stream import Place, SeededDataset
+from glid_mm.errors import UserError
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /
@@ -98,7 +92,6 @@ class Way:
             self.dataset))[:count]
 
     def batches(self, epoch):
-        from mmengine.dataset import default_collate
         for first in range(0, len(self.order), self.batch_size):
             yield default_collate([
                 self.dataset[Place(index, epoch, place)]
@@ -122,7 +115,7 @@ def ways(folder, shards, args):
     load, pack = config.pipeline
     whole = dict(load, canvas=-(-args.shorter_side * 4 // 3))
     datasets = {
-        'files, hosts\' transforms':
+        "files, hosts' transforms":
         dict(
             type='CustomDataset',
             data_root=str(folder),
