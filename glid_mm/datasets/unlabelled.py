@@ -24,9 +24,9 @@ class UnlabelledImages(BaseDataset):
 
     Args:
         data_root (str): The folder; sub-folders are searched too. Addresses
-            with ``://`` are for fsspec, such as ``s3://bucket/shards``, or
-            ``simplecache::s3://bucket/shards`` to keep a local copy of each
-            shard that is read; they must be of shards.
+            with ``://``, such as ``s3://bucket/shards``, are of shards that
+            fsspec reads, an image at a time: where that is too slow, copy
+            them to a local disk first.
         data_prefix (str): A folder in it, if not the whole.
         extensions (sequence[str]): Suffixes, in lower case, of files that
             are images.

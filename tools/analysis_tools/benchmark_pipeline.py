@@ -82,14 +82,12 @@ class Way:
     Args:
         dataset (dict): Config of the dataset.
         batch_size (int): Images in a batch.
-        count (int): Images in a round.
     """
 
-    def __init__(self, dataset, batch_size, count):
+    def __init__(self, dataset, batch_size):
         self.dataset = SeededDataset(DATASETS.build(dataset), seed=0)
         self.batch_size = batch_size
-        self.order = np.random.default_rng(0).permutation(len(
-            self.dataset))[:count]
+        self.order = np.random.default_rng(0).permutation(len(self.dataset))
 
     def batches(self, epoch):
         for first in range(0, len(self.order), self.batch_size):
@@ -107,7 +105,7 @@ class Way:
         return time.process_time() - start
 
 
-def ways(folder, shards, args):
+def ways(folder, shards, count, args):
     """All ways by name."""
     config = Config.fromfile(CONFIG).train_dataloader.dataset
     files = dict(config, data_root=str(folder))
@@ -129,10 +127,8 @@ def ways(folder, shards, args):
         'shards, crops resized on the device':
         dict(sharded, pipeline=[whole, pack]),
     }
-    # Damaged files are in no shard.
-    count = min(args.images, len(DATASETS.build(sharded)))
     return {
-        name: Way(dataset, args.batch_size, count)
+        name: Way(dict(dataset, indices=count), args.batch_size)
         for name, dataset in datasets.items()
     }
 
@@ -157,9 +153,8 @@ def time_device(way, args):
     return statistics.median(times[1:])
 
 
-def measure(folder, shards, args):
+def measure(tried, args):
     """Figures by name, by way."""
-    tried = ways(folder, shards, args)
     times = {name: [] for name in tried}
     for epoch in range(args.repeats + 1):
         for name, way in tried.items():
@@ -180,8 +175,8 @@ def measure(folder, shards, args):
     return results
 
 
-def show(results, args):
-    table = Table(title=f'192 px, {args.images} images, on one core')
+def show(results, count, args):
+    table = Table(title=f'192 px, {count} images, on one core')
     for title in ('way', 'img/s', 'ratio'):
         table.add_column(title, justify='left' if title == 'way' else 'right')
     for name, row in results.items():
@@ -205,13 +200,18 @@ def main():
         folder = Path(args.folder or temporary / 'images')
         if not args.folder:
             generate(folder, args.images)
-        names = find_names(str(folder))
+        names = find_names(str(folder))[:args.images]
         if not names:
             raise UserError(f'there are no images in {folder}')
-        write_shards(folder, names[:args.images], temporary / 'shards',
-                     args.shorter_side, args.quality)
-        results = measure(folder, temporary / 'shards', args)
-    show(results, args)
+        shards = temporary / 'shards'
+        left_out = write_shards(folder, names, shards, args.shorter_side,
+                                args.quality)['left_out']
+        if left_out:
+            raise UserError(
+                f'{len(left_out)} images in {folder} are damaged, such as '
+                f'{next(iter(left_out))}: move them away')
+        results = measure(ways(folder, shards, len(names), args), args)
+    show(results, len(names), args)
     if args.json:
         Path(args.json).write_text(
             json.dumps(dict(vars(args), results=results), indent=2))
