@@ -1,7 +1,5 @@
 """Two processes do what one does with the joint batch."""
 import os
-import pickle
-import shutil
 import socket
 import subprocess
 import sys

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from glid_mm.checkpoint.io import read_checkpoint
 from glid_mm.datasets.scenes import write_scenes
