@@ -31,7 +31,7 @@ CONFIGS = {
 # Images of 64 pixels stay as small as they are.
 SMALL = {
     'pretraining': {
-        'train_dataloader.dataset.pipeline.1.scale': 64
+        'train_dataloader.dataset.pipeline.0.scale': 64
     },
     'segmentation': {
         'train_dataloader.dataset.pipeline.2.scale': (64, 64),
@@ -107,7 +107,8 @@ class Recorder(Hook):
 
     def _note_weights(self, runner) -> None:
         self.weights.append({
-            name.removeprefix('module.'): weight.detach().clone()
+            name.removeprefix('module.'):
+            weight.detach().clone()
             for name, weight in runner.model.named_parameters()
         })
 
@@ -154,8 +155,8 @@ def evaluate(task: str, data: Path, work_dir: Path, processes: int) -> dict:
         f'{loader}.dataset.data_root': str(data),
     })
     if task == 'detection':
-        config.test_evaluator.ann_file = str(
-            data / 'annotations' / 'instances_val.json')
+        config.test_evaluator.ann_file = str(data / 'annotations' /
+                                             'instances_val.json')
     if task == 'pose':
         # The untrained model's AP is zero, however it is computed.
         config.test_evaluator = [
@@ -198,13 +199,9 @@ def _config(task: str, work_dir: Path, processes: int) -> Config:
 
 def run(scenes: Path, out: Path, processes: int) -> None:
     """Do all of it and save what came of it."""
-    results = {
-        task: train(task, scenes, out, processes)
-        for task in CONFIGS
-    }
-    results['accumulated'] = train(
-        'segmentation', scenes, out, processes, 4,
-        **{'optim_wrapper.accumulative_counts': 2})
+    results = {task: train(task, scenes, out, processes) for task in CONFIGS}
+    results['accumulated'] = train('segmentation', scenes, out, processes, 4,
+                                   **{'optim_wrapper.accumulative_counts': 2})
     for task in TESTED:
         results[f'{task} test'] = evaluate(task, scenes, out, processes)
     torch.save(results, out / f'{get_rank()}.pt')

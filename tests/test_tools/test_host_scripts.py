@@ -82,18 +82,22 @@ def test_hosts_scripts_and_mmengines_runner(tmp_path):
             # mmpose's script knows no runner but mmengine's.
             if host != 'mmpose' or runner:
                 runs.append([
-                    script, *arguments(host, scenes,
-                                       tmp_path / f'{name}{host}', *changes,
-                                       *runner)
+                    script,
+                    *arguments(host, scenes, tmp_path / f'{name}{host}', *
+                               changes, *runner)
                 ])
-    done = subprocess.run(
-        [sys.executable, '-c', PROGRAM,
-         json.dumps([list(scripts.values()), runs])],
-        cwd=tmp_path,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-        capture_output=True,
-        text=True,
-        timeout=300)
+    done = subprocess.run([
+        sys.executable, '-c', PROGRAM,
+        json.dumps([list(scripts.values()), runs])
+    ],
+                          cwd=tmp_path,
+                          env=dict(
+                              os.environ,
+                              PYTHONPATH=str(ROOT),
+                              OMP_NUM_THREADS='1'),
+                          capture_output=True,
+                          text=True,
+                          timeout=300)
     assert done.returncode == 0, done.stderr
     before = read_checkpoint(pretrained)['state_dict']
     for run in runs[1:]:
