@@ -75,6 +75,4 @@ def silence_unknown(logits: List[Tensor],
     ])
     known = F.adaptive_max_pool2d(known.float(), logits[0].shape[-2:])
     far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    if not far.any():
-        return logits
     return [layer.masked_fill(far, _OUTSIDE) for layer in logits]
