@@ -2,6 +2,22 @@
 import torch
 from torch import Tensor
 
+# Devices that go on working while the CPU prepares what comes next.
+ASYNCHRONOUS = ('cuda', )
+
+
+def works_ahead(device: torch.device) -> bool:
+    """Whether questions to a device had better be asked one step later.
+
+    Args:
+        device (torch.device): Where something is computed.
+
+    Returns:
+        bool: True of GPUs: to answer, they finish all that they have been
+        given, and then have nothing to do until they are given more.
+    """
+    return device.type in ASYNCHRONOUS
+
 
 class Arrival:
     """A copy of a tensor that is on its way to the CPU.

@@ -7,7 +7,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.structures import BaseDataElement
 
-from glid_mm.engine import NonFiniteLossError
+from glid_mm.engine import NonFiniteLossError, arrival
 from glid_mm.engine.hooks import finite_loss_hook
 from glid_mm.engine.hooks.finite_loss_hook import LossCheck, image_paths
 from .tiny import Stop, StopHook, make_runner
@@ -17,7 +17,7 @@ from .tiny import Stop, StopHook, make_runner
 def late(request, monkeypatch):
     """Whether the device is one that works on meanwhile."""
     if request.param:
-        monkeypatch.setattr(finite_loss_hook, 'ASYNCHRONOUS', ('cpu', ))
+        monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     return request.param
 
 
@@ -99,7 +99,7 @@ def test_an_epoch_ends_before_it_is_evaluated(late, tmp_path):
 
 
 def test_the_device_is_asked_one_iteration_later(monkeypatch, tmp_path):
-    monkeypatch.setattr(finite_loss_hook, 'ASYNCHRONOUS', ('cpu', ))
+    monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     runner = make_runner(tmp_path, by_epoch=False, interval=100, length=4)
     asked = []
 
@@ -113,7 +113,7 @@ def test_the_device_is_asked_one_iteration_later(monkeypatch, tmp_path):
 
 
 def test_an_optimizer_that_skips_nothing_is_not_stepped(monkeypatch, tmp_path):
-    monkeypatch.setattr(finite_loss_hook, 'ASYNCHRONOUS', ('cpu', ))
+    monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     options = dict(
         interval=100, optim_wrapper=dict(optimizer=dict(type='SGD', lr=.05)))
     runner, _, iteration = stopped(tmp_path, **options)
@@ -141,7 +141,7 @@ class ScaledOptimWrapper(OptimWrapper):
 
 
 def test_a_scaler_skips_steps_as_well(monkeypatch, tmp_path):
-    monkeypatch.setattr(finite_loss_hook, 'ASYNCHRONOUS', ('cpu', ))
+    monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     runner = make_runner(
         tmp_path,
         by_epoch=False,

@@ -10,10 +10,7 @@ from torch.optim import Optimizer
 from ...errors import UserError
 from ...registry import HOOKS
 from ...wrappers import bare_model
-from ..arrival import Arrival
-
-# Devices that work on while the next step is prepared for them.
-ASYNCHRONOUS = ('cuda', )
+from ..arrival import Arrival, works_ahead
 
 
 class NonFiniteLossError(UserError):
@@ -47,7 +44,7 @@ class FiniteLossHook(Hook):
         ]
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
         self._deferred = _skips_steps(optimizer) and all(
-            p.device.type in ASYNCHRONOUS for p in model.parameters())
+            works_ahead(p.device) for p in model.parameters())
         if self._deferred:
             self._handles += [
                 optimizer.register_step_pre_hook(self._before_step),

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...engine.arrival import Arrival
+from ...engine.arrival import Arrival, works_ahead
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
@@ -148,7 +148,7 @@ class DepthHead(BaseModule):
         stop for that, and pixels outside the range harm nothing.
         """
         check = _UnitCheck(self, target, known, metas)
-        if target.is_cuda:
+        if works_ahead(target.device):
             check, self._unit_check = self._unit_check, check
         if check is not None:
             check.stop_if_wrong()
