@@ -62,20 +62,26 @@ def data_root(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize('config,questions', [
+@pytest.mark.parametrize('config,questions,fetched', [
     # The loss of the iteration before.
     pytest.param(
-        'pose/glid_nano_1xb16-16k_scenes-128x96.py', 1, id='pose'),
+        'pose/glid_nano_1xb16-16k_scenes-128x96.py', 1, 0, id='pose'),
     # And its unit of depth.
     pytest.param(
-        'depth/glid_nano_1xb16-14k_scenes-depth-128x128.py', 2, id='depth'),
-    # Besides, costs of matching are copied, which waits as well.
+        'depth/glid_nano_1xb16-14k_scenes-depth-128x128.py', 2, 0,
+        id='depth'),
+    # Costs of matching are fetched, which waits.
     pytest.param(
-        'detection/glid_nano_1xb16-7k_scenes-128x128.py', 1, id='detection'),
+        'detection/glid_nano_1xb16-7k_scenes-128x128.py', 1, 1,
+        id='detection'),
+    # And, before that, which classes the images show.
+    pytest.param(
+        'segmentation/glid_nano_1xb16-2k_scenes-128x128.py', 1, 2,
+        id='segmentation'),
 ])  # yapf: disable
 def test_an_iteration_asks_only_what_has_been_answered(config, questions,
-                                                       data_root, tmp_path,
-                                                       monkeypatch):
+                                                       fetched, data_root,
+                                                       tmp_path, monkeypatch):
     monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     copies = Counter()
     to_cpu = torch.Tensor.cpu
@@ -97,4 +103,4 @@ def test_an_iteration_asks_only_what_has_been_answered(config, questions,
     # There is nothing to ask in the first, and the last one is logged.
     for i in (1, 2):
         assert hook.of_iterations[i] == Counter(_local_scalar_dense=questions)
-        assert copies[i] == ('bbox_head' in config.model)
+        assert copies[i] == fetched

@@ -17,24 +17,22 @@ UNKNOWN = -1000
 _OUTSIDE = -30.
 
 
-class KnownPointsAssigner:
-    """Match masks by the points whose targets are known.
+def known_points(targets: Tensor) -> Tensor:
+    """Points whose targets are known, as many as there are points.
 
     Args:
-        assigner (BaseAssigner): An assigner of mmdet.
+        targets (Tensor): ``(n, points)`` of one image.
+
+    Returns:
+        Tensor: ``(points,)`` int64. Each known point is in it about as often
+        as any other; how many these are remains with the device. All points
+        are in it once if none is known.
     """
-
-    def __init__(self, assigner) -> None:
-        self.assigner = assigner
-
-    def assign(self, pred_instances: InstanceData, gt_instances: InstanceData,
-               img_meta: dict):
-        """Assign ground truth to predictions; masks are ``(n, points)``."""
-        known = (gt_instances.masks >= 0).all(0)
-        if known.any():
-            pred_instances.masks = pred_instances.masks[:, known]
-            gt_instances.masks = gt_instances.masks[:, known]
-        return self.assigner.assign(pred_instances, gt_instances, img_meta)
+    known = (targets >= 0).all(0)
+    first = known.int().argsort(descending=True, stable=True)
+    count = known.sum()
+    count = torch.where(count > 0, count, len(known))
+    return first[torch.arange(len(known), device=known.device) % count]
 
 
 class KnownPointsLoss(nn.Module):
@@ -55,17 +53,16 @@ class KnownPointsLoss(nn.Module):
         return self.loss(logits, targets.clamp(min=0), **kwargs)
 
 
-def silence_unknown(logits: List[Tensor],
-                    instances: List[InstanceData]) -> List[Tensor]:
+def silence_unknown(logits: Tensor, instances: List[InstanceData]) -> Tensor:
     """Have importance sampling pass by what lies far from known pixels.
 
     Args:
-        logits (list[Tensor]): ``(B, M, h, w)`` mask logits of each layer.
+        logits (Tensor): ``(L, B, M, h, w)`` mask logits.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
             W)``; all of an image agree on what is known.
 
     Returns:
-        list[Tensor]: Logits that are certain in cells that no known pixel is
+        Tensor: Logits that are certain in cells that no known pixel is
         interpolated from. Images without masks have none.
     """
     known = torch.stack([
@@ -73,6 +70,6 @@ def silence_unknown(logits: List[Tensor],
             (1, *masks.shape[1:]), dtype=torch.bool)
         for masks in (image.masks for image in instances)
     ])
-    known = F.adaptive_max_pool2d(known.float(), logits[0].shape[-2:])
+    known = F.adaptive_max_pool2d(known.float(), logits.shape[-2:])
     far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    return [layer.masked_fill(far, _OUTSIDE) for layer in logits]
+    return logits.masked_fill(far, _OUTSIDE)
