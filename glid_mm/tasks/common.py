@@ -90,8 +90,8 @@ def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
     return maps[..., :size[0], :size[1]]
 
 
-def mean_over_processes(number: Tensor) -> Tensor:
-    """The mean of a number over the processes of a run.
+def mean_over_processes(numbers: Tensor) -> Tensor:
+    """Means of numbers over the processes of a run.
 
     Distributed training averages gradients over processes. A process' sum of
     losses, divided by the mean of all processes' counts, thereby becomes the
@@ -100,14 +100,14 @@ def mean_over_processes(number: Tensor) -> Tensor:
     are beside it.
 
     Args:
-        number (Tensor): A scalar.
+        numbers (Tensor): Any shape.
 
     Returns:
-        Tensor: The mean, fp32, without a gradient.
+        Tensor: The same shape, fp32, without a gradient.
     """
-    number = number.detach().float().clone()
-    all_reduce(number, 'mean')
-    return number
+    means = numbers.detach().float().clone()
+    all_reduce(means, 'mean')
+    return means
 
 
 def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which prediction learns from which object: assignments of least cost."""
+"""Which prediction learns from which object, at the least cost in total."""
 from typing import List, Sequence, Tuple
 
 import numpy as np
@@ -25,6 +25,45 @@ def fetch(tensors: Sequence[Tensor]) -> List[np.ndarray]:
     return [part.reshape(x.shape) for part, x in zip(parts, tensors)]
 
 
+class CostsError(ValueError):
+    """Costs of matching are not finite.
+
+    Attributes:
+        image (int): Of which image of the batch.
+    """
+
+    def __init__(self, image: int) -> None:
+        super().__init__(f'costs of matching in image {image} are not finite')
+        self.image = image
+
+
+def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
+    """Match a batch in every layer.
+
+    Args:
+        costs (Sequence[np.ndarray]): Of each image, ``(n, L, M)``: of object,
+            layer and prediction.
+        repeats (int): How many predictions each object gets.
+
+    Returns:
+        np.ndarray: ``(3, L, P)`` int64: image, prediction, and object among
+        those of all images.
+
+    Raises:
+        CostsError: If a cost is not finite.
+    """
+    layers, first = [[] for _ in range(costs[0].shape[1])], 0
+    for i, cost in enumerate(costs):
+        if not np.isfinite(cost).all():
+            raise CostsError(i)
+        for layer, pairs in enumerate(layers):
+            objects, found = assign(cost[:, layer], repeats)
+            image = np.full_like(found, i)
+            pairs.append(np.stack([image, found, objects + first]))
+        first += len(cost)
+    return np.stack([np.concatenate(pairs, 1) for pairs in layers], 1)
+
+
 def assign(cost: np.ndarray,
            repeats: int = 1) -> Tuple[np.ndarray, np.ndarray]:
     """Assign predictions to objects at the least cost in total.
@@ -43,11 +82,7 @@ def assign(cost: np.ndarray,
         tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
         ``min(n · repeats, M)`` long. No prediction is in it twice.
 
-    Raises:
-        ValueError: If a cost is not finite.
     """
-    if not np.isfinite(cost).all():
-        raise ValueError('costs of matching are not finite')
     count, predictions = cost.shape
     needed = count * repeats
     if needed * predictions <= SMALL or needed >= predictions:

@@ -5,7 +5,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from glid_mm.tasks import matching
-from glid_mm.tasks.matching import assign, fetch
+from glid_mm.tasks.matching import CostsError, assign, fetch, match
 
 
 def problems(kind, count=150):
@@ -77,12 +77,29 @@ def test_odd_shapes(shape):
     assert len(objects) == len(predictions) == min(2 * shape[0], shape[1])
 
 
+def test_batches_are_matched_image_by_image_and_layer_by_layer():
+    rng = np.random.default_rng(0)
+    costs = [rng.random((n, 4, 30), np.float32) for n in (3, 0, 5)]
+    pairs = match(costs, 2)
+    assert pairs.shape == (3, 4, 16)
+    for layer in range(4):
+        expected, first = [], 0
+        for image, cost in enumerate(costs):
+            objects, predictions = assign(cost[:, layer], 2)
+            expected += zip([image] * len(objects), predictions,
+                            objects + first)
+            first += len(cost)
+        assert [tuple(x) for x in pairs[:, layer].T] == expected
+    assert match([np.zeros((0, 2, 5))] * 3).shape == (3, 2, 0)
+
+
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
 def test_costs_that_are_not_finite_are_refused(value):
-    cost = np.zeros((3, 40), np.float32)
-    cost[1, 30] = value
-    with pytest.raises(ValueError, match='not finite'):
-        assign(cost, 2)
+    costs = [np.zeros((3, 2, 40), np.float32) for _ in range(3)]
+    costs[1][1, 1, 30] = value
+    with pytest.raises(CostsError, match='image 1') as caught:
+        match(costs)
+    assert caught.value.image == 1
 
 
 def test_all_costs_come_in_one_copy():

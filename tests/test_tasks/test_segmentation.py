@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
-from glid_mm.tasks.segmentation.unknown import UNKNOWN
+from glid_mm.tasks.segmentation.unknown import UNKNOWN, known_points
 from ..nano import scenes, segmentor, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
@@ -123,39 +123,7 @@ def loss_of(head, logits, *masks):
     scores = torch.zeros(1, *logits.shape[:2], 2)
     losses = head.loss_by_feat(scores, logits[None], instances,
                                [{}] * len(masks))
-    return torch.stack([losses['loss_mask'], losses['loss_dice']])
-
-
-def test_matching_and_losses_are_mask2formers(monkeypatch):
-    torch.manual_seed(0)
-    # All points are of the candidates, of which both have the same.
-    head = segmentor(num_classes=3, num_queries=6).decode_head
-    head.num_points, head.importance_sample_ratio = 200, 1.
-    grid = torch.quasirandom.SobolEngine(2).draw(600)
-
-    def same_points(*shape, **kwargs):
-        count, number, _ = shape if len(shape) == 3 else shape[0]
-        return grid[:number].repeat(count, 1, 1)
-
-    monkeypatch.setattr('torch.rand', same_points)
-    scores = torch.randn(2, 3, 6, 4, requires_grad=True)
-    masks = torch.randn(2, 3, 6, 16, 16, requires_grad=True)
-    # As many masks as queries, fewer, and a single one.
-    truth = [
-        InstanceData(
-            labels=torch.randint(3, (n, )),
-            masks=torch.randint(2, (n, 64, 64)).short()) for n in (6, 3, 1)
-    ]
-    ours = head.loss_by_feat(scores, masks, truth, [{}] * 3)
-    gradients = torch.autograd.grad(sum(ours.values()), [scores, masks])
-    head.num_queries, head.sampler = 6, MaskPseudoSampler()
-    theirs = Mask2FormerHead.loss_by_feat(head, list(scores), list(masks),
-                                          truth, [{}] * 3)
-    assert list(ours) == sorted(theirs, key=lambda name: 'd0' in name)
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value.squeeze())
-    torch.testing.assert_close(
-        gradients, torch.autograd.grad(sum(theirs.values()), [scores, masks]))
+    return torch.stack([losses['loss_mask'].sum(), losses['loss_dice'].sum()])
 
 
 def test_pixels_without_a_label_are_not_supervised(monkeypatch):
@@ -167,7 +135,7 @@ def test_pixels_without_a_label_are_not_supervised(monkeypatch):
         (torch.arange(64) + .5) / 64, (torch.arange(128) + .5) / 128,
         indexing='ij')
     points = torch.stack([columns, rows], -1).view(1, -1, 2)
-    monkeypatch.setattr(head, '_sample_points', lambda *args: points)
+    monkeypatch.setattr(head, '_points', lambda *args: points)
     head.num_points = mask.numel()
     logits = torch.randn(1, 1, 16, 32)
     # Beyond its border a map is zero to mmdet's sampling.
@@ -200,30 +168,81 @@ def test_what_is_predicted_far_from_labels_does_not_matter():
     assert gradient[:12, :17].any() and whole[:, 19:].any()
 
 
-def test_masks_are_matched_by_what_is_known(monkeypatch):
-    head = segmentor(num_classes=2, num_queries=2).decode_head
+def test_masks_are_matched_by_what_is_known():
+    torch.manual_seed(0)
+    head = segmentor(num_classes=1, num_queries=4).decode_head
     masks = torch.zeros(2, 64, 64).short()
-    masks[0, :16] = masks[1, 16:32] = 1
-    masks[:, 32:] = UNKNOWN
-    # Far more unknown points speak for the other order.
-    logits = torch.where(masks.flip(0) > 0, 4., -4.)
-    logits[:, 32:] = torch.tensor([9., -9.])[:, None, None]
-    truth = InstanceData(labels=torch.tensor([0, 1]), masks=masks)
-    image, query, found = head._match(
-        torch.zeros(1, 1, 2, 3), logits[None, None], [truth], [{}],
-        [torch.Generator()])
-    assert image.tolist() == [[0, 0]]
-    assert query.tolist() == [[1, 0]] and found.tolist() == [[0, 1]]
+    masks[0, :32] = masks[1, 32:] = 1
+    masks[:, :, 20:] = UNKNOWN
+    right = F.interpolate(masks[None].clamp(min=0) * 16. - 8, (16, 16))
+    # Outside of every mask, as unknown pixels were if they counted, are those
+    # of two queries that are wrong where something is known.
+    logits = torch.cat([right, right.new_full(right.shape, -8)], 1)
+    logits[:, :2, :, 5:] = 8
+    for order in (logits, logits.flip(1)):
+        mask, dice = loss_of(head, order, masks) / 5
+        # With the wrong ones it is above 2.
+        assert mask < 1 and dice < .3
+
+
+def test_known_points_stand_in_for_others():
+    targets = torch.tensor([[1., 0, UNKNOWN, 1, UNKNOWN],
+                            [0., 1, UNKNOWN, 0, UNKNOWN]])
+    assert known_points(targets).tolist() == [0, 1, 3, 0, 1]
+    assert known_points(targets[:, :2]).tolist() == [0, 1]
+    assert sorted(known_points(targets[:, 2::2]).tolist()) == [0, 1]
+
+
+def truth(*counts, classes=5):
+    """Random instances of images of 48×64 px."""
+    return [
+        InstanceData(
+            labels=torch.randint(0, classes, (n, )),
+            masks=torch.randint(0, 2, (n, 6, 8)).repeat_interleave(
+                8, 1).repeat_interleave(8, 2)) for n in counts
+    ]
+
+
+@pytest.mark.parametrize('counts', [(3, 2), (4, 0), (0, 0), (7, 9)])
+def test_losses_are_those_of_mask2former(counts, monkeypatch):
+    torch.manual_seed(0)
+    head = segmentor(num_classes=5, num_queries=8).decode_head
+    head.num_points = 300
+    scores = torch.randn(3, 2, 8, 6, requires_grad=True)
+    masks = torch.randn(3, 2, 8, 12, 16, requires_grad=True)
+    instances, metas = truth(*counts), [{}, {}]
+    # What mmdet's head has besides, and the same points wherever it draws.
+    head.sampler = MaskPseudoSampler()
+    head.num_queries = 8
+    head.class_weight = head.class_weights.tolist()
+    points = torch.rand(900, 2)
+
+    def rand(*size, device, generator=None):
+        *counts, drawn, _ = size[0] if isinstance(size[0], tuple) else size
+        return points[:drawn].repeat(*counts, 1, 1)
+
+    monkeypatch.setattr(torch, 'rand', rand)
+    found = head.loss_by_feat(scores, masks, instances, metas)
+    expected = Mask2FormerHead.loss_by_feat(head, list(scores), list(masks),
+                                            instances, metas)
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, 1e-5), name
+    for one, other in zip(
+            *(torch.autograd.grad(sum(losses.values()).sum(), (scores, masks))
+              for losses in (found, expected))):
+        assert torch.allclose(one, other, 1e-4, 1e-7)
 
 
 def test_predictions_that_are_not_finite_name_the_image():
-    model = segmentor()
-    with torch.no_grad():
-        model.decode_head.mask_embed.bias[:] = float('nan')
-    data = batch(model, *scenes(2))
-    data['data_samples'][0].set_metainfo(dict(img_path='first.jpg'))
-    with pytest.raises(UserError, match='first.jpg: the predictions are not'):
-        model(**data, mode='loss')
+    head = segmentor(num_classes=5, num_queries=8).decode_head
+    masks = torch.zeros(1, 2, 8, 12, 16)
+    masks[0, 1] = torch.nan
+    with pytest.raises(UserError, match='b.png cannot be matched'):
+        head.loss_by_feat(
+            torch.zeros(1, 2, 8, 6), masks, truth(2, 3),
+            [dict(img_path='a.png'),
+             dict(img_path='b.png')])
 
 
 @torch.no_grad()

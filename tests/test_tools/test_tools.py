@@ -18,6 +18,7 @@ from mmengine.registry import DefaultScope
 
 from glid_mm.checkpoint.io import read_checkpoint
 from glid_mm.datasets.scenes import write_scenes
+from glid_mm.engine import Runner
 from glid_mm.engine.launch import show_predictions
 from glid_mm.errors import UserError
 
@@ -111,6 +112,25 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
     run(monkeypatch, 'test.py', tiny, work_dir / 'epoch_2.pth', '--work-dir',
         tmp_path / 'test', '--out', out)
     assert len(pickle.loads(out.read_bytes())) == 21
+
+
+@pytest.mark.parametrize('given,option,trained_with', [
+    (None, [], 'OptimWrapper'),
+    (None, ['--amp'], 'BF16OptimWrapper'),
+    ('OptimWrapper', ['--amp'], 'BF16OptimWrapper'),
+    ('glid_mm.BF16OptimWrapper', [], 'BF16OptimWrapper'),
+    ('glid_mm.BF16OptimWrapper', ['--no-amp'], 'OptimWrapper'),
+])
+def test_precision_is_as_told(given, option, trained_with, tiny, tmp_path,
+                              monkeypatch):
+    runners = []
+    monkeypatch.setattr(Runner, 'train', lambda self: runners.append(self))
+    type_ = [f'optim_wrapper.type={given}'] if given else []
+    run(monkeypatch, 'train.py', tiny, '--work-dir', tmp_path / 'run', *option,
+        '--cfg-options', 'train_cfg.max_epochs=1', *type_)
+    runner, = runners
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    assert type(wrapper).__name__ == trained_with
 
 
 def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):

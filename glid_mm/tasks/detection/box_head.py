@@ -15,7 +15,7 @@ from ...errors import UserError
 from ...models.layers.position import spread_points
 from ...registry import MODELS
 from ..common import mean_over_processes, upload
-from ..matching import assign, fetch
+from ..matching import CostsError, fetch, match
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
 MATCHING = dict(
@@ -196,9 +196,12 @@ class BoxHead(DETRHead):
                                 batch_img_metas)
 
             def losses_of(queries: slice, repeats: int) -> dict:
-                pairs = self._match([cost[..., queries] for cost in costs],
-                                    repeats, batch_gt_instances,
-                                    batch_img_metas)
+                try:
+                    pairs = match([cost[..., queries] for cost in costs],
+                                  repeats)
+                except CostsError as error:
+                    raise _unmatchable(batch_gt_instances[error.image],
+                                       batch_img_metas[error.image]) from error
                 return self._losses_of_pairs(scores[:, :, queries],
                                              boxes[:, :, queries], sizes,
                                              batch_gt_instances, pairs)
@@ -237,36 +240,10 @@ class BoxHead(DETRHead):
             costs.append(cost.t().unflatten(1, (len(scores), -1)))
         return fetch(costs)
 
-    def _match(self, costs: List[np.ndarray], repeats: int,
-               instances: List[InstanceData], metas: List[dict]) -> np.ndarray:
-        """Match every image in every layer.
-
-        Returns:
-            np.ndarray: ``(3, L, P)`` int64: image, query, and object among
-            those of all images.
-
-        Raises:
-            UserError: If costs are not finite.
-        """
-        pairs, first = [], 0
-        for i, cost in enumerate(costs):
-            for layer in range(cost.shape[1]):
-                try:
-                    objects, queries = assign(cost[:, layer], repeats)
-                except ValueError as error:
-                    raise _unmatchable(instances[i], metas[i]) from error
-                image = np.full_like(queries, i)
-                pairs.append((image, queries, objects + first))
-            first += len(cost)
-        layers = costs[0].shape[1]
-        return np.stack([
-            np.concatenate(pairs[layer::layers], 1) for layer in range(layers)
-        ], 1)
-
     def _losses_of_pairs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
                          instances: List[InstanceData],
                          pairs: np.ndarray) -> dict:
-        """``DETRHead``'s losses of what is matched; see :meth:`_match`."""
+        """``DETRHead``'s losses of what is matched; see :func:`match`."""
         _, layers, count = pairs.shape
         labels = torch.cat([truth.labels for truth in instances])
         truth = torch.cat([truth.bboxes for truth in instances])

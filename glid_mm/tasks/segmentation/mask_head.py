@@ -1,5 +1,5 @@
 """Mask classification on GLID's output: masks and classes from queries."""
-from typing import Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import mean_over_processes, upload
-from ..matching import assign, fetch
+from ..matching import CostsError, fetch, match
 from .unknown import KnownPointsLoss, known_points, silence_unknown
 
 # Mask2Former's matching and point sampling.
@@ -44,10 +44,8 @@ class MaskClassificationHead(Mask2FormerHead):
     own. Every decoder layer is supervised. Ground truth masks are 1, 0, or
     :data:`UNKNOWN` where a pixel's label is not known, and such pixels are
     not supervised; Mask2Former's takes them to be outside of every mask.
-
     Losses are means over the joint batch of all processes, and an image's
-    points do not depend on the process that it is in; Mask2Former's are of
-    each process alone.
+    points do not depend on the process that has it.
 
     Args:
         num_things_classes (int): Classes that are counted, which come first.
@@ -58,7 +56,9 @@ class MaskClassificationHead(Mask2FormerHead):
         loss_cls (dict): Classification loss of mmdet.
         loss_mask (dict): Mask loss of mmdet, on sampled points.
         loss_dice (dict): Dice loss of mmdet, on sampled points.
-        train_cfg (dict, optional): What differs from :data:`MATCHING`.
+        train_cfg (dict, optional): What differs from :data:`MATCHING`. Of
+            ``assigner``, the ``match_costs`` count: each is of one query and
+            one mask.
         test_cfg (dict, optional): Settings of evaluation.
         init_cfg (dict, optional): See ``BaseModule``.
     """
@@ -98,9 +98,11 @@ class MaskClassificationHead(Mask2FormerHead):
         self.num_points = matching['num_points']
         self.oversample_ratio = matching['oversample_ratio']
         self.importance_sample_ratio = matching['importance_sample_ratio']
-        self.class_weight = [1.] * self.num_classes + [no_object_weight]
+        weights = [1.] * self.num_classes + [no_object_weight]
+        self.register_buffer(
+            'class_weights', torch.tensor(weights), persistent=False)
         self.loss_cls = MMDET_MODELS.build(
-            dict(loss_cls, class_weight=self.class_weight))
+            dict(loss_cls, class_weight=weights))
         self.loss_mask = KnownPointsLoss(MMDET_MODELS.build(loss_mask))
         self.loss_dice = KnownPointsLoss(MMDET_MODELS.build(loss_dice))
 
@@ -116,8 +118,8 @@ class MaskClassificationHead(Mask2FormerHead):
                 looked at.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M,
-            ⌈H/4⌉, ⌈W/4⌉)``.
+            tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M, ⌈H/4⌉,
+            ⌈W/4⌉)``.
         """
         scores = self.cls_embed(x.query_features)
         masks = torch.einsum('lbqc,bchw->lbqhw',
@@ -127,17 +129,20 @@ class MaskClassificationHead(Mask2FormerHead):
 
     def loss_by_feat(self, all_cls_scores: Tensor, all_mask_preds: Tensor,
                      batch_gt_instances: List[InstanceData],
-                     batch_img_metas: List[dict]) -> Dict[str, Tensor]:
-        """Losses of all layers, in fp32 whatever the model computes in.
+                     batch_img_metas: List[dict]) -> dict:
+        """Mask2Former's losses, of all layers at once.
 
-        Matching costs in half precision overflow and tie.
+        They are in fp32 whatever the model computes in: matching costs in
+        half precision overflow and tie. The device is waited for once: one
+        copy has the costs of all layers and images.
 
         Args:
             all_cls_scores (Tensor): ``(L, B, M, K + 1)``.
             all_mask_preds (Tensor): ``(L, B, M, h, w)``.
-            batch_gt_instances (list[InstanceData]): Per image, ``labels``
-                ``(n,)`` and ``masks`` ``(n, H, W)``.
-            batch_img_metas (list[dict]): Per image, for match costs.
+            batch_gt_instances (list[InstanceData]): ``labels`` ``(n,)`` and
+                ``masks`` ``(n, H, W)``, 0, 1 or :data:`UNKNOWN`; all of an
+                image agree on what is known.
+            batch_img_metas (list[dict]): With ``img_path``.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
@@ -146,151 +151,156 @@ class MaskClassificationHead(Mask2FormerHead):
         Raises:
             UserError: If matching costs are not finite.
         """
-        device = all_mask_preds.device
+        device = all_cls_scores.device
         generators = image_generators(len(batch_img_metas), device)
-        labels = torch.cat([image.labels for image in batch_gt_instances])
-        truth = torch.cat([image.masks for image in batch_gt_instances])
         with torch.autocast(device.type, enabled=False):
             scores = all_cls_scores.float()
             masks = silence_unknown(all_mask_preds.float(), batch_gt_instances)
-            pairs = self._match(scores, masks, batch_gt_instances,
+            costs = self._costs(scores, masks, batch_gt_instances,
                                 batch_img_metas, generators)
-            counts = np.bincount(
-                pairs[0, 0], minlength=len(generators)).tolist()
-            image, query, found = upload(pairs, device)
-            layers = torch.arange(len(scores), device=device)
-            targets = labels.new_full(scores.shape[:3], self.num_classes)
-            targets[layers[:, None], image, query] = labels[found]
-            cls = self.loss_cls(
-                scores.flatten(0, 2),
-                targets.flatten(),
-                reduction_override='none').view(len(scores), -1).sum(1)
-            weights = scores.new_tensor(self.class_weight)[targets]
-            *weights, count = mean_over_processes(
-                torch.cat([
-                    weights.flatten(1).sum(1),
-                    weights.new_tensor([sum(counts)])
-                ]))
-            # Without any mask the sums are zero, whatever divides them.
-            count = count.clamp(min=1e-6)
-            losses, last = {}, len(scores) - 1
-            for i in (last, *range(last)):
-                prefix = '' if i == last else f'd{i}.'
-                losses[f'{prefix}loss_cls'] = cls[i] / weights[i]
-                mask, dice = self._mask_losses(
-                    masks[i, image[i], query[i]][:, None],
-                    truth[found[i]][:, None].float(), counts, generators)
-                losses[f'{prefix}loss_mask'] = mask / count
-                losses[f'{prefix}loss_dice'] = dice / count
+            try:
+                pairs = match(costs)
+            except CostsError as error:
+                path = batch_img_metas[error.image].get(
+                    'img_path', 'an image without a path')
+                raise UserError(
+                    f'predictions and ground truth of {path} cannot be '
+                    'matched: costs are not finite, so the predictions are '
+                    'not. Lower the learning rate, clip gradients '
+                    '(optim_wrapper.clip_grad), or start from weights that '
+                    'are finite.') from error
+            return self._losses_of_pairs(scores, masks, batch_gt_instances,
+                                         pairs, generators)
+
+    @torch.no_grad()
+    def _costs(self, scores: Tensor, masks: Tensor,
+               instances: List[InstanceData], metas: List[dict],
+               generators: List[torch.Generator]) -> List[np.ndarray]:
+        """What it costs to match masks and queries, at random points.
+
+        Returns:
+            list[np.ndarray]: Of each image, ``(n, L, M)``.
+        """
+        layers, _, queries = scores.shape[:3]
+        costs = []
+        for i, (truth, meta,
+                generator) in enumerate(zip(instances, metas, generators)):
+            if not len(truth):
+                costs.append(scores.new_empty(0, layers, queries))
+                continue
+            points = torch.rand(
+                1,
+                self.num_points,
+                2,
+                generator=generator,
+                device=scores.device)
+            targets = point_sample(truth.masks[None].float(), points)[0]
+            logits = point_sample(masks[:, i].flatten(0, 1)[None], points)[0]
+            known = known_points(targets)
+            # A cost is of one query and one mask, so the queries of all
+            # layers make one list.
+            given = dict(
+                pred_instances=InstanceData(
+                    scores=scores[:, i].flatten(0, 1), masks=logits[:, known]),
+                gt_instances=InstanceData(
+                    labels=truth.labels, masks=targets[:, known]),
+                img_meta=meta)
+            cost = torch.stack(
+                [cost(**given) for cost in self.assigner.match_costs]).sum(0)
+            costs.append(cost.t().unflatten(1, (layers, queries)))
+        return fetch(costs)
+
+    def _losses_of_pairs(self, scores: Tensor, masks: Tensor,
+                         instances: List[InstanceData], pairs: np.ndarray,
+                         generators: List[torch.Generator]) -> dict:
+        """Losses of what is matched; see :func:`match`."""
+        _, layers, count = pairs.shape
+        labels = torch.cat([truth.labels for truth in instances])
+        image, query, found = upload(pairs, scores.device)
+        layer = torch.arange(layers, device=scores.device)[:, None]
+        classes = labels.new_full(scores.shape[:3], self.num_classes)
+        classes[layer, image, query] = labels[found]
+        cls = self.loss_cls(
+            scores.flatten(0, 2), classes.flatten(),
+            reduction_override='none').reshape(layers, -1).sum(1)
+        weights = self.class_weights[classes].flatten(1).sum(1)
+        matched = masks[layer, image, query]
+        # Images without masks count as one, as in mmdet.
+        empty = sum(not len(truth) for truth in instances)
+        number = upload(np.array([count + empty], np.float32), scores.device)
+        weights, number = mean_over_processes(torch.cat(
+            (weights, number))).split((layers, 1))
+        if count:
+            each = np.bincount(pairs[0, 0], minlength=len(instances))
+            points = self._points(matched, each.tolist(), generators)
+            logits, targets = _sample(matched, instances, found, points)
+            mask = self.loss_mask(
+                logits.flatten(), targets.flatten(),
+                reduction_override='none').reshape(layers, -1).sum(1)
+            dice = self.loss_dice(
+                logits, targets,
+                reduction_override='none').reshape(layers, -1).sum(1)
+        else:
+            mask = dice = matched.sum((1, 2, 3))
+        cls = cls / weights.clamp(min=torch.finfo(weights.dtype).eps)
+        mask, dice = mask / (number * self.num_points), dice / number
+        losses = {}
+        for i in (layers - 1, *range(layers - 1)):
+            prefix = f'd{i}.' if i < layers - 1 else ''
+            losses[f'{prefix}loss_cls'] = cls[i]
+            losses[f'{prefix}loss_mask'] = mask[i]
+            losses[f'{prefix}loss_dice'] = dice[i]
         return losses
 
     @torch.no_grad()
-    def _match(self, scores: Tensor, masks: Tensor, truth: List[InstanceData],
-               metas: List[dict],
-               generators: List[torch.Generator]) -> np.ndarray:
-        """Match every image in every layer, at random points.
-
-        Returns:
-            np.ndarray: ``(3, L, N)`` int64: image, ascending, query, and mask
-            among those of all images.
-
-        Raises:
-            UserError: If costs are not finite.
-        """
-        points = self._draw([1] * len(generators), self.num_points, generators)
-        predicted = torch.stack(
-            [point_sample(layer, points) for layer in masks], 1)
-        targets = [
-            point_sample(image.masks[None].float(), where[None])[0]
-            for image, where in zip(truth, points)
-        ]
-        costs = []
-        for i, known in enumerate(known_points(targets)):
-            # A cost is of one query and one mask, so the queries of all
-            # layers make one list.
-            queries = InstanceData(
-                scores=scores[:, i].flatten(0, 1),
-                masks=predicted[i].flatten(0, 1)[:, known])
-            objects = InstanceData(
-                labels=truth[i].labels, masks=targets[i][:, known])
-            cost = torch.stack([
-                cost(
-                    pred_instances=queries,
-                    gt_instances=objects,
-                    img_meta=metas[i]) for cost in self.assigner.match_costs
-            ]).sum(0)
-            costs.append(cost.t().unflatten(1, (len(scores), -1)))
-        pairs, first = [], 0
-        for i, cost in enumerate(fetch(costs)):
-            for layer in range(len(scores)):
-                try:
-                    objects, queries = assign(cost[:, layer])
-                except ValueError as error:
-                    raise _unmatchable(metas[i]) from error
-                image = np.full_like(queries, i)
-                pairs.append((image, queries, objects + first))
-            first += len(cost)
-        return np.stack([
-            np.concatenate(pairs[layer::len(scores)], 1)
-            for layer in range(len(scores))
-        ], 1)
-
-    def _mask_losses(self, logits: Tensor, truth: Tensor, counts: List[int],
-                     generators: List[torch.Generator]) -> Tuple[Tensor, ...]:
-        """Sums over masks of what their points cost.
+    def _points(self, logits: Tensor, counts: List[int],
+                generators: List[torch.Generator]) -> Tensor:
+        """Points of masks: most where a mask is unsure, the others anywhere.
 
         Args:
-            logits (Tensor): ``(N, 1, h, w)``, matched masks of all images.
-            truth (Tensor): ``(N, 1, H, W)``.
+            logits (Tensor): ``(L, P, h, w)``, the masks of one image after
+                those of another.
             counts (list[int]): How many masks each image has.
             generators (list[Generator]): One for each image.
 
         Returns:
-            tuple[Tensor, Tensor]: Of the mask loss, a mean over points, and
-            of the dice loss.
+            Tensor: ``(L · P, points, 2)``, x and y as fractions.
         """
-        if not len(logits):
-            # Nothing, but all processes have the same gradients.
-            return logits.sum(), logits.sum()
-        with torch.no_grad():
-            points = self._sample_points(logits, counts, generators)
-            truth = point_sample(truth, points).squeeze(1)
-        logits = point_sample(logits, points).squeeze(1)
-        mask, dice = (
-            loss(logits, truth, reduction_override='none').sum()
-            for loss in (self.loss_mask, self.loss_dice))
-        return mask / self.num_points, dice
 
-    def _sample_points(self, logits: Tensor, counts: List[int],
-                       generators: List[torch.Generator]) -> Tensor:
-        """Points of masks: most where the model is unsure, some anywhere.
+        def draw(points: int) -> Tensor:
+            return torch.cat([
+                torch.rand(
+                    len(logits),
+                    count,
+                    points,
+                    2,
+                    generator=generator,
+                    device=logits.device)
+                for count, generator in zip(counts, generators)
+            ], 1).flatten(0, 1)
 
-        Returns:
-            Tensor: ``(N, num_points, 2)``, x and y as fractions.
-        """
         unsure = int(self.importance_sample_ratio * self.num_points)
-        candidates = int(self.oversample_ratio * self.num_points)
-        points = self._draw(counts, candidates + self.num_points - unsure,
-                            generators)
-        certainty = point_sample(logits, points[:, :candidates]).abs()
-        chosen = certainty.squeeze(1).topk(unsure, largest=False).indices
-        chosen = points.gather(1, chosen[..., None].expand(-1, -1, 2))
-        return torch.cat([chosen, points[:, candidates:]], 1)
-
-    def _draw(self, counts: List[int], points: int,
-              generators: List[torch.Generator]) -> Tensor:
-        """Random points of images, ``(sum(counts), points, 2)``."""
-        return torch.cat([
-            torch.rand(
-                count, points, 2, generator=generator, device=generator.device)
-            for count, generator in zip(counts, generators)
-        ])
+        points = draw(int(self.oversample_ratio * self.num_points))
+        certainty = point_sample(logits.flatten(0, 1)[:, None], points).abs()
+        places = certainty[:, 0].topk(unsure, largest=False).indices
+        points = points.gather(1, places[..., None].expand(-1, -1, 2))
+        return torch.cat([points, draw(self.num_points - unsure)], 1)
 
 
-def _unmatchable(meta: dict) -> UserError:
-    """What to tell about an image whose matching costs are not finite."""
-    return UserError(
-        'predictions and ground truth cannot be matched in '
-        f'{meta.get("img_path", "an image without a path")}: the predictions '
-        'are not finite. Lower the learning rate, clip gradients '
-        '(optim_wrapper.clip_grad), or start from weights that are finite.')
+def _sample(matched: Tensor, instances: List[InstanceData], found: Tensor,
+            points: Tensor) -> Tuple[Tensor, Tensor]:
+    """Logits and targets at points, both ``(L · P, points)``.
+
+    Args:
+        matched (Tensor): ``(L, P, h, w)`` mask logits.
+        instances (list[InstanceData]): With ``masks`` ``(n, H, W)``.
+        found (Tensor): ``(L, P)``, of which mask the logits are.
+        points (Tensor): ``(L · P, points, 2)``.
+    """
+    truth = torch.cat([image.masks for image in instances])
+    # Layer by layer: the masks are large.
+    targets = torch.cat([
+        point_sample(truth[masks][:, None].float(), at)[:, 0]
+        for masks, at in zip(found, points.chunk(len(found)))
+    ])
+    return point_sample(matched.flatten(0, 1)[:, None], points)[:, 0], targets

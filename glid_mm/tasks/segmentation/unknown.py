@@ -5,7 +5,7 @@ says :data:`UNKNOWN` there, which is so low that a target sampled between
 pixels of both kinds is negative, too; negative targets take no part in
 matching and losses.
 """
-from typing import List, Union
+from typing import List
 
 import torch
 import torch.nn.functional as F
@@ -17,23 +17,22 @@ UNKNOWN = -1000
 _OUTSIDE = -30.
 
 
-def known_points(targets: List[Tensor]) -> List[Union[Tensor, slice]]:
-    """Which points of images are known, for all images at once.
+def known_points(targets: Tensor) -> Tensor:
+    """Points whose targets are known, as many as there are points.
 
     Args:
-        targets (list[Tensor]): Of each image, ``(n, points)``, its masks;
-            they agree on what is known.
+        targets (Tensor): ``(n, points)`` of one image.
 
     Returns:
-        list[Tensor | slice]: Indices of points; all, if none is known.
+        Tensor: ``(points,)`` int64. Each known point is in it about as often
+        as any other; how many these are remains with the device. All points
+        are in it once if none is known.
     """
-    known = torch.stack([(masks >= 0).all(0) for masks in targets])
-    counts = known.sum(1).tolist()
-    order = known.float().argsort(dim=1, descending=True, stable=True)
-    return [
-        places[:count] if 0 < count < len(places) else slice(None)
-        for places, count in zip(order, counts)
-    ]
+    known = (targets >= 0).all(0)
+    first = known.int().argsort(descending=True, stable=True)
+    count = known.sum()
+    count = torch.where(count > 0, count, len(known))
+    return first[torch.arange(len(known), device=known.device) % count]
 
 
 class KnownPointsLoss(nn.Module):
@@ -58,7 +57,7 @@ def silence_unknown(logits: Tensor, instances: List[InstanceData]) -> Tensor:
     """Have importance sampling pass by what lies far from known pixels.
 
     Args:
-        logits (Tensor): ``(L, B, M, h, w)``, masks of each layer.
+        logits (Tensor): ``(L, B, M, h, w)`` mask logits.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
             W)``; all of an image agree on what is known.
 
@@ -73,4 +72,4 @@ def silence_unknown(logits: Tensor, instances: List[InstanceData]) -> Tensor:
     ])
     known = F.adaptive_max_pool2d(known.float(), logits.shape[-2:])
     far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    return logits.masked_fill(far, _OUTSIDE) if far.any() else logits
+    return logits.masked_fill(far, _OUTSIDE)
