@@ -16,7 +16,7 @@ from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.scenes.labels import instance_annotations
 from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
-from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss
+from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss, box_head
 from glid_mm.tasks.detection.box_head import MATCHING
 from ..nano import detector, pretrainer, short_run
 
@@ -215,6 +215,25 @@ def test_losses_are_those_of_mmdets_detr_head(truth):
             torch.autograd.grad(sum(found.values()).sum(), predicted))
     for one, other in zip(*gradients):
         assert torch.allclose(one, other, 1e-5, 1e-8)
+
+
+@pytest.mark.parametrize('count', [0, 1])
+def test_fewer_objects_than_processes_weigh_as_in_one(count, monkeypatch):
+    head, _ = heads()
+    states = torch.randn(2, 2, 10, 16)
+    truth = [boxes((5, 5, 30, 40, 0))] * count + [boxes()] * (2 - count)
+    joint = head.loss_by_feat(*head(states), truth, METAS)
+    # Two processes of one image each.
+    monkeypatch.setattr(box_head, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(box_head, 'mean_over_processes',
+                        lambda own: torch.tensor(count / 2))
+    shares = [
+        head.loss_by_feat(*head(states[:, [i]]), truth[i:i + 1],
+                          METAS[i:i + 1]) for i in range(2)
+    ]
+    for name, value in joint.items():
+        mean = sum(share[name] for share in shares) / 2
+        assert torch.allclose(mean, value), name
 
 
 def test_focal_loss_of_indices_is_mmdets():
