@@ -17,7 +17,7 @@ from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import mean_over_processes, upload
 from ..matching import CostsError, fetch, match
-from .unknown import KnownPointsLoss, known_points, silence_unknown
+from .unknown import OUTSIDE, KnownPointsLoss, far_from_known, known_points
 
 # Mask2Former's matching and point sampling.
 MATCHING = dict(
@@ -155,7 +155,7 @@ class MaskClassificationHead(Mask2FormerHead):
         generators = image_generators(len(batch_img_metas), device)
         with torch.autocast(device.type, enabled=False):
             scores = all_cls_scores.float()
-            masks = silence_unknown(all_mask_preds.float(), batch_gt_instances)
+            masks = all_mask_preds.float()
             costs = self._costs(scores, masks, batch_gt_instances,
                                 batch_img_metas, generators)
             try:
@@ -195,13 +195,14 @@ class MaskClassificationHead(Mask2FormerHead):
                 generator=generator,
                 device=scores.device)
             targets = point_sample(truth.masks[None].float(), points)[0]
-            logits = point_sample(masks[:, i].flatten(0, 1)[None], points)[0]
             known = known_points(targets)
+            logits = point_sample(masks[:, i].flatten(0, 1)[None],
+                                  points[:, known])[0]
             # A cost is of one query and one mask, so the queries of all
             # layers make one list.
             given = dict(
                 pred_instances=InstanceData(
-                    scores=scores[:, i].flatten(0, 1), masks=logits[:, known]),
+                    scores=scores[:, i].flatten(0, 1), masks=logits),
                 gt_instances=InstanceData(
                     labels=truth.labels, masks=targets[:, known]),
                 img_meta=meta)
@@ -224,7 +225,8 @@ class MaskClassificationHead(Mask2FormerHead):
             scores.flatten(0, 2), classes.flatten(),
             reduction_override='none').reshape(layers, -1).sum(1)
         weights = self.class_weights[classes].flatten(1).sum(1)
-        matched = masks[layer, image, query]
+        far = far_from_known(instances, masks.shape[-2:])
+        matched = masks[layer, image, query].masked_fill(far[image], OUTSIDE)
         # Images without masks count as one, as in mmdet.
         empty = sum(not len(truth) for truth in instances)
         number = upload(np.array([count + empty], np.float32), scores.device)

@@ -5,7 +5,7 @@ says :data:`UNKNOWN` there, which is so low that a target sampled between
 pixels of both kinds is negative, too; negative targets take no part in
 matching and losses.
 """
-from typing import List
+from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 UNKNOWN = -1000
 # The logit of what is certainly outside.
-_OUTSIDE = -30.
+OUTSIDE = -30.
 
 
 def known_points(targets: Tensor) -> Tensor:
@@ -49,27 +49,28 @@ class KnownPointsLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor, **kwargs) -> Tensor:
         """Logits and targets are of the same shape."""
-        logits = logits.masked_fill(targets < 0, _OUTSIDE)
+        logits = logits.masked_fill(targets < 0, OUTSIDE)
         return self.loss(logits, targets.clamp(min=0), **kwargs)
 
 
-def silence_unknown(logits: Tensor, instances: List[InstanceData]) -> Tensor:
-    """Have importance sampling pass by what lies far from known pixels.
+def far_from_known(instances: List[InstanceData], size: Tuple[int,
+                                                              int]) -> Tensor:
+    """Cells that no known pixel is interpolated from.
+
+    Whatever is predicted there, importance sampling should pass by.
 
     Args:
-        logits (Tensor): ``(L, B, M, h, w)`` mask logits.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
             W)``; all of an image agree on what is known.
+        size (tuple[int, int]): h and w of mask logits.
 
     Returns:
-        Tensor: Logits that are certain in cells that no known pixel is
-        interpolated from. Images without masks have none.
+        Tensor: ``(B, h, w)`` bool. Images without masks have no such cells.
     """
     known = torch.stack([
         masks[:1] >= 0 if len(masks) else masks.new_ones(
             (1, *masks.shape[1:]), dtype=torch.bool)
         for masks in (image.masks for image in instances)
     ])
-    known = F.adaptive_max_pool2d(known.float(), logits.shape[-2:])
-    far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    return logits.masked_fill(far, _OUTSIDE)
+    known = F.adaptive_max_pool2d(known.float(), size)
+    return F.max_pool2d(known, 3, stride=1, padding=1)[:, 0] == 0
