@@ -190,8 +190,8 @@ class GLID(nn.Module):
         # All blocks are one function to the compiler, of many shapes.
         torch._dynamo.config.cache_size_limit = 256
         for module in self.modules():
-            if isinstance(module, (SwinBlock, PatchMerging, LayerNorm,
-                                   Lateral, Fusion, DecoderLayer)):
+            if isinstance(module, (SwinBlock, PatchMerging, LayerNorm, Lateral,
+                                   Fusion, DecoderLayer)):
                 module.compile(fullgraph=True, dynamic=False, **options)
 
     def no_weight_decay(self) -> Set[str]:
@@ -216,8 +216,9 @@ class GLID(nn.Module):
             grid: TokenGrid) -> List[Tuple[Tensor, Tensor, Optional[Tensor]]]:
         """Tokens, positions and validity at strides 32, 16 and 8."""
         return [(tokens[i],
-                 grid.positions(i, tokens[i].shape[-1], tokens[i].dtype),
-                 grid.levels[i].valid) for i in (3, 2, 1)]
+                 grid.positions(i, tokens[i].shape[-1],
+                                tokens[i].dtype), grid.levels[i].valid)
+                for i in (3, 2, 1)]
 
     @torch.compiler.disable
     def _whole(self, images: Tensor,

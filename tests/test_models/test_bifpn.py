@@ -58,8 +58,7 @@ def compare(grid, exists, channels=(8, 12, 16, 20)):
     with torch.no_grad():
         neck.layers[0].down[1].weights[0] = -.3  # counts as zero
     tokens = [
-        torch.randn(4,
-                    grid.levels[level].coords.shape[1], c).double()
+        torch.randn(4, grid.levels[level].coords.shape[1], c).double()
         for level, c in enumerate(channels)
     ]
     maps = [grid.levels[level].to_map(x) for level, x in enumerate(tokens)]

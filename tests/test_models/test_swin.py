@@ -130,8 +130,7 @@ def test_shapes_do_not_depend_on_which_units_are_visible():
                     grid.pairs(level, 12, shifted)
                 ]
         leaves = torch.utils._pytree.tree_leaves((parts, grid.levels))
-        shapes.add(
-            tuple(x.shape if torch.is_tensor(x) else x for x in leaves))
+        shapes.add(tuple(x.shape if torch.is_tensor(x) else x for x in leaves))
     assert len(shapes) == 1
 
 

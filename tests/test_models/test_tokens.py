@@ -35,7 +35,8 @@ def test_tokens_lie_where_their_coordinates_say(name, level):
     assert torch.equal(feature, expected)
     assert torch.equal(grid.levels[level].from_map(feature), tokens)
     # Also of a map that is laid out otherwise in memory.
-    assert torch.equal(grid.levels[level].from_map(feature.contiguous()), tokens)
+    assert torch.equal(grid.levels[level].from_map(feature.contiguous()),
+                       tokens)
 
 
 @pytest.mark.parametrize('name', grids())
@@ -92,8 +93,8 @@ def test_a_grid_made_ahead_is_moved_with_all_that_it_holds():
     moved = []
     other = grid.apply(lambda x: moved.append(x) or x.clone())
     assert len(moved) > 20
-    assert all(x.dtype in (torch.int32, torch.bool, torch.int64)
-               for x in moved)
+    assert all(
+        x.dtype in (torch.int32, torch.bool, torch.int64) for x in moved)
     same = grid.windows(0, 4, True), other.windows(0, 4, True)
     for a, b in zip(*map(torch.utils._pytree.tree_leaves, same)):
         assert a is b or torch.equal(a, b) and a.data_ptr() != b.data_ptr()

@@ -16,8 +16,8 @@ from ..layers.mlp import MLP
 from ..layers.norm import LayerNorm
 from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
                                     table_window, windows_text)
-from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.relative_bias import Pairs
+from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.window_attention import WindowAttention
 from ..layers.windows import Windows
 from ..upgrade import upgrade

@@ -30,8 +30,7 @@ class Pairs(NamedTuple):
     members: Tensor
 
     @classmethod
-    def of(cls, place: Tensor, cell: Optional[Tensor],
-           window: int) -> 'Pairs':
+    def of(cls, place: Tensor, cell: Optional[Tensor], window: int) -> 'Pairs':
         """Pairs of tokens that are attended to together.
 
         Args:

@@ -41,8 +41,7 @@ class Level(NamedTuple):
     valid: Optional[Tensor]
 
     @classmethod
-    def of(cls, units: Tensor, shape: Tuple[int, int],
-           level: int) -> 'Level':
+    def of(cls, units: Tensor, shape: Tuple[int, int], level: int) -> 'Level':
         """The tokens of some units.
 
         Args:
@@ -76,8 +75,8 @@ class Level(NamedTuple):
     def from_map(self, feature: Tensor) -> Tensor:
         """Inverse of :meth:`to_map`: ``(B, C, h, w)`` -> ``(B, n, C)``."""
         batch, channels = feature.shape[:2]
-        places = feature.permute(0, 2, 3, 1).reshape(
-            -1, len(self.move.source), channels)
+        places = feature.permute(0, 2, 3, 1).reshape(-1, len(self.move.source),
+                                                     channels)
         return self.move.back(places).view(batch, -1, channels)
 
     def keep_valid(self, tokens: Tensor) -> Tensor:
@@ -175,8 +174,8 @@ class TokenGrid:
             lambda x: function(x) if isinstance(x, Tensor) else x,
             (self.visible, self.sizes, self.masked, self.levels))
         other._windows = tree_map(
-            lambda x: function(x) if isinstance(x, Tensor) else x,
-            self._windows)
+            lambda x: function(x)
+            if isinstance(x, Tensor) else x, self._windows)
         other._pairs, other._positions = {}, {}
         return other
 
@@ -212,8 +211,8 @@ class TokenGrid:
         if key not in self._positions:
             with torch.inference_mode(False):
                 coords = self.levels[level].coords
-                self._positions[key] = self._sine(
-                    coords, STRIDES[level], dims, dtype)
+                self._positions[key] = self._sine(coords, STRIDES[level], dims,
+                                                  dtype)
         return self._positions[key]
 
     def masked_positions(self, dims: int, dtype: torch.dtype) -> Tensor:

@@ -28,6 +28,7 @@ class WindowAttention(nn.Module):
         self.window_size = window_size
         self.qkv = nn.Linear(dims, 3 * dims, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dims))
+        self.register_buffer('k_bias', torch.zeros(dims), persistent=False)
         self.v_bias = nn.Parameter(torch.zeros(dims))
         self.proj = nn.Linear(dims, dims)
         self.relative_position_bias_table = nn.Parameter(
@@ -47,9 +48,7 @@ class WindowAttention(nn.Module):
         Returns:
             Tensor: ``(B, n, dims)``.
         """
-        bias = torch.cat(
-            [self.q_bias, self.q_bias.new_zeros(len(self.q_bias)),
-             self.v_bias])  # yapf: disable
+        bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)
         if move is not None:
             qkv = move(qkv.view(-1, len(move.target), qkv.shape[-1]))

@@ -72,8 +72,8 @@ class Fusion(Recomputing):
         if other.shape[1] > x.shape[1]:
             x = x + last * other.unflatten(1, (-1, 4)).mean(2)
         else:
-            x = (x.unflatten(1, (-1, 4)) +
-                 last * other[:, :, None]).flatten(1, 2)
+            x = (x.unflatten(1, (-1, 4)) + last * other[:, :, None]).flatten(
+                1, 2)
         return self.conv(x, level)
 
 
@@ -141,8 +141,8 @@ class BiFPN(nn.Module):
             padding are zero.
         """
         outs = [
-            level.keep_valid(lateral(x)) for level, lateral, x in zip(
-                grid.levels, self.laterals, features)
+            level.keep_valid(lateral(x))
+            for level, lateral, x in zip(grid.levels, self.laterals, features)
         ]
         for layer in self.layers:
             outs = layer(outs, grid)

@@ -36,7 +36,7 @@ class PlanAhead:
         """
         hub = MessageHub.get_current_instance()
         if hub.get_info('loop_stage') != 'train':
-            return _move(plan(*args, shared_generator()), device)
+            return move_plan(plan(*args, shared_generator()), device)
         seed, iteration = hub.get_info('seed'), hub.get_info('iter')
         if self._next and self._next[0] == (seed, iteration, args):
             grid = self._next[1].result()
@@ -44,12 +44,19 @@ class PlanAhead:
             grid = plan(*args, shared_generator())
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, 'plan')
-        self._next = (seed, iteration + 1, args), self._thread.submit(
-            plan, *args, shared_generator(ahead=1))
-        return _move(grid, device)
+        self._next = (seed, iteration + 1,
+                      args), self._thread.submit(plan, *args,
+                                                 shared_generator(ahead=1))
+        return move_plan(grid, device)
 
 
-def _move(grid: TokenGrid, device: torch.device) -> TokenGrid:
+def move_plan(grid: TokenGrid, device: torch.device) -> TokenGrid:
+    """A plan on a device, without waiting for the copies.
+
+    Args:
+        grid (TokenGrid): On the CPU.
+        device (torch.device): Where it is wanted.
+    """
 
     def move(x: Tensor) -> Tensor:
         if device.type == 'cuda':
