@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from .bf16 import BF16OptimWrapper
 
+HOSTS = ('mmengine', 'mmdet', 'mmpose', 'mmpretrain', 'mmseg')
 # Settings of an optimizer that say how its step is computed, not what.
 KERNELS = ('fused', 'foreach', 'capturable')
 
@@ -75,9 +76,10 @@ def prepare_inputs(model: nn.Module, wait: bool) -> None:
             continue
         # mmseg's has no argument for it.
         module._non_blocking = not wait
-        if getattr(module, '_channel_conversion', False):
-            # The hosts swap channels by a list of indices, which is a copy to
-            # the device that waits for it.
+        host = type(module).__module__.split('.')[0]
+        if host in HOSTS and getattr(module, '_channel_conversion', False):
+            # They swap channels by a list of indices, which is a copy to the
+            # device that waits for it.
             module._channel_conversion = False
             module.register_forward_pre_hook(_reverse_channels)
 

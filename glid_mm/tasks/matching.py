@@ -81,7 +81,6 @@ def assign(cost: np.ndarray,
     Returns:
         tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
         ``min(n · repeats, M)`` long. No prediction is in it twice.
-
     """
     count, predictions = cost.shape
     needed = count * repeats
@@ -113,11 +112,11 @@ def _solve(cost: np.ndarray, repeats: int) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """What each object pays at most for a prediction more.
+    """Prices at which every object is content with what it has.
 
-    These are the least prices of the dual problem: what an object has costs
-    it no more than that, nor would it be cheaper for it to outbid another
-    one, who would have to take a prediction at its own price then.
+    These are the least prices of the dual problem: no object pays less for a
+    prediction than it costs, and none would rather have another object's at
+    the price of that.
 
     Args:
         cost (np.ndarray): ``(n, M)``.
@@ -125,18 +124,17 @@ def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
             in an assignment of least cost.
 
     Returns:
-        np.ndarray: ``(n,)``. A prediction that is in no assignment and costs
-        no object less than its price lowers no total.
+        np.ndarray: ``(n,)``. Predictions besides these M lower the total
+        only if they cost some object less than its price.
     """
     every = np.arange(len(cost))
-    # Of bidder, copy, and owner.
-    bids = cost[:, found].astype(float)
-    paid = bids[every, :, every].T
-    prices = paid.max(0)
-    # What a bidder must pay more than an owner for a prediction of his.
-    more = (bids - paid).min(1)
+    # What predictions cost: every object, copy and owner; and the owner.
+    costs = cost[:, found].astype(float)
+    own = costs[every, :, every].T
+    prices = own.max(0)
+    # How much more than its owner another object pays for one of his.
+    more = (costs - own).min(1)
     for _ in every:
-        # An owner's price is not so low that he would rather sell.
         higher = np.maximum(prices, (prices[:, None] - more).max(0))
         if (higher == prices).all():
             break

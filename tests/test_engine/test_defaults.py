@@ -161,6 +161,18 @@ def test_channels_are_swapped_as_the_host_swaps_them(form):
     assert not ours._non_blocking
 
 
+def test_channels_are_left_to_preprocessors_that_are_no_hosts():
+
+    class Own(ImgDataPreprocessor):
+        pass
+
+    own = Own(mean=[1.] * 3, std=[1.] * 3, bgr_to_rgb=True)
+    prepare_inputs(nn.Sequential(own), wait=False)
+    image = torch.arange(12).view(3, 2, 2)
+    found = own(dict(inputs=[image]))['inputs'][0]
+    assert torch.equal(found, image.flip(0) - 1.)
+
+
 def test_data_samples_can_be_pinned(monkeypatch):
     monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda x: x + 1)
     sample = BaseDataElement(
