@@ -13,6 +13,7 @@ from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
 from torch.utils.data import DataLoader
 
+from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
@@ -127,6 +128,16 @@ class Runner(runner.Runner):
                 f'{filename} holds no {error}, so no training can go on from '
                 'it. To start from its weights, set load_from and do not '
                 'resume.') from error
+        except ValueError as error:
+            # PyTorch's optimizers refuse the state of others this way.
+            if 'parameter group' not in str(error):
+                raise
+            raise CheckpointError(
+                f'{filename}: the state of its optimizer is of other weights '
+                f'than this model\'s ({error}). It was written by glid_mm '
+                f'{self._loaded_by}, and this is {__version__}: finish the '
+                'run with that version, or, to start from its weights, set '
+                'load_from and do not resume.') from error
         loop = self.train_loop
         # A checkpoint without a seed in the config brings its own.
         loop.dataloader.dataset.set_seed(self.seed)
@@ -184,6 +195,9 @@ class Runner(runner.Runner):
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True
         self._loaded_parts = set(checkpoint)
+        stamped = checkpoint.get('meta', {}).get('glid_mm', {})
+        self._loaded_by = stamped.get('versions', {}).get(
+            'glid_mm', 'of an unknown version')
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
