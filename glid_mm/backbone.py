@@ -7,11 +7,16 @@ checkpoint of one loads into another as it is.
 import logging
 from typing import Optional
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import initialize
+from torch import Tensor
 
 from . import models
 from .checkpoint.report import LoadReport
+from .engine.graphs import Graphs
+from .models import TokenGrid
+from .models.upgrade import upgrade
 from .registry import MODELS
 
 
@@ -31,6 +36,14 @@ class GLID(models.GLID):
             embeddings start with; 0 is the paper's.
         embedding_positions (bool): Whether they start as positions spread
             over the image instead.
+        recompute (bool, optional): Whether cheap activations are computed
+            again in the backward pass instead of stored; None does so on
+            CPUs.
+        compile (bool): Whether blocks, fusions and decoder layers are
+            compiled when they are first called. Each shape of the input
+            takes a minute or more, so it is for images of one size.
+        cuda_graph (bool): Whether training steps on a GPU replay the passes
+            of the model as CUDA graphs, where nothing is padded.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
     """
@@ -42,13 +55,54 @@ class GLID(models.GLID):
                  num_queries: int = 0,
                  embedding_std: float = 0.,
                  embedding_positions: bool = False,
+                 recompute: Optional[bool] = None,
+                 compile: bool = False,
+                 cuda_graph: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
         super().__init__(encoder, neck, decoder, num_queries, embedding_std,
-                         embedding_positions)
+                         embedding_positions, recompute)
         self.init_cfg = init_cfg
+        if compile:
+            self.compile_regions()
+        self.cuda_graph = cuda_graph
+        self._graphs = None
+
+    def forward(self,
+                images: Tensor,
+                padding_mask: Optional[Tensor] = None,
+                query_mask: Optional[Tensor] = None,
+                num_queries: Optional[int] = None) -> models.GLIDOutput:
+        """See :class:`glid_mm.models.GLID`."""
+        rest = padding_mask, query_mask, num_queries
+        if self._replays(images) and rest == (None, None, None):
+            return self._graphs(super().forward, images)
+        return super().forward(images, *rest)
+
+    def forward_masked(self, images: Tensor, visible) -> Tensor:
+        """See :class:`glid_mm.models.GLID`."""
+        if not (self._replays(images) and isinstance(visible, TokenGrid)):
+            return super().forward_masked(images, visible)
+        numbers = []
+        visible.apply(lambda x: numbers.append(x) or x)
+
+        def masked(images: Tensor, *numbers: Tensor) -> Tensor:
+            rest = iter(numbers)
+            grid = visible.apply(lambda _: next(rest))
+            return super(GLID, self).forward_masked(images, grid)
+
+        return self._graphs(masked, images, *numbers)
+
+    def _replays(self, images: Tensor) -> bool:
+        """Whether a pass is to be replayed as a CUDA graph."""
+        if not (self.cuda_graph and self.training and images.is_cuda
+                and torch.is_grad_enabled()):
+            return False
+        if self._graphs is None:
+            self._graphs = Graphs(self)
+        return True
 
     def init_weights(self) -> None:
         """Do what ``init_cfg`` says; mmengine calls it before training."""
@@ -64,6 +118,7 @@ class GLID(models.GLID):
         Raises:
             CheckpointError: If weights are missing or of other shapes.
         """
+        upgrade(state_dict, prefix)
         given = {
             name.removeprefix(prefix): value
             for name, value in state_dict.items() if name.startswith(prefix)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..models.layers.position_bias import extend_rim, windows_text
+from ..models.upgrade import upgrade
 from .bias_tables import RESIZINGS
 from .facts import EncoderFacts, block_counts, stamp, stamped_facts
 from .io import CheckpointError
@@ -161,7 +162,10 @@ def recognise(checkpoint: dict) -> Optional[Source]:
         if name == 'microsoft' and key in ('teacher', 'student'):
             name = 'esvit'
         if name is not None:
-            return Source(name, prefix, dict(weights))
+            weights = dict(weights)
+            if name == 'glid':
+                upgrade(weights)
+            return Source(name, prefix, weights)
     return None
 
 
@@ -229,6 +233,8 @@ def to_glid(checkpoint: dict,
             if value is not None:
                 weights[ours] = _layout(ours, value, format)
                 break
+    missing = [ENCODER + k for k in _names(depths) if k not in weights]
+    upgrade(weights)
     facts = EncoderFacts.of(weights, format.shifted)
     if facts is None:
         raise CheckpointError(
@@ -257,8 +263,7 @@ def to_glid(checkpoint: dict,
             state_dict={
                 ENCODER + k: v
                 for k, v in weights.items()
-            }), [ENCODER + k for k in _names(depths) if k not in weights],
-        left, notes)
+            }), missing, left, notes)
 
 
 def from_glid(checkpoint: dict,
@@ -308,7 +313,7 @@ def from_glid(checkpoint: dict,
         notes.append(f'windows are {"" if shifted else "not "}shifted in this '
                      f'encoder, unlike in {target}: features will differ')
     state, left = {}, []
-    for ours, value in weights.items():
+    for ours, value in _with_key_biases(weights).items():
         names_there = _names_there(ours, format)
         if not names_there:
             continue
@@ -400,6 +405,19 @@ def _with_windows(weights: Dict[str, Tensor], windows: Windows,
                    'relative_position_bias_table')
             weights[key] = resize(weights[key], new)
     return weights
+
+
+def _with_key_biases(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """One bias for queries, keys and values; that of keys is zero."""
+    joined = {}
+    for name, value in weights.items():
+        if name.endswith('attn.q_bias'):
+            v = weights[name.removesuffix('q_bias') + 'v_bias']
+            name = name.replace('q_bias', 'qkv.bias')
+            value = torch.cat([value, torch.zeros_like(value), v])
+        if not name.endswith('attn.v_bias'):
+            joined[name] = value
+    return joined
 
 
 def _bias_index(window: int) -> Tensor:

@@ -7,6 +7,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from ..models import GLID
+from ..models.upgrade import upgrade
 from .facts import EncoderFacts, glid_of, stamped_facts
 from .formats import recognise
 from .io import CheckpointError
@@ -262,6 +263,7 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     for pattern, replacement in revise_keys:
         weights = OrderedDict((re.sub(pattern, replacement, name), value)
                               for name, value in weights.items())
+    upgrade(weights)
     # Modules read the version of their weights from it.
     weights._metadata = metadata
     glid = glid_of(model)

@@ -73,11 +73,14 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
     torch.manual_seed(mixed)
 
 
-def shared_generator() -> torch.Generator:
+def shared_generator(ahead: int = 0) -> torch.Generator:
     """A generator on the CPU that is the same in all ranks.
 
     Within a training iteration it starts from (seed, iteration) at every
     call. Elsewhere it is PyTorch's global generator.
+
+    Args:
+        ahead (int): For how many iterations after this one.
 
     Returns:
         torch.Generator: Draw from it on the CPU.
@@ -87,4 +90,4 @@ def shared_generator() -> torch.Generator:
         return torch.default_generator
     seed, iteration = hub.get_info('seed'), hub.get_info('iter')
     generator = torch.Generator()
-    return generator.manual_seed(mix_seed(seed, SHARED, iteration))
+    return generator.manual_seed(mix_seed(seed, SHARED, iteration + ahead))

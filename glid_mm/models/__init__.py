@@ -5,11 +5,12 @@
 from .decoders.query_decoder import QueryDecoder
 from .encoders.swin import ARCHITECTURES, SwinEncoder
 from .glid import GLID, GLIDOutput
-from .masking import masked_units, sample_visible
+from .layers.tokens import TokenGrid, masked_units
+from .masking import sample_visible
 from .necks.bifpn import BiFPN
 from .queries import Queries
 
 __all__ = [
     'ARCHITECTURES', 'BiFPN', 'GLID', 'GLIDOutput', 'Queries', 'QueryDecoder',
-    'SwinEncoder', 'masked_units', 'sample_visible'
+    'SwinEncoder', 'TokenGrid', 'masked_units', 'sample_visible'
 ]

@@ -3,18 +3,18 @@
 ``P = H(Dec(Q, Enc(x)))``: this module is ``Dec(Q, Enc(x))``; a task adds a
 linear head ``H``.
 """
-from typing import List, NamedTuple, Optional, Set, Tuple
+from typing import List, NamedTuple, Optional, Set, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .decoders.query_decoder import QueryDecoder
-from .encoders.swin import SwinEncoder
-from .layers.position import sine_position
+from .decoders.query_decoder import DecoderLayer, QueryDecoder
+from .encoders.swin import PatchMerging, SwinBlock, SwinEncoder
+from .layers.norm import LayerNorm
+from .layers.recompute import Recomputing
 from .layers.tokens import STRIDES, UNIT, TokenGrid
-from .masking import masked_units
-from .necks.bifpn import BiFPN
+from .necks.bifpn import BiFPN, Fusion, Lateral
 from .queries import Queries
 
 
@@ -46,6 +46,9 @@ class GLID(nn.Module):
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): See :class:`Queries`.
         embedding_positions (bool): See :class:`Queries`.
+        recompute (bool, optional): Whether activations that are cheap to
+            compute are computed again in the backward pass instead of
+            stored; None does so on CPUs.
     """
 
     def __init__(self,
@@ -54,13 +57,17 @@ class GLID(nn.Module):
                  decoder: QueryDecoder,
                  num_queries: int = 0,
                  embedding_std: float = 0.,
-                 embedding_positions: bool = False) -> None:
+                 embedding_positions: bool = False,
+                 recompute: Optional[bool] = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.neck = neck
         self.queries = Queries(decoder.dims, num_queries, embedding_std,
                                embedding_positions)
         self.decoder = decoder
+        for module in self.modules():
+            if isinstance(module, Recomputing):
+                module.recompute = recompute
         self.register_load_state_dict_post_hook(_prepare_for_task)
 
     def forward(self,
@@ -83,12 +90,12 @@ class GLID(nn.Module):
             GLIDOutput: Features for the head.
         """
         height, width = images.shape[-2:]
-        images, grid = _whole_units(images, padding_mask)
+        images, grid = self._whole(images, padding_mask)
         tokens = self.neck(self.encoder(images, grid), grid)
         query_features = self.decoder(
             self.queries(images.shape[0], num_queries),
             self._memory(tokens, grid), query_mask)
-        mask_features = grid.to_map(tokens[0], 0)
+        mask_features = grid.levels[0].to_map(tokens[0])
         stride = STRIDES[0]
         return GLIDOutput(
             mask_features[..., :-(-height // stride), :-(-width // stride)],
@@ -105,25 +112,47 @@ class GLID(nn.Module):
             8, 16 and 32.
         """
         height, width = images.shape[-2:]
-        images, grid = _whole_units(images, None)
+        images, grid = self._whole(images, None)
         return tuple(
-            grid.to_map(grid.keep_valid(x, level), level)[
-                ..., :-(-height // stride), :-(-width // stride)] for level, (
-                    stride,
-                    x) in enumerate(zip(STRIDES, self.encoder(images, grid))))
+            level.to_map(level.keep_valid(x))[
+                ..., :-(-height // stride), :-(-width // stride)]
+            for stride, level, x in zip(STRIDES, grid.levels,
+                                        self.encoder(images, grid)))
 
-    def forward_masked(self, images: Tensor, visible: Tensor) -> Tensor:
+    def plan(self, visible: Tensor, units: Tuple[int, int]) -> TokenGrid:
+        """Bookkeeping of a masked pass, where ``visible`` lies.
+
+        Nothing in it is larger than a number per token, so it can be made on
+        the host ahead of the step and be moved by ``TokenGrid.apply``.
+
+        Args:
+            visible (Tensor): ``(G, V)`` int, the visible units.
+            units (tuple[int, int]): Rows and columns of units in the image.
+
+        Returns:
+            TokenGrid: What :meth:`forward_masked` takes.
+        """
+        grid = TokenGrid(units, visible)
+        self.encoder.plan(grid)
+        return grid
+
+    def forward_masked(self, images: Tensor,
+                       visible: Union[Tensor, TokenGrid]) -> Tensor:
         """Answer the queries of pre-training from visible units alone.
+
+        Every image has as many visible units: all shapes follow from the
+        shapes given, and no value is waited for.
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, H and W
                 multiples of 32.
-            visible (Tensor): ``(G, V)`` int64, the visible units of image
-                ``b`` in row ``b % G``; G divides B.
+            visible (Tensor or TokenGrid): ``(G, V)`` int, the visible units
+                of image ``b`` in row ``b % G``, where the images are; G
+                divides B. Or what :meth:`plan` makes of them.
 
         Returns:
-            Tensor: ``(L, B, 1 + N, D)``, ``[CLS]`` and the masked units in
-            ascending order.
+            Tensor: ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in
+            ascending order, of the last layer.
 
         Raises:
             ValueError: If the image is not made of whole units, or the
@@ -134,19 +163,36 @@ class GLID(nn.Module):
             raise ValueError(
                 f'pre-training masks units of {UNIT}×{UNIT} px; crop images '
                 f'to multiples of {UNIT}, got {height}×{width}')
-        units = height // UNIT, width // UNIT
-        repeats, rest = divmod(len(images), len(visible))
+        grid = visible
+        if isinstance(visible, Tensor):
+            grid = self.plan(visible, (height // UNIT, width // UNIT))
+        repeats, rest = divmod(len(images), len(grid.visible))
         if rest:
-            raise ValueError(f'{len(visible)} groups of masks do not divide '
-                             f'a batch of {len(images)}')
-        grid = TokenGrid(units, visible, device=images.device)
+            raise ValueError(f'{len(grid.visible)} groups of masks do not '
+                             f'divide a batch of {len(images)}')
         tokens = self.neck(self.encoder(images, grid), grid)
-        masked = masked_units(visible, units[0] * units[1])
-        centres = torch.stack([masked // units[1], masked % units[1]], -1)
-        centres = (centres + .5) / centres.new_tensor(units)
-        queries = self.queries.masked(centres.to(images))
+        queries = self.queries.masked(
+            grid.masked_positions(self.decoder.dims, images.dtype))
         return self.decoder(
-            queries.repeat(repeats, 1, 1), self._memory(tokens, grid))
+            queries.repeat(repeats, 1, 1),
+            self._memory(tokens, grid),
+            every_layer=False)
+
+    def compile_regions(self, **options) -> None:
+        """Compile blocks, fusions and decoder layers, each kind once.
+
+        They take tensors alone, so there is no graph break inside of them,
+        and other masks are other values, not other shapes.
+
+        Args:
+            **options: Of ``torch.compile``.
+        """
+        # All blocks are one function to the compiler, of many shapes.
+        torch._dynamo.config.cache_size_limit = 256
+        for module in self.modules():
+            if isinstance(module, (SwinBlock, PatchMerging, LayerNorm, Lateral,
+                                   Fusion, DecoderLayer)):
+                module.compile(fullgraph=True, dynamic=False, **options)
 
     def no_weight_decay(self) -> Set[str]:
         """Names of parameters that weight decay would harm.
@@ -169,45 +215,29 @@ class GLID(nn.Module):
             self, tokens: List[Tensor],
             grid: TokenGrid) -> List[Tuple[Tensor, Tensor, Optional[Tensor]]]:
         """Tokens, positions and validity at strides 32, 16 and 8."""
-        memory = []
-        for level in (3, 2, 1):
-            x = tokens[level]
-            position = _key_position(grid, level, x)
-            position = position.repeat(x.shape[0] // len(position), 1, 1)
-            valid = None if grid.valid is None else grid.valid[level]
-            memory.append((x, position, valid))
-        return memory
+        return [(tokens[i],
+                 grid.positions(i, tokens[i].shape[-1],
+                                tokens[i].dtype), grid.levels[i].valid)
+                for i in (3, 2, 1)]
+
+    @torch.compiler.disable
+    def _whole(self, images: Tensor,
+               padding_mask: Optional[Tensor]) -> Tuple[Tensor, TokenGrid]:
+        """Pad images to whole units and tell which tokens exist."""
+        height, width = images.shape[-2:]
+        pad = (0, -width % UNIT, 0, -height % UNIT)
+        if padding_mask is None:
+            grid = TokenGrid.whole(height, width, images.device)
+        else:
+            # What a host fills padding with must not reach the last valid
+            # patch.
+            images = images.masked_fill(padding_mask[:, None], 0)
+            grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
+        self.encoder.plan(grid)
+        return F.pad(images, pad) if any(pad) else images, grid
 
 
 def _prepare_for_task(model: GLID, incompatible_keys) -> None:
     """Tasks show larger maps than pre-training did."""
     if model.queries.num_queries:
         model.encoder.extend_bias_rims()
-
-
-@torch.compiler.disable
-def _key_position(grid: TokenGrid, level: int, tokens: Tensor) -> Tensor:
-    """Sine positions of a level's tokens, ``(G, n, C)``, kept in the grid."""
-    key = (_key_position, level, tokens.shape[-1], tokens.dtype)
-    if key not in grid.cache:
-        with torch.inference_mode(False):
-            size = grid.extent(level)[:, None]
-            centres = (grid.coords(level) + .5) / size.double()
-            grid.cache[key] = sine_position(centres, tokens.shape[-1]).to(
-                tokens.device, tokens.dtype)
-    return grid.cache[key]
-
-
-@torch.compiler.disable
-def _whole_units(images: Tensor,
-                 padding_mask: Optional[Tensor]) -> Tuple[Tensor, TokenGrid]:
-    """Pad images to whole units and tell which tokens exist."""
-    height, width = images.shape[-2:]
-    pad = (0, -width % UNIT, 0, -height % UNIT)
-    if padding_mask is None:
-        grid = TokenGrid.whole(height, width, images.device)
-    else:
-        # What a host fills padding with must not reach the last valid patch.
-        images = images.masked_fill(padding_mask[:, None], 0)
-        grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
-    return F.pad(images, pad) if any(pad) else images, grid

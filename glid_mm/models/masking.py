@@ -49,23 +49,6 @@ def sample_visible(units: Tuple[int, int],
         dim=1, stable=True)[:, :keep].sort(1).values
 
 
-@torch.compiler.disable
-def masked_units(visible: Tensor, total: int) -> Tensor:
-    """The complement of visible units.
-
-    Args:
-        visible (Tensor): ``(G, V)`` int64.
-        total (int): Units in an image.
-
-    Returns:
-        Tensor: ``(G, total − V)`` int64, ascending.
-    """
-    masked = torch.ones(
-        len(visible), total, dtype=torch.bool, device=visible.device)
-    masked.scatter_(1, visible, False)
-    return masked.nonzero()[:, 1].view(len(visible), -1)
-
-
 def _random(units, keep, generator) -> Tensor:
     return torch.rand(units, generator=generator)
 

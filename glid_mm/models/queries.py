@@ -72,19 +72,17 @@ class Queries(nn.Module):
                              'how many it asks (model.backbone.num_queries)')
         return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
-    def masked(self, centres: Tensor) -> Tensor:
+    def masked(self, positions: Tensor) -> Tensor:
         """Queries of pre-training.
 
         Args:
-            centres (Tensor): ``(B, N, 2)``, row and column of the centres of
-                masked units as fractions of the image.
+            positions (Tensor): ``(G, N, dims)``, sine positions of the
+                centres of masked units.
 
         Returns:
-            Tensor: ``(B, 1 + N, dims)``.
+            Tensor: ``(G, 1 + N, dims)``.
         """
-        position = sine_position(
-            centres.to(self.mask_token.dtype), self.mask_token.shape[-1])
         return torch.cat([
-            self.cls_token.expand(len(centres), 1, -1),
-            self.mask_token + position
+            self.cls_token.expand(len(positions), 1, -1),
+            self.mask_token + positions
         ], 1)

@@ -55,7 +55,9 @@ class ReconstructionHook(Hook):
                           data_batch: Optional[dict] = None) -> None:
         """Choose images and masks; draw what an untrained model makes."""
         if self.images is None:
-            self._choose(runner, data_batch['inputs'].shape[-2:])
+            # A batch may come as it is, to be cropped by the model.
+            batch = bare_model(runner.model).data_preprocessor(data_batch)
+            self._choose(runner, batch['inputs'].shape[-2:])
             if runner.iter == 0:
                 self._draw(runner, 0)
 

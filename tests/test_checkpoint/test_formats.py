@@ -55,7 +55,7 @@ def test_features_equal_the_peers_and_weights_come_back(name):
     expected = peer.maps(images)
     assert len(expected) == 4
     for level, (out, feature) in enumerate(zip(outs, expected)):
-        out = grid.to_map(out, level).permute(0, 2, 3, 1)
+        out = grid.levels[level].to_map(out).permute(0, 2, 3, 1)
         assert feature.std() > .1
         assert (out - feature).abs().max() <= 1e-4, level
 
@@ -74,6 +74,9 @@ def test_features_equal_the_peers_and_weights_come_back(name):
         theirs = {k: v for k, v in theirs.items() if k[:5] not in (
             'norm0', 'norm1', 'norm2')}  # yapf: disable
     for key, value in theirs.items():
+        if key.endswith('qkv.bias'):  # GLID's keys have none
+            value = value.clone()
+            value.chunk(3)[1].zero_()
         if 'index' in key and format == 'mmpretrain':
             assert torch.equal(back.pop(key), value), key
         elif not any(word in key for word in BESIDES):
@@ -131,7 +134,7 @@ def test_other_libraries_models_take_glids_encoder(target, tmp_path):
         assert not converted.left
     grid = TokenGrid.whole(size, size, torch.device('cpu'))
     for level, out in enumerate(encoder(images, grid)):
-        out = grid.to_map(out, level).permute(0, 2, 3, 1)
+        out = grid.levels[level].to_map(out).permute(0, 2, 3, 1)
         assert (out - expected[level]).abs().max() <= 1e-4
 
 

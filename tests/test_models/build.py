@@ -23,12 +23,17 @@ def random_glid(num_queries=0,
                 dtype=torch.float64,
                 window=8,
                 layers=4,
+                recompute=None,
                 **encoder):
     """A narrow GLID in evaluation mode; always the same weights."""
     torch.manual_seed(0)
     encoder = SwinEncoder('nano', window_size=window, **encoder)
-    glid = GLID(encoder, BiFPN(encoder.out_channels, 32, 2),
-                QueryDecoder(32, 48, layers, 4), num_queries)
+    glid = GLID(
+        encoder,
+        BiFPN(encoder.out_channels, 32, 2),
+        QueryDecoder(32, 48, layers, 4),
+        num_queries,
+        recompute=recompute)
     return randomise(glid).to(dtype).eval()
 
 

@@ -52,6 +52,7 @@ def attention(attn, x, exists, shifted):
     exists = exists.roll([-s for s in shift], (1, 2))
 
     q, k, v = windows_of(attn.qkv(x), w).chunk(3, -1)
+    q, v = q + attn.q_bias, v + attn.v_bias
     region = windows_of(region[None, :, :, None], w)[..., 0]
     exists = windows_of(exists[..., None], w)[..., 0]
     allowed = region[..., :, None] == region[..., None, :]

@@ -58,18 +58,17 @@ def compare(grid, exists, channels=(8, 12, 16, 20)):
     with torch.no_grad():
         neck.layers[0].down[1].weights[0] = -.3  # counts as zero
     tokens = [
-        torch.randn(4,
-                    grid.coords(level).shape[1], c).double()
+        torch.randn(4, grid.levels[level].coords.shape[1], c).double()
         for level, c in enumerate(channels)
     ]
-    maps = [grid.to_map(x, level) for level, x in enumerate(tokens)]
+    maps = [grid.levels[level].to_map(x) for level, x in enumerate(tokens)]
     outs = neck(tokens, grid)
     expected = reference(neck, maps, exists)
     goals = [torch.randn_like(m) for m in expected]
     for level, (out, feature) in enumerate(zip(outs, expected)):
-        assert (grid.to_map(out, level) - feature).abs().max() <= 1e-9
+        assert (grid.levels[level].to_map(out) - feature).abs().max() <= 1e-9
     losses = [
-        sum((grid.to_map(x, level) * g).sum()
+        sum((grid.levels[level].to_map(x) * g).sum()
             for level, (x, g) in enumerate(zip(outs, goals))),
         sum((x * g).sum() for x, g in zip(expected, goals))
     ]

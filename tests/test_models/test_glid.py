@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from glid_mm.models import ARCHITECTURES, sample_visible
-from glid_mm.models.layers import mlp
+from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import TokenGrid
-from glid_mm.models.necks import bifpn
 from .build import random_glid, watch
 
 STRATEGIES = ['random', 'block', 'grid']
@@ -59,7 +57,7 @@ def test_groups_of_masks_equal_image_by_image(kept):
     assert visible.shape == (3, kept)
     images = torch.randn(6, 3, 96, 128).double()
     out = glid.forward_masked(images, visible)
-    assert out.shape == (4, 6, 1 + 12 - kept, 48)
+    assert out.shape == (1, 6, 1 + 12 - kept, 48)
     for b in range(6):
         alone = glid.forward_masked(images[b:b + 1], visible[b % 3][None])
         assert (out[:, b] - alone[:, 0]).abs().max() <= 1e-9
@@ -161,15 +159,12 @@ def gradients(glid, loss):
     }
 
 
-def test_recomputing_changes_nothing(monkeypatch):
-    glid = random_glid(0).train()
+def test_recomputing_changes_nothing():
     images = torch.randn(2, 3, 64, 96).double()
     visible = torch.tensor([[1, 3]])
     results, stored = [], []
-    for switch in (True, False):
-        if not switch:
-            for module in (mlp, bifpn):
-                monkeypatch.setattr(module, 'recompute', lambda f, *a: f(*a))
+    for switch in (None, False):
+        glid = random_glid(0, recompute=switch).train()
         kept = {}
         with torch.autograd.graph.saved_tensors_hooks(
                 lambda t: kept.update({id(t): t}) or t, lambda t: t):
@@ -260,45 +255,6 @@ def test_autocast_is_near_full_precision(masked):
     assert out.isfinite().all()
     error = (out.float() - exact).norm() / exact.norm()
     assert 0 < error < .05
-
-
-@pytest.fixture
-def shallow(monkeypatch):
-    """A function that builds a GLID that compiles in seconds."""
-    torch.compiler.reset()
-    nano = dict(ARCHITECTURES['nano'], depths=(2, 1, 1, 1))
-    monkeypatch.setitem(ARCHITECTURES, 'nano', nano)
-
-    def build(num_queries):
-        glid = random_glid(num_queries, layers=1)
-        glid.neck.layers = glid.neck.layers[:1]
-        return glid
-
-    return build
-
-
-@torch.no_grad()
-def test_compiled_equals_eager(shallow):
-    glid = shallow(4)
-    compiled = torch.compile(glid, backend='aot_eager')
-    images = torch.randn(2, 3, 64, 90).double()
-    for a, b in zip(compiled(images), glid(images)):
-        assert (a - b).abs().max() <= 1e-9
-
-
-def test_compiled_training_equals_eager(shallow):
-    glid = shallow(0).train()
-    images = torch.randn(2, 3, 64, 96).double()
-    results = []
-    for call in (glid.forward_masked,
-                 torch.compile(glid.forward_masked, backend='aot_eager')):
-        loss = call(images, torch.tensor([[1, 4]])).square().mean()
-        results.append((loss.detach(), gradients(glid, loss)))
-    (expected, grads), (loss, others) = results
-    assert (loss - expected).abs() <= 1e-9
-    assert grads.keys() == others.keys()
-    for name, grad in grads.items():
-        assert (grad - others[name]).abs().max() <= 1e-9, name
 
 
 @torch.no_grad()

@@ -27,11 +27,10 @@ def test_queries_start_one_way():
 
 def test_pre_training_queries():
     queries = Queries(16)
-    centres = torch.rand(2, 3, 2)
-    out = queries.masked(centres)
+    position = sine_position(torch.rand(2, 3, 2), 16)
+    out = queries.masked(position)
     assert out.shape == (2, 4, 16)
     assert torch.equal(out[:, 0], queries.cls_token.expand(2, -1))
-    position = sine_position(centres, 16)
     assert torch.equal(out[:, 1:], queries.mask_token + position)
     assert not hasattr(queries, 'embeddings')
 

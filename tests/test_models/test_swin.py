@@ -5,7 +5,6 @@ import torch
 from glid_mm.checkpoint.formats import ENCODER, from_glid
 from glid_mm.models import SwinEncoder, sample_visible
 from glid_mm.models.layers.tokens import TokenGrid
-from glid_mm.models.layers.windows import plan_windows
 from .swin_reference import encode
 
 
@@ -46,7 +45,7 @@ def test_visible_only_equals_dense_with_masked_keys(window, units):
     expected = encode(encoder, images, exists)
     grid = TokenGrid(units, visible)
     for level, (out, (feature, here)) in enumerate(zip(outs, expected)):
-        out = grid.to_map(out, level).permute(0, 2, 3, 1)
+        out = grid.levels[level].to_map(out).permute(0, 2, 3, 1)
         assert here.any() and not here.all()
         assert (out - feature)[here].abs().max() <= 1e-9
         assert (out[~here] == 0).all()
@@ -74,7 +73,7 @@ def test_dense_equals_timm(window, size):
     assert len(features) == 4
     for level, (out, feature) in enumerate(zip(outs, features)):
         expected = ours.norms[level](feature.permute(0, 2, 3, 1))
-        out = grid.to_map(out, level).permute(0, 2, 3, 1)
+        out = grid.levels[level].to_map(out).permute(0, 2, 3, 1)
         assert (out - expected).abs().max() <= 1e-4
 
 
@@ -91,7 +90,7 @@ def test_dense_equals_reference_at_any_size(size):
     expected = encode(encoder, padded[..., :4 * rows, :4 * cols],
                       torch.ones(1, rows, cols, dtype=torch.bool))
     for level, (out, (feature, _)) in enumerate(zip(outs, expected)):
-        out = grid.to_map(out, level).permute(0, 2, 3, 1)
+        out = grid.levels[level].to_map(out).permute(0, 2, 3, 1)
         out = out[:, :feature.shape[1], :feature.shape[2]]
         assert (out - feature).abs().max() <= 1e-9
 
@@ -102,19 +101,45 @@ def test_plans_are_made_once_per_shape():
     TokenGrid.whole.cache_clear()
     grid = TokenGrid.whole(64, 64, torch.device('cpu'))
     encoder(images, grid)
-    plans = dict(grid.cache)
-    assert len(plans) == 8  # four stages, shifted or not
+    keys = [(i, 8, shifted) for i in range(4) for shifted in (False, True)]
+    plans = [(grid.windows(*key), grid.pairs(*key)) for key in keys]
+    # Maps of 8×8 tokens and less are not shifted.
+    assert len({id(windows) for windows, _ in plans}) == 5
     assert TokenGrid.whole(64, 64, torch.device('cpu')) is grid
     encoder(images, grid)
-    assert all(grid.cache[key] is plan for key, plan in plans.items())
+    for key, (windows, pairs) in zip(keys, plans):
+        assert grid.windows(*key) is windows and grid.pairs(*key) is pairs
 
 
-def test_windows_of_whole_images_need_no_mask():
+def test_windows_of_whole_images_share_a_bias_and_have_no_absent_keys():
     grid = TokenGrid.whole(192, 192, torch.device('cpu'))
-    plan = plan_windows(grid, 0, 12, False)
-    assert [c.windows for c in plan.classes] == [16]
-    assert plan.classes[0].blocked is None
-    assert plan.classes[0].bias_index.shape == (1, 144, 144)
+    windows, pairs = (f(0, 12, False) for f in (grid.windows, grid.pairs))
+    assert len(windows.move.source) == 48 * 48 and windows.exists is None
+    assert pairs.entry.shape == (1, 144, 144) and pairs.place is None
+
+
+def test_shapes_do_not_depend_on_which_units_are_visible():
+    shapes = set()
+    for strategy in ('random', 'block', 'grid'):
+        grid = TokenGrid((7, 7), sample_visible((7, 7), .75, strategy, 2))
+        parts = []
+        for level in range(4):
+            for shifted in (False, True):
+                parts += [
+                    grid.windows(level, 12, shifted),
+                    grid.pairs(level, 12, shifted)
+                ]
+        leaves = torch.utils._pytree.tree_leaves((parts, grid.levels))
+        shapes.add(tuple(x.shape if torch.is_tensor(x) else x for x in leaves))
+    assert len(shapes) == 1
+
+
+@pytest.mark.parametrize('units,together', [((6, 6), True), ((12, 12), False)])
+def test_what_has_fewer_pairs_is_computed(units, together):
+    visible = sample_visible(units, .75)
+    windows = TokenGrid(units, visible).windows(0, 12, False)
+    assert (windows.move is None) == together
+    assert (windows.exists is None) == together
 
 
 @pytest.mark.parametrize('checkpointing', [False, True])
@@ -132,7 +157,7 @@ def test_gradients_of_visible_only_equal_reference(checkpointing):
     expected = encode(encoder, images, visible_map(visible, units))
     loss = 0
     for level, (goal, (feature, _)) in enumerate(zip(goals, expected)):
-        goal = grid.to_map(goal, level).permute(0, 2, 3, 1)
+        goal = grid.levels[level].to_map(goal).permute(0, 2, 3, 1)
         loss = loss + (feature * goal).sum()
     loss.backward()
     for name, p in encoder.named_parameters():

@@ -193,7 +193,7 @@ def test_dist_train_without_gpus_equals_one_process(tmp_path, monkeypatch):
     for i in range(16):
         pixels = torch.randint(0, 255, (80, 80, 3), dtype=torch.uint8)
         Image.fromarray(pixels.numpy()).save(images / f'{i}.png')
-    transforms = 'train_dataloader.dataset.pipeline.1.scale=64'
+    transforms = 'train_dataloader.dataset.pipeline.0.scale=64'
     options = [
         '--cfg-options',
         f'train_dataloader.dataset.data_root={tmp_path}/data',

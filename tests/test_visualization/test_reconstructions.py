@@ -127,7 +127,8 @@ def train(hook, model, dataset, out, iterations, start=0):
         visualizer=Visualizer(
             vis_backends=[dict(type='LocalVisBackend')], save_dir=str(out)),
         train_dataloader=SimpleNamespace(dataset=dataset))
-    batch = dict(inputs=torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    batch = dict(inputs=images, data_samples=None)
     for index in range(iterations):
         hook.before_train_iter(runner, index, batch)
         hook.after_train_iter(runner, index, batch)

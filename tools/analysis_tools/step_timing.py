@@ -1,7 +1,9 @@
 """Times steps of models side by side; what ``benchmark_*.py`` share.
 
 The models take turns in one process, so that whatever disturbs the machine
-disturbs all alike. Ratios are to the first model that is named.
+disturbs all alike. Ratios are to the first model that is named. A model of
+GLID's takes how it runs with its name: ``glid@compiled``, ``glid@graph`` or
+``glid@compiled+graph``.
 """
 import argparse
 import json
@@ -18,6 +20,8 @@ from rich.table import Table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+WAYS = ('compiled', 'graph', 'compiled+graph')
+
 
 class Step(ABC):
     """A training step of a model on random images.
@@ -33,11 +37,21 @@ class Step(ABC):
         torch.set_num_threads(args.threads)
         self.device = torch.device(args.device)
         self.amp = args.amp == 'bf16'
+        name, _, way = name.partition('@')
         model, size = self.build(name)
+        if 'compiled' in way:
+            model.backbone.compile_regions()
+        if 'graph' in way:
+            model.backbone.cuda_graph = True
         self.model = model.to(self.device).train()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=1e-4,
+            fused=self.device.type == 'cuda' or None)
         self.images = torch.randn(
             args.batch_size, 3, *size, device=self.device)
+        self.plans_ahead = args.plan_ahead
+        self.plan()
 
     @staticmethod
     @abstractmethod
@@ -48,11 +62,20 @@ class Step(ABC):
     def build(self, name):
         """The model, and height and width of its images."""
 
+    def plan(self):
+        """Make labels, masks and plans, as is done beside the step before."""
+        self.samples = self.draw()
+
+    def draw(self):
+        """Random labels of the images."""
+
     @abstractmethod
     def forward(self):
         """The loss of the images."""
 
     def take(self):
+        if not self.plans_ahead:
+            self.plan()
         self.forward().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -94,16 +117,21 @@ class Inference:
 
     @torch.no_grad()
     def take(self):
+        if not self.plans_ahead:
+            self.plan()
         self.forward()
 
 
+def grown_memory(step):
+    """GiB on the device that a step takes beside what is there before it."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return (torch.cuda.max_memory_allocated() - before) / 2**30
+
+
 def peak_memory(kind, name, args):
-    """Peak GiB of two steps, without what imports take."""
-    if args.device.startswith('cuda'):
-        step = kind(name, args)
-        torch.cuda.reset_peak_memory_stats()
-        step(), step()
-        return torch.cuda.max_memory_allocated() / 2**30
+    """Peak GiB of two steps on CPU, without what imports take."""
     kind.prepare()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step = kind(name, args)
@@ -122,16 +150,21 @@ def measure(kind, args):
     Returns:
         dict[str, dict[str, float]]: Figures by name, by model.
     """
-    results = {}
-    for name in args.models:
+    cuda = args.device.startswith('cuda')
+    results = {name: {} for name in args.models}
+    for name in () if cuda else args.models:
         # The peak of a process never falls: each model has its own.
-        results[name] = dict(memory=_apart(peak_memory, kind, name, args))
-    steps = {name: kind(name, args) for name in args.models}
-    for name, step in steps.items():
-        results[name].update(
-            parameters=step.parameters(), gflops=step.gflops())
+        results[name].update(memory=_apart(peak_memory, kind, name, args))
+    steps = {}
+    for name in args.models:
+        step = steps[name] = kind(name, args)
+        results[name].update(parameters=step.parameters())
+        if not cuda:
+            results[name].update(gflops=step.gflops())
         for _ in range(args.warmup):
             step()
+        if cuda:
+            results[name].update(memory=grown_memory(step))
     times = {name: [] for name in steps}
     for _ in range(args.repeats):
         for name, step in steps.items():
@@ -152,7 +185,8 @@ def measure(kind, args):
 
 def show(results, what, args):
     table = Table(title=f'{what}, batch {args.batch_size}, {args.device}, '
-                  f'{args.threads} threads, amp {args.amp}, torch '
+                  f'{args.threads} threads, amp {args.amp}, plan '
+                  f'{"ahead" if args.plan_ahead else "in the step"}, torch '
                   f'{torch.__version__}')
     columns = {
         'img/s': ('images_per_second', '.2f'),
@@ -167,7 +201,10 @@ def show(results, what, args):
     for title in columns:
         table.add_column(title, justify='right')
     for name, row in results.items():
-        table.add_row(name, *(format(row[k], f) for k, f in columns.values()))
+        table.add_row(
+            name,
+            *(format(row[k], f) if k in row else '–'
+              for k, f in columns.values()))
     Console().print(table)
 
 
@@ -176,14 +213,25 @@ def parse_args(description, models):
     parser.add_argument(
         '--models',
         nargs='+',
-        choices=models,
+        choices=[
+            *models, *(f'{name}@{way}'
+                       for name in models if name.startswith('glid')
+                       for way in WAYS)
+        ],
+        metavar='MODEL',
         default=list(models),
-        help='the first is what ratios are to')
+        help=f'some of {", ".join(models)}; the first is what ratios are to. '
+        f'GLID runs as glid@WAY, too, where WAY is {", ".join(WAYS)}')
     parser.add_argument('--batch-size', type=int, default=16)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--warmup', type=int, default=1)
     parser.add_argument(
         '--threads', type=int, default=torch.get_num_threads(), help='on CPU')
+    parser.add_argument(
+        '--plan-ahead',
+        action='store_true',
+        help='leave out what is planned beside the step before, as in '
+        'training on a GPU')
     parser.add_argument('--amp', choices=['bf16', 'none'], default='none')
     parser.add_argument(
         '--device', default='cuda' if torch.cuda.is_available() else 'cpu')

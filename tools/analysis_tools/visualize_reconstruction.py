@@ -56,7 +56,7 @@ def parse_args():
 def crop_size(config):
     """The side of the square that the config's images are cropped to."""
     for transform in config.train_dataloader.dataset.pipeline:
-        if transform['type'] == 'RandomResizedCrop':
+        if transform['type'].endswith('RandomResizedCrop'):
             return transform['scale']
     raise UserError('the config has no RandomResizedCrop: give --size')
 

@@ -2,15 +2,13 @@
 # Any folder of images does, sub-folders and all.
 data_root = 'data/scenes'
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(
-        type='RandomResizedCrop',
+        type='glid_mm.LoadRandomResizedCrop',
         scale=128,
         crop_ratio_range=(0.4, 1.0),
-        backend='pillow',
-        interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackInputs'),
+        interpolation='bicubic',
+        flip_prob=0.5),
+    dict(type='PackInputs', algorithm_keys=('crop', )),
 ]
 train_dataloader = dict(
     batch_size=32,
@@ -20,10 +18,7 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='CustomDataset',
+        type='glid_mm.UnlabelledImages',
         data_root=data_root,
         data_prefix='images/unlabelled',
-        with_label=False,
-        extensions=('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif',
-                    '.webp'),
         pipeline=train_pipeline))

@@ -8,10 +8,12 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.attention import attend
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
+from ..layers.norm import LayerNorm
+from ..upgrade import upgrade
 
 
 class Attention(nn.Module):
-    """Multi-head attention.
+    """Multi-head attention; keys have no bias, which would change nothing.
 
     Args:
         dims (int): Channels of queries.
@@ -23,7 +25,7 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.q = nn.Linear(dims, dims)
-        self.k = nn.Linear(key_dims, dims)
+        self.k = nn.Linear(key_dims, dims, bias=False)
         self.v = nn.Linear(key_dims, dims)
         self.proj = nn.Linear(dims, dims)
 
@@ -31,7 +33,8 @@ class Attention(nn.Module):
                 query: Tensor,
                 key: Tensor,
                 value: Tensor,
-                mask: Optional[Tensor] = None) -> Tensor:
+                mask: Optional[Tensor] = None,
+                exists: Optional[Tensor] = None) -> Tensor:
         """Attend.
 
         Args:
@@ -40,6 +43,7 @@ class Attention(nn.Module):
             value (Tensor): ``(B, n, key_dims)``.
             mask (Tensor, optional): Bool, broadcasts to ``(B, heads, M,
                 n)``; True where attention is allowed.
+            exists (Tensor, optional): ``(B, n)`` bool, False at padding.
 
         Returns:
             Tensor: ``(B, M, dims)``.
@@ -47,7 +51,7 @@ class Attention(nn.Module):
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for t in (self.q(query), self.k(key), self.v(value)))
-        out = attend(q, k, v, mask)
+        out = attend(q, k, v, mask, exists)
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
@@ -65,19 +69,19 @@ class DecoderLayer(nn.Module):
     def __init__(self, dims: int, memory_dims: int, num_heads: int,
                  ffn_dims: int, drop_path_rate: float) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dims)
+        self.norm1 = LayerNorm(dims)
         self.cross_attn = Attention(dims, num_heads, memory_dims)
-        self.norm2 = nn.LayerNorm(dims)
+        self.norm2 = LayerNorm(dims)
         self.self_attn = Attention(dims, num_heads, dims)
-        self.norm3 = nn.LayerNorm(dims)
+        self.norm3 = LayerNorm(dims)
         self.mlp = MLP(dims, ffn_dims)
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor,
-                memory_mask: Optional[Tensor],
+                exists: Optional[Tensor],
                 query_mask: Optional[Tensor]) -> Tensor:
         x = x + self.drop_path(
-            self.cross_attn(self.norm1(x), key, value, memory_mask))
+            self.cross_attn(self.norm1(x), key, value, exists=exists))
         own = self.norm2(x)
         x = x + self.drop_path(self.self_attn(own, own, own, query_mask))
         return x + self.drop_path(self.mlp(self.norm3(x)))
@@ -121,37 +125,40 @@ class QueryDecoder(nn.Module):
         self.layers = nn.ModuleList(
             DecoderLayer(dims, memory_dims, num_heads, ffn_dims or 4 *
                          dims, drop_path_rate) for _ in range(num_layers))
-        self.norm = nn.LayerNorm(dims)
+        self.norm = LayerNorm(dims)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self,
                 queries: Tensor,
                 memory: Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]],
-                query_mask: Optional[Tensor] = None) -> Tensor:
+                query_mask: Optional[Tensor] = None,
+                every_layer: bool = True) -> Tensor:
         """Decode.
 
         Args:
             queries (Tensor): ``(B, M, dims)``, content + position.
             memory (Sequence): For strides 32, 16 and 8: tokens ``(B, n,
-                memory_dims)``, their positions ``(B or 1, n,
-                memory_dims)``, and ``(B, n)`` bool, False at padding, or
-                None.
+                memory_dims)``, their positions ``(G, n, memory_dims)``, of
+                image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at
+                padding, or None.
             query_mask (Tensor, optional): ``(M, M)`` bool, True where a
                 query (row) may attend to another (column).
+            every_layer (bool): Whether all layers' output is wanted, or the
+                last one's alone.
 
         Returns:
-            Tensor: ``(layers, B, M, dims)``, every layer's output,
-            normalised.
+            Tensor: ``(layers or 1, B, M, dims)``, normalised.
         """
         levels = []
         for (tokens, position, valid), embed in zip(memory, self.level_embed):
             value = tokens + embed
-            key = value + position
-            mask = None if valid is None else valid[:, None, None]
-            levels.append((key, key if self.value_positions else value, mask))
+            key = value.unflatten(0, (-1, len(position))) + position
+            key = key.flatten(0, 1)
+            levels.append((key, key if self.value_positions else value, valid))
         outs = []
         x = queries
         for index, layer in enumerate(self.layers):
@@ -160,5 +167,9 @@ class QueryDecoder(nn.Module):
                 x = checkpoint(layer, *inputs, use_reentrant=False)
             else:
                 x = layer(*inputs)
-            outs.append(self.norm(x))
-        return torch.stack(outs)
+            outs.append(x)
+        return self.norm(torch.stack(outs if every_layer else outs[-1:]))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        upgrade(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)

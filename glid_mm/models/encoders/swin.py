@@ -13,11 +13,14 @@ from torch.utils.checkpoint import checkpoint
 
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
+from ..layers.norm import LayerNorm
 from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
                                     table_window, windows_text)
+from ..layers.relative_bias import Pairs
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.window_attention import WindowAttention
-from ..layers.windows import plan_windows
+from ..layers.windows import Windows
+from ..upgrade import upgrade
 
 # Swin's published sizes, and 'nano' for small images and small machines.
 ARCHITECTURES = dict(
@@ -45,16 +48,16 @@ class SwinBlock(nn.Module):
                  shifted: bool, drop_path_rate: float) -> None:
         super().__init__()
         self.shifted = shifted
-        self.norm1 = nn.LayerNorm(dims)
+        self.norm1 = LayerNorm(dims)
         self.attn = WindowAttention(dims, num_heads, window_size)
-        self.norm2 = nn.LayerNorm(dims)
+        self.norm2 = LayerNorm(dims)
         self.mlp = MLP(dims, 4 * dims)
         self.drop_path = DropPath(drop_path_rate)
 
-    def forward(self, x: Tensor, grid: TokenGrid, level: int) -> Tensor:
-        """``(B, n, dims)`` tokens of a grid's level in and out."""
-        plan = plan_windows(grid, level, self.attn.window_size, self.shifted)
-        x = x + self.drop_path(self.attn(self.norm1(x), plan, grid.groups))
+    def forward(self, x: Tensor, windows: Windows, pairs: Pairs) -> Tensor:
+        """``(B, n, dims)`` tokens and their windows in, tokens out."""
+        x = x + self.drop_path(
+            self.attn(self.norm1(x), windows.move, pairs, windows.exists))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
@@ -63,7 +66,7 @@ class PatchMerging(nn.Module):
 
     def __init__(self, dims: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dims)
+        self.norm = LayerNorm(4 * dims)
         self.reduction = nn.Linear(4 * dims, 2 * dims, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,11 +101,13 @@ class SwinStage(nn.Module):
             self.trained_extent.clamp_(min=min(side, self.window_size))
         x = self.downsample(x)
         for block in self.blocks:
+            key = level, self.window_size, block.shifted
+            inputs = x, grid.windows(*key), grid.pairs(*key)
             if checkpointing and self.training:
-                x = checkpoint(block, x, grid, level, use_reentrant=False)
+                x = checkpoint(block, *inputs, use_reentrant=False)
             else:
-                x = block(x, grid, level)
-        return grid.keep_valid(x, level)
+                x = block(*inputs)
+        return grid.levels[level].keep_valid(x)
 
     def fit_bias_tables(self, state_dict: dict, prefix: str) -> int:
         """Resize position biases in a state to this stage's windows.
@@ -180,7 +185,7 @@ class SwinEncoder(nn.Module):
         self.out_channels = tuple(facts['dims'] << i for i in range(4))
         self.patch_embed = nn.Sequential()
         self.patch_embed.proj = nn.Linear(3 * PATCH**2, facts['dims'])
-        self.patch_embed.norm = nn.LayerNorm(facts['dims'])
+        self.patch_embed.norm = LayerNorm(facts['dims'])
         depths = facts['depths']
         last = sum(depths) - 1
         rates = [drop_path_rate * block / last for block in range(last + 1)]
@@ -192,7 +197,7 @@ class SwinEncoder(nn.Module):
                 shifted_windows, [rates.pop(0) for _ in range(depth)],
                 merge=i > 0) for i, (dims, heads, window, depth) in enumerate(
                     zip(self.out_channels, facts['heads'], windows, depths)))
-        self.norms = nn.ModuleList(map(nn.LayerNorm, self.out_channels))
+        self.norms = nn.ModuleList(map(LayerNorm, self.out_channels))
         self.apply(_init_linear)
 
     def forward(self, images: Tensor, grid: TokenGrid) -> List[Tensor]:
@@ -208,12 +213,18 @@ class SwinEncoder(nn.Module):
             the grid's order; those of padding are not meaningful.
         """
         x = self.patch_embed(grid.patches(images))
-        x = grid.keep_valid(x, 0)
+        x = grid.levels[0].keep_valid(x)
         outs = []
         for level, (stage, norm) in enumerate(zip(self.stages, self.norms)):
             x = stage(x, grid, level, level < self.checkpointed_stages)
             outs.append(norm(x))
         return outs
+
+    def plan(self, grid: TokenGrid) -> None:
+        """Have a grid make the windows of all stages ahead."""
+        for level, stage in enumerate(self.stages):
+            for block in stage.blocks[:2]:
+                grid.windows(level, stage.window_size, block.shifted)
 
     def extend_bias_rims(self) -> None:
         """Fill position biases that the training so far has not reached.
@@ -235,6 +246,7 @@ class SwinEncoder(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Resize position biases of other windows, in one line aloud."""
+        upgrade(state_dict, prefix)
         theirs = [
             stage.fit_bias_tables(state_dict, f'{prefix}stages.{i}.')
             for i, stage in enumerate(self.stages)

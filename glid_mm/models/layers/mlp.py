@@ -1,10 +1,10 @@
 """The feed-forward network of a transformer block."""
 from torch import Tensor, nn
 
-from .recompute import recompute
+from .recompute import Recomputing
 
 
-class MLP(nn.Module):
+class MLP(Recomputing):
     """Linear, GELU, linear on the last axis.
 
     Args:
@@ -21,7 +21,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # The activation is as large as its input and cheap: storing one of
         # the two is enough.
-        return recompute(self._activate_and_project, self.fc1(x))
+        return self.interior(self._activate_and_project, self.fc1(x))
 
     def _activate_and_project(self, hidden: Tensor) -> Tensor:
         return self.fc2(self.act(hidden))

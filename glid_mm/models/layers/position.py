@@ -1,5 +1,6 @@
 """Positions: as sinusoids, and as points spread over an image."""
 import math
+from functools import lru_cache
 from typing import Optional
 
 import torch
@@ -22,10 +23,19 @@ def sine_position(coords: Tensor,
     """
     if dims % 4:
         raise ValueError(f'dims must be a multiple of 4, got {dims}')
-    steps = torch.arange(dims // 4, device=coords.device, dtype=coords.dtype)
-    angles = coords[..., None] * (2 * math.pi) / temperature**(
-        steps * 4 / dims)
+    rates = _rates(dims, temperature, coords.dtype, coords.device)
+    angles = coords[..., None] * rates
     return torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+@lru_cache(maxsize=None)
+def _rates(dims: int, temperature: float, dtype: torch.dtype,
+           device: torch.device) -> Tensor:
+    """Angles that the whole image goes through, ``(dims / 4,)``."""
+    with torch.inference_mode(False):
+        steps = torch.arange(dims // 4, dtype=torch.float64)
+        rates = 2 * math.pi / temperature**(steps * 4 / dims)
+        return rates.to(device, dtype)
 
 
 def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:

@@ -1,22 +1,37 @@
 """Trade a little computing for much memory."""
+from typing import Optional
+
 import torch
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def recompute(function, *args):
-    """Call a function; recompute its interior when gradients need it.
+class Recomputing(nn.Module):
+    """A module that can compute its interior again in the backward pass.
 
-    For functions that are cheap beside what they would store. They must draw
+    For interiors that are cheap beside what they would store. They must draw
     no random numbers. Gradients are the same, bit for bit.
 
-    Args:
-        function (Callable): What to call.
-        args: Its arguments.
-
-    Returns:
-        What the function returns.
+    Attributes:
+        recompute (bool, optional): Whether to; None does so on CPUs. On GPUs
+            memory is plenty, and each call costs the host more time than the
+            device saves.
     """
-    if not torch.is_grad_enabled():
-        return function(*args)
-    return checkpoint(
-        function, *args, use_reentrant=False, preserve_rng_state=False)
+
+    recompute: Optional[bool] = None
+
+    def interior(self, function, *args):
+        """Call a function of tensors and whatever else.
+
+        Args:
+            function (Callable): What to call.
+            args: Its arguments, the first of them a tensor.
+
+        Returns:
+            What the function returns.
+        """
+        again = args[0].is_cpu if self.recompute is None else self.recompute
+        if not again or not torch.is_grad_enabled():
+            return function(*args)
+        return checkpoint(
+            function, *args, use_reentrant=False, preserve_rng_state=False)

@@ -8,46 +8,129 @@ joins are therefore always adjacent, so merging, pooling and upsampling are
 views, on all units of an image as on the visible ones alone.
 """
 from functools import lru_cache
-from typing import Dict, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
+from .position import sine_position
 from .rearrange import Rearrangement
+from .relative_bias import Pairs
+from .windows import Windows
 
 STRIDES = (4, 8, 16, 32)
 UNIT = STRIDES[-1]
 PATCH = STRIDES[0]
 
 
+class Level(NamedTuple):
+    """The tokens of one stride.
+
+    Attributes:
+        shape (tuple[int, int]): Rows and columns of the map.
+        coords (Tensor): ``(G, n, 2)`` int32, row and column of every token.
+        move (Rearrangement): From the tokens of ``G`` groups to their maps.
+        valid (Tensor | None): ``(B or 1, n)`` bool, False where a token
+            covers nothing but padding; None if all are valid.
+    """
+
+    shape: Tuple[int, int]
+    coords: Tensor
+    move: Rearrangement
+    valid: Optional[Tensor]
+
+    @classmethod
+    def of(cls, units: Tensor, shape: Tuple[int, int], level: int) -> 'Level':
+        """The tokens of some units.
+
+        Args:
+            units (Tensor): ``(G, V)`` int, their numbers, row by row.
+            shape (tuple[int, int]): Rows and columns of units in the image.
+            level (int): 0..3 for strides 4..32.
+        """
+        side = UNIT // STRIDES[level]
+        corner = torch.stack([units // shape[1], units % shape[1]], -1) * side
+        inside = z_curve(len(STRIDES) - 1 - level, units.device)
+        coords = (corner[:, :, None] + inside).flatten(1, 2).int()
+        rows, cols = (length * side for length in shape)
+        place = coords[..., 0] * cols + coords[..., 1]
+        return cls((rows, cols), coords, Rearrangement.of(place, rows * cols),
+                   None)
+
+    def to_map(self, tokens: Tensor) -> Tensor:
+        """Lay tokens out as a map; it is zero where no unit exists.
+
+        Args:
+            tokens (Tensor): ``(B, n, C)``.
+
+        Returns:
+            Tensor: ``(B, C, rows, columns)``, channels last in memory.
+        """
+        batch, _, channels = tokens.shape
+        rows = tokens.reshape(-1, len(self.move.target), channels)
+        feature = self.move(rows).view(batch, *self.shape, channels)
+        return feature.permute(0, 3, 1, 2)
+
+    def from_map(self, feature: Tensor) -> Tensor:
+        """Inverse of :meth:`to_map`: ``(B, C, h, w)`` -> ``(B, n, C)``."""
+        batch, channels = feature.shape[:2]
+        places = feature.permute(0, 2, 3, 1).reshape(-1, len(self.move.source),
+                                                     channels)
+        return self.move.back(places).view(batch, -1, channels)
+
+    def keep_valid(self, tokens: Tensor) -> Tensor:
+        """Zero the tokens of padding; ``(B, n, C)`` in and out."""
+        if self.valid is None:
+            return tokens
+        return tokens * self.valid[..., None].to(tokens.dtype)
+
+
 class TokenGrid:
     """The tokens that a forward pass computes on.
 
+    No shape in it depends on a value, so nothing waits for a device.
+
     Args:
         units (tuple[int, int]): Rows and columns of units in the image.
-        visible (Tensor, optional): ``(G, V)`` int64, the units that exist,
-            for ``G`` groups of images; image ``b`` belongs to group
-            ``b % G``. None: every unit exists.
-        valid (tuple[Tensor], optional): Per level ``(B or 1, n)`` bool,
-            False where a token covers nothing but padding. None: all are
-            valid.
-        device (torch.device, optional): Where the bookkeeping lies.
+        visible (Tensor, optional): ``(G, V)`` int, the units that exist, for
+            ``G`` groups of images; image ``b`` belongs to group ``b % G``.
+            None: every unit exists.
+        sizes (Tensor, optional): ``(B or 1, 2)`` int, height and width in
+            pixels of what is not padding. None: nothing is.
+        device (torch.device, optional): Where the bookkeeping lies, if not
+            with ``visible``.
 
     Attributes:
-        cache (dict): Bookkeeping that layers derive from the grid and keep
-            with it, so that it is computed once and not by every block.
+        levels (tuple[Level]): For strides 4, 8, 16 and 32.
+        masked (Tensor | None): ``(G, N)`` int64, the units that do not
+            exist, ascending.
     """
 
     def __init__(self,
                  units: Tuple[int, int],
                  visible: Optional[Tensor] = None,
-                 valid: Optional[Tuple[Tensor, ...]] = None,
+                 sizes: Optional[Tensor] = None,
                  device: Optional[torch.device] = None) -> None:
         self.units = units
         self.visible = visible
-        self.valid = valid
-        self.device = device
-        self.cache: Dict[tuple, object] = {}
+        self.sizes = sizes
+        self.masked = None
+        if visible is None:
+            self.levels = _whole_levels(units, device)
+        else:
+            self.levels = tuple(
+                Level.of(visible, units, level)
+                for level in range(len(STRIDES)))
+            self.masked = masked_units(visible, units[0] * units[1])
+        if sizes is not None:
+            self.levels = tuple(
+                level._replace(
+                    valid=(level.coords < self._extent(i)[:, None]).all(-1))
+                for i, level in enumerate(self.levels))
+        self._windows: Dict[Tuple[int, int, bool], Windows] = {}
+        self._pairs: Dict[Tuple[int, int, bool], Pairs] = {}
+        self._positions: Dict[tuple, Tensor] = {}
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -57,64 +140,86 @@ class TokenGrid:
 
         Sizes that are no multiples of 32 are padded to the right and below.
         """
-        below, right = -height % UNIT, -width % UNIT
-        if not (below or right):
-            return cls((height // UNIT, width // UNIT), device=device)
+        units = -(-height // UNIT), -(-width // UNIT)
+        sizes = None
         with torch.inference_mode(False):
-            mask = torch.ones(
-                1, height + below, width + right, dtype=torch.bool)
-            mask[:, :height, :width] = False
-            return cls.padded(mask.to(device))
+            if height % UNIT or width % UNIT:
+                sizes = torch.tensor([[height, width]], device=device)
+            return cls(units, sizes=sizes, device=device)
 
     @classmethod
     def padded(cls, padding_mask: Tensor) -> 'TokenGrid':
         """The grid of images of several sizes padded to one.
 
         Args:
-            padding_mask (Tensor): ``(B or 1, H, W)`` bool, True at padded
-                pixels; H and W are multiples of 32.
+            padding_mask (Tensor): ``(B, H, W)`` bool, True at padded pixels,
+                which lie to the right and below; H and W are multiples of
+                32.
         """
-        valid = [_to_patches(~padding_mask[:, None]).any(-1)]
-        for _ in STRIDES[1:]:
-            valid.append(valid[-1].unflatten(1, (-1, 4)).any(-1))
         height, width = padding_mask.shape[1:]
-        return cls((height // UNIT, width // UNIT), None, tuple(valid),
-                   padding_mask.device)
+        sizes = [(~padding_mask.all(axis)).sum(1) for axis in (2, 1)]
+        return cls((height // UNIT, width // UNIT),
+                   sizes=torch.stack(sizes, 1),
+                   device=padding_mask.device)
 
-    @property
-    def groups(self) -> int:
-        """Number of layouts; image ``b`` of a batch has ``b % groups``."""
-        if self.visible is not None:
-            return len(self.visible)
-        return 1 if self.valid is None else len(self.valid[0])
+    def apply(self, function: Callable[[Tensor], Tensor]) -> 'TokenGrid':
+        """The same with every tensor of its own changed.
 
-    def coords(self, level: int) -> Tensor:
-        """Row and column of every token: ``(G, n, 2)`` int64."""
-        units = self.visible
-        if units is None:
-            units = torch.arange(
-                self.units[0] * self.units[1], device=self.device)
-            units = units.expand(self.groups, -1)
-        corner = torch.stack([units // self.units[1], units % self.units[1]],
-                             -1) * (
-                                 UNIT // STRIDES[level])
-        inside = z_curve(_bits(level)).to(units.device)
-        return (corner[:, :, None] + inside).flatten(1, 2)
+        Args:
+            function (Callable): Such as ``Tensor.pin_memory``.
+        """
+        other = object.__new__(type(self))
+        other.units = self.units
+        other.visible, other.sizes, other.masked, other.levels = tree_map(
+            lambda x: function(x) if isinstance(x, Tensor) else x,
+            (self.visible, self.sizes, self.masked, self.levels))
+        other._windows = tree_map(
+            lambda x: function(x)
+            if isinstance(x, Tensor) else x, self._windows)
+        other._pairs, other._positions = {}, {}
+        return other
 
-    def extent(self, level: int) -> Tensor:
-        """Rows and columns that the image itself covers: ``(G, 2)``."""
-        coords = self.coords(level)
-        if self.valid is not None:
-            coords = coords.masked_fill(~self.valid[level][..., None], 0)
-            return coords.amax(1) + 1
-        scale = UNIT // STRIDES[level]
-        return coords.new_tensor(self.units).mul(scale).expand(self.groups, 2)
+    def windows(self, level: int, side: int, shifted: bool) -> Windows:
+        """Windows of a level, made once; see :class:`Windows`."""
+        shape = self.levels[level].shape
+        key = level, side, shifted and max(shape) > side
+        if key not in self._windows:
+            with torch.inference_mode(False):
+                extent = None if self.sizes is None else self._extent(level)
+                self._windows[key] = Windows.of(self.levels[level].coords,
+                                                shape, side, key[2], extent)
+        return self._windows[key]
 
-    def keep_valid(self, tokens: Tensor, level: int) -> Tensor:
-        """Zero the tokens of padding; ``(B, n, C)`` in and out."""
-        if self.valid is None:
-            return tokens
-        return tokens * self.valid[level][..., None].to(tokens.dtype)
+    def pairs(self, level: int, side: int, shifted: bool) -> Pairs:
+        """Pairs of tokens in these windows, made once."""
+        key = level, side, shifted and max(self.levels[level].shape) > side
+        if key not in self._pairs:
+            with torch.inference_mode(False):
+                self._pairs[key] = self.windows(*key).pairs()
+        return self._pairs[key]
+
+    def positions(self, level: int, dims: int, dtype: torch.dtype) -> Tensor:
+        """Sine positions of a level's tokens, made once.
+
+        They tell where in the image a token's centre lies, by pixels: levels
+        agree, and a box of the same place has the same coordinates.
+
+        Returns:
+            Tensor: ``(G or B, n, dims)``.
+        """
+        key = level, dims, dtype
+        if key not in self._positions:
+            with torch.inference_mode(False):
+                coords = self.levels[level].coords
+                self._positions[key] = self._sine(coords, STRIDES[level], dims,
+                                                  dtype)
+        return self._positions[key]
+
+    def masked_positions(self, dims: int, dtype: torch.dtype) -> Tensor:
+        """Sine positions of the masked units' centres: ``(G, N, dims)``."""
+        cols = self.units[1]
+        coords = torch.stack([self.masked // cols, self.masked % cols], -1)
+        return self._sine(coords, UNIT, dims, dtype)
 
     def patches(self, images: Tensor) -> Tensor:
         """The 4×4 patches that exist: ``(B, 3, H, W)`` -> ``(B, n, 48)``.
@@ -123,58 +228,38 @@ class TokenGrid:
         """
         if self.visible is None:
             return _to_patches(images)
-        return _to_patches(self.visible_units(images).flatten(0, 1)).unflatten(
-            0, (len(images), -1)).flatten(1, 2)
+        units = pick_units(images, self.visible).flatten(0, 1)
+        return _to_patches(units).unflatten(0, (len(images), -1)).flatten(1, 2)
 
-    def visible_units(self, images: Tensor) -> Tensor:
-        """Pixels of units: ``(B, C, H, W)`` -> ``(B, V, C, 32, 32)``."""
-        return pick_units(images, self.visible.to(images.device))
+    def _extent(self, level: int) -> Tensor:
+        """Rows and columns that each image covers: ``(B or 1, 2)``."""
+        return -(-self.sizes // STRIDES[level])
 
-    def to_map(self, tokens: Tensor, level: int) -> Tensor:
-        """Lay tokens out as a map; it is zero where no unit exists.
+    def _sine(self, coords: Tensor, stride: int, dims: int,
+              dtype: torch.dtype) -> Tensor:
+        precise = torch.promote_types(dtype, torch.float32)
+        centres = (coords.to(precise) + .5) * stride
+        if self.sizes is not None:
+            centres = centres / self.sizes[:, None]
+        else:
+            height, width = (UNIT * n for n in self.units)
+            centres = torch.stack(
+                [centres[..., 0] / height, centres[..., 1] / width], -1)
+        return sine_position(centres, dims).to(dtype)
 
-        Args:
-            tokens (Tensor): ``(B, n, C)``.
-            level (int): 0..3 for strides 4..32.
 
-        Returns:
-            Tensor: ``(B, C, H / stride, W / stride)``, channels last in
-            memory.
-        """
-        batch, _, channels = tokens.shape
-        move, (rows, cols) = self._to_map(level)
-        feature = move(tokens.reshape(-1, len(move.target), channels))
-        return feature.view(batch, rows, cols, channels).permute(0, 3, 1, 2)
-
-    def from_map(self, feature: Tensor, level: int) -> Tensor:
-        """Inverse of :meth:`to_map`: ``(B, C, h, w)`` -> ``(B, n, C)``."""
-        batch, channels = feature.shape[:2]
-        move = self._to_map(level)[0].reversed()
-        tokens = move(
-            feature.permute(0, 2, 3, 1).reshape(-1, len(move.target),
-                                                channels))
-        return tokens.view(batch, -1, channels)
-
-    @torch.compiler.disable
-    def _to_map(self, level: int) -> Tuple[Rearrangement, Tuple[int, int]]:
-        """From tokens to pixels of the map, and the size of the map."""
-        key = (TokenGrid._to_map, level)
-        if key not in self.cache:
-            rows, cols = (n * (UNIT // STRIDES[level]) for n in self.units)
-            coords = self.coords(level)
-            if self.visible is None:
-                coords = coords[:1]  # all images are laid out alike
-            group = torch.arange(len(coords), device=coords.device)[:, None]
-            with torch.inference_mode(False):
-                place = (group * rows + coords[..., 0]) * cols + coords[..., 1]
-                move = Rearrangement.of(place.flatten(),
-                                        len(coords) * rows * cols)
-            self.cache[key] = move, (rows, cols)
-        return self.cache[key]
+@lru_cache(maxsize=16)
+def _whole_levels(units: Tuple[int, int],
+                  device: Optional[torch.device]) -> Tuple[Level, ...]:
+    """Levels in which every unit exists."""
+    with torch.inference_mode(False):
+        every = torch.arange(units[0] * units[1], device=device)[None]
+        return tuple(
+            Level.of(every, units, level) for level in range(len(STRIDES)))
 
 
 @lru_cache(maxsize=None)
-def z_curve(bits: int) -> Tensor:
+def z_curve(bits: int, device: Optional[torch.device] = None) -> Tensor:
     """Rows and columns along the Z-curve of a square of side ``2**bits``.
 
     The four tokens of a 2×2 block come in the order in which Swin's patch
@@ -188,7 +273,23 @@ def z_curve(bits: int) -> Tensor:
     for bit in range(bits):
         coords[:, 0] |= (steps >> 2 * bit & 1) << bit
         coords[:, 1] |= (steps >> 2 * bit + 1 & 1) << bit
-    return coords
+    return coords.to(device)
+
+
+def masked_units(visible: Tensor, total: int) -> Tensor:
+    """The complement of visible units.
+
+    Args:
+        visible (Tensor): ``(G, V)`` int.
+        total (int): Units in an image.
+
+    Returns:
+        Tensor: ``(G, total − V)`` int64, ascending.
+    """
+    shown = visible.new_zeros(len(visible), total, dtype=torch.uint8)
+    shown = shown.scatter(1, visible.long(), 1)
+    order = shown.argsort(dim=1, stable=True)
+    return order[:, :total - visible.shape[1]]
 
 
 def pick_units(images: Tensor, index: Tensor) -> Tensor:
@@ -196,7 +297,7 @@ def pick_units(images: Tensor, index: Tensor) -> Tensor:
 
     Args:
         images (Tensor): ``(B, C, H, W)``, H and W multiples of 32.
-        index (Tensor): ``(G, V)`` int64, units of image ``b`` in row
+        index (Tensor): ``(G, V)`` int, units of image ``b`` in row
             ``b % G``.
 
     Returns:
@@ -208,10 +309,6 @@ def pick_units(images: Tensor, index: Tensor) -> Tensor:
     units = units.unflatten(0, (-1, len(index)))
     group = torch.arange(len(index), device=index.device)[:, None]
     return units[:, group, index].flatten(0, 1)
-
-
-def _bits(level: int) -> int:
-    return len(STRIDES) - 1 - level
 
 
 def _to_patches(images: Tensor) -> Tensor:

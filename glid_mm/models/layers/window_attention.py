@@ -1,14 +1,20 @@
 """Window attention with a relative position bias."""
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import attend
-from .windows import WindowClass, WindowPlan
+from .rearrange import Rearrangement
+from .relative_bias import Pairs
 
 
 class WindowAttention(nn.Module):
     """Multi-head attention inside windows, as in Swin (eq. 4 there).
+
+    Keys have no bias: it would add the same to all logits of a query, and
+    its gradient would be rounding noise.
 
     Args:
         dims (int): Channels.
@@ -20,49 +26,40 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.window_size = window_size
-        self.qkv = nn.Linear(dims, 3 * dims)
+        self.qkv = nn.Linear(dims, 3 * dims, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(dims))
+        self.register_buffer('k_bias', torch.zeros(dims), persistent=False)
+        self.v_bias = nn.Parameter(torch.zeros(dims))
         self.proj = nn.Linear(dims, dims)
         self.relative_position_bias_table = nn.Parameter(
             torch.empty((2 * window_size - 1)**2, num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=.02)
 
-    def forward(self, x: Tensor, plan: WindowPlan, groups: int) -> Tensor:
-        """Attend.
+    def forward(self, x: Tensor, move: Optional[Rearrangement], pairs: Pairs,
+                exists: Optional[Tensor]) -> Tensor:
+        """Attend; see :class:`~.windows.Windows`.
 
         Args:
             x (Tensor): ``(B, n, dims)``.
-            plan (WindowPlan): Windows of ``groups`` consecutive images.
-            groups (int): Images that the plan spans; divides B.
+            move (Rearrangement, optional): From tokens to window slots.
+            pairs (Pairs): Of the slots that are attended to together.
+            exists (Tensor, optional): Which slots hold a token.
 
         Returns:
             Tensor: ``(B, n, dims)``.
         """
-        qkv = self.qkv(x)
-        qkv = qkv.reshape(-1, groups * x.shape[1], qkv.shape[-1])
-        if plan.gather is not None:
-            qkv = plan.gather(qkv)
-        parts = qkv.split([c.windows * c.size for c in plan.classes], 1)
-        out = [self._attend(p, c) for p, c in zip(parts, plan.classes)]
-        out = out[0] if len(out) == 1 else torch.cat(out, 1)
-        if plan.gather is not None:
-            out = plan.gather.reversed()(out)
-        return self.proj(out.view(x.shape))
-
-    def _attend(self, qkv: Tensor, windows: WindowClass) -> Tensor:
-        """``(R, windows·size, 3·dims)`` -> ``(R, windows·size, dims)``."""
-        bias = F.embedding(windows.bias_index,
-                           self.relative_position_bias_table)
-        bias = bias.permute(0, 3, 1, 2)  # (windows or 1, heads, size, size)
-        if windows.blocked is not None:
-            bias = bias.masked_fill(windows.blocked[:, None], -torch.inf)
-        q, k, v = qkv.view(qkv.shape[0], windows.windows, windows.size, 3,
-                           self.num_heads, -1).permute(3, 0, 1, 4, 2, 5)
-        # The bias is repeated along the first axis of the attention only:
-        # over all windows if they share it, over images if they do not.
-        if len(bias) == 1:
-            shape, q, k, v = q.shape, *(t.flatten(0, 1) for t in (q, k, v))
-        else:
-            shape, q, k, v = q.shape, *(t.flatten(1, 2) for t in (q, k, v))
-            bias = bias.flatten(0, 1)[None]
-        out = attend(q, k, v, bias)
-        return out.view(shape).transpose(2, 3).reshape(*qkv.shape[:2], -1)
+        bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])
+        qkv = F.linear(x, self.qkv.weight, bias)
+        if move is not None:
+            qkv = move(qkv.view(-1, len(move.target), qkv.shape[-1]))
+        groups = len(pairs.entry)
+        q, k, v = qkv.view(-1, groups, pairs.size, 3, self.num_heads,
+                           x.shape[-1] // self.num_heads).permute(
+                               3, 0, 4, 1, 2, 5).flatten(2, 3)
+        bias = pairs.bias(self.relative_position_bias_table, q.dtype)
+        out = attend(q, k, v, bias[None], exists)
+        out = out.unflatten(1, (self.num_heads, groups))
+        out = out.permute(0, 2, 3, 1, 4).flatten(3)
+        if move is not None:
+            out = move.back(out.reshape(-1, len(move.source), x.shape[-1]))
+        return self.proj(out.reshape(x.shape))

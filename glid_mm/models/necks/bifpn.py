@@ -4,8 +4,13 @@ from typing import List, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers.recompute import recompute
-from ..layers.tokens import TokenGrid
+from ..layers.norm import LayerNorm
+from ..layers.recompute import Recomputing
+from ..layers.tokens import Level, TokenGrid
+
+
+class Lateral(nn.Sequential):
+    """Linear and norm, from an encoder's channels to the pyramid's."""
 
 
 class SeparableConv(nn.Module):
@@ -23,16 +28,16 @@ class SeparableConv(nn.Module):
         self.depthwise = nn.Conv2d(
             channels, channels, 3, padding=1, groups=channels, bias=False)
         self.pointwise = nn.Linear(channels, channels)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = LayerNorm(channels)
 
-    def forward(self, x: Tensor, grid: TokenGrid, level: int) -> Tensor:
+    def forward(self, x: Tensor, level: Level) -> Tensor:
         # A coarser token at the rim also covers padding.
-        x = grid.to_map(grid.keep_valid(self.act(x), level), level)
-        x = grid.from_map(self.depthwise(x), level)
-        return grid.keep_valid(self.norm(self.pointwise(x)), level)
+        x = level.to_map(level.keep_valid(self.act(x)))
+        x = level.from_map(self.depthwise(x))
+        return level.keep_valid(self.norm(self.pointwise(x)))
 
 
-class Fusion(nn.Module):
+class Fusion(Recomputing):
     """Fast normalised fusion of EfficientDet, then a separable conv.
 
     Args:
@@ -45,29 +50,31 @@ class Fusion(nn.Module):
         self.weights = nn.Parameter(torch.ones(num_inputs))
         self.conv = SeparableConv(channels)
 
-    def forward(self, inputs: Sequence[Tensor], grid: TokenGrid,
-                level: int) -> Tensor:
+    def forward(self, inputs: Sequence[Tensor], level: Level) -> Tensor:
         """Fuse tokens of a level and of its neighbours into the level's.
 
         Args:
             inputs (Sequence[Tensor]): ``(B, n, C)``, the level's own first;
-                others have four times or a quarter of its tokens.
-            grid (TokenGrid): Where they lie.
-            level (int): The level.
+                the last has four times or a quarter of its tokens.
+            level (Level): Where they lie.
 
         Returns:
             Tensor: ``(B, n, C)``.
         """
         # A pyramid stores many maps for gradients and computes little.
-        return recompute(self._fuse, inputs, grid, level)
+        return self.interior(self._fuse, *inputs, level)
 
-    def _fuse(self, inputs: Sequence[Tensor], grid: TokenGrid,
-              level: int) -> Tensor:
+    def _fuse(self, *inputs) -> Tensor:
+        *own, other, level = inputs
         weights = self.weights.relu()
-        weights = weights / (weights.sum() + 1e-4)
-        tokens = inputs[0].shape[1]
-        x = sum(w * _resize(t, tokens) for w, t in zip(weights, inputs))
-        return self.conv(x, grid, level)
+        *weights, last = (weights / (weights.sum() + 1e-4)).unbind()
+        x = sum(w * t for w, t in zip(weights, own))
+        if other.shape[1] > x.shape[1]:
+            x = x + last * other.unflatten(1, (-1, 4)).mean(2)
+        else:
+            x = (x.unflatten(1, (-1, 4)) + last * other[:, :, None]).flatten(
+                1, 2)
+        return self.conv(x, level)
 
 
 class BiFPNLayer(nn.Module):
@@ -87,15 +94,15 @@ class BiFPNLayer(nn.Module):
         """Tokens of four levels, finest first, in and out."""
         coarse = inputs[3]
         between = [coarse]
-        for level in (2, 1, 0):
-            coarse = self.down[level]([inputs[level], coarse], grid, level)
+        for i in (2, 1, 0):
+            coarse = self.down[i]([inputs[i], coarse], grid.levels[i])
             between.insert(0, coarse)
         outs = between[:1]
-        for level in (1, 2, 3):
-            terms = [inputs[level], outs[-1]]
-            if level < 3:
-                terms.insert(1, between[level])
-            outs.append(self.up[level - 1](terms, grid, level))
+        for i in (1, 2, 3):
+            terms = [inputs[i], outs[-1]]
+            if i < 3:
+                terms.insert(1, between[i])
+            outs.append(self.up[i - 1](terms, grid.levels[i]))
         return outs
 
 
@@ -115,7 +122,7 @@ class BiFPN(nn.Module):
         super().__init__()
         self.channels = channels
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Linear(c, channels), nn.LayerNorm(channels))
+            Lateral(nn.Linear(c, channels), LayerNorm(channels))
             for c in in_channels)
         self.layers = nn.ModuleList(
             BiFPNLayer(channels) for _ in range(num_layers))
@@ -134,21 +141,9 @@ class BiFPN(nn.Module):
             padding are zero.
         """
         outs = [
-            grid.keep_valid(lateral(x), level)
-            for level, (lateral, x) in enumerate(zip(self.laterals, features))
+            level.keep_valid(lateral(x))
+            for level, lateral, x in zip(grid.levels, self.laterals, features)
         ]
         for layer in self.layers:
             outs = layer(outs, grid)
         return outs
-
-
-def _resize(x: Tensor, tokens: int) -> Tensor:
-    """Mean of 2×2 tokens or nearest neighbour, or as it is.
-
-    ``(B, n, C)`` -> ``(B, tokens, C)``.
-    """
-    if x.shape[1] > tokens:
-        return x.unflatten(1, (-1, 4)).mean(2)
-    if x.shape[1] < tokens:
-        return x.repeat_interleave(4, 1)
-    return x

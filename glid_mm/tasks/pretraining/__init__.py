@@ -3,7 +3,13 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmpretrain', task='pre-training')
 
+from ...datasets.unlabelled import UnlabelledImages  # noqa: E402
 from .head import PixelHead  # noqa: E402
+from .loading import LoadRandomResizedCrop  # noqa: E402
+from .preprocessor import CropPreprocessor  # noqa: E402
 from .pretrainer import GLIDPretrainer  # noqa: E402
 
-__all__ = ['GLIDPretrainer', 'PixelHead']
+__all__ = [
+    'CropPreprocessor', 'GLIDPretrainer', 'LoadRandomResizedCrop', 'PixelHead',
+    'UnlabelledImages'
+]

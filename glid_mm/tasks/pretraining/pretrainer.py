@@ -9,9 +9,10 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ...engine.randomness import shared_generator
-from ...models import masked_units, sample_visible
+from ...models import TokenGrid, sample_visible
 from ...models.layers.tokens import UNIT, pick_units
 from ...registry import MODELS
+from .plan_ahead import PlanAhead
 
 
 class Reconstruction(NamedTuple):
@@ -65,6 +66,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
         self.mask_ratio = mask_ratio
         self.mask_strategy = mask_strategy
         self.images_per_mask = images_per_mask
+        self._ahead = PlanAhead()
 
     def loss(self, inputs: Tensor,
              data_samples: Optional[List[DataSample]]) -> dict:
@@ -77,7 +79,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
         Returns:
             dict[str, Tensor]: ``loss``.
         """
-        queries, masked = self._answer(inputs)
+        queries, masked = self._answer(inputs, self._plan(inputs))
         return self.head.loss(queries, pick_units(inputs, masked))
 
     @torch.no_grad()
@@ -95,7 +97,12 @@ class GLIDPretrainer(BaseSelfSupervisor):
         Returns:
             Reconstruction: What the model saw and what it made of it.
         """
-        queries, masked = self._answer(inputs, visible)
+        if visible is None:
+            grid = self._plan(inputs)
+        else:
+            grid = self.backbone.plan(
+                visible.to(inputs.device), _units_of(inputs))
+        queries, masked = self._answer(inputs, grid)
         units = pick_units(inputs, masked)
         pixels = self.head.predict(queries, units)
         return Reconstruction(
@@ -114,27 +121,42 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """
         return self.backbone.encode(inputs)
 
-    def _answer(self,
-                inputs: Tensor,
-                visible: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+    def _answer(self, inputs: Tensor,
+                grid: TokenGrid) -> Tuple[Tensor, Tensor]:
         """Decoded queries of masked units, and which these are."""
-        units = inputs.shape[-2] // UNIT, inputs.shape[-1] // UNIT
-        if visible is None:
-            visible = self._draw_visible(units, len(inputs))
-        visible = visible.to(inputs.device)
-        features = self.backbone.forward_masked(inputs, visible)
-        masked = masked_units(visible, units[0] * units[1])
-        return features[-1][:, 1:], masked
+        features = self.backbone.forward_masked(inputs, grid)
+        return features[-1][:, 1:], grid.masked
 
-    def _draw_visible(self, units: Tuple[int, int], batch: int) -> Tensor:
-        """Visible units of a training batch."""
+    def _plan(self, inputs: Tensor) -> TokenGrid:
+        """Masks of a training batch, and the bookkeeping of its step."""
+        args = _units_of(inputs), len(inputs)
+        if inputs.is_cpu:
+            return self.plan(*args, shared_generator())
+        return self._ahead(self.plan, args, inputs.device)
+
+    def plan(self, units: Tuple[int, int], batch: int,
+             generator: torch.Generator) -> TokenGrid:
+        """Draw masks and plan a step, on the host.
+
+        Args:
+            units (tuple[int, int]): Rows and columns of units in an image.
+            batch (int): Number of images of this process.
+            generator (torch.Generator): The same in all processes.
+
+        Returns:
+            TokenGrid: On the CPU.
+        """
         groups = batch // math.gcd(batch, self.images_per_mask)
         # All processes draw the masks of all; each keeps those that its
         # share of the joint batch would have had in a single process.
         world, rank = get_world_size(), get_rank()
         visible = sample_visible(units, self.mask_ratio, self.mask_strategy,
-                                 groups * world, shared_generator())
-        return visible[rank::world]
+                                 groups * world, generator)
+        return self.backbone.plan(visible[rank::world], units)
+
+
+def _units_of(images: Tensor) -> Tuple[int, int]:
+    return images.shape[-2] // UNIT, images.shape[-1] // UNIT
 
 
 def _fill_units(images: Tensor, index: Tensor, units: Tensor) -> Tensor:

@@ -1,0 +1,289 @@
+"""Making the shards that :mod:`glid_mm.datasets.shards` reads."""
+import errno
+import functools
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import tarfile
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from pathlib import Path, PurePosixPath
+from typing import Callable, Iterable, Optional, Sequence, Tuple
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from ..errors import UserError
+from .decode import upright_rgb
+from .shards import INDEX_VERSION, MANIFEST
+
+
+def write_shards(folder: Path,
+                 names: Sequence[str],
+                 out: Path,
+                 shorter_side: int = 256,
+                 quality: int = 90,
+                 images_per_shard: int = 4096,
+                 workers: int = 1,
+                 progress: Optional[Callable] = None) -> dict:
+    """Write images into shards; go on where an earlier call stopped.
+
+    Each shard depends on its images and the settings alone, and is there
+    whole or not at all. What cannot be decoded is left out.
+
+    Args:
+        folder (Path): Where the images are.
+        names (sequence[str]): Their paths in it, with ``/``.
+        out (Path): Folder to make.
+        shorter_side (int): See :func:`shard_image`.
+        quality (int): See :func:`shard_image`.
+        images_per_shard (int): Images in a tar file.
+        workers (int): Processes that decode and encode.
+        progress (callable, optional): Called after each image with the
+            number of images done, this one's name, and why it is left out,
+            or None. Called first with the number that an earlier call did.
+
+    Returns:
+        dict: What ``shards.json`` holds: ``shards`` with the ``name`` and
+        ``images`` of each, and ``left_out`` with reasons by name.
+
+    Raises:
+        UserError: If ``out`` holds something else, no image can be decoded,
+            the disk is full, or a worker is killed.
+    """
+    state = _begin(
+        out,
+        dict(
+            shorter_side=shorter_side,
+            quality=quality,
+            images_per_shard=images_per_shard,
+            files=len(names),
+            digest=hashlib.sha256('\n'.join(names).encode()).hexdigest()))
+    progress = progress or (lambda *_: None)
+    progress(state['done'], '', None)
+    convert = functools.partial(
+        shard_file, shorter_side=shorter_side, quality=quality)
+    pool = ProcessPoolExecutor(workers, get_context('spawn'), _as_worker)
+
+    def convert_part(first):
+        part = names[first:first + images_per_shard]
+        paths = [folder / name for name in part]
+        return part, pool.map(convert, paths, chunksize=8)
+
+    try:
+        ahead = convert_part(state['done'])
+        while state['done'] < len(names):
+            first = state['done']
+            (part,
+             results), ahead = ahead, convert_part(first + images_per_shard)
+            left_out = {}
+
+            def images():
+                for name, (data, why) in zip(part, results):
+                    state['done'] += 1
+                    progress(state['done'], name, why)
+                    if data is None:
+                        left_out[name] = why
+                    else:
+                        yield member_name(state['done'] - 1, name), data
+
+            path = out / f'{len(state["shards"]):06d}.tar'
+            count = write_shard(path, images())
+            if count:
+                state['shards'].append(dict(name=path.name, images=count))
+            state['left_out'].update(left_out)
+            write_manifest(out, state)
+    except BrokenProcessPool as error:
+        raise UserError(
+            'a process that converts images was killed, most likely because '
+            'memory ran out. Do the same again with fewer workers; it goes '
+            'on from here.') from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f'no space left in {out}. Make room and do the same '
+                        'again; it goes on from here.') from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if not state['shards']:
+        raise UserError(
+            f'none of the {len(names)} images in {folder} can be decoded')
+    state['complete'] = True
+    write_manifest(out, state)
+    return state
+
+
+def _begin(out: Path, job: dict) -> dict:
+    """What has been done so far."""
+    if (out / MANIFEST).exists():
+        state = json.loads((out / MANIFEST).read_text())
+        differ = [k for k, v in job.items() if state['job'].get(k) != v]
+        if differ:
+            raise UserError(
+                f'{out} holds shards of other images or settings: '
+                f'{", ".join(differ)} differ. Choose another folder, or '
+                'delete this one.')
+        return state
+    out.mkdir(parents=True, exist_ok=True)
+    if any(not path.name.startswith('.') for path in out.iterdir()):
+        raise UserError(f'{out} is not empty. Choose another folder.')
+    state = dict(job=job, complete=False, done=0, shards=[], left_out={})
+    write_manifest(out, state)
+    return state
+
+
+def shard_image(data: bytes, shorter_side: int, quality: int) -> bytes:
+    """An image as it goes into a shard.
+
+    Args:
+        data (bytes): The content of an image file.
+        shorter_side (int): Pixels of the shorter side. Smaller images keep
+            their size, and if they are upright JPEGs every byte.
+        quality (int): Of the JPEG, 1 to 95.
+
+    Returns:
+        bytes: A JPEG, turned upright.
+
+    Raises:
+        OSError: Or another error of Pillow's, if the image is damaged.
+    """
+    image = Image.open(io.BytesIO(data))
+    width, height = image.size
+    if min(width, height) <= shorter_side:
+        if image.format == 'JPEG' and image.getexif().get(
+                ExifTags.Base.Orientation, 1) == 1:
+            image.load()
+            return data
+    else:
+        # At twice the resolution the decoder's reducing leaves no trace.
+        factor = 2 * shorter_side / min(width, height)
+        image.draft(None, (round(width * factor), round(height * factor)))
+    grey = image.mode == 'L'
+    image = upright_rgb(image)
+    factor = shorter_side / min(image.size)
+    if factor < 1:
+        image = image.resize(
+            [max(shorter_side, round(side * factor)) for side in image.size],
+            Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    image.convert('L' if grey else 'RGB').save(file, 'JPEG', quality=quality)
+    return file.getvalue()
+
+
+def shard_file(path: Path, shorter_side: int,
+               quality: int) -> Tuple[Optional[bytes], Optional[str]]:
+    """An image file as it goes into a shard, or why it cannot.
+
+    Args:
+        path (Path): Of the file.
+        shorter_side (int): See :func:`shard_image`.
+        quality (int): See :func:`shard_image`.
+
+    Returns:
+        tuple[bytes | None, str | None]: A JPEG, or a reason.
+    """
+    try:
+        return shard_image(path.read_bytes(), shorter_side, quality), None
+    except UnidentifiedImageError:
+        return None, 'no image that Pillow knows'
+    except MemoryError:
+        raise
+    # Pillow has as many errors as damaged files have kinds.
+    except Exception as error:
+        return None, f'{type(error).__name__}: {error}'
+
+
+def write_shard(path: Path, images: Iterable[Tuple[str, bytes]]) -> int:
+    """Write a tar file and its index, whole or not at all.
+
+    Args:
+        path (Path): Of the tar file; the same content gives the same bytes.
+        images (iterable[tuple[str, bytes]]): Names, without suffix, and
+            JPEGs.
+
+    Returns:
+        int: Number of images; if there are none, nothing is written.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    lines = []
+    part = _part(path)
+    with open(part, 'wb') as file:
+        with tarfile.open(fileobj=file, mode='w') as tar:
+            for name, data in images:
+                member = tarfile.TarInfo(f'{name}.jpg')
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+                # Content is padded to blocks of 512 bytes.
+                start = tar.offset - -(-len(data) // 512) * 512
+                lines.append(f'jpg {start} {len(data)} {member.name}\n')
+        _sync(file)
+    if lines:
+        _write_text(
+            path.with_suffix('.idx'),
+            f'{INDEX_VERSION} {len(lines)}\n{"".join(lines)}')
+        os.replace(part, path)
+    else:
+        part.unlink()
+    return len(lines)
+
+
+def write_manifest(folder: Path, state: dict) -> None:
+    """Write ``shards.json``.
+
+    Args:
+        folder (Path): Of the shards.
+        state (dict): See :func:`write_shards`.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    _write_text(folder / MANIFEST, json.dumps(state, indent=1))
+
+
+def member_name(index: int, path: str) -> str:
+    """A name that all readers of shards take.
+
+    Args:
+        index (int): Of the image among all; makes the name unlike others.
+        path (str): Of its file in its folder, with ``/``.
+
+    Returns:
+        str: ``folder/00000017_stem``. A dot would end WebDataset's name of
+        the sample, and a space DALI's.
+    """
+    path = PurePosixPath(path)
+    name = path.parent / f'{index:08d}_{path.stem}'
+    return re.sub(r'[^\w/-]', '_', str(name), flags=re.ASCII)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with open(_part(path), 'w') as file:
+        file.write(text)
+        _sync(file)
+    os.replace(_part(path), path)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f'.{path.name}.part')
+
+
+def _sync(file) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _as_worker() -> None:
+    """Let the parent alone answer to Ctrl-C, and end when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow():
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

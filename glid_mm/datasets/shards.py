@@ -1,0 +1,135 @@
+"""Images in shards: few large files instead of many small ones.
+
+::
+
+    FOLDER/000000.tar    JPEGs, one after the other
+    FOLDER/000000.idx    where each of them begins
+    FOLDER/shards.json   what was made of what, and whether it is complete
+
+The tar files are in WebDataset's layout and the indices are in that of
+NVIDIA DALI, so both read them, and so does ``tar``. Here every image is read
+by its place, in any order: a sampler decides, as it does for plain files.
+"""
+import io
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import List, Union
+from urllib.parse import quote, unquote
+
+from mmengine.fileio import BaseStorageBackend, register_backend
+
+from ..errors import UserError
+
+MANIFEST = 'shards.json'
+INDEX_VERSION = 'v1.2'
+_PREFIX = 'shard://'
+
+
+def is_sharded(folder: str) -> bool:
+    """Whether a folder has shards; addresses with ``://`` are of shards."""
+    return '://' in folder or os.path.exists(os.path.join(folder, MANIFEST))
+
+
+def shard_addresses(folder: str) -> List[str]:
+    """Where the images of a folder of shards are.
+
+    Args:
+        folder (str): A folder, or an address of an object store that fsspec
+            knows, such as ``s3://bucket/folder``.
+
+    Returns:
+        list[str]: ``shard://…`` of each image in order; ``mmengine.fileio``
+        reads them.
+
+    Raises:
+        UserError: If the shards are incomplete or cannot be read.
+    """
+    folder = folder.rstrip('/')
+    try:
+        manifest = json.loads(_read([f'{folder}/{MANIFEST}'])[0])
+        complete, shards = manifest['complete'], manifest['shards']
+    except (ValueError, KeyError) as error:
+        raise UserError(f'{folder}/{MANIFEST} is damaged: '
+                        f'{type(error).__name__}: {error}') from error
+    if not complete:
+        raise UserError(
+            f'the shards in {folder} are incomplete: their making was '
+            'interrupted. Run the same shard_images.py command again; it '
+            'goes on where it stopped.')
+    tars = [f'{folder}/{shard["name"]}' for shard in shards]
+    indices = _read([f'{tar[:-len(".tar")]}.idx' for tar in tars])
+    addresses = []
+    for tar, shard, index in zip(tars, shards, indices):
+        head, *lines = index.decode().splitlines() or ['']
+        if head != f'{INDEX_VERSION} {shard["images"]}' or len(
+                lines) != shard['images']:
+            raise UserError(
+                f'the index of {tar} is damaged: it should be of '
+                f'{shard["images"]} images. Copy it anew, or make the shards '
+                'anew.')
+        tar = quote(tar)
+        for line in lines:
+            _, start, size, name = line.split(' ')
+            addresses.append(f'{_PREFIX}{tar}#{name}?{start}+{size}')
+    return addresses
+
+
+@register_backend('glid_mm.shard', prefixes='shard')
+class ShardBackend(BaseStorageBackend):
+    """Reads what :func:`shard_addresses` gives.
+
+    Files stay open, and processes that fork share them. That is safe: every
+    read names its place and moves none. A process that is spawned opens its
+    own.
+    """
+
+    def get(self, filepath: Union[str, Path]) -> bytes:
+        """Read an image's file.
+
+        Args:
+            filepath (str): ``shard://…``.
+
+        Returns:
+            bytes: A JPEG.
+
+        Raises:
+            OSError: If the shard is not there, or ends too early.
+        """
+        tar, member = str(filepath)[len(_PREFIX):].split('#')
+        tar = unquote(tar)
+        start, size = map(int, member.split('?')[1].split('+'))
+        if '://' in tar:
+            from fsspec.core import url_to_fs
+            files, path = url_to_fs(tar)
+            data = files.cat_file(path, start=start, end=start + size)
+        else:
+            data = os.pread(_open(tar).fileno(), size, start)
+        if len(data) != size:
+            raise OSError(f'{tar} ends too early: copy it anew')
+        return data
+
+    def get_text(self, filepath: Union[str, Path]) -> str:
+        """Images are no text."""
+        raise NotImplementedError
+
+
+@lru_cache(maxsize=256)
+def _open(path: str) -> io.FileIO:
+    return io.FileIO(path)
+
+
+def _read(paths: List[str]) -> List[bytes]:
+    """Whole files of one place; those of an object store side by side."""
+    try:
+        if '://' not in paths[0]:
+            return [Path(path).read_bytes() for path in paths]
+        from fsspec.core import url_to_fs
+        files = url_to_fs(paths[0])[0]
+        inside = [url_to_fs(path)[1] for path in paths]
+        found = files.cat(inside)
+        return [found[path] for path in inside]
+    except (OSError, ImportError, ValueError) as error:
+        raise UserError(f'cannot read {paths[0]} and what belongs to it: '
+                        f'{type(error).__name__}: {error}') from error

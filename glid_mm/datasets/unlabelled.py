@@ -1,0 +1,101 @@
+"""Images without labels, as pre-training takes them."""
+import posixpath
+from typing import List, Sequence
+
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import get_file_backend
+
+from ..errors import UserError
+from ..registry import DATASETS
+from .shards import is_sharded, shard_addresses
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
+            '.webp')
+
+
+@DATASETS.register_module()
+class UnlabelledImages(BaseDataset):
+    """Any folder of images, or of shards made of one.
+
+    Shards are what ``tools/dataset_converters/shard_images.py`` makes: few
+    large files, faster to decode and kinder to shared file systems. They may
+    lie in an object store. Samples are reached by their index either way, so
+    order, seeds and resuming are the sampler's and the engine's.
+
+    Args:
+        data_root (str): The folder; sub-folders are searched too. Addresses
+            with ``://``, such as ``s3://bucket/shards``, are of shards that
+            fsspec reads, an image at a time: where that is too slow, copy
+            them to a local disk first.
+        data_prefix (str): A folder in it, if not the whole.
+        extensions (sequence[str]): Suffixes, in lower case, of files that
+            are images.
+        **kwargs: See ``mmengine.dataset.BaseDataset``.
+
+    Raises:
+        UserError: If there are no images, or shards are incomplete.
+    """
+
+    def __init__(self,
+                 data_root: str = '',
+                 data_prefix: str = '',
+                 extensions: Sequence[str] = SUFFIXES,
+                 **kwargs) -> None:
+        self.extensions = tuple(extensions)
+        super().__init__(
+            ann_file='',
+            data_root=data_root,
+            data_prefix=dict(img_path=data_prefix),
+            **kwargs)
+
+    def _join_prefix(self) -> None:
+        """Join root and prefix; mmengine's would look for a client."""
+        self.data_prefix = {
+            key: posixpath.join(self.data_root, prefix)
+            for key, prefix in self.data_prefix.items()
+        }
+
+    def load_data_list(self) -> List[dict]:
+        """List the images.
+
+        Returns:
+            list[dict]: ``img_path`` of each; files by name, shards in order.
+        """
+        folder = self.data_prefix['img_path']
+        if is_sharded(folder):
+            paths = shard_addresses(folder)
+        else:
+            paths = [
+                posixpath.join(folder, name)
+                for name in find_names(folder, self.extensions)
+            ]
+        if not paths:
+            raise UserError(
+                f'there are no images in {folder or "the current folder"} or '
+                f'its sub-folders ({", ".join(self.extensions)}). Look at '
+                'data_root and data_prefix of train_dataloader.dataset.')
+        return [dict(img_path=path) for path in paths]
+
+
+def find_names(folder: str, extensions: Sequence[str] = SUFFIXES) -> List[str]:
+    """Image files in a folder and its sub-folders.
+
+    Args:
+        folder (str): Where to look.
+        extensions (sequence[str]): Suffixes in lower case.
+
+    Returns:
+        list[str]: Their paths in the folder, sorted.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    try:
+        return sorted(
+            name for name in get_file_backend(folder).list_dir_or_file(
+                folder, list_dir=False, recursive=True)
+            if name.lower().endswith(tuple(extensions)))
+    except OSError as error:
+        raise UserError(f'cannot list the images in {folder}: {error}. Look '
+                        'at data_root and data_prefix of the data '
+                        'set.') from error

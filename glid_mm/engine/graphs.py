@@ -1,0 +1,60 @@
+"""Passes of a model replayed as CUDA graphs."""
+from typing import Callable, Dict
+
+import torch
+from torch import Tensor, nn
+
+
+class _Pass(nn.Module):
+    """A function as a module that has a model's parameters."""
+
+    def __init__(self, model: nn.Module, function: Callable) -> None:
+        super().__init__()
+        self.model = model
+        self.function = function
+
+    def forward(self, *inputs: Tensor):
+        return self.function(*inputs)
+
+
+class Graphs:
+    """Forward and backward passes as CUDA graphs, one for every shape.
+
+    A replay launches all kernels of a pass at once, so the host is free
+    while the device computes. It takes a pass whose shapes follow from those
+    of its inputs and that waits for no value.
+
+    Args:
+        model (nn.Module): Whose parameters the passes use, all of them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._captured: Dict[tuple, Callable] = {}
+
+    def __call__(self, function: Callable, *inputs: Tensor):
+        """Call a function of tensors; the first call of a kind captures.
+
+        Args:
+            function (Callable): Of tensors, to tensors. Functions of one
+                name are taken to be the same.
+            *inputs (Tensor): On the device, without gradients.
+
+        Returns:
+            What the function returns. It is overwritten by the next call.
+        """
+        # The graph writes gradients to the same place each time: those of
+        # steps that are accumulated move out of its way.
+        for p in self._model.parameters():
+            if p.grad is not None:
+                p.grad = p.grad.clone()
+        amp = torch.is_autocast_enabled('cuda'), torch.get_autocast_dtype(
+            'cuda')
+        key = (function.__name__, amp, *((x.shape, x.dtype) for x in inputs))
+        if key not in self._captured:
+            # Copies that autocast keeps would outlive the graph's memory.
+            with torch.autocast('cuda', amp[1], amp[0], cache_enabled=False):
+                self._captured[key] = torch.cuda.make_graphed_callables(
+                    _Pass(self._model, function),
+                    tuple(x.clone() for x in inputs))
+        return self._captured[key](*inputs)

@@ -1,0 +1,109 @@
+"""The bias of every pair of tokens from a table of relative positions."""
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Fused kernels on GPUs want rows of a bias to begin at multiples of this.
+_ALIGNMENT = 8
+
+
+class Pairs(NamedTuple):
+    """Which entry of a table each pair of tokens takes.
+
+    Attributes:
+        entry (Tensor): ``(g, m, m')`` int32, row of the table for query
+            (row) and key (column), or the table's length where the key is
+            in another window; columns from ``m`` on are filling.
+        size (int): ``m``, tokens of an attention.
+        place (Tensor | None): ``(g, m, w²)`` bool, one-hot place of each
+            token in its window; None if token ``i`` has place ``i``.
+        members (Tensor): ``((2w−1)², k)`` int32, the pairs of places that
+            take each entry.
+    """
+
+    entry: Tensor
+    size: int
+    place: Optional[Tensor]
+    members: Tensor
+
+    @classmethod
+    def of(cls, place: Tensor, cell: Optional[Tensor], window: int) -> 'Pairs':
+        """Pairs of tokens that are attended to together.
+
+        Args:
+            place (Tensor): ``(g, m)`` int, row · w + column of each token in
+                its window of side w.
+            cell (Tensor, optional): ``(g, m)`` int, which window it is in;
+                None if all are in one.
+            window (int): w.
+
+        Returns:
+            Pairs: On the device of ``place``.
+        """
+        size, wide = place.shape[1], 2 * window - 1
+        row, col = place // window, place % window
+        key = row * wide + col
+        entry = (key + (wide + 1) * (window - 1))[:, :, None] - key[:, None]
+        if cell is not None:
+            entry = torch.where(cell[:, :, None] == cell[:, None], entry,
+                                wide**2)
+        entry = F.pad(entry, (0, -size % _ALIGNMENT), value=wide**2)
+        hot = None
+        if len(place) > 1 or size != window**2 or cell is not None:
+            numbers = torch.arange(window**2, device=place.device)
+            hot = place[..., None] == numbers
+        return cls(entry.int(), size, hot, _members(window, place.device))
+
+    def bias(self, table: Tensor, dtype: torch.dtype) -> Tensor:
+        """``((2w−1)², heads)`` -> ``(heads · g, m, m)`` of a type."""
+        return _Bias.apply(table, dtype, *self).flatten(0, 1)
+
+
+class _Bias(torch.autograd.Function):
+    """Pairs take entries of a table.
+
+    The gradient is summed by products with one-hot places and in lists of
+    fixed length: without the sorting or the atomic additions of indexing's
+    own gradient, so that it is fast and deterministic on GPUs.
+    """
+
+    @staticmethod
+    def forward(ctx, table, dtype, entry, size, place, members):
+        ctx.save_for_backward(place, members)
+        ctx.dtype = table.dtype
+        values = F.pad(table.t(), (0, 1), value=-torch.inf).to(dtype)
+        bias = values.index_select(1, entry.flatten())
+        return bias.view(-1, *entry.shape)[..., :size]
+
+    @staticmethod
+    def backward(ctx, grad):
+        place, members = ctx.saved_tensors
+        if place is not None:
+            # (heads, g, m, m) -> (heads, w², w²)
+            place = place.to(grad.dtype)
+            grad = torch.matmul(grad, place).flatten(1, 2)
+            grad = torch.matmul(place.flatten(0, 1).t(), grad)
+        grad = F.pad(grad.flatten(1), (0, 1))
+        grad = grad.index_select(1, members.flatten())
+        grad = grad.view(-1, *members.shape).sum(-1, dtype=ctx.dtype)
+        return grad.t(), None, None, None, None, None
+
+
+@lru_cache(maxsize=None)
+def _members(window: int, device: torch.device) -> Tensor:
+    """Pairs of places by entry of the table, filled up with ``w⁴``."""
+    with torch.inference_mode(False):
+        place = torch.arange(window**2)
+        row, col = place // window, place % window
+        wide = 2 * window - 1
+        entry = ((row[:, None] - row + window - 1) * wide + col[:, None] -
+                 col + window - 1).flatten()
+        order = entry.argsort(stable=True)
+        entry = entry[order]
+        rank = torch.arange(window**4) - torch.searchsorted(entry, entry)
+        members = torch.full((wide**2, window**2), window**4)
+        members[entry, rank] = order
+        return members.int().to(device)

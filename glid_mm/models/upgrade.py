@@ -1,0 +1,28 @@
+"""Weights of earlier versions as this one has them."""
+import re
+from typing import MutableMapping
+
+from torch import Tensor
+
+_QKV = re.compile(r'(.*stages\.\d+\.blocks\.\d+\.attn\.)qkv\.bias')
+_KEY = re.compile(r'.*layers\.\d+\.(cross|self)_attn\.k\.bias')
+
+
+def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
+    """Leave out the biases of keys, which version 0.1.0 had.
+
+    They add the same to all logits of a query and so change nothing.
+
+    Args:
+        weights (mapping): Of an encoder, a decoder or whatever has them;
+            changed in place.
+        prefix (str): What names begin with that are to be changed.
+    """
+    for name in [name for name in weights if name.startswith(prefix)]:
+        attention = _QKV.fullmatch(name)
+        if attention:
+            q, _, v = weights.pop(name).chunk(3)
+            weights[attention[1] + 'q_bias'] = q
+            weights[attention[1] + 'v_bias'] = v
+        elif _KEY.fullmatch(name):
+            del weights[name]

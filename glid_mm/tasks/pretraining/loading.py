@@ -1,0 +1,137 @@
+"""Reading images for pre-training, at the speed that GPUs take them."""
+from types import SimpleNamespace
+from typing import NamedTuple, Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine import fileio
+from mmpretrain.datasets.transforms import RandomResizedCrop
+from PIL import Image
+
+from ...datasets.decode import Crop, EncodedImage, bgr
+from ...registry import TRANSFORMS
+
+
+class CanvasCrop(NamedTuple):
+    """What is to be made of an image that comes on a canvas.
+
+    Attributes:
+        box (tuple[float, float, float, float]): Left, top, right and bottom
+            edge of the part that is wanted.
+        size (tuple[int, int]): Width and height of the image, in the
+            canvas's upper left corner; beyond is nothing.
+        flip (bool): Whether left and right change places.
+        scale (tuple[int, int]): Height and width to give the part.
+    """
+
+    box: Tuple[float, float, float, float]
+    size: Tuple[int, int]
+    flip: bool
+    scale: Tuple[int, int]
+
+
+@TRANSFORMS.register_module()
+class LoadRandomResizedCrop(RandomResizedCrop):
+    """``LoadImageFromFile``, ``RandomResizedCrop`` and ``RandomFlip`` in one.
+
+    It takes the random numbers that these three (with Pillow as their
+    backend) take, and cuts out and flips the same boxes. The box is drawn
+    before the image is decoded, so a JPEG is decoded at 1/2, 1/4 or 1/8 of
+    its resolution where the box then still has ``scale`` pixels or more.
+    Otherwise pixels are the same to a level or two of 255.
+
+    Required key: ``img_path``; added keys: ``img``, ``img_shape``,
+    ``ori_shape``, ``flip``, and with ``canvas`` also ``crop``.
+
+    Args:
+        scale (int | tuple[int, int]): Height and width of what comes out.
+        crop_ratio_range (tuple[float, float]): Share of the image's area.
+        interpolation (str): 'bilinear' or 'bicubic'.
+        flip_prob (float): How likely left and right change places.
+        canvas (int, optional): Leave resizing and flipping to
+            :class:`CropPreprocessor`, which does both on the model's device:
+            ``img`` is a ``(canvas, canvas, 3)`` uint8 tensor with what was
+            decoded of the box in its upper left corner, and ``crop`` a
+            :class:`CanvasCrop`; let ``PackInputs`` pass it on as one of its
+            ``algorithm_keys``. What is larger than the canvas is reduced to
+            fit. From shards of shorter side S, 4/3·S always fits. Default:
+            ``img`` is finished.
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        **kwargs: See ``mmpretrain.datasets.RandomResizedCrop``.
+
+    Raises:
+        ValueError: If the interpolation is neither, or not 'bicubic' with
+            ``canvas``.
+    """
+
+    def __init__(self,
+                 scale,
+                 crop_ratio_range: Tuple[float, float] = (0.08, 1.0),
+                 interpolation: str = 'bicubic',
+                 flip_prob: float = 0.,
+                 canvas: Optional[int] = None,
+                 backend_args: Optional[dict] = None,
+                 **kwargs) -> None:
+        super().__init__(
+            scale,
+            crop_ratio_range=crop_ratio_range,
+            interpolation=interpolation,
+            backend='pillow',
+            **kwargs)
+        if interpolation not in ('bilinear', 'bicubic'):
+            raise ValueError("interpolation must be 'bilinear' or 'bicubic', "
+                             f'not {interpolation!r}')
+        if canvas and interpolation != 'bicubic':
+            raise ValueError('crops on a canvas are resized by bicubic '
+                             f'interpolation, not by {interpolation!r}')
+        self.flip_prob = flip_prob
+        self.canvas = canvas
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Read, cut, resize and flip.
+
+        Args:
+            results (dict): Of a pipeline.
+
+        Returns:
+            dict: The same with the image, in BGR as mmcv has it.
+
+        Raises:
+            OSError: If the file is damaged or no image.
+        """
+        image = EncodedImage(
+            fileio.get(results['img_path'], self.backend_args))
+        width, height = image.size
+        top, left, rows, cols = self.rand_crop_params(
+            SimpleNamespace(shape=(height, width)))
+        flip = np.random.rand() < self.flip_prob
+        size = self.scale[::-1]
+        part = image.crop((left, top, left + cols, top + rows), size)
+        if self.canvas:
+            part = self._fit(part)
+            canvas = np.zeros((self.canvas, self.canvas, 3), np.uint8)
+            canvas[:part.image.height, :part.image.width] = bgr(part.image)
+            # Not an array, which would be packed with channels first.
+            results['img'] = torch.from_numpy(canvas)
+            results['crop'] = CanvasCrop(part.box, part.image.size, flip,
+                                         tuple(self.scale))
+        else:
+            pixels = part.resize(size, self.interpolation)
+            results['img'] = pixels[:, ::-1] if flip else pixels
+        results['img_shape'] = tuple(self.scale)
+        results['ori_shape'] = (height, width)
+        results['flip'] = bool(flip)
+        return results
+
+    def _fit(self, part: Crop) -> Crop:
+        """The same part, reduced if it is larger than the canvas."""
+        factor = self.canvas / max(part.image.size)
+        if factor >= 1:
+            return part
+        left, top, right, bottom = part.box
+        size = [
+            max(1, int(side * factor)) for side in (right - left, bottom - top)
+        ]
+        image = part.image.resize(size, Image.Resampling.BICUBIC, part.box)
+        return Crop(image, (0, 0, *size))

@@ -1,0 +1,66 @@
+"""Plans the next step on the host while the device computes this one."""
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, Optional, Tuple
+
+import torch
+from mmengine.logging import MessageHub
+from torch import Tensor
+
+from ...engine.randomness import shared_generator
+from ...models import TokenGrid
+
+
+class PlanAhead:
+    """Plans of training iterations, made in a thread one iteration ahead.
+
+    A plan follows from the run's seed and the iteration, so it does not
+    matter when it is made; a resumed run makes its first one in place.
+    """
+
+    def __init__(self) -> None:
+        self._thread: Optional[ThreadPoolExecutor] = None
+        self._next: Optional[Tuple[tuple, Future]] = None
+
+    def __reduce__(self):
+        # Copies of a model have a thread of their own.
+        return PlanAhead, ()
+
+    def __call__(self, plan: Callable[..., TokenGrid], args: tuple,
+                 device: torch.device) -> TokenGrid:
+        """The plan of this iteration on a device, without waiting for it.
+
+        Args:
+            plan (Callable): Called with ``args`` and a generator.
+            args (tuple): What the plan is for, such as the batch size.
+            device (torch.device): Where the step runs.
+        """
+        hub = MessageHub.get_current_instance()
+        if hub.get_info('loop_stage') != 'train':
+            return move_plan(plan(*args, shared_generator()), device)
+        seed, iteration = hub.get_info('seed'), hub.get_info('iter')
+        if self._next and self._next[0] == (seed, iteration, args):
+            grid = self._next[1].result()
+        else:
+            grid = plan(*args, shared_generator())
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, 'plan')
+        self._next = (seed, iteration + 1,
+                      args), self._thread.submit(plan, *args,
+                                                 shared_generator(ahead=1))
+        return move_plan(grid, device)
+
+
+def move_plan(grid: TokenGrid, device: torch.device) -> TokenGrid:
+    """A plan on a device, without waiting for the copies.
+
+    Args:
+        grid (TokenGrid): On the CPU.
+        device (torch.device): Where it is wanted.
+    """
+
+    def move(x: Tensor) -> Tensor:
+        if device.type == 'cuda':
+            x = x.pin_memory()
+        return x.to(device, non_blocking=True)
+
+    return grid.apply(move)
