@@ -14,6 +14,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
+from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
@@ -168,6 +169,16 @@ class Runner(runner.Runner):
                 f'{filename} holds no {error}, so no training can go on from '
                 'it. To start from its weights, set load_from and do not '
                 'resume.') from error
+        except ValueError as error:
+            # PyTorch's optimizers refuse the state of others this way.
+            if 'parameter group' not in str(error):
+                raise
+            raise CheckpointError(
+                f'{filename}: the state of its optimizer is of other weights '
+                f'than this model\'s ({error}). It was written by glid_mm '
+                f'{self._loaded_by}, and this is {__version__}: finish the '
+                'run with that version, or, to start from its weights, set '
+                'load_from and do not resume.') from error
         if isinstance(self.optim_wrapper, OptimWrapper):
             restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop
@@ -227,6 +238,9 @@ class Runner(runner.Runner):
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True
         self._loaded_parts = set(checkpoint)
+        stamped = checkpoint.get('meta', {}).get('glid_mm', {})
+        self._loaded_by = stamped.get('versions', {}).get(
+            'glid_mm', 'of an unknown version')
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint

@@ -31,3 +31,23 @@ def test_half_precision_on_cpus_is_rounded_once(dtype, mask, autocast):
     assert (out - expected).abs().max() <= limit
     out.sum().backward()
     assert q.grad.dtype == dtype and q.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_keys_that_do_not_exist_have_no_weight(dtype):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(6, 3, n, 8).to(dtype) for n in (5, 7, 7))
+    exists = torch.rand(2, 7) < .6
+    exists[:, 0] = True
+    v[::2][:, :, ~exists[0]] = 1e6
+    bias = torch.randn(1, 3, 5, 7).to(dtype)
+    out = attend(q, k, v, bias, exists)
+    allowed = exists.repeat(3, 1)[:, None, None]
+    logits = q.double() @ k.double().transpose(-1, -2) / 8**.5
+    logits = (logits + bias.double()).masked_fill(~allowed, -torch.inf)
+    expected = logits.softmax(-1) @ v.double()
+    limit = 1e-12 if dtype == torch.float64 else .02
+    assert (out - expected)[::2].abs().max() <= limit
+    assert (out - expected)[1::2].abs().max() <= limit
+    nothing = attend(q, k, v, bias, torch.zeros(1, 7, dtype=torch.bool))
+    assert nothing.isfinite().all()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glid_mm.models import ARCHITECTURES, sample_visible
+from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import TokenGrid
 from .build import random_glid, watch
 
@@ -255,45 +255,6 @@ def test_autocast_is_near_full_precision(masked):
     assert out.isfinite().all()
     error = (out.float() - exact).norm() / exact.norm()
     assert 0 < error < .05
-
-
-@pytest.fixture
-def shallow(monkeypatch):
-    """A function that builds a GLID that compiles in seconds."""
-    torch.compiler.reset()
-    nano = dict(ARCHITECTURES['nano'], depths=(2, 1, 1, 1))
-    monkeypatch.setitem(ARCHITECTURES, 'nano', nano)
-
-    def build(num_queries):
-        glid = random_glid(num_queries, layers=1)
-        glid.neck.layers = glid.neck.layers[:1]
-        return glid
-
-    return build
-
-
-@torch.no_grad()
-def test_compiled_equals_eager(shallow):
-    glid = shallow(4)
-    compiled = torch.compile(glid, backend='aot_eager')
-    images = torch.randn(2, 3, 64, 90).double()
-    for a, b in zip(compiled(images), glid(images)):
-        assert (a - b).abs().max() <= 1e-9
-
-
-def test_compiled_training_equals_eager(shallow):
-    glid = shallow(0).train()
-    images = torch.randn(2, 3, 64, 96).double()
-    results = []
-    for call in (glid.forward_masked,
-                 torch.compile(glid.forward_masked, backend='aot_eager')):
-        loss = call(images, torch.tensor([[1, 4]])).square().mean()
-        results.append((loss.detach(), gradients(glid, loss)))
-    (expected, grads), (loss, others) = results
-    assert (loss - expected).abs() <= 1e-9
-    assert grads.keys() == others.keys()
-    for name, grad in grads.items():
-        assert (grad - others[name]).abs().max() <= 1e-9, name
 
 
 @torch.no_grad()

@@ -1,9 +1,13 @@
+import pickle
+
 import pytest
 import torch
 
 from glid_mm.models import masked_units, sample_visible
 from glid_mm.models.layers.tokens import pick_units
+from glid_mm.engine import shared_generator
 from glid_mm.tasks.pretraining import PixelHead
+from glid_mm.tasks.pretraining.plan_ahead import PlanAhead
 from ..nano import pretrainer, scenes
 
 
@@ -125,3 +129,23 @@ def test_dense_features_for_mmpretrains_tools():
     assert [tuple(f.shape)
             for f in features] == [(1, 32, 16, 25), (1, 64, 8, 13),
                                    (1, 128, 4, 7), (1, 256, 2, 4)]
+
+
+def test_plans_made_ahead_in_a_thread_equal_those_made_in_place():
+    """Also after a resume, which finds none made ahead."""
+    from mmengine.logging import MessageHub
+    model = pretrainer(images_per_mask=2)
+    hub = MessageHub.get_instance('plans')
+    hub.update_info_dict(dict(loop_stage='train', seed=3, iter=0))
+    device, args = torch.device('cpu'), ((3, 4), 6)
+    ahead = PlanAhead()
+    for iteration in (0, 1, 2, 7):
+        hub.update_info('iter', iteration)
+        plan = ahead(model.plan, args, device)
+        expected = model.plan(*args, shared_generator())
+        made, wanted = [], []
+        plan.apply(made.append), expected.apply(wanted.append)
+        assert len(made) == len(wanted) > 20
+        assert all(map(torch.equal, made, wanted))
+        assert ahead._next[0][1] == iteration + 1
+    assert pickle.loads(pickle.dumps(ahead))._next is None

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import arrival
-from ..nano import short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 WAITS = ('_local_scalar_dense', 'equal', 'is_nonzero', 'masked_select',
@@ -58,12 +58,15 @@ class CountHook(Hook):
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'scenes'
-    write_scenes(root, train=6, val=1, unlabelled=0, size=128, seed=0)
+    write_scenes(root, train=6, val=1, unlabelled=4, size=128, seed=0)
     return root
 
 
 @pytest.mark.parametrize('config,questions,fetched', [
     # The loss of the iteration before.
+    pytest.param(
+        'pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py', 1, 0,
+        id='pretraining'),
     pytest.param(
         'pose/glid_nano_1xb16-16k_scenes-128x96.py', 1, 0, id='pose'),
     # And its unit of depth.
@@ -90,10 +93,15 @@ def test_an_iteration_asks_only_what_has_been_answered(config, questions,
         copies[runner.iter] += 1
         return to_cpu(tensor)
 
-    config = short_run(CONFIGS / config, data_root, tmp_path)
+    config = Config.fromfile(CONFIGS / config)
+    config.work_dir = str(tmp_path)
+    config.train_dataloader.update(
+        batch_size=2, num_workers=0, sampler=dict(type='InfiniteSampler'))
+    config.train_dataloader.dataset.data_root = str(data_root)
+    config.train_cfg = dict(by_epoch=False, max_iters=4)
+    config.param_scheduler = None
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
         config[key] = None
-    config.train_cfg.max_iters = 4
     config.default_hooks.checkpoint = None
     runner = RUNNERS.build(config)
     hook = CountHook()

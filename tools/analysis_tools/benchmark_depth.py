@@ -33,7 +33,7 @@ class Training(Step):
         return MODELS.build(Config.fromfile(METHODS[name]).model), (HEIGHT,
                                                                     WIDTH)
 
-    def samples(self):
+    def draw(self):
         """Random depth of 0.5 to 9.5 m."""
         from mmseg.structures import SegDataSample
         shape = dict.fromkeys(('img_shape', 'pad_shape', 'ori_shape'),
@@ -48,7 +48,7 @@ class Training(Step):
 
     def forward(self):
         with self.autocast():
-            losses = self.model.loss(self.images, self.samples())
+            losses = self.model.loss(self.images, self.samples)
         return sum(v for k, v in losses.items() if 'loss' in k)
 
 
@@ -56,7 +56,7 @@ class Prediction(Inference, Training):
     """Depth; see :class:`Step`."""
 
     def forward(self):
-        metas = [sample.metainfo for sample in self.samples()]
+        metas = [sample.metainfo for sample in self.samples]
         with self.autocast():
             return self.model.encode_decode(self.images, metas)
 

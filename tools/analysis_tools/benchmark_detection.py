@@ -52,7 +52,7 @@ class Training(Step):
             model.neck.in_channels = [256, 512, 1024]
         return MODELS.build(model), (HEIGHT, WIDTH)
 
-    def samples(self):
+    def draw(self):
         """Random ground truth of the images."""
         from mmdet.structures import DetDataSample
         samples = []
@@ -72,7 +72,7 @@ class Training(Step):
 
     def forward(self):
         with self.autocast():
-            losses = self.model.loss(self.images, self.samples())
+            losses = self.model.loss(self.images, self.samples)
         return sum(v for k, v in losses.items() if 'loss' in k)
 
 
@@ -81,7 +81,7 @@ class Prediction(Inference, Training):
 
     def forward(self):
         with self.autocast():
-            return self.model.predict(self.images, self.samples())
+            return self.model.predict(self.images, self.samples)
 
 
 def main():

@@ -42,7 +42,8 @@ class Training(Step):
         config.model.train_cfg = dict(compute_acc=False)
         return MODELS.build(config.model), (HEIGHT, WIDTH)
 
-    def forward(self):
+    def draw(self):
+        """Random heatmaps."""
         from mmpose.structures import PoseDataSample
         samples = []
         for _ in self.images:
@@ -53,8 +54,11 @@ class Training(Step):
             sample.gt_instance_labels = InstanceData(
                 keypoint_weights=torch.ones(1, KEYPOINTS, device=self.device))
             samples.append(sample)
+        return samples
+
+    def forward(self):
         with self.autocast():
-            return self.model.loss(self.images, samples)['loss_kpt']
+            return self.model.loss(self.images, self.samples)['loss_kpt']
 
 
 class Prediction(Inference, Training):

@@ -103,6 +103,7 @@ class Training(Step):
         return MODELS.build(config), (side, side)
 
     def plan(self):
+        super().plan()
         if hasattr(self.model, 'plan'):
             units = tuple(side // 32 for side in self.images.shape[-2:])
             grid = self.model.plan(units, len(self.images),
@@ -110,15 +111,18 @@ class Training(Step):
             self.grid = move_plan(grid, self.device)
             self.model._plan = lambda images: self.grid
 
-    def forward(self):
+    def draw(self):
+        """SimMIM's masks, of 60 % of its units of 32×32 pixels."""
         samples = []
         for _ in self.images:
-            # SimMIM's masks, of 60 % of its units of 32×32 pixels.
             mask = torch.rand(36).argsort().argsort().view(6, 6) < 22
             mask = mask.repeat_interleave(8, 0).repeat_interleave(8, 1)
             samples.append(DataSample(mask=mask.float().to(self.device)))
+        return samples
+
+    def forward(self):
         with self.autocast():
-            return self.model.loss(self.images, samples)['loss']
+            return self.model.loss(self.images, self.samples)['loss']
 
 
 def main():

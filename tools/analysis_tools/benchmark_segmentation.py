@@ -40,7 +40,7 @@ class Training(Step):
         model.backbone.pop('init_cfg', None)
         return MODELS.build(model), (SIDE, SIDE)
 
-    def samples(self):
+    def draw(self):
         """Random labels: sixteen squares of some class."""
         from mmseg.structures import SegDataSample
         shape = dict.fromkeys(('img_shape', 'pad_shape', 'ori_shape'),
@@ -57,7 +57,7 @@ class Training(Step):
 
     def forward(self):
         with self.autocast():
-            losses = self.model.loss(self.images, self.samples())
+            losses = self.model.loss(self.images, self.samples)
         return sum(v for k, v in losses.items() if 'loss' in k)
 
 
@@ -65,7 +65,7 @@ class Prediction(Inference, Training):
     """Scores; see :class:`Step`."""
 
     def forward(self):
-        metas = [sample.metainfo for sample in self.samples()]
+        metas = [sample.metainfo for sample in self.samples]
         with self.autocast():
             return self.model.encode_decode(self.images, metas)
 

@@ -63,7 +63,11 @@ class Step(ABC):
         """The model, and height and width of its images."""
 
     def plan(self):
-        """What a thread makes on the host while the step before runs."""
+        """Make labels, masks and plans, as is done beside the step before."""
+        self.samples = self.draw()
+
+    def draw(self):
+        """Random labels of the images."""
 
     @abstractmethod
     def forward(self):
@@ -113,6 +117,8 @@ class Inference:
 
     @torch.no_grad()
     def take(self):
+        if not self.plans_ahead:
+            self.plan()
         self.forward()
 
 
@@ -153,7 +159,7 @@ def measure(kind, args):
     for name in args.models:
         step = steps[name] = kind(name, args)
         results[name].update(parameters=step.parameters())
-        if not any(way in name for way in WAYS):
+        if not cuda:
             results[name].update(gflops=step.gflops())
         for _ in range(args.warmup):
             step()
