@@ -31,7 +31,8 @@ CONFIGS = {
 # Images of 64 pixels stay as small as they are.
 SMALL = {
     'pretraining': {
-        'train_dataloader.dataset.pipeline.0.scale': 64
+        'train_dataloader.dataset.pipeline.0.scale': 64,
+        'model.images_per_mask': 2
     },
     'segmentation': {
         'train_dataloader.dataset.pipeline.2.scale': (64, 64),

@@ -3,9 +3,9 @@ import pickle
 import pytest
 import torch
 
+from glid_mm.engine import shared_generator
 from glid_mm.models import masked_units, sample_visible
 from glid_mm.models.layers.tokens import pick_units
-from glid_mm.engine import shared_generator
 from glid_mm.tasks.pretraining import PixelHead
 from glid_mm.tasks.pretraining.plan_ahead import PlanAhead
 from ..nano import pretrainer, scenes
@@ -95,8 +95,9 @@ def test_processes_mask_as_one_does(batch, images_per_mask, world_size,
 
     def masks(images, *process):
         """Masked units of each image."""
-        monkeypatch.setattr('glid_mm.tasks.pretraining.pretrainer.'
-                            'get_dist_info', lambda: process)
+        monkeypatch.setattr(
+            'glid_mm.tasks.pretraining.pretrainer.'
+            'get_dist_info', lambda: process)
         generator = torch.Generator().manual_seed(3)
         masked = model.plan((4, 4), images, generator).masked
         return masked.repeat(images // len(masked), 1)
