@@ -16,7 +16,11 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='go on with an interrupted run: from the given checkpoint, or '
         'from the last one in the work dir')
-    parser.add_argument('--amp', action='store_true', help='train in bfloat16')
+    parser.add_argument(
+        '--amp',
+        action=argparse.BooleanOptionalAction,
+        help='train in bfloat16, or not; without either, GPUs that compute in '
+        'bfloat16 do, unless the config has an optim_wrapper.type')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -32,8 +36,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     config = launch.read_config(args)
-    if args.amp and 'optim_wrapper' in config:
-        if config.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+    if args.amp is not None and 'optim_wrapper' in config:
+        if not args.amp:
+            config.optim_wrapper.type = 'OptimWrapper'
+        elif config.optim_wrapper.get('type') in (None, 'OptimWrapper'):
             config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
     if args.auto_scale_lr:
         if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):

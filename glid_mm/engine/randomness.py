@@ -10,12 +10,16 @@ uninterrupted one would have drawn.
   start from (seed, iteration, rank).
 - :func:`shared_generator` starts from (seed, iteration): the same for all
   ranks.
+- :func:`image_generators` start from (seed, iteration, place of an image in
+  the joint batch of all ranks), whichever rank has it.
 """
 import random
 from contextlib import contextmanager
+from typing import List
 
 import numpy as np
 import torch
+from mmengine.dist import get_dist_info
 from mmengine.logging import MessageHub
 
 # What a seed is for, so that no two kinds of places share random numbers.
@@ -91,3 +95,29 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
     seed, iteration = hub.get_info('seed'), hub.get_info('iter')
     generator = torch.Generator()
     return generator.manual_seed(mix_seed(seed, SHARED, iteration + ahead))
+
+
+def image_generators(count: int,
+                     device: torch.device) -> List[torch.Generator]:
+    """Generators of the images of this rank's batch, one for each.
+
+    Within a training iteration, what an image draws is what it would have
+    drawn in a single process with the joint batch. Elsewhere the generators
+    start from PyTorch's global one.
+
+    Args:
+        count (int): Images in this rank's batch, as many as in the others'.
+        device (torch.device): Where to draw.
+
+    Returns:
+        list[torch.Generator]: In the order of the images.
+    """
+    rank, world_size = get_dist_info()
+    # Samplers deal samples out in turn: image i of this rank is number
+    # i * world_size + rank of all.
+    seeds = torch.randint(
+        2**63 - 1, (count * world_size, ), generator=shared_generator())
+    return [
+        torch.Generator(device).manual_seed(seed)
+        for seed in seeds[rank::world_size].tolist()
+    ]

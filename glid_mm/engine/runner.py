@@ -11,6 +11,7 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
 from .. import __version__
@@ -20,7 +21,10 @@ from ..checkpoint.report import load_weights, refuse_foreign
 from ..registry import RUNNERS
 from ..wrappers import bare_model
 from .data_stream import StreamIterator, name_errors, stream
+from .defaults import (prepare, prepare_inputs, restore_kernels,
+                       with_loader_defaults, with_optim_defaults)
 from .hooks.iteration_seed_hook import IterationSeedHook
+from .scalars import ScalarHub
 
 
 @register_backend('glid_mm.atomic')
@@ -45,6 +49,9 @@ class Runner(runner.Runner):
     - Checkpoints are read without running what is in them, and the log says
       what a load did to each part of the model.
     - It trains on several processes without GPUs, over gloo.
+    - A GPU is kept busy: unless the config says otherwise, training is in
+      bfloat16 with a fused optimizer, and data comes from pinned memory;
+      scalars are read when they are logged.
 
     ``randomness.diff_rank_seed`` has no effect: ranks always draw different
     numbers.
@@ -79,6 +86,35 @@ class Runner(runner.Runner):
             model_wrapper_cfg['device_ids'] = None
         return super().wrap_model(model_wrapper_cfg, model)
 
+    def build_model(self, model: Union[torch.nn.Module,
+                                       dict]) -> torch.nn.Module:
+        """Build the model; what it gets does not wait for its device.
+
+        ``data_preprocessor.non_blocking=False`` in its config has it wait.
+        """
+        config = model if isinstance(model, dict) else {}
+        wait = not (config.get('data_preprocessor') or {}).get(
+            'non_blocking', True)
+        model = super().build_model(model)
+        prepare_inputs(model, wait)
+        return model
+
+    def build_message_hub(self,
+                          message_hub: Optional[dict] = None) -> ScalarHub:
+        """Build a hub that reads scalars when they are asked for."""
+        message_hub = dict(message_hub or {})
+        message_hub.setdefault('name', self._experiment_name)
+        return ScalarHub.get_instance(**message_hub)
+
+    def build_optim_wrapper(self, optim_wrapper) -> OptimWrapper:
+        """Build the optimizer wrapper with the defaults of the device."""
+        if not isinstance(optim_wrapper, dict):
+            return super().build_optim_wrapper(optim_wrapper)
+        optim_wrapper = super().build_optim_wrapper(
+            with_optim_defaults(optim_wrapper))
+        prepare(optim_wrapper)
+        return optim_wrapper
+
     def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
         """Register the config's hooks and :class:`IterationSeedHook`."""
         super().register_default_hooks(hooks)
@@ -88,7 +124,12 @@ class Runner(runner.Runner):
     def build_dataloader(dataloader,
                          seed: Optional[int] = None,
                          diff_rank_seed: bool = False) -> DataLoader:
-        """Build a data loader that names samples it cannot prepare."""
+        """Build a data loader that names samples it cannot prepare.
+
+        It has the defaults of the device.
+        """
+        if isinstance(dataloader, dict):
+            dataloader = with_loader_defaults(dataloader)
         return name_errors(
             runner.Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
@@ -138,6 +179,8 @@ class Runner(runner.Runner):
                 f'{self._loaded_by}, and this is {__version__}: finish the '
                 'run with that version, or, to start from its weights, set '
                 'load_from and do not resume.') from error
+        if isinstance(self.optim_wrapper, OptimWrapper):
+            restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop
         # A checkpoint without a seed in the config brings its own.
         loop.dataloader.dataset.set_seed(self.seed)

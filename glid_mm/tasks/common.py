@@ -1,8 +1,10 @@
 """What the tasks' models have in common."""
 from typing import List, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from ..models import GLID, GLIDOutput
@@ -32,6 +34,23 @@ def padding_mask(inputs: Tensor,
     for image, (height, width) in zip(mask, shapes):
         image[:height, :width] = False
     return mask
+
+
+def upload(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy numbers to a device without waiting for it.
+
+    Args:
+        array (np.ndarray): Any.
+        device (torch.device): Where they go.
+
+    Returns:
+        Tensor: Of the same shape and type.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type == 'cuda':
+        # From other memory, a copy waits for all that the device has to do.
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def dense_features(model: GLID, inputs: Tensor,
@@ -71,6 +90,26 @@ def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
     return maps[..., :size[0], :size[1]]
 
 
+def mean_over_processes(numbers: Tensor) -> Tensor:
+    """Means of numbers over the processes of a run.
+
+    Distributed training averages gradients over processes. A process' sum of
+    losses, divided by the mean of all processes' counts, thereby becomes the
+    mean of the joint batch, as a single process would compute it. Divided by
+    its own count, it would give the more weight to a loss the fewer there
+    are beside it.
+
+    Args:
+        numbers (Tensor): Any shape.
+
+    Returns:
+        Tensor: The same shape, fp32, without a gradient.
+    """
+    means = numbers.detach().float().clone()
+    all_reduce(means, 'mean')
+    return means
+
+
 def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
     """Go on with an image's last row and column where it is padding.
 
@@ -87,7 +126,7 @@ def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
     places = []
     for axis, side in enumerate(size):
         last = [(meta['img_shape'][axis] - 1) // STRIDES[0] for meta in metas]
-        last = torch.tensor(last, device=features.device)[:, None]
+        last = upload(np.array(last), features.device)[:, None]
         every = torch.arange(side, device=features.device)
         places.append(torch.minimum(every, last))
     rows, columns = places

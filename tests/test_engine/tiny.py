@@ -156,9 +156,10 @@ def make_runner(work_dir,
                 work_dir=str(work_dir),
                 train_dataloader=loader,
                 train_cfg=dict(by_epoch=by_epoch, **loop),
-                optim_wrapper=dict(
-                    optimizer=dict(type='AdamW', lr=.05, weight_decay=.1),
-                    **(optim_wrapper or {})),
+                optim_wrapper={
+                    'optimizer': dict(type='AdamW', lr=.05, weight_decay=.1),
+                    **(optim_wrapper or {})
+                },
                 param_scheduler=[
                     dict(type='LinearLR', by_epoch=False, end=4),
                     dict(

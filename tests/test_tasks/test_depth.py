@@ -15,6 +15,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import render_scene, write_scenes
+from glid_mm.engine import arrival
 from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
 from glid_mm.tasks.depth import (DepthDataset, DepthInferencer, DepthMetric,
@@ -298,6 +299,18 @@ def test_depth_in_another_unit_is_named(factor):
             UserError,
             match=r'depth of 1\.png has a median of .* m, far from .*\(0\.5 '
             r'to 20 m\).*depth_rescale_factor'):
+        model(**batch(model, images, depths), mode='loss')
+
+
+def test_a_gpu_says_with_the_next_batch_that_the_unit_was_wrong(monkeypatch):
+    monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
+    model = estimator()
+    images, depths = scenes(2)
+    wrong = [depths[0], depths[1] * 1000]
+    model(**batch(model, images, depths), mode='loss')
+    losses = model(**batch(model, images, wrong), mode='loss')
+    assert losses['decode.loss_silog'].isfinite()
+    with pytest.raises(UserError, match=r'depth of 1\.png has a median'):
         model(**batch(model, images, depths), mode='loss')
 
 

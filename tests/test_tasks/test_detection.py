@@ -16,7 +16,7 @@ from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.scenes.labels import instance_annotations
 from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
-from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss
+from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss, box_head
 from glid_mm.tasks.detection.box_head import MATCHING
 from ..nano import detector, pretrainer, short_run
 
@@ -187,25 +187,53 @@ TRUTH = [
 ]
 
 
-def test_losses_and_targets_are_those_of_mmdets_detr_head():
+@pytest.mark.parametrize('truth', [
+    pytest.param(TRUTH, id='objects'),
+    pytest.param([TRUTH[0], boxes()], id='an image without'),
+    pytest.param([boxes(), boxes()], id='no objects at all'),
+    pytest.param([
+        boxes(*[(i, 2 * i, i + 30, 60 - i, i % 4) for i in range(13)]),
+        TRUTH[1]
+    ], id='more objects than queries'),
+])  # yapf: disable
+def test_losses_are_those_of_mmdets_detr_head(truth):
     ours, theirs = heads()
-    states = torch.randn(3, 2, 10, 16)
-    scores, predicted = ours(states)
+    states = torch.randn(4, 2, 10, 16)
+    predicted = [x.detach().requires_grad_() for x in ours(states)]
     samples = [
-        DetDataSample(metainfo=meta, gt_instances=truth)
-        for meta, truth in zip(METAS, TRUTH)
+        DetDataSample(metainfo=meta, gt_instances=instances)
+        for meta, instances in zip(METAS, truth)
     ]
-    expected = theirs.loss_by_feat(scores, predicted, TRUTH, METAS)
     losses = ours.loss(states, samples)
-    assert losses.keys() == expected.keys()
-    for name, value in expected.items():
-        assert torch.equal(losses[name], value), name
-    args = list(scores[0]), list(predicted[0]), TRUTH, METAS
-    for a, b in zip(ours.get_targets(*args), theirs.get_targets(*args)):
-        if isinstance(a, int):
-            assert a == b
-        else:
-            assert all(map(torch.equal, a, b))
+    gradients = []
+    for head in ours, theirs:
+        found = head.loss_by_feat(*predicted, truth, METAS)
+        assert list(losses) == list(found)
+        for name, value in found.items():
+            assert torch.allclose(losses[name], value, 1e-6), name
+        gradients.append(
+            torch.autograd.grad(sum(found.values()).sum(), predicted))
+    for one, other in zip(*gradients):
+        assert torch.allclose(one, other, 1e-5, 1e-8)
+
+
+@pytest.mark.parametrize('count', [0, 1])
+def test_fewer_objects_than_processes_weigh_as_in_one(count, monkeypatch):
+    head, _ = heads()
+    states = torch.randn(2, 2, 10, 16)
+    truth = [boxes((5, 5, 30, 40, 0))] * count + [boxes()] * (2 - count)
+    joint = head.loss_by_feat(*head(states), truth, METAS)
+    # Two processes of one image each.
+    monkeypatch.setattr(box_head, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(box_head, 'mean_over_processes',
+                        lambda own: torch.tensor(count / 2))
+    shares = [
+        head.loss_by_feat(*head(states[:, [i]]), truth[i:i + 1],
+                          METAS[i:i + 1]) for i in range(2)
+    ]
+    for name, value in joint.items():
+        mean = sum(share[name] for share in shares) / 2
+        assert torch.allclose(mean, value), name
 
 
 def test_focal_loss_of_indices_is_mmdets():
@@ -350,6 +378,12 @@ def test_too_few_queries_are_refused_when_the_model_is_built():
         detector(num_queries=4, one_to_many=10)
     with pytest.raises(UserError, match='one_to_many_repeats=0'):
         BoxHead(4, one_to_many_queries=3, one_to_many_repeats=0)
+
+
+def test_assigners_without_costs_of_pairs_are_refused():
+    assigner = dict(type='mmdet.MaxIoUAssigner', pos_iou_thr=.5, neg_iou_thr=0)
+    with pytest.raises(UserError, match='MaxIoUAssigner.*HungarianAssigner'):
+        BoxHead(4, 16, train_cfg=dict(assigner=assigner))
 
 
 def test_boxes_are_relative_to_reference_points():

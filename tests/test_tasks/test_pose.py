@@ -18,6 +18,8 @@ from mmpose.apis import MMPoseInferencer, Pose2DInferencer
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.evaluation import CocoMetric
+from mmpose.evaluation.functional import pose_pck_accuracy
+from mmpose.models import losses as mmpose_losses
 from mmpose.structures import PoseDataSample
 from mmpose.structures.keypoint import flip_keypoints
 
@@ -26,7 +28,8 @@ from glid_mm.datasets.scenes.classes import KEYPOINTS, SKELETON
 from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
 from glid_mm.tasks.pose import (CocoPoseDataset, PoseInferencer,
-                                QueryHeatmapHead)
+                                QueryHeatmapHead, SoftWeightSmoothL1Loss)
+from glid_mm.tasks.pose.accuracy import heatmap_accuracy
 from glid_mm.tasks.pose.heatmap_head import SCALE
 from ..nano import pose_estimator, pretrainer, short_run
 
@@ -190,6 +193,40 @@ def test_loss_weighs_smooth_l1_and_knows_beta():
         head(x), targets, reduction='none', beta=.1)
     expected = (expected * weights[..., None, None]).mean()
     assert torch.allclose(loss, expected)
+
+
+@pytest.mark.parametrize('beta', [1., .1])
+def test_loss_is_mmposes(beta):
+    torch.manual_seed(0)
+    heatmaps, targets = torch.randn(2, 3, 7, 5, 6, dtype=torch.double)
+    weights = torch.rand(3, 7)
+    settings = dict(use_target_weight=True, beta=beta)
+    for start in (heatmaps, heatmaps * .01):
+        found, expected = (
+            loss(**settings)(start, targets, weights)
+            for loss in (SoftWeightSmoothL1Loss,
+                         mmpose_losses.SoftWeightSmoothL1Loss))
+        assert torch.allclose(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize('size', [(20, 16), (16, 12), (5, 7)])
+def test_accuracy_is_mmposes(size):
+    torch.manual_seed(0)
+    for share in (0., .2, .8, 1.):
+        targets = torch.rand(6, 5, *size)
+        heatmaps = targets.roll((1, -1, 0)[int(share * 3) % 3], -1)
+        heatmaps = torch.where(
+            torch.rand(6, 5, 1, 1) < .4, heatmaps, torch.rand(6, 5, *size))
+        # Ties, and heatmaps that have no peak.
+        heatmaps[0] = heatmaps[0].round()
+        heatmaps[1, :2] = -1
+        targets[2, 1:] = 0
+        visible = torch.rand(6, 5) < share
+        visible[:, 3] = False
+        _, expected, _ = pose_pck_accuracy(heatmaps.numpy(), targets.numpy(),
+                                           visible.numpy())
+        found = heatmap_accuracy(heatmaps, targets, visible)
+        assert found.item() == pytest.approx(expected, abs=1e-12)
 
 
 @torch.no_grad()

@@ -3,9 +3,9 @@ import pickle
 import pytest
 import torch
 
+from glid_mm.engine import shared_generator
 from glid_mm.models import masked_units, sample_visible
 from glid_mm.models.layers.tokens import pick_units
-from glid_mm.engine import shared_generator
 from glid_mm.tasks.pretraining import PixelHead
 from glid_mm.tasks.pretraining.plan_ahead import PlanAhead
 from ..nano import pretrainer, scenes
@@ -84,6 +84,28 @@ def test_reconstruction_keeps_what_is_visible():
 def test_any_batch_size_works(batch, images_per_mask):
     model = pretrainer(images_per_mask=images_per_mask)
     assert model.loss(standardised(batch), None)['loss'].isfinite()
+
+
+@pytest.mark.parametrize('world_size', [2, 3])
+@pytest.mark.parametrize('batch,images_per_mask', [(4, 2), (2, 4), (3, 4),
+                                                   (6, 4), (5, 1)])
+def test_processes_mask_as_one_does(batch, images_per_mask, world_size,
+                                    monkeypatch):
+    model = pretrainer(images_per_mask=images_per_mask)
+
+    def masks(images, *process):
+        """Masked units of each image."""
+        monkeypatch.setattr(
+            'glid_mm.tasks.pretraining.pretrainer.'
+            'get_dist_info', lambda: process)
+        generator = torch.Generator().manual_seed(3)
+        masked = model.plan((4, 4), images, generator).masked
+        return masked.repeat(images // len(masked), 1)
+
+    joint = masks(batch * world_size, 0, 1)
+    for rank in range(world_size):
+        assert torch.equal(
+            masks(batch, rank, world_size), joint[rank::world_size])
 
 
 @pytest.mark.parametrize('ratio', [0, 1, -.5, 1.5])

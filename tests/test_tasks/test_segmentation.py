@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.dense_heads import Mask2FormerHead
+from mmdet.models.task_modules.samplers import MaskPseudoSampler
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
@@ -13,7 +15,7 @@ from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
-from glid_mm.tasks.segmentation.unknown import UNKNOWN
+from glid_mm.tasks.segmentation.unknown import UNKNOWN, known_points
 from ..nano import scenes, segmentor, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
@@ -118,9 +120,8 @@ def loss_of(head, logits, *masks):
         InstanceData(labels=torch.zeros(len(m), dtype=torch.long), masks=m)
         for m in masks
     ]
-    head.num_queries = logits.shape[1]
-    scores = torch.zeros(*logits.shape[:2], 2)
-    losses = head.loss_by_feat([scores], [logits], instances,
+    scores = torch.zeros(1, *logits.shape[:2], 2)
+    losses = head.loss_by_feat(scores, logits[None], instances,
                                [{}] * len(masks))
     return torch.stack([losses['loss_mask'].sum(), losses['loss_dice'].sum()])
 
@@ -134,9 +135,7 @@ def test_pixels_without_a_label_are_not_supervised(monkeypatch):
         (torch.arange(64) + .5) / 64, (torch.arange(128) + .5) / 128,
         indexing='ij')
     points = torch.stack([columns, rows], -1).view(1, -1, 2)
-    monkeypatch.setattr(
-        'mmdet.models.dense_heads.mask2former_head.'
-        'get_uncertain_point_coords_with_randomness', lambda *args: points)
+    monkeypatch.setattr(head, '_points', lambda *args: points)
     head.num_points = mask.numel()
     logits = torch.randn(1, 1, 16, 32)
     # Beyond its border a map is zero to mmdet's sampling.
@@ -170,17 +169,80 @@ def test_what_is_predicted_far_from_labels_does_not_matter():
 
 
 def test_masks_are_matched_by_what_is_known():
-    masks = torch.zeros(2, 40)
-    masks[0, :10] = masks[1, 10:20] = 1
-    masks[:, 20:] = UNKNOWN
-    # Far more unknown points speak for the other order.
-    logits = torch.where(masks.flip(0) > 0, 4., -4.)
-    logits[:, 20:] = torch.tensor([[9.], [-9.]])
-    assigner = segmentor().decode_head.assigner
-    result = assigner.assign(
-        InstanceData(scores=torch.zeros(2, 8), masks=logits),
-        InstanceData(labels=torch.tensor([0, 1]), masks=masks), {})
-    assert result.gt_inds.tolist() == [2, 1]
+    torch.manual_seed(0)
+    head = segmentor(num_classes=1, num_queries=4).decode_head
+    masks = torch.zeros(2, 64, 64).short()
+    masks[0, :32] = masks[1, 32:] = 1
+    masks[:, :, 20:] = UNKNOWN
+    right = F.interpolate(masks[None].clamp(min=0) * 16. - 8, (16, 16))
+    # Outside of every mask, as unknown pixels were if they counted, are those
+    # of two queries that are wrong where something is known.
+    logits = torch.cat([right, right.new_full(right.shape, -8)], 1)
+    logits[:, :2, :, 5:] = 8
+    for order in (logits, logits.flip(1)):
+        mask, dice = loss_of(head, order, masks) / 5
+        # With the wrong ones it is above 2.
+        assert mask < 1 and dice < .3
+
+
+def test_known_points_stand_in_for_others():
+    targets = torch.tensor([[1., 0, UNKNOWN, 1, UNKNOWN],
+                            [0., 1, UNKNOWN, 0, UNKNOWN]])
+    assert known_points(targets).tolist() == [0, 1, 3, 0, 1]
+    assert known_points(targets[:, :2]).tolist() == [0, 1]
+    assert sorted(known_points(targets[:, 2::2]).tolist()) == [0, 1]
+
+
+def truth(*counts, classes=5):
+    """Random instances of images of 48×64 px."""
+    return [
+        InstanceData(
+            labels=torch.randint(0, classes, (n, )),
+            masks=torch.randint(0, 2, (n, 6, 8)).repeat_interleave(
+                8, 1).repeat_interleave(8, 2)) for n in counts
+    ]
+
+
+@pytest.mark.parametrize('counts', [(3, 2), (4, 0), (0, 0), (7, 9)])
+def test_losses_are_those_of_mask2former(counts, monkeypatch):
+    torch.manual_seed(0)
+    head = segmentor(num_classes=5, num_queries=8).decode_head
+    head.num_points = 300
+    scores = torch.randn(3, 2, 8, 6, requires_grad=True)
+    masks = torch.randn(3, 2, 8, 12, 16, requires_grad=True)
+    instances, metas = truth(*counts), [{}, {}]
+    # What mmdet's head has besides, and the same points wherever it draws.
+    head.sampler = MaskPseudoSampler()
+    head.num_queries = 8
+    head.class_weight = head.class_weights.tolist()
+    points = torch.rand(900, 2)
+
+    def rand(*size, device, generator=None):
+        *counts, drawn, _ = size[0] if isinstance(size[0], tuple) else size
+        return points[:drawn].repeat(*counts, 1, 1)
+
+    monkeypatch.setattr(torch, 'rand', rand)
+    found = head.loss_by_feat(scores, masks, instances, metas)
+    expected = Mask2FormerHead.loss_by_feat(head, list(scores), list(masks),
+                                            instances, metas)
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, 1e-5), name
+    for one, other in zip(
+            *(torch.autograd.grad(sum(losses.values()).sum(), (scores, masks))
+              for losses in (found, expected))):
+        assert torch.allclose(one, other, 1e-4, 1e-7)
+
+
+def test_predictions_that_are_not_finite_name_the_image():
+    head = segmentor(num_classes=5, num_queries=8).decode_head
+    masks = torch.zeros(1, 2, 8, 12, 16)
+    masks[0, 1] = torch.nan
+    with pytest.raises(UserError, match='b.png cannot be matched'):
+        head.loss_by_feat(
+            torch.zeros(1, 2, 8, 6), masks, truth(2, 3),
+            [dict(img_path='a.png'),
+             dict(img_path='b.png')])
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The command lines, from a folder of images to a checkpoint."""
 import inspect
+import json
 import os
 import pickle
 import runpy
@@ -9,18 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from PIL import Image
 
 from glid_mm.checkpoint.io import read_checkpoint
+from glid_mm.datasets.scenes import write_scenes
+from glid_mm.engine import Runner
 from glid_mm.engine.launch import show_predictions
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
+POSE = ROOT / 'configs/pose/glid_nano_1xb16-16k_scenes-128x96.py'
 
 TINY = """
 _base_ = ['{root}/configs/_base_/default_runtime.py']
@@ -110,6 +114,25 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
     assert len(pickle.loads(out.read_bytes())) == 21
 
 
+@pytest.mark.parametrize('given,option,trained_with', [
+    (None, [], 'OptimWrapper'),
+    (None, ['--amp'], 'BF16OptimWrapper'),
+    ('OptimWrapper', ['--amp'], 'BF16OptimWrapper'),
+    ('glid_mm.BF16OptimWrapper', [], 'BF16OptimWrapper'),
+    ('glid_mm.BF16OptimWrapper', ['--no-amp'], 'OptimWrapper'),
+])
+def test_precision_is_as_told(given, option, trained_with, tiny, tmp_path,
+                              monkeypatch):
+    runners = []
+    monkeypatch.setattr(Runner, 'train', lambda self: runners.append(self))
+    type_ = [f'optim_wrapper.type={given}'] if given else []
+    run(monkeypatch, 'train.py', tiny, '--work-dir', tmp_path / 'run', *option,
+        '--cfg-options', 'train_cfg.max_epochs=1', *type_)
+    runner, = runners
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    assert type(wrapper).__name__ == trained_with
+
+
 def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
     assert 'there is no config none.py' in told(monkeypatch, 'train.py',
                                                 'none.py')
@@ -165,58 +188,89 @@ def test_show_dir_without_a_hook_is_refused():
         show_predictions(Config(), 'folder')
 
 
-def test_dist_train_without_gpus_equals_one_process(tmp_path, monkeypatch):
-    """Two gloo processes and one, with the real pre-training."""
-    pytest.importorskip('mmpretrain')
-    images = tmp_path / 'data/images/unlabelled'
-    images.mkdir(parents=True)
-    for i in range(16):
-        pixels = torch.randint(0, 255, (80, 80, 3), dtype=torch.uint8)
-        Image.fromarray(pixels.numpy()).save(images / f'{i}.png')
-    transforms = 'train_dataloader.dataset.pipeline.0.scale=64'
-    options = [
-        '--cfg-options',
-        f'train_dataloader.dataset.data_root={tmp_path}/data',
-        transforms,
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_cfg.max_epochs=2',
-        'param_scheduler=None',
-        'default_hooks.checkpoint.interval=2',
-        'model.images_per_mask=2',
-        # Adam would blow up rounding where gradients are tiny.
-        'optim_wrapper.optimizer.eps=1'
-    ]
+def dist(script, *args, cwd):
+    """A tool in two processes; returns what waits for its end."""
     with socket.socket() as free:
         free.bind(('', 0))
         port = str(free.getsockname()[1])
-    two = subprocess.Popen(
-        [
-            shutil.which('bash'),
-            str(ROOT / 'tools/dist_train.sh'),
-            str(PRETRAIN), '2', '--work-dir',
-            str(tmp_path / 'two'), *options, 'train_dataloader.batch_size=4'
-        ],
+    process = subprocess.Popen(
+        [shutil.which('bash'),
+         str(ROOT / 'tools' / script), *map(str, args)],
+        cwd=cwd,
         env={
             **os.environ, 'PORT': port,
             'OMP_NUM_THREADS': '1',
+            'PYTHONPATH': str(ROOT),
             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True)
-    run(monkeypatch, 'train.py', PRETRAIN, '--work-dir', tmp_path / 'one',
-        *options, 'train_dataloader.batch_size=8')
-    output, _ = two.communicate(timeout=120)
-    assert two.returncode == 0, output
+
+    def finish():
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+
+    return finish
+
+
+def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):
+    pytest.importorskip('mmpose')
+    scenes = tmp_path / 'scenes'
+    write_scenes(scenes, train=8, val=5, unlabelled=0, size=64, seed=0)
+    options = ['train_cfg.max_iters=3']
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options += [
+            f'{loader}.dataset.data_root={scenes}/',
+            f'{loader}.num_workers=0',
+            f'{loader}.persistent_workers=False',
+        ]
+    options += ['test_dataloader.batch_size=2', 'train_dataloader.batch_size=']
+
+    def arguments(name, batch, *args):
+        return (*args, '--work-dir', tmp_path / name, '--cfg-options',
+                *options[:-1], f'{options[-1]}{batch}')
+
+    finish = dist('dist_train.sh', *arguments('two', 2, POSE, 2), cwd=tmp_path)
+    run(monkeypatch, 'train.py', *arguments('one', 4, POSE))
+    finish()
+    checkpoint = tmp_path / 'one' / 'iter_3.pth'
     one, both = (
-        read_checkpoint(tmp_path / name / 'epoch_2.pth')
+        read_checkpoint(tmp_path / name / checkpoint.name)
         for name in ('one', 'two'))
-    assert one['meta']['iter'] == both['meta']['iter'] == 4
+    assert one['meta']['iter'] == both['meta']['iter'] == 3
     # First moments are sums of gradients, of which rounding is a small part.
     gradients, others = ([
         moments['exp_avg']
         for moments in checkpoint['optimizer']['state'].values()
     ] for checkpoint in (one, both))
-    assert max(gradient.abs().max() for gradient in gradients) > 1e-3
-    torch.testing.assert_close(others, gradients, rtol=1e-3, atol=1e-7)
+    assert max(gradient.abs().max() for gradient in gradients) > 1e-5
+    torch.testing.assert_close(others, gradients, rtol=1e-3, atol=1e-8)
+
+    # Five images have three people: one process gets one more.
+    finish = dist(
+        'dist_test.sh',
+        *arguments('two', 2, POSE, checkpoint, 2, '--out',
+                   tmp_path / 'two.pkl'),
+        cwd=tmp_path)
+    run(monkeypatch, 'test.py',
+        *arguments('one', 2, POSE, checkpoint, '--out', tmp_path / 'one.pkl'))
+    finish()
+    people, others = (
+        pickle.loads((tmp_path / f'{name}.pkl').read_bytes())
+        for name in ('one', 'two'))
+    assert len(people) == len(others) == 3
+    for person, other in zip(people, others):
+        assert person['id'] == other['id']
+        assert np.allclose(person['pred_instances']['keypoints'],
+                           other['pred_instances']['keypoints'])
+    measured = [
+        max((tmp_path / name).glob('*/*.json')).read_text().splitlines()[-1]
+        for name in ('one', 'two')
+    ]
+    one, both = ({
+        name: value
+        for name, value in json.loads(line).items() if 'time' not in name
+    } for line in measured)
+    assert one == both and 'coco/AP' in one

@@ -7,6 +7,8 @@ model = dict(
         in_channels=512,
         mask_channels=256,
         loss=dict(
-            type='SoftWeightSmoothL1Loss', use_target_weight=True, beta=1.0)),
+            type='glid_mm.SoftWeightSmoothL1Loss',
+            use_target_weight=True,
+            beta=1.0)),
     # UDP's flipped heatmaps lie on the others; MSRA's want a shift.
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))

@@ -2,7 +2,6 @@
 # one rate, which rises over the first third.
 max_iters = 38400
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01),
     constructor='glid_mm.GLIDOptimWrapperConstructor',

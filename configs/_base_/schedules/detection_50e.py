@@ -2,7 +2,6 @@
 # tenth for the last fifth of 50 epochs.
 max_epochs = 50
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=1e-4),
     constructor='glid_mm.GLIDOptimWrapperConstructor',

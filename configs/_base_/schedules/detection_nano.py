@@ -1,7 +1,6 @@
 # A short run of a small model: all parts at one rate.
 max_iters = 7000
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=1e-4),
     constructor='glid_mm.GLIDOptimWrapperConstructor',

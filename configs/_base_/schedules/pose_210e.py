@@ -4,7 +4,6 @@
 # its B, 0.8 for the 24 of its L); neck and decoder have the full rate.
 max_epochs = 210
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1),
     constructor='glid_mm.GLIDOptimWrapperConstructor',

@@ -3,7 +3,6 @@
 # than its 0.95: see docs/design.md.
 max_epochs = 30
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     constructor='glid_mm.GLIDOptimWrapperConstructor')

@@ -1,6 +1,5 @@
 # 160k iterations at batch 16: lr 1e-4, the encoder at a tenth of it.
 optim_wrapper = dict(
-    type='OptimWrapper',
     optimizer=dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
     constructor='glid_mm.GLIDOptimWrapperConstructor',

@@ -1,13 +1,16 @@
 """Stops a run whose loss is no longer a number, while it can be saved."""
-from typing import Iterator
+from typing import Iterator, Optional
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
+from torch import Tensor
+from torch.optim import Optimizer
 
 from ...errors import UserError
 from ...registry import HOOKS
 from ...wrappers import bare_model
+from ..arrival import Arrival, works_ahead
 
 
 class NonFiniteLossError(UserError):
@@ -18,31 +21,97 @@ class NonFiniteLossError(UserError):
 class FiniteLossHook(Hook):
     """Stop before a NaN or infinite loss reaches the weights.
 
-    The check stands between forward and backward: no gradient is computed,
-    no weight changed, and the last checkpoint is good. Infinite *gradients*
-    under mixed precision are not its matter; a ``GradScaler`` expects them.
+    The weights, the optimizer's state and the last checkpoint stay those of
+    before the batch. Infinite *gradients* of a finite loss are not its
+    matter; a ``GradScaler`` expects them.
 
-    It costs one scalar copied from the device per iteration and, with
-    several ranks, one all-reduce of that scalar.
+    On a CPU the check stands between forward and backward. A GPU would run
+    dry if it were asked there. So it is asked one iteration later, and before
+    anything is saved or evaluated; meanwhile a fused optimizer leaves out the
+    step by itself, on the device. With other optimizers a GPU, too, is asked
+    before the backward pass.
+
+    With several ranks the check costs one all-reduce of a scalar.
     """
 
     def before_train(self, runner) -> None:
         """Watch the model's losses from now on."""
+        model = bare_model(runner.model)
+        self._runner = runner
+        self._pending: Optional[LossCheck] = None
+        self._handles = [
+            model.register_forward_hook(self._after_forward, with_kwargs=True)
+        ]
+        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+        self._deferred = _skips_steps(optimizer) and all(
+            works_ahead(p.device) for p in model.parameters())
+        if self._deferred:
+            self._handles += [
+                optimizer.register_step_pre_hook(self._before_step),
+                optimizer.register_step_post_hook(self._after_step)
+            ]
 
-        def check(module, args, kwargs, losses):
-            if kwargs.get('mode') == 'loss' and module.training:
-                stop_unless_finite(losses, (args, kwargs), runner.iter)
+    def watch(self, losses: dict, data, iteration: int) -> None:
+        """Stop if losses, or those watched before, are not finite.
 
-        self._handle = bare_model(runner.model).register_forward_hook(
-            check, with_kwargs=True)
+        Args:
+            losses (dict): See :class:`LossCheck`.
+            data: See :class:`LossCheck`.
+            iteration (int): Iterations before this one.
+
+        Raises:
+            NonFiniteLossError: See :meth:`LossCheck.stop_unless_finite`.
+        """
+        self._settle()
+        check = LossCheck(losses, data, iteration)
+        if self._deferred:
+            self._pending = check
+        else:
+            check.stop_unless_finite()
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Save nothing of an iteration whose loss is not finite."""
+        self._settle()
+
+    def before_val(self, runner) -> None:
+        """Evaluate nothing after a loss that is not finite."""
+        self._settle()
+
+    def after_train_epoch(self, runner) -> None:
+        """Start no epoch after a loss that is not finite."""
+        self._settle()
 
     def after_train(self, runner) -> None:
-        """Watch no longer."""
-        self._handle.remove()
+        """Look at the last loss, and watch no longer."""
+        self._settle()
+        for handle in self._handles:
+            handle.remove()
+
+    def _settle(self) -> None:
+        check, self._pending = self._pending, None
+        if check is not None:
+            check.stop_unless_finite()
+
+    def _after_forward(self, module, args, kwargs, losses) -> None:
+        if kwargs.get('mode') == 'loss' and module.training:
+            self.watch(losses, (args, kwargs), self._runner.iter)
+
+    def _before_step(self, optimizer: Optimizer, args, kwargs) -> None:
+        if self._pending is None:
+            return
+        # A GradScaler may have found something, too.
+        found = getattr(optimizer, 'found_inf', None)
+        stop = self._pending.stop
+        self._borrowed = found is None
+        optimizer.found_inf = stop if found is None else stop.maximum(found)
+
+    def _after_step(self, optimizer: Optimizer, args, kwargs) -> None:
+        if self._pending is not None and self._borrowed:
+            del optimizer.found_inf
 
 
-def stop_unless_finite(losses: dict, data, iteration: int) -> None:
-    """Raise if a loss is not finite, in this rank or another.
+class LossCheck:
+    """Whether the losses of a batch are finite, in all ranks.
 
     Args:
         losses (dict): What ``model(..., mode='loss')`` returns: tensors and
@@ -51,37 +120,49 @@ def stop_unless_finite(losses: dict, data, iteration: int) -> None:
             say which images it is made of.
         iteration (int): Iterations before this one.
 
-    Raises:
-        NonFiniteLossError: In all ranks, if one has a loss that is not
-            finite; that one names the images.
+    Attributes:
+        stop (Tensor): On the losses' device, 1 if one of them is not finite
+            in some rank, else 0.
     """
-    terms = {
-        name:
-        value if isinstance(value, torch.Tensor) else torch.stack(
-            [v.mean() for v in value])
-        for name, value in losses.items() if 'loss' in name
-    }
-    if not terms:
-        return
-    finite = torch.stack([v.detach().isfinite().all() for v in terms.values()])
-    stop = (~finite.all()).float()
-    if get_world_size() > 1:
-        all_reduce(stop, 'max')
-    if not stop.item():
-        return
-    if finite.all():
+
+    def __init__(self, losses: dict, data, iteration: int) -> None:
+        terms = {
+            name: _mean(value)
+            for name, value in losses.items() if 'loss' in name
+        }
+        self.names = list(terms)
+        self.iteration = iteration
+        self.images = list(image_paths(data))
+        self.values = torch.stack(list(terms.values()) or [torch.zeros(())])
+        self.stop = (~self.values.isfinite().all()).float()
+        if get_world_size() > 1:
+            all_reduce(self.stop, 'max')
+        self._arrival = Arrival(self.stop)
+
+    def stop_unless_finite(self) -> None:
+        """Raise if a loss is not finite.
+
+        Raises:
+            NonFiniteLossError: In all ranks, if one has a loss that is not
+                finite; that one names the images.
+        """
+        if not self._arrival.get().item():
+            return
+        values = self.values.tolist()
+        if self.values.isfinite().all():
+            raise NonFiniteLossError(
+                f'iteration {self.iteration + 1}: the loss of another process '
+                'is not finite; its message names the images')
+        values = ', '.join(f'{name}={value:.4g}'
+                           for name, value in zip(self.names, values))
+        images = '\n  '.join(self.images) or '(the batch does not say)'
         raise NonFiniteLossError(
-            f'iteration {iteration + 1}: the loss of another process is not '
-            'finite; its message names the images')
-    values = ', '.join(f'{name}={v.detach().float().mean().item():.4g}'
-                       for name, v in terms.items())
-    images = '\n  '.join(image_paths(data)) or '(the batch does not say)'
-    raise NonFiniteLossError(
-        f'iteration {iteration + 1}: the loss is not finite: {values}. The '
-        'weights and the last checkpoint are of before this batch. Look at '
-        'its images and annotations; if they are sound, lower the learning '
-        'rate, clip gradients (optim_wrapper.clip_grad), or train without '
-        f'half precision. The images:\n  {images}')
+            f'iteration {self.iteration + 1}: the loss is not finite: '
+            f'{values}. The weights and the last checkpoint are of before '
+            'this batch. Look at its images and annotations; if they are '
+            'sound, lower the learning rate, clip gradients '
+            '(optim_wrapper.clip_grad), or train in fp32 (--no-amp). The '
+            f'images:\n  {images}')
 
 
 def image_paths(data) -> Iterator[str]:
@@ -89,7 +170,7 @@ def image_paths(data) -> Iterator[str]:
     if isinstance(data, dict):
         data = data.values()
     if hasattr(data, 'metainfo'):
-        path = data.metainfo.get('img_path')
+        path = data.get('img_path')
         if path is not None:
             yield str(path)
     elif not isinstance(data, (str, torch.Tensor)):
@@ -99,3 +180,20 @@ def image_paths(data) -> Iterator[str]:
             return
         for part in parts:
             yield from image_paths(part)
+
+
+def _mean(value) -> Tensor:
+    """A loss as it is summed: a list of tensors, or one of them."""
+    if not isinstance(value, Tensor):
+        return torch.stack([_mean(part) for part in value]).mean()
+    value = value.detach().float()
+    return value.mean() if value.ndim else value
+
+
+def _skips_steps(optimizer: Optional[Optimizer]) -> bool:
+    """Whether an optimizer skips the step itself if ``found_inf`` is set.
+
+    PyTorch's fused ones do, for the sake of ``GradScaler``.
+    """
+    return getattr(optimizer, '_step_supports_amp_scaling', False) and all(
+        group.get('fused') for group in optimizer.param_groups)

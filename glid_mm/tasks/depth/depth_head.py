@@ -1,10 +1,11 @@
 """Depth from queries, each of them a bin."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...engine.arrival import Arrival, works_ahead
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
@@ -64,6 +65,7 @@ class DepthHead(BaseModule):
         self.bin_length = nn.Linear(in_channels, 1)
         self.bin_embed = nn.Linear(in_channels, mask_channels)
         self.loss_depth = MODELS.build(loss_depth)
+        self._unit_check: Optional[_UnitCheck] = None
 
     def forward(self, x: GLIDOutput) -> Tensor:
         """Depth after every decoder layer that is given.
@@ -97,7 +99,8 @@ class DepthHead(BaseModule):
             auxiliary weight, ``d0.loss_silog`` and so on of those before it.
 
         Raises:
-            UserError: If the depth of an image is in another unit.
+            UserError: If the depth of an image is in another unit; of one
+                that is on a GPU, when the next batch comes.
         """
         if not self.auxiliary_weight:
             x = x.last_layer()
@@ -139,23 +142,50 @@ class DepthHead(BaseModule):
             target <= self.max_depth)
 
     def _check_unit(self, target: Tensor, known: Tensor, metas: list) -> None:
-        """Raise if most of an image's depth is far outside the range."""
-        low = max(self.min_depth / FAR, self.max_depth * NEAR_TO_NOTHING)
-        high = self.max_depth * FAR
+        """Raise if most of an image's depth is far outside the range.
+
+        A GPU is asked about the batch when it gets the next one: it need not
+        stop for that, and pixels outside the range harm nothing.
+        """
+        check = _UnitCheck(self, target, known, metas)
+        if works_ahead(target.device):
+            check, self._unit_check = self._unit_check, check
+        if check is not None:
+            check.stop_if_wrong()
+
+
+class _UnitCheck:
+    """Whether the depth of some image is in another unit than the range."""
+
+    def __init__(self, head: DepthHead, target: Tensor, known: Tensor,
+                 metas: list) -> None:
+        self.range = head.min_depth, head.max_depth
+        self.target, self.known, self.metas = target, known, metas
+        low = max(head.min_depth / FAR, head.max_depth * NEAR_TO_NOTHING)
+        high = head.max_depth * FAR
         most = known.sum((1, 2)) / 2
         near, far = ((known & beyond).sum((1, 2)) > most
                      for beyond in (target < low, target > high))
-        wrong = near | far
+        self.wrong = Arrival(near | far)
+
+    def stop_if_wrong(self) -> None:
+        """Raise if so.
+
+        Raises:
+            UserError: Says which image, and what to set.
+        """
+        wrong = self.wrong.get()
         if not wrong.any():
             return
         index = int(wrong.int().argmax())
-        meta = metas[index]
+        meta = self.metas[index]
         path = meta.get('depth_map_path', meta.get('img_path', 'an image'))
-        median = target[index][known[index]].median().item()
+        median = self.target[index][self.known[index]].median().item()
+        low, high = self.range
         raise UserError(
             f'the depth of {path} has a median of {median:.4g} m, far from '
-            f'the range of the config ({self.min_depth:g} to '
-            f'{self.max_depth:g} m): its unit is another one. Set '
-            'depth_rescale_factor of LoadDepth in the pipelines to what makes '
-            'metres of it (1e-3 for millimetres, 1/256 for KITTI), or '
-            'min_depth and max_depth of the head; unknown depth has to be 0.')
+            f'the range of the config ({low:g} to {high:g} m): its unit is '
+            'another one. Set depth_rescale_factor of LoadDepth in the '
+            'pipelines to what makes metres of it (1e-3 for millimetres, '
+            '1/256 for KITTI), or min_depth and max_depth of the head; '
+            'unknown depth has to be 0.')

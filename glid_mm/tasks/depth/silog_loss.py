@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ..common import mean_over_processes
 
 
 @MODELS.register_module()
@@ -13,8 +14,8 @@ class ScaleInvariantLogLoss(nn.Module):
     it is :math:`s\sqrt{\overline{g^2} - λ\,\overline{g}^2 + ε}` (Eigen et
     al., https://arxiv.org/abs/1406.2283, eq. 4; the root and the defaults are
     those of AdaBins, which the paper follows). It is the mean over those
-    images that have a valid pixel: what others a batch holds, and how many
-    pixels they know, changes nothing for an image.
+    images of all processes that have a valid pixel: what others a batch
+    holds, and how many pixels they know, changes nothing for an image.
 
     Args:
         lambd (float): λ; 0 forgives nothing, 1 any common factor.
@@ -57,4 +58,6 @@ class ScaleInvariantLogLoss(nn.Module):
         spread = spread.square().sum(1) / count.clamp(min=1)
         loss = (spread + (1 - self.lambd) * mean.square() + self.eps).sqrt()
         known = count > 0
-        return self.scale * (loss * known).sum() / known.sum().clamp(min=1)
+        images = mean_over_processes(known.sum())
+        # Without any, the sum is zero, whatever divides it.
+        return self.scale * (loss * known).sum() / images.clamp(min=1e-6)

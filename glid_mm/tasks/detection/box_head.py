@@ -2,15 +2,20 @@
 import math
 from typing import List, Optional, Tuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.models.dense_heads import DETRHead
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmengine.dist import get_world_size
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...errors import UserError
 from ...models.layers.position import spread_points
 from ...registry import MODELS
+from ..common import mean_over_processes, upload
+from ..matching import CostsError, fetch, match
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
 MATCHING = dict(
@@ -61,11 +66,14 @@ class BoxHead(DETRHead):
         loss_iou (dict): Loss of boxes in pixels.
         sync_cls_avg_factor (bool): See ``DETRHead``.
         train_cfg (dict, optional): What takes the place of :data:`MATCHING`.
+            Of ``assigner``, the ``match_costs`` count: each is of one query
+            and one object.
         test_cfg (dict): ``max_per_img``, boxes to return per image.
         init_cfg (dict, optional): See ``DETRHead``.
 
     Raises:
-        UserError: If a number is impossible.
+        UserError: If a number is impossible, or the assigner has no
+            ``match_costs``.
     """
 
     def __init__(self,
@@ -99,6 +107,10 @@ class BoxHead(DETRHead):
             train_cfg=train_cfg or MATCHING,
             test_cfg=test_cfg,
             init_cfg=init_cfg)
+        if not hasattr(self.assigner, 'match_costs'):
+            raise UserError(
+                f'train_cfg.assigner={type(self.assigner).__name__!r} has no '
+                "match_costs. Set type='mmdet.HungarianAssigner'.")
         self.one_to_many_queries = one_to_many_queries
         self.one_to_many_repeats = one_to_many_repeats
         self.one_to_many_weight = one_to_many_weight
@@ -147,58 +159,144 @@ class BoxHead(DETRHead):
         Raises:
             UserError: If matching costs are not finite.
         """
-        instances = [sample.gt_instances for sample in batch_data_samples]
-        metas = [sample.metainfo for sample in batch_data_samples]
-        scores, boxes = self(hidden_states)
-        count = scores.shape[2] - self.one_to_many_queries
+        return self.loss_by_feat(
+            *self(hidden_states),
+            [sample.gt_instances for sample in batch_data_samples],
+            [sample.metainfo for sample in batch_data_samples])
+
+    def loss_by_feat(self, all_layers_cls_scores: Tensor,
+                     all_layers_bbox_preds: Tensor,
+                     batch_gt_instances: List[InstanceData],
+                     batch_img_metas: List[dict]) -> dict:
+        """``DETRHead``'s losses of both groups, all layers at once.
+
+        The device is waited for once: one copy has the costs of all layers,
+        images and groups.
+
+        Args:
+            all_layers_cls_scores (Tensor): ``(L, B, M, num_classes)``.
+            all_layers_bbox_preds (Tensor): ``(L, B, M, 4)``; see
+                :meth:`forward`.
+            batch_gt_instances (list[InstanceData]): ``bboxes`` ``(n, 4)``,
+                x1, y1, x2, y2 in pixels, and ``labels`` ``(n,)``.
+            batch_img_metas (list[dict]): With ``img_shape``.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`loss`.
+
+        Raises:
+            UserError: If matching costs are not finite.
+        """
+        scores, boxes = all_layers_cls_scores, all_layers_bbox_preds
+        sizes = [meta['img_shape'][1::-1] * 2 for meta in batch_img_metas]
+        late = scores.shape[2] - self.one_to_many_queries
         with _fp32(scores):
-            losses = self.loss_by_feat(scores[:, :, :count],
-                                       boxes[:, :, :count], instances, metas)
+            sizes = upload(np.array(sizes, np.float32), scores.device)
+            costs = self._costs(scores, boxes, sizes, batch_gt_instances,
+                                batch_img_metas)
+
+            def losses_of(queries: slice, repeats: int) -> dict:
+                try:
+                    pairs = match([cost[..., queries] for cost in costs],
+                                  repeats)
+                except CostsError as error:
+                    raise _unmatchable(batch_gt_instances[error.image],
+                                       batch_img_metas[error.image]) from error
+                return self._losses_of_pairs(scores[:, :, queries],
+                                             boxes[:, :, queries], sizes,
+                                             batch_gt_instances, pairs)
+
+            losses = losses_of(slice(0, late), 1)
             if self.one_to_many_queries:
-                many = self.loss_by_feat(scores[:, :, count:], boxes[:, :,
-                                                                     count:],
-                                         self._repeat(instances), metas)
+                many = losses_of(slice(late, None), self.one_to_many_repeats)
                 losses.update({
                     f'o2m.{name}': self.one_to_many_weight * value
                     for name, value in many.items()
                 })
         return losses
 
-    def _repeat(self, instances: List[InstanceData]) -> List[InstanceData]:
-        """Ground truth, repeated."""
-        times = self.one_to_many_repeats
-        return [
-            InstanceData(
-                bboxes=x.bboxes.repeat(times, 1),
-                labels=x.labels.repeat(times)) for x in instances
-        ]
+    @torch.no_grad()
+    def _costs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
+               instances: List[InstanceData],
+               metas: List[dict]) -> List[np.ndarray]:
+        """What it costs to match objects and queries.
 
-    def _get_targets_single(self, cls_score: Tensor, bbox_pred: Tensor,
-                            gt_instances: InstanceData,
-                            img_meta: dict) -> tuple:
-        """Targets of one image; see ``DETRHead``."""
-        try:
-            return super()._get_targets_single(cls_score, bbox_pred,
-                                               gt_instances, img_meta)
-        except ValueError as error:
-            # This is how SciPy refuses costs that are not finite.
-            boxes = gt_instances.bboxes
-            if not boxes.isfinite().all():
-                cure = ('Mend its annotations: those boxes are not finite.')
-            elif not (cls_score.isfinite().all()
-                      and bbox_pred.isfinite().all()):
-                cure = ('The predictions are not finite. If the image and its '
-                        'boxes are sound, lower the learning rate, clip '
-                        'gradients (optim_wrapper.clip_grad), or start from '
-                        'weights that are finite.')
-            else:
-                raise
-            raise UserError(
-                'predictions and ground truth cannot be matched in '
-                f'{img_meta.get("img_path", "an image without a path")}: '
-                f'{error}. Its boxes (x1, y1, x2, y2), in the resized image '
-                f'of {img_meta["img_shape"]} (height, width), are '
-                f'{boxes.tolist()}. {cure}') from error
+        Returns:
+            list[np.ndarray]: Of each image, ``(n, L, M)``.
+        """
+        corners = bbox_cxcywh_to_xyxy(boxes) * sizes[:, None]
+        costs = []
+        for i, (truth, meta) in enumerate(zip(instances, metas)):
+            # A cost is of one query and one object, so the queries of all
+            # layers make one list.
+            queries = InstanceData(
+                scores=scores[:, i].flatten(0, 1),
+                bboxes=corners[:, i].flatten(0, 1))
+            cost = torch.stack([
+                cost(
+                    pred_instances=queries, gt_instances=truth, img_meta=meta)
+                for cost in self.assigner.match_costs
+            ]).sum(0)
+            costs.append(cost.t().unflatten(1, (len(scores), -1)))
+        return fetch(costs)
+
+    def _losses_of_pairs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
+                         instances: List[InstanceData],
+                         pairs: np.ndarray) -> dict:
+        """``DETRHead``'s losses of what is matched; see :func:`match`."""
+        _, layers, count = pairs.shape
+        labels = torch.cat([truth.labels for truth in instances])
+        truth = torch.cat([truth.bboxes for truth in instances])
+        image, query, found = upload(pairs, scores.device)
+        layer = torch.arange(layers, device=scores.device)[:, None]
+        targets = labels.new_full(scores.shape[:3], self.num_classes)
+        targets[layer, image, query] = labels[found]
+        cls = self.loss_cls(
+            scores.flatten(0, 2), targets.flatten(), reduction_override='none')
+        matched = boxes[layer, image, query].flatten(0, 1)
+        if count:
+            size, truth = sizes[image.flatten()], truth[found.flatten()]
+            bbox = self.loss_bbox(
+                matched,
+                bbox_xyxy_to_cxcywh(truth / size),
+                reduction_override='none')
+            iou = self.loss_iou(
+                bbox_cxcywh_to_xyxy(matched) * size,
+                truth,
+                reduction_override='none')
+        else:
+            bbox = iou = matched
+        own = upload(np.array(count, np.float32), scores.device)
+        # Not less than one object in all processes together.
+        shared = mean_over_processes(own).clamp(min=1 / get_world_size())
+        factor = shared if self.sync_cls_avg_factor else own.clamp(min=1)
+        cls = cls.reshape(layers, -1).sum(1) / factor
+        bbox = bbox.reshape(layers, -1).sum(1) / shared
+        iou = iou.reshape(layers, -1).sum(1) / shared
+        losses = {}
+        for i in (layers - 1, *range(layers - 1)):
+            prefix = f'd{i}.' if i < layers - 1 else ''
+            losses[f'{prefix}loss_cls'] = cls[i]
+            losses[f'{prefix}loss_bbox'] = bbox[i]
+            losses[f'{prefix}loss_iou'] = iou[i]
+        return losses
+
+
+def _unmatchable(truth: InstanceData, meta: dict) -> UserError:
+    """What to tell about an image whose matching costs are not finite."""
+    if truth.bboxes.isfinite().all():
+        cure = ('If the image and its boxes are sound, the predictions are '
+                'not: lower the learning rate, clip gradients '
+                '(optim_wrapper.clip_grad), or start from weights that are '
+                'finite.')
+    else:
+        cure = 'Mend its annotations: those boxes are not finite.'
+    return UserError(
+        'predictions and ground truth cannot be matched in '
+        f'{meta.get("img_path", "an image without a path")}: costs are not '
+        'finite. Its boxes (x1, y1, x2, y2), in the resized image of '
+        f'{meta["img_shape"]} (height, width), are {truth.bboxes.tolist()}. '
+        f'{cure}')
 
 
 def _fp32(tensor: Tensor):

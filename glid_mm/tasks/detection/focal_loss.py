@@ -1,5 +1,5 @@
 """mmdet's focal loss, wherever it is computed."""
-import torch.nn.functional as F
+import torch
 from mmdet.models import losses
 from torch import Tensor
 
@@ -28,5 +28,7 @@ class FocalLoss(losses.FocalLoss):
         Returns:
             Tensor: The loss, a scalar.
         """
-        target = F.one_hot(target, pred.shape[1] + 1)[:, :-1]
+        # Not one_hot, which has the device report the least and the greatest.
+        classes = torch.arange(pred.shape[1], device=target.device)
+        target = target[:, None] == classes
         return super().forward(pred, target, *args, **kwargs)

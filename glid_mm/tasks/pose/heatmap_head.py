@@ -10,6 +10,7 @@ from ...errors import UserError
 from ...models import GLIDOutput
 from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
+from .accuracy import heatmap_accuracy
 
 # Queries and features are normalised, and each step of AdamW moves every
 # weight by about the learning rate. Summed over all channels of both, that
@@ -32,7 +33,7 @@ class QueryHeatmapHead(HeatmapHead):
     Args:
         in_channels (int): Channels of queries.
         mask_channels (int): Channels of the mask features.
-        loss (dict): Loss of mmpose between heatmaps.
+        loss (dict): Loss between heatmaps, of mmpose or ours.
         decoder (dict, optional): Codec of mmpose that the targets are made
             with, ``UDPHeatmap`` or ``MSRAHeatmap``.
         init_cfg (dict, optional): See ``BaseModule``.
@@ -45,7 +46,7 @@ class QueryHeatmapHead(HeatmapHead):
                  in_channels: int = 512,
                  mask_channels: int = 256,
                  loss: dict = dict(
-                     type='mmpose.SoftWeightSmoothL1Loss',
+                     type='glid_mm.SoftWeightSmoothL1Loss',
                      use_target_weight=True,
                      beta=1.),
                  decoder: Optional[dict] = None,
@@ -140,7 +141,19 @@ class QueryHeatmapHead(HeatmapHead):
                 'the input_size of TopdownAffine, and a quarter of it as '
                 'heatmap_size.')
         with torch.autocast(feats.mask_features.device.type, enabled=False):
-            return super().loss(feats, batch_data_samples, train_cfg)
+            heatmaps = self(feats)
+            targets = torch.stack(
+                [s.gt_fields.heatmaps for s in batch_data_samples])
+            weights = torch.cat([
+                s.gt_instance_labels.keypoint_weights
+                for s in batch_data_samples
+            ])
+            losses = dict(
+                loss_kpt=self.loss_module(heatmaps, targets, weights))
+            if train_cfg.get('compute_acc', True):
+                losses['acc_pose'] = heatmap_accuracy(heatmaps.detach(),
+                                                      targets, weights > 0)
+        return losses
 
 
 def _check_codec(codec) -> None:

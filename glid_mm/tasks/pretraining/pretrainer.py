@@ -3,7 +3,7 @@ import math
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_dist_info
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -146,13 +146,16 @@ class GLIDPretrainer(BaseSelfSupervisor):
         Returns:
             TokenGrid: On the CPU.
         """
-        groups = batch // math.gcd(batch, self.images_per_mask)
-        # All processes draw the masks of all; each keeps those that its
-        # share of the joint batch would have had in a single process.
-        world, rank = get_world_size(), get_rank()
+        # All processes draw the masks of the joint batch; each keeps those
+        # that its images would have had in a single process.
+        rank, world_size = get_dist_info()
+        joint = batch * world_size
+        groups = joint // math.gcd(joint, self.images_per_mask)
         visible = sample_visible(units, self.mask_ratio, self.mask_strategy,
-                                 groups * world, generator)
-        return self.backbone.plan(visible[rank::world], units)
+                                 groups, generator)
+        own = groups // math.gcd(groups, world_size)
+        places = range(rank, joint, world_size)[:own]
+        return self.backbone.plan(visible[[i % groups for i in places]], units)
 
 
 def _units_of(images: Tensor) -> Tuple[int, int]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import full_size
+from ..common import full_size, upload
+from ..matching import fetch
 from .mask_head import MaskClassificationHead
 from .unknown import UNKNOWN
 
@@ -73,20 +74,28 @@ class SemanticHead(MaskClassificationHead):
         Raises:
             ValueError: If a label is neither a class nor ignored.
         """
+        labels = torch.cat([s.gt_sem_seg.data for s in data_samples])
+        ignored = labels == self.ignore_index
+        wrong = ((labels < 0) | (labels >= self.num_classes)) & ~ignored
+        # What each image shows: classes, what is ignored, what is wrong.
+        kinds = labels.masked_fill(ignored, self.num_classes).masked_fill(
+            wrong, self.num_classes + 1)
+        shown = torch.zeros(
+            len(labels), self.num_classes + 2, device=labels.device)
+        shown, = fetch([shown.scatter_(1, kinds.flatten(1).long(), 1)])
         instances = []
-        for sample in data_samples:
-            labels = sample.gt_sem_seg.data.squeeze(0)
-            classes = labels.unique()
-            classes = classes[classes != self.ignore_index]
-            wrong = classes[(classes < 0) | (classes >= self.num_classes)]
-            if len(wrong):
+        for i, sample in enumerate(data_samples):
+            if shown[i, -1]:
                 raise ValueError(
-                    f'label {int(wrong[-1])} in '
+                    f'label {int(labels[i][wrong[i]].max())} in '
                     f'{sample.metainfo.get("seg_map_path", "a label map")!r} '
                     f'is no class: labels are 0 to {self.num_classes - 1}, or '
                     f'{self.ignore_index} to ignore. Set `num_classes`, or '
                     '`reduce_zero_label` where 0 means unlabelled.')
-            masks = (labels == classes[:, None, None]).short()
-            masks[:, labels == self.ignore_index] = UNKNOWN
-            instances.append(InstanceData(labels=classes.long(), masks=masks))
+            classes = upload(shown[i, :-2].nonzero()[0], labels.device)
+            masks = (labels[i] == classes[:, None, None]).short()
+            instances.append(
+                InstanceData(
+                    labels=classes,
+                    masks=masks.masked_fill(ignored[i], UNKNOWN)))
         return instances, [sample.metainfo for sample in data_samples]

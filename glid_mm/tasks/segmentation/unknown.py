@@ -5,7 +5,7 @@ says :data:`UNKNOWN` there, which is so low that a target sampled between
 pixels of both kinds is negative, too; negative targets take no part in
 matching and losses.
 """
-from typing import List
+from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,27 +14,25 @@ from torch import Tensor, nn
 
 UNKNOWN = -1000
 # The logit of what is certainly outside.
-_OUTSIDE = -30.
+OUTSIDE = -30.
 
 
-class KnownPointsAssigner:
-    """Match masks by the points whose targets are known.
+def known_points(targets: Tensor) -> Tensor:
+    """Points whose targets are known, as many as there are points.
 
     Args:
-        assigner (BaseAssigner): An assigner of mmdet.
+        targets (Tensor): ``(n, points)`` of one image.
+
+    Returns:
+        Tensor: ``(points,)`` int64. Each known point is in it about as often
+        as any other; how many these are remains with the device. All points
+        are in it once if none is known.
     """
-
-    def __init__(self, assigner) -> None:
-        self.assigner = assigner
-
-    def assign(self, pred_instances: InstanceData, gt_instances: InstanceData,
-               img_meta: dict):
-        """Assign ground truth to predictions; masks are ``(n, points)``."""
-        known = (gt_instances.masks >= 0).all(0)
-        if known.any():
-            pred_instances.masks = pred_instances.masks[:, known]
-            gt_instances.masks = gt_instances.masks[:, known]
-        return self.assigner.assign(pred_instances, gt_instances, img_meta)
+    known = (targets >= 0).all(0)
+    first = known.int().argsort(descending=True, stable=True)
+    count = known.sum()
+    count = torch.where(count > 0, count, len(known))
+    return first[torch.arange(len(known), device=known.device) % count]
 
 
 class KnownPointsLoss(nn.Module):
@@ -51,30 +49,28 @@ class KnownPointsLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor, **kwargs) -> Tensor:
         """Logits and targets are of the same shape."""
-        logits = logits.masked_fill(targets < 0, _OUTSIDE)
+        logits = logits.masked_fill(targets < 0, OUTSIDE)
         return self.loss(logits, targets.clamp(min=0), **kwargs)
 
 
-def silence_unknown(logits: List[Tensor],
-                    instances: List[InstanceData]) -> List[Tensor]:
-    """Have importance sampling pass by what lies far from known pixels.
+def far_from_known(instances: List[InstanceData], size: Tuple[int,
+                                                              int]) -> Tensor:
+    """Cells that no known pixel is interpolated from.
+
+    Whatever is predicted there, importance sampling should pass by.
 
     Args:
-        logits (list[Tensor]): ``(B, M, h, w)`` mask logits of each layer.
         instances (list[InstanceData]): Per image, with ``masks`` ``(n, H,
             W)``; all of an image agree on what is known.
+        size (tuple[int, int]): h and w of mask logits.
 
     Returns:
-        list[Tensor]: Logits that are certain in cells that no known pixel is
-        interpolated from. Images without masks have none.
+        Tensor: ``(B, h, w)`` bool. Images without masks have no such cells.
     """
     known = torch.stack([
         masks[:1] >= 0 if len(masks) else masks.new_ones(
             (1, *masks.shape[1:]), dtype=torch.bool)
         for masks in (image.masks for image in instances)
     ])
-    known = F.adaptive_max_pool2d(known.float(), logits[0].shape[-2:])
-    far = F.max_pool2d(known, 3, stride=1, padding=1) == 0
-    if not far.any():
-        return logits
-    return [layer.masked_fill(far, _OUTSIDE) for layer in logits]
+    known = F.adaptive_max_pool2d(known.float(), size)
+    return F.max_pool2d(known, 3, stride=1, padding=1)[:, 0] == 0

@@ -1,0 +1,149 @@
+"""What runs do on their device where the config leaves it open."""
+import copy
+
+import torch
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.model import BaseDataPreprocessor
+from mmengine.optim import OptimWrapper
+from mmengine.utils import digit_version
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from .bf16 import BF16OptimWrapper
+
+HOSTS = ('mmengine', 'mmdet', 'mmpose', 'mmpretrain', 'mmseg')
+# Settings of an optimizer that say how its step is computed, not what.
+KERNELS = ('fused', 'foreach', 'capturable')
+
+
+def with_optim_defaults(config: dict) -> dict:
+    """Complete the config of an optimizer wrapper.
+
+    Args:
+        config (dict): ``type`` and ``optimizer``.
+
+    Returns:
+        dict: The same; without a ``type``, with bfloat16 on a GPU that
+        computes in it; Adam and AdamW with fused kernels, if nothing is said
+        about kernels.
+    """
+    config = copy.copy(config)
+    if 'type' not in config and _computes_in_bf16():
+        config['type'] = 'glid_mm.BF16OptimWrapper'
+        print_log(
+            'training in bfloat16, and products in fp32 are TF32; '
+            'optim_wrapper.type=OptimWrapper, or --no-amp, trains in fp32',
+            'current')
+    optimizer = config.get('optimizer')
+    if (isinstance(optimizer, dict)
+            and optimizer.get('type') in ('Adam', 'AdamW')
+            and not {*KERNELS, 'differentiable'} & {*optimizer}
+            and _has_fused_kernels()):
+        config['optimizer'] = dict(optimizer, fused=True)
+    return config
+
+
+def with_loader_defaults(config: dict) -> dict:
+    """Complete the config of a data loader.
+
+    Args:
+        config (dict): A data loader's.
+
+    Returns:
+        dict: The same with workers that live as long as the run, if there
+        are any, and batches that a GPU fetches while it computes.
+    """
+    config = copy.copy(config)
+    config.setdefault('pin_memory', get_device() == 'cuda')
+    config.setdefault('persistent_workers', True)
+    if not config.get('num_workers'):
+        # PyTorch refuses to keep what is not there.
+        config['persistent_workers'] = False
+    return config
+
+
+def prepare_inputs(model: nn.Module, wait: bool) -> None:
+    """Have a model's batches come without stopping the device.
+
+    Args:
+        model (nn.Module): Of any host.
+        wait (bool): Whether copies wait for the device nevertheless.
+    """
+    for module in model.modules():
+        if not isinstance(module, BaseDataPreprocessor):
+            continue
+        # mmseg's has no argument for it.
+        module._non_blocking = not wait
+        host = type(module).__module__.split('.')[0]
+        if host in HOSTS and getattr(module, '_channel_conversion', False):
+            # They swap channels by a list of indices, which is a copy to the
+            # device that waits for it.
+            module._channel_conversion = False
+            module.register_forward_pre_hook(_reverse_channels)
+
+
+def _reverse_channels(preprocessor: nn.Module, args: tuple) -> tuple:
+    data, *others = args
+    inputs = preprocessor.cast_data(data['inputs'])
+    return ({**data, 'inputs': _reversed(inputs)}, *others)
+
+
+def _reversed(inputs):
+    if not isinstance(inputs, torch.Tensor):
+        return [_reversed(part) for part in inputs]
+    return inputs.flip(-3) if inputs.shape[-3] == 3 else inputs
+
+
+def prepare(optim_wrapper: OptimWrapper) -> None:
+    """Have an optimizer wrapper wait for nothing.
+
+    Args:
+        optim_wrapper (OptimWrapper): It reports the norms of gradients
+            without reading them, and if it is for bfloat16, what is computed
+            in fp32 beside that may be TF32 from now on.
+    """
+    if isinstance(optim_wrapper, BF16OptimWrapper) and get_device() == 'cuda':
+        torch.set_float32_matmul_precision('high')
+    if getattr(optim_wrapper, 'clip_func', None) is clip_grad_norm_:
+        hub, name = optim_wrapper.message_hub, optim_wrapper.grad_name
+
+        def clip(params, **kwargs) -> None:
+            norm = clip_grad_norm_(params, **kwargs)
+            hub.update_scalar(f'train/{name}', norm)
+
+        # The wrapper would read what it returns.
+        optim_wrapper.clip_func = clip
+
+
+def restore_kernels(optimizer: Optimizer) -> None:
+    """Undo what a checkpoint says about an optimizer's kernels.
+
+    Args:
+        optimizer (Optimizer): Its state has been loaded, with the settings of
+            the run that wrote it. How the step is computed is a matter of
+            this run, and so is where that wants the number of steps.
+    """
+    for group in optimizer.param_groups:
+        group.update({
+            name: optimizer.defaults[name]
+            for name in KERNELS if name in optimizer.defaults
+        })
+        on_device = group.get('fused') or group.get('capturable')
+        for param in group['params']:
+            step = optimizer.state.get(param, {}).get('step')
+            if isinstance(step, torch.Tensor):
+                optimizer.state[param]['step'] = step.to(
+                    param.device if on_device else 'cpu', torch.float32)
+
+
+def _computes_in_bf16() -> bool:
+    # Cards before Ampere only imitate it.
+    return (get_device() == 'cuda'
+            and torch.cuda.get_device_capability() >= (8, 0))
+
+
+def _has_fused_kernels() -> bool:
+    return get_device() == 'cuda' or (get_device() == 'cpu' and digit_version(
+        torch.__version__) >= digit_version('2.4'))

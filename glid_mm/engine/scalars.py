@@ -1,0 +1,106 @@
+"""Scalars that stay on their device until somebody reads them."""
+from typing import List, Union
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from torch import Tensor
+
+# As many are fetched although nobody reads them, lest they fill the memory.
+MOST_WAITING = 1000
+
+
+class ScalarHub(MessageHub):
+    """A ``MessageHub`` that takes tensors without waiting for them.
+
+    mmengine's reads each loss from the device in each iteration, which the
+    device then has to finish first. This one reads all of them in one copy
+    when the log, a checkpoint or anybody else asks for them. What they find
+    is the same.
+    """
+
+    def __init__(self, name: str, *args, **kwargs) -> None:
+        super().__init__(name, *args, **kwargs)
+        # Of each key, values that its history lacks, with their counts.
+        self._waiting = {}
+        self._number = 0
+
+    def update_scalar(self,
+                      key: str,
+                      value: Union[int, float, np.ndarray, Tensor],
+                      count: int = 1,
+                      resumed: bool = True) -> None:
+        """Add a value to a history; see ``MessageHub``.
+
+        Args:
+            key (str): Name of the history.
+            value (int | float | np.ndarray | Tensor): One number.
+            count (int): How many it is the sum of.
+            resumed (bool): Whether checkpoints have the history.
+        """
+        if not isinstance(value, Tensor) and key not in self._waiting:
+            super().update_scalar(key, value, count, resumed)
+            return
+        if isinstance(value, Tensor):
+            # A copy: the next step may write to the same memory.
+            value = value.detach().reshape(()).clone()
+        else:
+            value = self._get_valid_value(value)
+        self._set_resumed_keys(key, resumed)
+        # The log shows histories in the order of their first values.
+        self._log_scalars.setdefault(key, HistoryBuffer())
+        self._waiting.setdefault(key, []).append((value, count))
+        self._number += 1
+        if self._number >= MOST_WAITING:
+            self._fetch()
+
+    @property
+    def log_scalars(self) -> dict:
+        """All histories."""
+        self._fetch()
+        return super().log_scalars
+
+    def get_scalar(self, key: str) -> HistoryBuffer:
+        """One history; others are not read from the device for it.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        if key in self._log_scalars and key not in self._waiting:
+            return self._log_scalars[key]
+        return super().get_scalar(key)
+
+    def state_dict(self) -> dict:
+        """What a checkpoint keeps; see ``MessageHub``."""
+        self._fetch()
+        return super().state_dict()
+
+    def _fetch(self) -> None:
+        waiting, self._waiting, self._number = self._waiting, {}, 0
+        numbers = iter(_numbers([v for x in waiting.values() for v, _ in x]))
+        for key, entries in waiting.items():
+            history = self._log_scalars[key]
+            values, counts = history.data
+            length = history.max_length
+            values = np.append(values, [next(numbers) for _ in entries])
+            counts = np.append(counts, [count for _, count in entries])
+            # In place: others may hold it.
+            history.__init__(values[-length:], counts[-length:], length)
+
+
+# Whoever asks for the current hub, asks mmengine's class.
+ScalarHub._instance_dict = MessageHub._instance_dict
+
+
+def _numbers(values: list) -> List[Union[int, float]]:
+    """Python's numbers for a mixture of these and tensors without axes."""
+    groups = {}
+    for place, value in enumerate(values):
+        if isinstance(value, Tensor):
+            groups.setdefault((value.device, value.dtype), []).append(place)
+    numbers = list(values)
+    for places in groups.values():
+        fetched = torch.stack([values[place] for place in places]).tolist()
+        for place, number in zip(places, fetched):
+            numbers[place] = number
+    return numbers

@@ -1,0 +1,142 @@
+"""Which prediction learns from which object, at the least cost in total."""
+from typing import List, Sequence, Tuple
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+# Problems of fewer entries are solved faster than they are pruned.
+SMALL = 1 << 14
+
+
+def fetch(tensors: Sequence[Tensor]) -> List[np.ndarray]:
+    """Copy tensors from their device, all in one transfer.
+
+    Args:
+        tensors (Sequence[Tensor]): Of one device and dtype.
+
+    Returns:
+        list[np.ndarray]: Of the same shapes.
+    """
+    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    ends = np.cumsum([tensor.numel() for tensor in tensors])
+    parts = np.split(flat.cpu().numpy(), ends[:-1])
+    return [part.reshape(x.shape) for part, x in zip(parts, tensors)]
+
+
+class CostsError(ValueError):
+    """Costs of matching are not finite.
+
+    Attributes:
+        image (int): Of which image of the batch.
+    """
+
+    def __init__(self, image: int) -> None:
+        super().__init__(f'costs of matching in image {image} are not finite')
+        self.image = image
+
+
+def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
+    """Match a batch in every layer.
+
+    Args:
+        costs (Sequence[np.ndarray]): Of each image, ``(n, L, M)``: of object,
+            layer and prediction.
+        repeats (int): How many predictions each object gets.
+
+    Returns:
+        np.ndarray: ``(3, L, P)`` int64: image, prediction, and object among
+        those of all images.
+
+    Raises:
+        CostsError: If a cost is not finite.
+    """
+    layers, first = [[] for _ in range(costs[0].shape[1])], 0
+    for i, cost in enumerate(costs):
+        if not np.isfinite(cost).all():
+            raise CostsError(i)
+        for layer, pairs in enumerate(layers):
+            objects, found = assign(cost[:, layer], repeats)
+            image = np.full_like(found, i)
+            pairs.append(np.stack([image, found, objects + first]))
+        first += len(cost)
+    return np.stack([np.concatenate(pairs, 1) for pairs in layers], 1)
+
+
+def assign(cost: np.ndarray,
+           repeats: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+    """Assign predictions to objects at the least cost in total.
+
+    Most predictions are too expensive for every object. SciPy is asked about
+    each object's cheapest ones alone, and the prices at which it sells these
+    tell which of the others could lower the total. It is asked again with
+    those, if there are any: the result is as cheap as that of the whole
+    problem.
+
+    Args:
+        cost (np.ndarray): ``(n, M)``, of object and prediction, finite.
+        repeats (int): How many predictions each object gets.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
+        ``min(n · repeats, M)`` long. No prediction is in it twice.
+    """
+    count, predictions = cost.shape
+    needed = count * repeats
+    if needed * predictions <= SMALL or needed >= predictions:
+        return _solve(cost, repeats)
+    chosen = np.zeros(predictions, bool)
+    cheapest = 2 * repeats
+    while chosen.sum() < needed:
+        if cheapest < predictions:
+            limit = np.partition(cost, cheapest - 1)[:, cheapest - 1]
+            chosen = (cost <= limit[:, None]).any(0)
+        else:
+            chosen[:] = True
+        cheapest *= 2
+    while True:
+        places = np.flatnonzero(chosen)
+        near = cost[:, places]
+        objects, found = _solve(near, repeats)
+        prices = _prices(near, found.reshape(repeats, count))
+        wanted = (cost < prices[:, None]).any(0) & ~chosen
+        if not wanted.any():
+            return objects, places[found]
+        chosen |= wanted
+
+
+def _solve(cost: np.ndarray, repeats: int) -> Tuple[np.ndarray, np.ndarray]:
+    objects, found = linear_sum_assignment(np.tile(cost, (repeats, 1)))
+    return objects % len(cost), found
+
+
+def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Prices at which every object is content with what it has.
+
+    These are the least prices of the dual problem: no object pays less for a
+    prediction than it costs, and none would rather have another object's at
+    the price of that.
+
+    Args:
+        cost (np.ndarray): ``(n, M)``.
+        found (np.ndarray): ``(repeats, n)``, the predictions of each object
+            in an assignment of least cost.
+
+    Returns:
+        np.ndarray: ``(n,)``. Predictions besides these M lower the total
+        only if they cost some object less than its price.
+    """
+    every = np.arange(len(cost))
+    # What predictions cost: every object, copy and owner; and the owner.
+    costs = cost[:, found].astype(float)
+    own = costs[every, :, every].T
+    prices = own.max(0)
+    # How much more than its owner another object pays for one of his.
+    more = (costs - own).min(1)
+    for _ in every:
+        higher = np.maximum(prices, (prices[:, None] - more).max(0))
+        if (higher == prices).all():
+            break
+        prices = higher
+    return prices
