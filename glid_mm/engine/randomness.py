@@ -7,7 +7,9 @@ uninterrupted one would have drawn.
 - A sample's pipeline draws from (seed, epoch, position in the epoch), in
   whichever worker or process it runs.
 - In a training iteration the global generators of Python, NumPy and PyTorch
-  start from (seed, iteration, rank).
+  start from (seed, iteration) in all ranks. What a model draws from them for
+  images, it draws for the joint batch of all ranks, and each rank keeps what
+  is its images'; see :class:`glid_mm.models.layers.drop_path.DropPath`.
 - :func:`shared_generator` starts from (seed, iteration): the same for all
   ranks.
 - :func:`image_generators` start from (seed, iteration, place of an image in
@@ -63,15 +65,14 @@ def seeded_sample(seed: int, epoch: int, position: int):
         torch.set_rng_state(states[2])
 
 
-def seed_iteration(seed: int, iteration: int, rank: int) -> None:
+def seed_iteration(seed: int, iteration: int) -> None:
     """Seed all generators of this process, those of accelerators included.
 
     Args:
         seed (int): The run's seed.
         iteration (int): Iterations before this one.
-        rank (int): This process among those of the run.
     """
-    mixed = mix_seed(seed, ITERATION, iteration, rank)
+    mixed = mix_seed(seed, ITERATION, iteration)
     random.seed(mixed)
     np.random.seed(mixed & 0xffffffff)
     torch.manual_seed(mixed)

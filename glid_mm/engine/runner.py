@@ -53,8 +53,8 @@ class Runner(runner.Runner):
       bfloat16 with a fused optimizer, and data comes from pinned memory;
       scalars are read when they are logged.
 
-    ``randomness.diff_rank_seed`` has no effect: ranks always draw different
-    numbers.
+    ``randomness.diff_rank_seed`` has no effect: in training all ranks draw the
+    same numbers, for the joint batch.
     """
 
     def setup_env(self, env_cfg: dict) -> None:

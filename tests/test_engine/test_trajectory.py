@@ -131,7 +131,7 @@ def test_killed_run_ends_with_the_same_weights(options, death, tmp_path):
 
 def test_two_processes_train_as_one(tmp_path):
     options = dict(by_epoch=False, sampler='InfiniteSampler')
-    # Dropout differs between processes; all else is of the joint batch.
+    # PyTorch's dropout does not draw for the joint batch; all else does.
     options = dict(options, model=dict(dropout=0.), dataset=dict(indices=20))
     two = dict(options, work_dir=str(tmp_path / 'two'), batch_size=2)
     with socket.socket() as free:

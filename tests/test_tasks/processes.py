@@ -193,6 +193,7 @@ def _config(task: str, work_dir: Path, processes: int) -> Config:
         'experiment_name': f'{task} {next(_count)}',
         'launcher': 'none' if processes == 1 else 'pytorch',
         'log_level': 'ERROR',
+        'model.backbone.encoder.drop_path_rate': .3,
         'model.backbone.decoder.num_layers': 2,
     })
     return config

@@ -7,7 +7,7 @@ from ..randomness import seed_iteration
 
 @HOOKS.register_module()
 class IterationSeedHook(Hook):
-    """Makes what a model draws a function of seed, iteration and rank.
+    """Makes what a model draws a function of seed and iteration.
 
     :class:`glid_mm.engine.Runner` registers it by itself.
     """
@@ -19,4 +19,4 @@ class IterationSeedHook(Hook):
                           batch_idx: int,
                           data_batch=None) -> None:
         """Seed Python's, NumPy's and PyTorch's global generators."""
-        seed_iteration(runner.seed, runner.iter, runner.rank)
+        seed_iteration(runner.seed, runner.iter)

@@ -1,9 +1,14 @@
 """Stochastic depth."""
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 
 class DropPath(nn.Module):
     """Drop a residual branch for whole samples while training.
+
+    Several processes draw for their joint batch, in which sample ``i`` of
+    process ``r`` of ``n`` is number ``i · n + r``, and each keeps what its
+    samples drew. If their generators are in one state, they drop what a
+    single process with that batch would.
 
     Args:
         rate (float): Probability of dropping, 0 to below 1.
@@ -19,7 +24,12 @@ class DropPath(nn.Module):
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
-        mask = x.new_empty(len(x), *(1, ) * (x.dim() - 1)).bernoulli_(keep)
+        rank, world_size = 0, 1
+        if distributed.is_available() and distributed.is_initialized():
+            rank = distributed.get_rank()
+            world_size = distributed.get_world_size()
+        shape = len(x) * world_size, *(1, ) * (x.dim() - 1)
+        mask = x.new_empty(shape).bernoulli_(keep)[rank::world_size]
         return x * (mask / keep)
 
     def extra_repr(self) -> str:
