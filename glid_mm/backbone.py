@@ -13,10 +13,11 @@ from mmengine.model import initialize
 from torch import Tensor
 
 from . import models
+from .checkpoint.bias_tables import extend_rims, fit_bias_tables, logger
 from .checkpoint.report import LoadReport
+from .checkpoint.upgrade import upgrade
 from .engine.graphs import Graphs
 from .models import TokenGrid
-from .models.upgrade import upgrade
 from .registry import MODELS
 
 
@@ -110,10 +111,11 @@ class GLID(models.GLID):
             initialize(self, self.init_cfg)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Refuse weights of another architecture.
+        """Fit weights to this model; refuse those of another architecture.
 
         mmengine loads without strictness and would only log what differs.
-        What may differ is the task: its queries and the windows.
+        What may differ is the task, its queries and the windows: position
+        biases are resized, and extended for a task's larger images.
 
         Raises:
             CheckpointError: If weights are missing or of other shapes.
@@ -133,4 +135,10 @@ class GLID(models.GLID):
                 f'{self.queries.num_queries}; they start anew', 'current',
                 logging.WARNING)
             del state_dict[prefix + embeddings]
+        encoder = prefix + 'encoder.'
+        windows = [stage.window_size for stage in self.encoder.stages]
+        fit_bias_tables(state_dict, windows, encoder)
+        if self.queries.num_queries:
+            for line in extend_rims(state_dict, encoder):
+                logger.warning(line)
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,12 +1,142 @@
-"""Position biases for another window, as each library resizes its own."""
-from typing import Callable, Dict
+"""Tables of position biases: for other windows, and beyond what was trained.
+
+A table ``((2w−1)², heads)`` holds a bias for every offset in a window of side
+w, row by row.
+"""
+import logging
+import math
+from itertools import count
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..compat import require
-from ..models.layers.position_bias import resize_bias_table, table_window
+
+logger = logging.getLogger('glid_mm')
+
+
+def table_window(table: Tensor, name: str = 'bias table') -> int:
+    """The side of the window that a table was made for.
+
+    Raises:
+        ValueError: If the first axis is no odd square.
+    """
+    side = math.isqrt(len(table))
+    if table.dim() != 2 or side**2 != len(table) or side % 2 == 0:
+        raise ValueError(
+            f'{name} has shape {tuple(table.shape)}; a table of relative '
+            'positions has shape ((2·window − 1)², heads)')
+    return (side + 1) // 2
+
+
+def windows_text(windows: Sequence[int]) -> str:
+    """The stages' window sides as text, one number if all are the same."""
+    if len(set(windows)) == 1:
+        return str(windows[0])
+    return '-'.join(map(str, windows))
+
+
+def resize_bias_table(table: Tensor, window: int) -> Tensor:
+    """Resize a table bicubically to a window of another side."""
+    side = 2 * table_window(table) - 1
+    grid = table.t().unflatten(1, (side, side))[None]
+    grid = F.interpolate(
+        grid.double(), size=(2 * window - 1, ) * 2, mode='bicubic')
+    return grid[0].flatten(1).t().to(table.dtype).contiguous()
+
+
+def extend_rim(table: Tensor, trained: int) -> Tensor:
+    """Fill a table where training has never reached.
+
+    A map of ``trained`` tokens a side, 1 to w, shows only offsets below
+    ``trained``; offsets beyond take the value of the nearest trained one.
+    """
+    window = table_window(table)
+    offset = torch.arange(1 - window, window, device=table.device)
+    nearest = offset.clamp(1 - trained, trained - 1) + window - 1
+    grid = table.unflatten(0, (2 * window - 1, -1))
+    return grid[nearest][:, nearest].flatten(0, 1)
+
+
+def fit_bias_tables(weights: Dict[str, Tensor],
+                    windows: Sequence[int],
+                    prefix: str = '') -> None:
+    """Resize the tables of an encoder to other windows, in one line aloud.
+
+    Args:
+        weights (dict): Weights, changed in place.
+        windows (sequence[int]): Side of the windows wanted in each stage.
+        prefix (str): What names of the encoder's weights begin with.
+
+    Raises:
+        ValueError: If a table has the shape of none.
+    """
+    theirs = list(windows)
+    for stage, (extent, tables) in enumerate(_stages(weights, prefix)):
+        trained, window = int(weights.get(extent, 0)), windows[stage]
+        for name in tables:
+            table = weights[name]
+            given = table_window(table, name)
+            if given == window:
+                continue
+            theirs[stage] = given
+            if 0 < trained < given:
+                # What training has not reached must not be mixed in.
+                table = extend_rim(table, trained)
+            weights[name] = resize_bias_table(table, window)
+        if trained and theirs[stage] != window:
+            weights[extent] = torch.tensor(window)
+    if theirs != list(windows):
+        logger.warning('position biases resized from window %s to %s',
+                       windows_text(theirs), windows_text(windows))
+
+
+def extend_rims(weights: Dict[str, Tensor], prefix: str = '') -> List[str]:
+    """Fill tables of an encoder that pre-training has not reached.
+
+    Pre-training at 192 px shows stage 4 windows of 6×6 tokens only; the
+    larger images of a task need offsets beyond.
+
+    Args:
+        weights (dict): Weights, changed in place.
+        prefix (str): What names of the encoder's weights begin with.
+
+    Returns:
+        list[str]: What was done, a line for each stage.
+    """
+    lines = []
+    for number, (extent, tables) in enumerate(_stages(weights, prefix), 1):
+        trained = int(weights.get(extent, 0))
+        window = table_window(weights[tables[0]])
+        if 0 < trained < window:
+            for name in tables:
+                weights[name] = extend_rim(weights[name], trained)
+            weights[extent] = torch.tensor(window)
+            lines.append(
+                f'stage {number}: position biases, trained for windows of '
+                f'{trained}×{trained} tokens, extended to {window}×{window}')
+    return lines
+
+
+def _stages(weights: Mapping[str, Tensor],
+            prefix: str) -> Iterator[Tuple[str, List[str]]]:
+    """Names of each stage's extent and tables.
+
+    The extent is the longer side, in tokens, of the largest window seen in
+    pre-training: beyond it the tables are untrained.
+    """
+    for stage in count():
+        start = f'{prefix}stages.{stage}.'
+        tables = [
+            name for name in weights if name.startswith(start)
+            and name.endswith('.relative_position_bias_table')
+        ]
+        if not tables:
+            return
+        yield start + 'trained_extent', tables
 
 
 def _geometric(degree: int) -> Callable[[Tensor, int], Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__, models
-from ..models.layers.position_bias import table_window, windows_text
+from .bias_tables import table_window, windows_text
 from .io import FORMAT
 
 _BLOCK = re.compile(r'stages\.(\d+)\.blocks\.(\d+)\.')

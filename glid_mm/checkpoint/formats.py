@@ -5,11 +5,10 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 import torch
 from torch import Tensor
 
-from ..models.layers.position_bias import extend_rim, windows_text
-from ..models.upgrade import upgrade
-from .bias_tables import RESIZINGS
+from .bias_tables import RESIZINGS, extend_rims, windows_text
 from .facts import EncoderFacts, block_counts, stamp, stamped_facts
 from .io import CheckpointError
+from .upgrade import upgrade
 
 ENCODER = 'backbone.encoder.'
 
@@ -289,20 +288,10 @@ def from_glid(checkpoint: dict,
             'the checkpoint is not of GLID' if found is None else
             f'the checkpoint is of {found.format}, not of GLID. Convert it '
             'with to_glid.py first.')
-    weights, format, notes = found.encoder, FORMATS[target], []
+    weights, format = found.encoder, FORMATS[target]
     shifted = stamped_facts(checkpoint).get('shifted', True)
     facts = EncoderFacts.of(weights, shifted)
-    for stage, window in enumerate(facts.windows):
-        trained = int(weights.get(f'stages.{stage}.trained_extent', 0))
-        if 0 < trained < window:
-            for block in range(facts.depths[stage]):
-                key = (f'stages.{stage}.blocks.{block}.attn.'
-                       'relative_position_bias_table')
-                weights[key] = weights[key].clone()
-                extend_rim(weights[key], trained)
-            notes.append(
-                f'stage {stage + 1}: position biases, trained for windows of '
-                f'{trained}×{trained} tokens, extended to {window}×{window}')
+    notes = extend_rims(weights)
     weights = _with_windows(weights, windows, RESIZINGS['bicubic'])
     resized = EncoderFacts.of(weights, shifted)
     if facts.windows != resized.windows:

@@ -7,10 +7,10 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from ..models import GLID
-from ..models.upgrade import upgrade
 from .facts import EncoderFacts, glid_of, stamped_facts
 from .formats import recognise
 from .io import CheckpointError
+from .upgrade import upgrade
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
 PARTS = ('encoder', 'neck', 'queries', 'decoder')

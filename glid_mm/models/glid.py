@@ -68,7 +68,6 @@ class GLID(nn.Module):
         for module in self.modules():
             if isinstance(module, Recomputing):
                 module.recompute = recompute
-        self.register_load_state_dict_post_hook(_prepare_for_task)
 
     def forward(self,
                 images: Tensor,
@@ -235,9 +234,3 @@ class GLID(nn.Module):
             grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
         self.encoder.plan(grid)
         return F.pad(images, pad) if any(pad) else images, grid
-
-
-def _prepare_for_task(model: GLID, incompatible_keys) -> None:
-    """Tasks show larger maps than pre-training did."""
-    if model.queries.num_queries:
-        model.encoder.extend_bias_rims()

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import interpolate
 
-from glid_mm.checkpoint.bias_tables import RESIZINGS
+from glid_mm.checkpoint.bias_tables import RESIZINGS, extend_rims
 from glid_mm.checkpoint.facts import EncoderFacts, stamped_facts
 from glid_mm.checkpoint.formats import (ENCODER, FORMATS, from_glid, recognise,
                                         to_glid)
@@ -226,11 +226,12 @@ def test_untrained_rim_is_extended_on_the_way_out():
     converted = from_glid(checkpoint, 'timm')
     note, = converted.notes
     assert note.startswith('stage 4:') and 'extended to 6×6' in note
-    encoder.extend_bias_rims()
+    weights = encoder.state_dict()
+    extend_rims(weights)
     for block in range(2):
         key = f'3.blocks.{block}.attn.relative_position_bias_table'
         assert torch.equal(converted.checkpoint['state_dict'][f'layers.{key}'],
-                           encoder.state_dict()[f'stages.{key}'])
+                           weights[f'stages.{key}'])
 
 
 def test_named_source_settles_what_names_cannot_tell():

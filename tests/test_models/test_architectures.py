@@ -3,8 +3,8 @@ import pytest
 import timm
 import torch
 
+from glid_mm.checkpoint.upgrade import upgrade
 from glid_mm.models import ARCHITECTURES, SwinEncoder
-from glid_mm.models.upgrade import upgrade
 
 
 @pytest.mark.parametrize('arch', ['tiny', 'small', 'base', 'large'])

@@ -9,7 +9,6 @@ from ..layers.attention import attend
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
 from ..layers.norm import LayerNorm
-from ..upgrade import upgrade
 
 
 class Attention(nn.Module):
@@ -169,7 +168,3 @@ class QueryDecoder(nn.Module):
                 x = layer(*inputs)
             outs.append(x)
         return self.norm(torch.stack(outs if every_layer else outs[-1:]))
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        upgrade(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)

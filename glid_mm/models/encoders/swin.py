@@ -14,13 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.drop_path import DropPath
 from ..layers.mlp import MLP
 from ..layers.norm import LayerNorm
-from ..layers.position_bias import (extend_rim, logger, resize_bias_table,
-                                    table_window, windows_text)
 from ..layers.relative_bias import Pairs
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.window_attention import WindowAttention
 from ..layers.windows import Windows
-from ..upgrade import upgrade
 
 # Swin's published sizes, and 'nano' for small images and small machines.
 ARCHITECTURES = dict(
@@ -109,35 +106,6 @@ class SwinStage(nn.Module):
                 x = block(*inputs)
         return grid.levels[level].keep_valid(x)
 
-    def fit_bias_tables(self, state_dict: dict, prefix: str) -> int:
-        """Resize position biases in a state to this stage's windows.
-
-        Args:
-            state_dict (dict): Changed where its tables are of another window.
-            prefix (str): What names of this stage's weights begin with.
-
-        Returns:
-            int: Side of the windows that the state's tables are of.
-        """
-        given = self.window_size
-        extent = prefix + 'trained_extent'
-        trained = int(state_dict.get(extent, 0))
-        for block in range(len(self.blocks)):
-            name = (f'{prefix}blocks.{block}.attn.'
-                    'relative_position_bias_table')
-            table = state_dict.get(name)
-            if table is None or table_window(table, name) == self.window_size:
-                continue
-            given = table_window(table)
-            if 0 < trained < given:
-                # What training has not reached must not be mixed in.
-                table = table.clone()
-                extend_rim(table, trained)
-            state_dict[name] = resize_bias_table(table, self.window_size)
-        if trained and given != self.window_size:
-            state_dict[extent] = torch.tensor(self.window_size)
-        return given
-
 
 class SwinEncoder(nn.Module):
     """Swin Transformer with an output norm at every stage.
@@ -225,37 +193,6 @@ class SwinEncoder(nn.Module):
         for level, stage in enumerate(self.stages):
             for block in stage.blocks[:2]:
                 grid.windows(level, stage.window_size, block.shifted)
-
-    def extend_bias_rims(self) -> None:
-        """Fill position biases that the training so far has not reached.
-
-        Pre-training at 192 px shows stage 4 windows of 6×6 tokens only;
-        larger images need offsets beyond. Call before larger images come.
-        """
-        for number, stage in enumerate(self.stages, 1):
-            trained = int(stage.trained_extent)
-            if 0 < trained < stage.window_size:
-                for block in stage.blocks:
-                    extend_rim(block.attn.relative_position_bias_table,
-                               trained)
-                stage.trained_extent.fill_(stage.window_size)
-                logger.warning(
-                    'stage %d: position biases, trained for windows of '
-                    '%d×%d tokens, extended to %d×%d', number, trained,
-                    trained, stage.window_size, stage.window_size)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Resize position biases of other windows, in one line aloud."""
-        upgrade(state_dict, prefix)
-        theirs = [
-            stage.fit_bias_tables(state_dict, f'{prefix}stages.{i}.')
-            for i, stage in enumerate(self.stages)
-        ]
-        ours = [stage.window_size for stage in self.stages]
-        if theirs != ours:
-            logger.warning('position biases resized from window %s to %s',
-                           windows_text(theirs), windows_text(ours))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _init_linear(module: nn.Module) -> None:

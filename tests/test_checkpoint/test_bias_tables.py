@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from glid_mm.backbone import GLID
+from glid_mm.checkpoint.bias_tables import (extend_rim, extend_rims,
+                                            resize_bias_table, table_window)
 from glid_mm.models import SwinEncoder
-from glid_mm.models.layers.position_bias import (extend_rim, resize_bias_table,
-                                                 table_window)
 from glid_mm.models.layers.tokens import TokenGrid
 
 
@@ -38,23 +39,30 @@ def test_what_is_no_table_is_refused(shape):
         table_window(torch.zeros(shape), 'x.y')
 
 
-TABLE = 'stages.{}.blocks.1.attn.relative_position_bias_table'
+TABLE = 'encoder.stages.{}.blocks.1.attn.relative_position_bias_table'
+
+
+def glid(window, num_queries=0):
+    return GLID(
+        encoder=dict(arch='nano', window_size=window),
+        neck=dict(channels=8, num_layers=1),
+        decoder=dict(dims=16, num_layers=1, num_heads=2),
+        num_queries=num_queries)
 
 
 @pytest.mark.parametrize('window,told', [(6, '4 to 6'),
                                          ((6, 4, 5, 3), '4 to 6-4-5-3')])
 def test_loading_resizes_once_aloud_and_leaves_equal_windows_alone(
         window, told, caplog):
-    small = SwinEncoder('nano', window_size=4)
-    given = small.state_dict()
+    given = glid(4).state_dict()
     with caplog.at_level(logging.WARNING, 'glid_mm'):
-        SwinEncoder('nano', window_size=4).load_state_dict(given)
+        glid(4).load_state_dict(given)
         assert not caplog.records
-        other = SwinEncoder('nano', window_size=window)
+        other = glid(window)
         other.load_state_dict(given)
     record, = caplog.records
     assert f'resized from window {told}' in record.getMessage()
-    for number, stage in enumerate(other.stages):
+    for number, stage in enumerate(other.encoder.stages):
         table = given[TABLE.format(number)]
         assert len(table) == 49  # untouched
         if stage.window_size != 4:
@@ -64,29 +72,26 @@ def test_loading_resizes_once_aloud_and_leaves_equal_windows_alone(
 
 
 def test_untrained_rim_is_not_mixed_in_by_resizing(caplog):
-    source = SwinEncoder('nano', window_size=6)
-    source.stages[2].trained_extent.fill_(6)
-    source.stages[3].trained_extent.fill_(3)
+    source = glid(6)
+    source.encoder.stages[2].trained_extent.fill_(6)
+    source.encoder.stages[3].trained_extent.fill_(3)
     given = source.state_dict()
-    target = SwinEncoder('nano', window_size=8)
-    target.load_state_dict(given)
-    assert extents(target) == [0, 0, 8, 8]
-    table = given[TABLE.format(3)].clone()
-    extend_rim(table, 3)
+    table = extend_rim(given[TABLE.format(3)], 3)
     expected = resize_bias_table(table, 8)
-    attn = target.stages[3].blocks[1].attn
-    assert torch.equal(attn.relative_position_bias_table, expected)
-    # All of it is trained now; nothing is left to extend.
-    target.extend_bias_rims()
-    assert torch.equal(attn.relative_position_bias_table, expected)
+    # All of it is trained then; a task has nothing left to extend.
+    for target in glid(8), glid(8, num_queries=2):
+        target.load_state_dict(given, strict=False)
+        assert extents(target.encoder) == [0, 0, 8, 8]
+        attn = target.encoder.stages[3].blocks[1].attn
+        assert torch.equal(attn.relative_position_bias_table, expected)
     assert not any('extended' in r.getMessage() for r in caplog.records)
 
 
 @pytest.mark.parametrize('trained', [1, 3, 6])
 def test_rim_takes_the_nearest_trained_value(trained):
     table = torch.randn(11**2, 2)
-    before = table.clone()
-    extend_rim(table, trained)
+    before = table
+    table = extend_rim(before, trained)
     for dy in range(-5, 6):
         for dx in range(-5, 6):
             near = [min(max(d, 1 - trained), trained - 1) for d in (dy, dx)]
@@ -100,7 +105,7 @@ def extents(encoder):
     return [int(s.trained_extent) for s in encoder.stages]
 
 
-def test_extent_is_counted_in_pretraining_only(caplog):
+def test_extent_is_counted_in_pretraining_only():
     encoder = SwinEncoder('nano', window_size=6)
     images = torch.zeros(1, 3, 64, 96)
     visible = torch.tensor([[0, 4]])
@@ -116,26 +121,38 @@ def test_extent_is_counted_in_pretraining_only(caplog):
     loaded.load_state_dict(encoder.state_dict())
     assert extents(loaded) == [6, 6, 6, 3]
 
-    tables = [
-        s.blocks[0].attn.relative_position_bias_table.clone()
-        for s in loaded.stages
-    ]
+
+def test_a_task_extends_rims_once_aloud(caplog):
+    source = glid(6)
+    for stage, extent in zip(source.encoder.stages, (6, 6, 6, 3)):
+        stage.trained_extent.fill_(extent)
+    given = source.state_dict()
+    task, again = glid(6, num_queries=2), glid(6, num_queries=2)
     with caplog.at_level(logging.WARNING, 'glid_mm'):
-        loaded.extend_bias_rims()
-        loaded.extend_bias_rims()
-    assert extents(loaded) == [6, 6, 6, 6]
+        task.load_state_dict(given, strict=False)
+        again.load_state_dict(task.state_dict())
     assert len(caplog.records) == 1 and 'stage 4' in caplog.text
-    for number, (stage, table) in enumerate(zip(loaded.stages, tables)):
-        if number == 3:
-            extend_rim(table, 3)
-        now = stage.blocks[0].attn.relative_position_bias_table
-        assert torch.equal(now, table)
+    for loaded in task, again:
+        assert extents(loaded.encoder) == [6, 6, 6, 6]
+        for number, stage in enumerate(loaded.encoder.stages):
+            table = given[TABLE.format(number)]
+            if number == 3:
+                table = extend_rim(table, 3)
+            now = stage.blocks[1].attn.relative_position_bias_table
+            assert torch.equal(now, table)
+    assert given['encoder.stages.3.trained_extent'] == 3  # untouched
 
 
-def test_untrained_weights_have_no_rim(caplog):
-    encoder = SwinEncoder('nano')
-    state = {k: v.clone() for k, v in encoder.state_dict().items()}
-    encoder.extend_bias_rims()
-    assert not caplog.records
-    for key, value in encoder.state_dict().items():
+def test_untrained_weights_have_no_rim():
+    weights = SwinEncoder('nano').state_dict()
+    state = {k: v.clone() for k, v in weights.items()}
+    assert not extend_rims(weights)
+    for key, value in weights.items():
         assert torch.equal(value, state[key])
+
+
+def test_the_heart_alone_takes_its_own_windows_only():
+    with pytest.raises(RuntimeError, match='size mismatch.*bias_table'):
+        SwinEncoder(
+            'nano', window_size=6).load_state_dict(
+                SwinEncoder('nano', window_size=4).state_dict())
