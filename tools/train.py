@@ -1,6 +1,8 @@
 """Train any task: ``python tools/train.py CONFIG``."""
 import argparse
 
+import torch
+
 from glid_mm.engine import launch
 from glid_mm.engine.runner import checkpoints_of
 from glid_mm.errors import UserError
@@ -22,6 +24,16 @@ def parse_args() -> argparse.Namespace:
         help='train in bfloat16, or not; without either, GPUs that compute in '
         'bfloat16 do, unless the config has an optim_wrapper.type')
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile blocks of the model, which takes a minute or more; for '
+        'images of one size (model.backbone.compile=True)')
+    parser.add_argument(
+        '--cuda-graph',
+        action='store_true',
+        help='replay the model\'s passes as CUDA graphs where nothing is '
+        'padded (model.backbone.cuda_graph=True)')
+    parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate to the batch size')
@@ -41,6 +53,11 @@ def main() -> None:
             config.optim_wrapper.type = 'OptimWrapper'
         elif config.optim_wrapper.get('type') in (None, 'OptimWrapper'):
             config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
+    if args.cuda_graph and not torch.cuda.is_available():
+        raise UserError('--cuda-graph: PyTorch sees no GPU here; leave it out')
+    for key in ('compile', 'cuda_graph'):
+        if getattr(args, key):
+            config.merge_from_dict({f'model.backbone.{key}': True})
     if args.auto_scale_lr:
         if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
             raise UserError(
