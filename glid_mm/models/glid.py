@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from .decoders.query_decoder import DecoderLayer, QueryDecoder
 from .encoders.swin import PatchMerging, SwinBlock, SwinEncoder
-from .layers.norm import LayerNorm
 from .layers.recompute import Recomputing
+from .layers.residual import LayerNorm
 from .layers.tokens import STRIDES, UNIT, TokenGrid
 from .necks.bifpn import BiFPN, Fusion, Lateral
 from .queries import Queries
@@ -88,17 +88,13 @@ class GLID(nn.Module):
         Returns:
             GLIDOutput: Features for the head.
         """
-        height, width = images.shape[-2:]
+        size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
         tokens = self.neck(self.encoder(images, grid), grid)
         query_features = self.decoder(
-            self.queries(images.shape[0], num_queries),
-            self._memory(tokens, grid), query_mask)
-        mask_features = grid.levels[0].to_map(tokens[0])
-        stride = STRIDES[0]
-        return GLIDOutput(
-            mask_features[..., :-(-height // stride), :-(-width // stride)],
-            query_features)
+            self.queries(images.shape[0], num_queries), self._memory(tokens, grid),
+            query_mask)
+        return GLIDOutput(_map(tokens, grid, 0, size), query_features)
 
     def encode(self, images: Tensor) -> Tuple[Tensor, ...]:
         """Encoder features of whole images.
@@ -110,26 +106,23 @@ class GLID(nn.Module):
             tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
             8, 16 and 32.
         """
-        height, width = images.shape[-2:]
+        size = images.shape[-2:]
         images, grid = self._whole(images, None)
-        return tuple(
-            level.to_map(level.keep_valid(x))[
-                ..., :-(-height // stride), :-(-width // stride)]
-            for stride, level, x in zip(STRIDES, grid.levels,
-                                        self.encoder(images, grid)))
+        tokens = [
+            level.keep_valid(x)
+            for level, x in zip(grid.levels, self.encoder(images, grid))
+        ]
+        return tuple(_map(tokens, grid, i, size) for i in range(len(tokens)))
 
     def plan(self, visible: Tensor, units: Tuple[int, int]) -> TokenGrid:
-        """Bookkeeping of a masked pass, where ``visible`` lies.
+        """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
-        Nothing in it is larger than a number per token, so it can be made on
-        the host ahead of the step and be moved by ``TokenGrid.apply``.
+        It is no larger than some numbers per token: it can be made on the
+        host ahead of the step and be moved by ``TokenGrid.apply``.
 
         Args:
             visible (Tensor): ``(G, V)`` int, the visible units.
             units (tuple[int, int]): Rows and columns of units in the image.
-
-        Returns:
-            TokenGrid: What :meth:`forward_masked` takes.
         """
         grid = TokenGrid(units, visible)
         self.encoder.plan(grid)
@@ -139,8 +132,7 @@ class GLID(nn.Module):
                        visible: Union[Tensor, TokenGrid]) -> Tensor:
         """Answer the queries of pre-training from visible units alone.
 
-        Every image has as many visible units: all shapes follow from the
-        shapes given, and no value is waited for.
+        All shapes follow from the shapes given, and no value is waited for.
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, H and W
@@ -170,21 +162,16 @@ class GLID(nn.Module):
             raise ValueError(f'{len(grid.visible)} groups of masks do not '
                              f'divide a batch of {len(images)}')
         tokens = self.neck(self.encoder(images, grid), grid)
-        queries = self.queries.masked(
-            grid.masked_positions(self.decoder.dims, images.dtype))
+        positions = grid.masked_positions(self.decoder.dims, images.dtype)
+        queries = self.queries.masked(positions).repeat(repeats, 1, 1)
         return self.decoder(
-            queries.repeat(repeats, 1, 1),
-            self._memory(tokens, grid),
-            every_layer=False)
+            queries, self._memory(tokens, grid), every_layer=False)
 
     def compile_regions(self, **options) -> None:
-        """Compile blocks, fusions and decoder layers, each kind once.
+        """Compile blocks, fusions and decoder layers, with such options.
 
         They take tensors alone, so there is no graph break inside of them,
         and other masks are other values, not other shapes.
-
-        Args:
-            **options: Of ``torch.compile``.
         """
         # All blocks are one function to the compiler, of many shapes.
         torch._dynamo.config.cache_size_limit = 256
@@ -196,12 +183,8 @@ class GLID(nn.Module):
     def no_weight_decay(self) -> Set[str]:
         """Names of parameters that weight decay would harm.
 
-        They are offsets and mixing weights around a meaningful zero or one,
-        not directions of a matrix.
-
-        Returns:
-            set[str]: Position biases, queries, level embeddings and fusion
-            weights.
+        Position biases, queries, level embeddings and fusion weights are
+        offsets around a meaningful zero or one, not directions of a matrix.
         """
         return {
             name
@@ -214,9 +197,9 @@ class GLID(nn.Module):
             self, tokens: List[Tensor],
             grid: TokenGrid) -> List[Tuple[Tensor, Tensor, Optional[Tensor]]]:
         """Tokens, positions and validity at strides 32, 16 and 8."""
-        return [(tokens[i],
-                 grid.positions(i, tokens[i].shape[-1],
-                                tokens[i].dtype), grid.levels[i].valid)
+        dims, dtype = self.neck.channels, tokens[0].dtype
+        return [(tokens[i], grid.positions(i, dims,
+                                           dtype), grid.levels[i].valid)
                 for i in (3, 2, 1)]
 
     @torch.compiler.disable
@@ -228,9 +211,15 @@ class GLID(nn.Module):
         if padding_mask is None:
             grid = TokenGrid.whole(height, width, images.device)
         else:
-            # What a host fills padding with must not reach the last valid
-            # patch.
+            # A host's filling must not reach the last valid patch.
             images = images.masked_fill(padding_mask[:, None], 0)
             grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
         self.encoder.plan(grid)
         return F.pad(images, pad) if any(pad) else images, grid
+
+
+def _map(tokens: List[Tensor], grid: TokenGrid, level: int,
+         size: Tuple[int, int]) -> Tensor:
+    """Tokens of a level as the map of an image of some size in pixels."""
+    rows, cols = (-(-length // STRIDES[level]) for length in size)
+    return grid.levels[level].to_map(tokens[level])[..., :rows, :cols]

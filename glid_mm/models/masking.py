@@ -43,10 +43,10 @@ def sample_visible(units: Tuple[int, int],
             'an image of one 32×32 unit cannot be masked in part; pre-train '
             'on larger images')
     keep = min(max(round(total * (1 - ratio)), 1), total - 1)
-    draw = _STRATEGIES[strategy]
-    scores = torch.stack([draw(units, keep, generator) for _ in range(groups)])
-    return scores.flatten(1).argsort(
-        dim=1, stable=True)[:, :keep].sort(1).values
+    scores = torch.stack(
+        [_STRATEGIES[strategy](units, keep, generator) for _ in range(groups)])
+    order = scores.flatten(1).argsort(dim=1, stable=True)
+    return order[:, :keep].sort(1).values
 
 
 def _random(units, keep, generator) -> Tensor:
@@ -57,8 +57,7 @@ def _block(units, keep, generator) -> Tensor:
     """Mask rectangles until no more than ``keep`` units are left."""
     rows, cols = units
     masked = torch.zeros(units)
-    while rows * cols - int(masked.sum()) > keep:
-        missing = rows * cols - keep - int(masked.sum())
+    while (missing := rows * cols - keep - int(masked.sum())) > 0:
         area, aspect = torch.rand(2, generator=generator).tolist()
         area = 1 + area * missing
         aspect = math.exp((2 * aspect - 1) * math.log(3))

@@ -54,15 +54,7 @@ class Queries(nn.Module):
                 nn.init.normal_(self.embeddings, std=embedding_std)
 
     def forward(self, batch: int, count: Optional[int] = None) -> Tensor:
-        """The task's queries.
-
-        Args:
-            batch (int): Number of images.
-            count (int, optional): How many to ask, from the first on; by
-                default all.
-
-        Returns:
-            Tensor: ``(batch, count, dims)``.
+        """The task's queries, all or the first few: ``(batch, count, dims)``.
 
         Raises:
             ValueError: If there are none.
@@ -73,16 +65,9 @@ class Queries(nn.Module):
         return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:
-        """Queries of pre-training.
+        """Queries of pre-training: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``.
 
-        Args:
-            positions (Tensor): ``(G, N, dims)``, sine positions of the
-                centres of masked units.
-
-        Returns:
-            Tensor: ``(G, 1 + N, dims)``.
+        ``positions`` are those of the centres of masked units.
         """
-        return torch.cat([
-            self.cls_token.expand(len(positions), 1, -1),
-            self.mask_token + positions
-        ], 1)
+        first = self.cls_token.expand(len(positions), 1, -1)
+        return torch.cat([first, self.mask_token + positions], 1)

@@ -5,65 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers.attention import attend
-from ..layers.drop_path import DropPath
-from ..layers.mlp import MLP
-from ..layers.norm import LayerNorm
-
-
-class Attention(nn.Module):
-    """Multi-head attention; keys have no bias, which would change nothing.
-
-    Args:
-        dims (int): Channels of queries.
-        num_heads (int): Heads.
-        key_dims (int): Channels of keys and values.
-    """
-
-    def __init__(self, dims: int, num_heads: int, key_dims: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.q = nn.Linear(dims, dims)
-        self.k = nn.Linear(key_dims, dims, bias=False)
-        self.v = nn.Linear(key_dims, dims)
-        self.proj = nn.Linear(dims, dims)
-
-    def forward(self,
-                query: Tensor,
-                key: Tensor,
-                value: Tensor,
-                mask: Optional[Tensor] = None,
-                exists: Optional[Tensor] = None) -> Tensor:
-        """Attend.
-
-        Args:
-            query (Tensor): ``(B, M, dims)``.
-            key (Tensor): ``(B, n, key_dims)``.
-            value (Tensor): ``(B, n, key_dims)``.
-            mask (Tensor, optional): Bool, broadcasts to ``(B, heads, M,
-                n)``; True where attention is allowed.
-            exists (Tensor, optional): ``(B, n)`` bool, False at padding.
-
-        Returns:
-            Tensor: ``(B, M, dims)``.
-        """
-        q, k, v = (
-            t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for t in (self.q(query), self.k(key), self.v(value)))
-        out = attend(q, k, v, mask, exists)
-        return self.proj(out.transpose(1, 2).flatten(2))
+from ..layers.attention import Attention
+from ..layers.residual import MLP, DropPath, LayerNorm
 
 
 class DecoderLayer(nn.Module):
-    """Cross-attention, self-attention, feed-forward network; pre-norm.
-
-    Args:
-        dims (int): Channels of queries.
-        memory_dims (int): Channels of the memory.
-        num_heads (int): Attention heads.
-        ffn_dims (int): Hidden channels of the feed-forward network.
-        drop_path_rate (float): Stochastic depth.
-    """
+    """Cross-attention, self-attention, feed-forward network; pre-norm."""
 
     def __init__(self, dims: int, memory_dims: int, num_heads: int,
                  ffn_dims: int, drop_path_rate: float) -> None:
@@ -146,8 +93,8 @@ class QueryDecoder(nn.Module):
                 padding, or None.
             query_mask (Tensor, optional): ``(M, M)`` bool, True where a
                 query (row) may attend to another (column).
-            every_layer (bool): Whether all layers' output is wanted, or the
-                last one's alone.
+            every_layer (bool): Return the output of all layers, not of the
+                last one alone.
 
         Returns:
             Tensor: ``(layers or 1, B, M, dims)``, normalised.
@@ -158,8 +105,7 @@ class QueryDecoder(nn.Module):
             key = value.unflatten(0, (-1, len(position))) + position
             key = key.flatten(0, 1)
             levels.append((key, key if self.value_positions else value, valid))
-        outs = []
-        x = queries
+        x, outs = queries, []
         for index, layer in enumerate(self.layers):
             inputs = (x, *levels[index % len(levels)], query_mask)
             if self.gradient_checkpointing and self.training:

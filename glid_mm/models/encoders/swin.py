@@ -4,19 +4,17 @@ Masked tokens are not replaced by a learnt vector: they do not exist. What a
 window holds is attended to exactly as if absent tokens had been excluded as
 attention keys.
 """
-from itertools import cycle
+from itertools import cycle, islice
 from typing import List, Sequence, Union
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers.drop_path import DropPath
-from ..layers.mlp import MLP
-from ..layers.norm import LayerNorm
+from ..layers.attention import WindowAttention
 from ..layers.relative_bias import Pairs
+from ..layers.residual import MLP, DropPath, LayerNorm
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
-from ..layers.window_attention import WindowAttention
 from ..layers.windows import Windows
 
 # Swin's published sizes, and 'nano' for small images and small machines.
@@ -31,15 +29,7 @@ ARCHITECTURES = dict(
 
 
 class SwinBlock(nn.Module):
-    """Pre-norm window attention and feed-forward network.
-
-    Args:
-        dims (int): Channels.
-        num_heads (int): Attention heads.
-        window_size (int): Side of the window, in tokens.
-        shifted (bool): Whether windows are shifted by half their side.
-        drop_path_rate (float): Stochastic depth.
-    """
+    """Pre-norm window attention and feed-forward network."""
 
     def __init__(self, dims: int, num_heads: int, window_size: int,
                  shifted: bool, drop_path_rate: float) -> None:
@@ -52,7 +42,7 @@ class SwinBlock(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, windows: Windows, pairs: Pairs) -> Tensor:
-        """``(B, n, dims)`` tokens and their windows in, tokens out."""
+        """``(B, n, dims)`` in and out."""
         x = x + self.drop_path(
             self.attn(self.norm1(x), windows.move, pairs, windows.exists))
         return x + self.drop_path(self.mlp(self.norm2(x)))
@@ -67,15 +57,14 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * dims, 2 * dims, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.reduction(
-            self.norm(x.reshape(x.shape[0], -1, 4 * x.shape[-1])))
+        return self.reduction(self.norm(x.unflatten(1, (-1, 4)).flatten(2)))
 
 
 class SwinStage(nn.Module):
     """Blocks at one stride, after the patch merging that leads there.
 
     If ``shifted``, every other block shifts its windows. The buffer
-    ``trained_extent`` tells the longer side, in tokens, of the largest window
+    ``trained_extent`` is the longer side, in tokens, of the largest window
     seen in pre-training: beyond it the bias tables are untrained.
     """
 
@@ -154,19 +143,19 @@ class SwinEncoder(nn.Module):
         self.patch_embed = nn.Sequential()
         self.patch_embed.proj = nn.Linear(3 * PATCH**2, facts['dims'])
         self.patch_embed.norm = LayerNorm(facts['dims'])
-        depths = facts['depths']
-        last = sum(depths) - 1
-        rates = [drop_path_rate * block / last for block in range(last + 1)]
+        last = sum(facts['depths']) - 1
+        rates = (drop_path_rate * block / last for block in range(last + 1))
         self.stages = nn.ModuleList(
-            SwinStage(
-                dims,
-                heads,
-                window,
-                shifted_windows, [rates.pop(0) for _ in range(depth)],
-                merge=i > 0) for i, (dims, heads, window, depth) in enumerate(
-                    zip(self.out_channels, facts['heads'], windows, depths)))
+            SwinStage(dims, heads, window, shifted_windows,
+                      list(islice(rates, depth)), dims > facts['dims'])
+            for dims, heads, window, depth in zip(
+                self.out_channels, facts['heads'], windows, facts['depths']))
         self.norms = nn.ModuleList(map(LayerNorm, self.out_channels))
-        self.apply(_init_linear)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor, grid: TokenGrid) -> List[Tensor]:
         """Encode the tokens of a grid.
@@ -180,8 +169,7 @@ class SwinEncoder(nn.Module):
             list[Tensor]: ``(B, n, C)`` tokens at strides 4, 8, 16 and 32 in
             the grid's order; those of padding are not meaningful.
         """
-        x = self.patch_embed(grid.patches(images))
-        x = grid.levels[0].keep_valid(x)
+        x = grid.levels[0].keep_valid(self.patch_embed(grid.patches(images)))
         outs = []
         for level, (stage, norm) in enumerate(zip(self.stages, self.norms)):
             x = stage(x, grid, level, level < self.checkpointed_stages)
@@ -193,10 +181,3 @@ class SwinEncoder(nn.Module):
         for level, stage in enumerate(self.stages):
             for block in stage.blocks[:2]:
                 grid.windows(level, stage.window_size, block.shifted)
-
-
-def _init_linear(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -1,9 +1,12 @@
-"""Scaled dot-product attention."""
+"""Attention: to all keys, and inside windows."""
 from typing import Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from .rearrange import Rearrangement
+from .relative_bias import Pairs
 
 # Channels that tell which keys do not exist: one would do, and fused
 # kernels want multiples of eight.
@@ -17,23 +20,18 @@ def attend(q: Tensor,
            v: Tensor,
            bias: Optional[Tensor] = None,
            exists: Optional[Tensor] = None) -> Tensor:
-    """PyTorch's fused attention.
+    """PyTorch's fused attention, and absent keys without a bias per image.
 
     On CPUs it is in fp32: their kernels of half precision take longer, up to
     five times in training.
 
     Args:
-        q (Tensor): ``(B, heads, M, channels)``.
-        k (Tensor): ``(B, heads, n, channels)``.
-        v (Tensor): ``(B, heads, n, channels)``.
+        q (Tensor): ``(B, heads, M, channels)``, like the result.
+        k (Tensor): ``(B, heads, n, channels)``, like ``v``.
         bias (Tensor, optional): Broadcasts to ``(B, heads, M, n)``: bool,
             True where attention is allowed, or what to add to the logits.
         exists (Tensor, optional): ``(b, n)`` bool, False at keys that are
-            not to be attended to, of image ``i`` in row ``i % b``. It needs
-            no bias of every image's own: keys have a further channel.
-
-    Returns:
-        Tensor: ``(B, heads, M, channels)`` in the type of ``q``.
+            not to be attended to, of image ``i`` in row ``i % b``.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
     if exists is not None:
@@ -52,3 +50,68 @@ def attend(q: Tensor,
         return F.scaled_dot_product_attention(
             q.float(), k.float(), v.float(), attn_mask=bias,
             scale=scale).to(dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention; keys have no bias, which would change nothing."""
+
+    def __init__(self, dims: int, num_heads: int, key_dims: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dims, dims)
+        self.k = nn.Linear(key_dims, dims, bias=False)
+        self.v = nn.Linear(key_dims, dims)
+        self.proj = nn.Linear(dims, dims)
+
+    def forward(self,
+                query: Tensor,
+                key: Tensor,
+                value: Tensor,
+                mask: Optional[Tensor] = None,
+                exists: Optional[Tensor] = None) -> Tensor:
+        """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`."""
+        q, k, v = (
+            t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for t in (self.q(query), self.k(key), self.v(value)))
+        out = attend(q, k, v, mask, exists)
+        return self.proj(out.transpose(1, 2).flatten(2))
+
+
+class WindowAttention(nn.Module):
+    """Multi-head attention inside windows, as in Swin (eq. 4 there).
+
+    Keys have no bias: it would add the same to all logits of a query, and
+    its gradient would be rounding noise.
+    """
+
+    def __init__(self, dims: int, num_heads: int, window_size: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.window_size = window_size
+        self.qkv = nn.Linear(dims, 3 * dims, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(dims))
+        self.register_buffer('k_bias', torch.zeros(dims), persistent=False)
+        self.v_bias = nn.Parameter(torch.zeros(dims))
+        self.proj = nn.Linear(dims, dims)
+        self.relative_position_bias_table = nn.Parameter(
+            torch.empty((2 * window_size - 1)**2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=.02)
+
+    def forward(self, x: Tensor, move: Optional[Rearrangement], pairs: Pairs,
+                exists: Optional[Tensor]) -> Tensor:
+        """``(B, n, dims)`` in and out; see :class:`~.windows.Windows`."""
+        bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])
+        qkv = F.linear(x, self.qkv.weight, bias)
+        if move is not None:
+            qkv = move(qkv.view(-1, len(move.target), qkv.shape[-1]))
+        groups = len(pairs.entry)
+        q, k, v = qkv.view(-1, groups, pairs.size, 3, self.num_heads,
+                           x.shape[-1] // self.num_heads).permute(
+                               3, 0, 4, 1, 2, 5).flatten(2, 3)
+        bias = pairs.bias(self.relative_position_bias_table, q.dtype)
+        out = attend(q, k, v, bias[None], exists)
+        out = out.unflatten(1, (self.num_heads, groups))
+        out = out.permute(0, 2, 3, 1, 4).flatten(3)
+        if move is not None:
+            out = move.back(out.reshape(-1, len(move.source), x.shape[-1]))
+        return self.proj(out.reshape(x.shape))

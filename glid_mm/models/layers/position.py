@@ -15,11 +15,14 @@ def sine_position(coords: Tensor,
     Args:
         coords (Tensor): ``(..., 2)``, row and column as fractions of the
             image's height and width.
-        dims (int): Channels, a multiple of 4: the first half tells the row,
-            the second the column.
+        dims (int): Channels: the first half tells the row, the second the
+            column.
 
     Returns:
         Tensor: ``(..., dims)`` in the type of ``coords``.
+
+    Raises:
+        ValueError: If ``dims`` is not a multiple of 4.
     """
     if dims % 4:
         raise ValueError(f'dims must be a multiple of 4, got {dims}')
@@ -29,24 +32,19 @@ def sine_position(coords: Tensor,
 
 
 @lru_cache(maxsize=None)
+@torch.inference_mode(False)
 def _rates(dims: int, temperature: float, dtype: torch.dtype,
            device: torch.device) -> Tensor:
     """Angles that the whole image goes through, ``(dims / 4,)``."""
-    with torch.inference_mode(False):
-        steps = torch.arange(dims // 4, dtype=torch.float64)
-        rates = 2 * math.pi / temperature**(steps * 4 / dims)
-        return rates.to(device, dtype)
+    steps = torch.arange(dims // 4, dtype=torch.float64)
+    rates = 2 * math.pi / temperature**(steps * 4 / dims)
+    return rates.to(device, dtype)
 
 
 def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:
-    """Points that lie evenly in the unit square, however many.
+    """Points that lie evenly in the unit square, however many of the first.
 
-    The first of them do so, too. (The additive sequence of the plastic
-    number, known as R2.)
-
-    Args:
-        count (int): Number of points.
-        device (torch.device, optional): Where to put them.
+    They are the additive sequence of the plastic number, known as R2.
 
     Returns:
         Tensor: ``(count, 2)`` float32, row and column inside of (0, 1).

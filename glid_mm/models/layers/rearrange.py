@@ -21,15 +21,9 @@ class Rearrangement(NamedTuple):
 
     @classmethod
     def of(cls, target: Tensor, places: int) -> 'Rearrangement':
-        """Rows of groups that are stored one after another.
+        """Of ``G`` groups of rows and places, stored one after another.
 
-        Args:
-            target (Tensor): ``(G, n)`` int, the place of each row within its
-                group.
-            places (int): Places of a group.
-
-        Returns:
-            Rearrangement: Of ``G · n`` rows.
+        ``target`` is ``(G, n)``, the place of each row within its group.
         """
         groups, rows = target.shape
         start = torch.arange(groups, device=target.device)[:, None] * places

@@ -12,24 +12,14 @@ class Recomputing(nn.Module):
     For interiors that are cheap beside what they would store. They must draw
     no random numbers. Gradients are the same, bit for bit.
 
-    Attributes:
-        recompute (bool, optional): Whether to; None does so on CPUs. On GPUs
-            memory is plenty, and each call costs the host more time than the
-            device saves.
     """
 
+    # None does so on CPUs. On GPUs memory is plenty, and each call costs the
+    # host more time than the device saves.
     recompute: Optional[bool] = None
 
     def interior(self, function, *args):
-        """Call a function of tensors and whatever else.
-
-        Args:
-            function (Callable): What to call.
-            args: Its arguments, the first of them a tensor.
-
-        Returns:
-            What the function returns.
-        """
+        """``function(*args)``, of which the first is a tensor."""
         again = args[0].is_cpu if self.recompute is None else self.recompute
         if not again or not torch.is_grad_enabled():
             return function(*args)

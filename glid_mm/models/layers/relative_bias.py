@@ -30,27 +30,19 @@ class Pairs(NamedTuple):
     members: Tensor
 
     @classmethod
+    @torch.inference_mode(False)
     def of(cls, place: Tensor, cell: Optional[Tensor], window: int) -> 'Pairs':
         """Pairs of tokens that are attended to together.
 
-        Args:
-            place (Tensor): ``(g, m)`` int, row · w + column of each token in
-                its window of side w.
-            cell (Tensor, optional): ``(g, m)`` int, which window it is in;
-                None if all are in one.
-            window (int): w.
-
-        Returns:
-            Pairs: On the device of ``place``.
+        ``place`` is ``(g, m)``, row · w + column of each token in its window
+        of side w; ``cell`` the window it is in, None if all are in one.
         """
-        size, wide = place.shape[1], 2 * window - 1
-        row, col = place // window, place % window
-        key = row * wide + col
-        entry = (key + (wide + 1) * (window - 1))[:, :, None] - key[:, None]
+        size, other = place.shape[1], (2 * window - 1)**2
+        entry = _entries(place, window)
         if cell is not None:
             entry = torch.where(cell[:, :, None] == cell[:, None], entry,
-                                wide**2)
-        entry = F.pad(entry, (0, -size % _ALIGNMENT), value=wide**2)
+                                other)
+        entry = F.pad(entry, (0, -size % _ALIGNMENT), value=other)
         hot = None
         if len(place) > 1 or size != window**2 or cell is not None:
             numbers = torch.arange(window**2, device=place.device)
@@ -92,18 +84,20 @@ class _Bias(torch.autograd.Function):
         return grad.t(), None, None, None, None, None
 
 
+def _entries(place: Tensor, window: int) -> Tensor:
+    """``(..., m)`` places -> ``(..., m, m)`` rows of the table."""
+    wide = 2 * window - 1
+    key = place // window * wide + place % window
+    return (key + (wide + 1) * (window - 1))[..., None] - key[..., None, :]
+
+
 @lru_cache(maxsize=None)
+@torch.inference_mode(False)
 def _members(window: int, device: torch.device) -> Tensor:
     """Pairs of places by entry of the table, filled up with ``w⁴``."""
-    with torch.inference_mode(False):
-        place = torch.arange(window**2)
-        row, col = place // window, place % window
-        wide = 2 * window - 1
-        entry = ((row[:, None] - row + window - 1) * wide + col[:, None] -
-                 col + window - 1).flatten()
-        order = entry.argsort(stable=True)
-        entry = entry[order]
-        rank = torch.arange(window**4) - torch.searchsorted(entry, entry)
-        members = torch.full((wide**2, window**2), window**4)
-        members[entry, rank] = order
-        return members.int().to(device)
+    entry = _entries(torch.arange(window**2), window).flatten()
+    entry, order = entry.sort(stable=True)
+    rank = torch.arange(window**4) - torch.searchsorted(entry, entry)
+    members = torch.full(((2 * window - 1)**2, window**2), window**4)
+    members[entry, rank] = order
+    return members.int().to(device)

@@ -6,13 +6,17 @@ modeling hides or shows. A unit holds 8², 4², 2² and 1² tokens at strides
 a Z-curve whose fastest bit is the row. Four neighbours that patch merging
 joins are therefore always adjacent, so merging, pooling and upsampling are
 views, on all units of an image as on the visible ones alone.
+
+What is kept from one pass to the next is made outside of inference mode: an
+evaluation may be the first to need it, and training the next.
 """
+from copy import copy
 from functools import lru_cache
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from .position import sine_position
 from .rearrange import Rearrangement
@@ -42,13 +46,7 @@ class Level(NamedTuple):
 
     @classmethod
     def of(cls, units: Tensor, shape: Tuple[int, int], level: int) -> 'Level':
-        """The tokens of some units.
-
-        Args:
-            units (Tensor): ``(G, V)`` int, their numbers, row by row.
-            shape (tuple[int, int]): Rows and columns of units in the image.
-            level (int): 0..3 for strides 4..32.
-        """
+        """Tokens of ``(G, V)`` units of an image of ``shape`` units."""
         side = UNIT // STRIDES[level]
         corner = torch.stack([units // shape[1], units % shape[1]], -1) * side
         inside = z_curve(len(STRIDES) - 1 - level, units.device)
@@ -59,13 +57,9 @@ class Level(NamedTuple):
                    None)
 
     def to_map(self, tokens: Tensor) -> Tensor:
-        """Lay tokens out as a map; it is zero where no unit exists.
+        """``(B, n, C)`` -> ``(B, C, rows, columns)``, zero without a unit.
 
-        Args:
-            tokens (Tensor): ``(B, n, C)``.
-
-        Returns:
-            Tensor: ``(B, C, rows, columns)``, channels last in memory.
+        Channels are last in memory.
         """
         batch, _, channels = tokens.shape
         rows = tokens.reshape(-1, len(self.move.target), channels)
@@ -80,7 +74,7 @@ class Level(NamedTuple):
         return self.move.back(places).view(batch, -1, channels)
 
     def keep_valid(self, tokens: Tensor) -> Tensor:
-        """Zero the tokens of padding; ``(B, n, C)`` in and out."""
+        """Zero the tokens of padding, ``(B, n, C)`` in and out."""
         if self.valid is None:
             return tokens
         return tokens * self.valid[..., None].to(tokens.dtype)
@@ -119,9 +113,7 @@ class TokenGrid:
         if visible is None:
             self.levels = _whole_levels(units, device)
         else:
-            self.levels = tuple(
-                Level.of(visible, units, level)
-                for level in range(len(STRIDES)))
+            self.levels = _levels(visible, units)
             self.masked = masked_units(visible, units[0] * units[1])
         if sizes is not None:
             self.levels = tuple(
@@ -134,27 +126,25 @@ class TokenGrid:
 
     @classmethod
     @lru_cache(maxsize=16)
+    @torch.inference_mode(False)
     def whole(cls, height: int, width: int,
               device: torch.device) -> 'TokenGrid':
-        """The grid of whole images of one size; one object per shape.
+        """The grid of whole images of one size in pixels; one object each.
 
-        Sizes that are no multiples of 32 are padded to the right and below.
+        Other sizes than multiples of 32 are padded to the right and below.
         """
         units = -(-height // UNIT), -(-width // UNIT)
         sizes = None
-        with torch.inference_mode(False):
-            if height % UNIT or width % UNIT:
-                sizes = torch.tensor([[height, width]], device=device)
-            return cls(units, sizes=sizes, device=device)
+        if height % UNIT or width % UNIT:
+            sizes = torch.tensor([[height, width]], device=device)
+        return cls(units, sizes=sizes, device=device)
 
     @classmethod
     def padded(cls, padding_mask: Tensor) -> 'TokenGrid':
         """The grid of images of several sizes padded to one.
 
-        Args:
-            padding_mask (Tensor): ``(B, H, W)`` bool, True at padded pixels,
-                which lie to the right and below; H and W are multiples of
-                32.
+        ``padding_mask`` is ``(B, H, W)`` bool, True at padded pixels, which
+        lie to the right and below; H and W are multiples of 32.
         """
         height, width = padding_mask.shape[1:]
         sizes = [(~padding_mask.all(axis)).sum(1) for axis in (2, 1)]
@@ -163,56 +153,45 @@ class TokenGrid:
                    device=padding_mask.device)
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> 'TokenGrid':
-        """The same with every tensor of its own changed.
+        """The same with every tensor changed, such as to pinned memory.
 
-        Args:
-            function (Callable): Such as ``Tensor.pin_memory``.
+        What can be derived again is derived from these when it is needed.
         """
-        other = object.__new__(type(self))
-        other.units = self.units
-        other.visible, other.sizes, other.masked, other.levels = tree_map(
-            lambda x: function(x) if isinstance(x, Tensor) else x,
-            (self.visible, self.sizes, self.masked, self.levels))
-        other._windows = tree_map(
-            lambda x: function(x)
-            if isinstance(x, Tensor) else x, self._windows)
+        other = copy(self)
         other._pairs, other._positions = {}, {}
+        for name in ('visible', 'sizes', 'masked', 'levels', '_windows'):
+            value = tree_map_only(Tensor, function, getattr(self, name))
+            setattr(other, name, value)
         return other
 
     def windows(self, level: int, side: int, shifted: bool) -> Windows:
         """Windows of a level, made once; see :class:`Windows`."""
-        shape = self.levels[level].shape
+        shape, coords, *_ = self.levels[level]
         key = level, side, shifted and max(shape) > side
         if key not in self._windows:
-            with torch.inference_mode(False):
-                extent = None if self.sizes is None else self._extent(level)
-                self._windows[key] = Windows.of(self.levels[level].coords,
-                                                shape, side, key[2], extent)
+            self._windows[key] = Windows.of(coords, shape, side, key[2],
+                                            self._extent(level))
         return self._windows[key]
 
     def pairs(self, level: int, side: int, shifted: bool) -> Pairs:
         """Pairs of tokens in these windows, made once."""
         key = level, side, shifted and max(self.levels[level].shape) > side
         if key not in self._pairs:
-            with torch.inference_mode(False):
-                self._pairs[key] = self.windows(*key).pairs()
+            windows = self.windows(*key)
+            self._pairs[key] = Pairs.of(windows.place, windows.cell, side)
         return self._pairs[key]
 
     def positions(self, level: int, dims: int, dtype: torch.dtype) -> Tensor:
         """Sine positions of a level's tokens, made once.
 
-        They tell where in the image a token's centre lies, by pixels: levels
-        agree, and a box of the same place has the same coordinates.
-
-        Returns:
-            Tensor: ``(G or B, n, dims)``.
+        ``(G or B, n, dims)``, where in the image a token's centre lies, by
+        pixels: levels agree, and a box there has the same coordinates.
         """
         key = level, dims, dtype
         if key not in self._positions:
             with torch.inference_mode(False):
-                coords = self.levels[level].coords
-                self._positions[key] = self._sine(coords, STRIDES[level], dims,
-                                                  dtype)
+                self._positions[key] = self._sine(self.levels[level].coords,
+                                                  STRIDES[level], dims, dtype)
         return self._positions[key]
 
     def masked_positions(self, dims: int, dtype: torch.dtype) -> Tensor:
@@ -231,9 +210,9 @@ class TokenGrid:
         units = pick_units(images, self.visible).flatten(0, 1)
         return _to_patches(units).unflatten(0, (len(images), -1)).flatten(1, 2)
 
-    def _extent(self, level: int) -> Tensor:
+    def _extent(self, level: int) -> Optional[Tensor]:
         """Rows and columns that each image covers: ``(B or 1, 2)``."""
-        return -(-self.sizes // STRIDES[level])
+        return None if self.sizes is None else -(-self.sizes // STRIDES[level])
 
     def _sine(self, coords: Tensor, stride: int, dims: int,
               dtype: torch.dtype) -> Tensor:
@@ -248,25 +227,24 @@ class TokenGrid:
         return sine_position(centres, dims).to(dtype)
 
 
+def _levels(visible: Tensor, units: Tuple[int, int]) -> Tuple[Level, ...]:
+    return tuple(Level.of(visible, units, i) for i in range(len(STRIDES)))
+
+
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _whole_levels(units: Tuple[int, int],
                   device: Optional[torch.device]) -> Tuple[Level, ...]:
-    """Levels in which every unit exists."""
-    with torch.inference_mode(False):
-        every = torch.arange(units[0] * units[1], device=device)[None]
-        return tuple(
-            Level.of(every, units, level) for level in range(len(STRIDES)))
+    every = torch.arange(units[0] * units[1], device=device)
+    return _levels(every[None], units)
 
 
 @lru_cache(maxsize=None)
 def z_curve(bits: int, device: Optional[torch.device] = None) -> Tensor:
-    """Rows and columns along the Z-curve of a square of side ``2**bits``.
+    """Rows and columns along a square's Z-curve: ``(4**bits, 2)`` int64.
 
     The four tokens of a 2×2 block come in the order in which Swin's patch
     merging joins them: down first, then right.
-
-    Returns:
-        Tensor: ``(4**bits, 2)`` int64.
     """
     steps = torch.arange(4**bits)
     coords = torch.zeros(4**bits, 2, dtype=torch.int64)
@@ -293,15 +271,9 @@ def masked_units(visible: Tensor, total: int) -> Tensor:
 
 
 def pick_units(images: Tensor, index: Tensor) -> Tensor:
-    """Pixels of some units.
+    """Pixels of some units: ``(B, C, H, W)`` -> ``(B, V, C, 32, 32)``.
 
-    Args:
-        images (Tensor): ``(B, C, H, W)``, H and W multiples of 32.
-        index (Tensor): ``(G, V)`` int, units of image ``b`` in row
-            ``b % G``.
-
-    Returns:
-        Tensor: ``(B, V, C, 32, 32)``.
+    ``index`` is ``(G, V)``, the units of image ``b`` in row ``b % G``.
     """
     rows, cols = images.shape[-2] // UNIT, images.shape[-1] // UNIT
     units = images.unflatten(3, (cols, UNIT)).unflatten(2, (rows, UNIT))
@@ -314,8 +286,7 @@ def pick_units(images: Tensor, index: Tensor) -> Tensor:
 def _to_patches(images: Tensor) -> Tensor:
     """``(B, C, H, W)`` -> ``(B, n, C·16)``, patches in token order."""
     batch, channels, height, width = images.shape
-    rows, cols = height // UNIT, width // UNIT
-    patches = images.reshape(batch, channels, rows, 2, 2, 2, PATCH, cols, 2, 2,
-                             2, PATCH)
+    patches = images.reshape(batch, channels, height // UNIT, 2, 2, 2, PATCH,
+                             width // UNIT, 2, 2, 2, PATCH)
     patches = patches.permute(0, 2, 7, 8, 3, 9, 4, 10, 5, 1, 6, 11)
-    return patches.reshape(batch, rows * cols * 64, channels * PATCH**2)
+    return patches.reshape(batch, -1, channels * PATCH**2)

@@ -11,13 +11,12 @@ fewer pairs is taken:
   that are not larger than a window.
 """
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
 from .rearrange import Rearrangement
-from .relative_bias import Pairs
 
 
 class Windows(NamedTuple):
@@ -26,86 +25,61 @@ class Windows(NamedTuple):
     Attributes:
         move (Rearrangement | None): From the tokens of ``G`` groups to the
             slots of their windows; None if tokens stay where they are.
-        size (int): Slots of a window, ``m``.
-        place (Tensor): ``(g, m)`` int32, place of each slot in its window;
-            ``g`` is 1 or ``G``.
+        place (Tensor): ``(g, m)`` int32, row · side + column of each slot in
+            its window; ``g`` is 1 or ``G``.
         cell (Tensor | None): ``(g, m)`` int32, the window each token is in,
             if those of several are attended to together.
         exists (Tensor | None): ``(windows of G groups, m)`` bool, False at
             slots that hold no token or one of padding; None if all do.
-        side (int): Side of the window that the places are of.
     """
 
     move: Optional[Rearrangement]
-    size: int
     place: Tensor
     cell: Optional[Tensor]
     exists: Optional[Tensor]
-    side: int
 
     @classmethod
-    def of(cls,
-           coords: Tensor,
-           shape: tuple,
-           side: int,
-           shifted: bool,
-           extent: Optional[Tensor] = None) -> 'Windows':
-        """Lay windows over a map.
+    @torch.inference_mode(False)
+    def of(cls, coords: Tensor, shape: Tuple[int, int], side: int,
+           shifted: bool, extent: Optional[Tensor]) -> 'Windows':
+        """Lay windows over a map of some shape.
 
-        A map that is not larger than the window along an axis is not shifted
-        along it, as in Swin.
-
-        Args:
-            coords (Tensor): ``(G, n, 2)`` int, rows and columns of tokens.
-            shape (tuple[int, int]): Rows and columns of the map.
-            side (int): Of the windows, in tokens.
-            shifted (bool): Whether they are shifted by half their side.
-            extent (Tensor, optional): ``(G, 2)`` int, how much of the map
-                each image covers; tokens beyond are padding.
-
-        Returns:
-            Windows: On the device of ``coords``.
+        Shifted ones are moved by half their side, but not along an axis on
+        which the map is not larger than the window, as in Swin. ``coords``
+        are ``(G, n, 2)``; ``extent`` is ``(G, 2)``, the rows and columns that
+        each image covers if there is padding beyond.
         """
-        tokens = coords.shape[1]
         # Moving the image by side − s draws the same borders as rolling it
         # by −s does, without wrapping round.
         step = (side - side // 2) * shifted
         shift = [step * (length > side) for length in shape]
         sides = [min(side, length) for length in shape]
         counts = [-(-(n + s) // w) for n, s, w in zip(shape, shift, sides)]
-        cell, inside = [], []
+        cells, inside = [], []
         for axis, (move, length) in enumerate(zip(shift, sides)):
-            line = coords[..., axis]
             if move and extent is not None:
                 # An image is shifted as it would be alone.
                 move = (extent[:, axis, None] > side) * move
-            line = line + move
-            cell.append(line // length)
+            line = coords[..., axis] + move
+            cells.append(line // length)
             inside.append(line % length)
-        cell = cell[0] * counts[1] + cell[1]
-        place = inside[0] * side + inside[1]
+        cell = cells[0] * counts[1] + cells[1]
         valid = None
         if extent is not None:
             valid = (coords < extent[:, None]).all(-1)
 
         size, windows = math.prod(sides), math.prod(counts)
-        if windows == 1:
-            return cls(None, tokens, place, None, valid, side)
-        if extent is None and tokens**2 <= windows * size**2:
-            return cls(None, tokens, place, cell, None, side)
+        fewer = coords.shape[1]**2 <= windows * size**2
+        if windows == 1 or extent is None and fewer:
+            place = inside[0] * side + inside[1]
+            return cls(None, place, None if windows == 1 else cell, valid)
         slot = cell * size + inside[0] * sides[1] + inside[1]
         move = Rearrangement.of(slot, windows * size)
-        exists = None if move.empty is None else ~move.empty.view(1, -1)
+        if valid is None and move.empty is not None:
+            valid = torch.ones_like(slot, dtype=torch.bool)
         if valid is not None:
-            valid = valid.view(-1, slot.numel()).index_select(1, move.source)
-            exists = valid if exists is None else valid & exists
-        if exists is not None:
-            exists = exists.view(-1, size)
-        slots = torch.arange(
-            size, dtype=torch.int32, device=coords.device)[None]
+            # To an empty slot comes False.
+            valid = move(valid.view(-1, slot.numel(), 1)).view(-1, size)
+        slots = torch.arange(size, dtype=torch.int32, device=coords.device)
         place = slots // sides[1] * side + slots % sides[1]
-        return cls(move, size, place, None, exists, side)
-
-    def pairs(self) -> Pairs:
-        """What a block needs of the places, on their device."""
-        return Pairs.of(self.place, self.cell, self.side)
+        return cls(move, place[None], None, valid)

@@ -4,8 +4,8 @@ from typing import List, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers.norm import LayerNorm
 from ..layers.recompute import Recomputing
+from ..layers.residual import LayerNorm
 from ..layers.tokens import Level, TokenGrid
 
 
@@ -17,9 +17,6 @@ class SeparableConv(nn.Module):
     """SiLU, depthwise 3×3, pointwise, LayerNorm; on tokens that exist.
 
     Absent tokens count as zero to their neighbours, and none is made.
-
-    Args:
-        channels (int): Channels in and out.
     """
 
     def __init__(self, channels: int) -> None:
@@ -38,12 +35,7 @@ class SeparableConv(nn.Module):
 
 
 class Fusion(Recomputing):
-    """Fast normalised fusion of EfficientDet, then a separable conv.
-
-    Args:
-        channels (int): Channels of every input.
-        num_inputs (int): Number of inputs.
-    """
+    """Fast normalised fusion of EfficientDet, then a separable conv."""
 
     def __init__(self, channels: int, num_inputs: int) -> None:
         super().__init__()
@@ -51,15 +43,9 @@ class Fusion(Recomputing):
         self.conv = SeparableConv(channels)
 
     def forward(self, inputs: Sequence[Tensor], level: Level) -> Tensor:
-        """Fuse tokens of a level and of its neighbours into the level's.
+        """``(B, n, C)`` of a level and last of its neighbour -> the level's.
 
-        Args:
-            inputs (Sequence[Tensor]): ``(B, n, C)``, the level's own first;
-                the last has four times or a quarter of its tokens.
-            level (Level): Where they lie.
-
-        Returns:
-            Tensor: ``(B, n, C)``.
+        The neighbour has four times or a quarter of its tokens.
         """
         # A pyramid stores many maps for gradients and computes little.
         return self.interior(self._fuse, *inputs, level)
@@ -72,17 +58,13 @@ class Fusion(Recomputing):
         if other.shape[1] > x.shape[1]:
             x = x + last * other.unflatten(1, (-1, 4)).mean(2)
         else:
-            x = (x.unflatten(1, (-1, 4)) + last * other[:, :, None]).flatten(
-                1, 2)
+            x = x.unflatten(1, (-1, 4)) + last * other[:, :, None]
+            x = x.flatten(1, 2)
         return self.conv(x, level)
 
 
 class BiFPNLayer(nn.Module):
-    """One pass down the pyramid and one up again.
-
-    Args:
-        channels (int): Channels at every level.
-    """
+    """One pass down the pyramid and one up again."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -92,17 +74,13 @@ class BiFPNLayer(nn.Module):
 
     def forward(self, inputs: List[Tensor], grid: TokenGrid) -> List[Tensor]:
         """Tokens of four levels, finest first, in and out."""
-        coarse = inputs[3]
-        between = [coarse]
+        down = [inputs[3]]
         for i in (2, 1, 0):
-            coarse = self.down[i]([inputs[i], coarse], grid.levels[i])
-            between.insert(0, coarse)
-        outs = between[:1]
+            down.insert(0, self.down[i]([inputs[i], down[0]], grid.levels[i]))
+        outs = down[:1]
         for i in (1, 2, 3):
-            terms = [inputs[i], outs[-1]]
-            if i < 3:
-                terms.insert(1, between[i])
-            outs.append(self.up[i - 1](terms, grid.levels[i]))
+            own = [inputs[i], down[i]] if i < 3 else [inputs[i]]
+            outs.append(self.up[i - 1]([*own, outs[-1]], grid.levels[i]))
         return outs
 
 

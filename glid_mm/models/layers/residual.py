@@ -1,0 +1,64 @@
+"""What residual branches are made of."""
+from torch import Tensor, distributed, nn
+
+from .recompute import Recomputing
+
+
+class LayerNorm(nn.LayerNorm):
+    """``nn.LayerNorm``, whose result under autocast is fp32 on GPUs.
+
+    Here the residual stream and the pyramid stay in half precision there, as
+    they do on CPUs: half the memory traffic, and no worse gradients
+    (docs/design.md).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).to(x.dtype)
+
+
+class MLP(Recomputing):
+    """Linear, GELU, linear on the last axis."""
+
+    def __init__(self, dims: int, hidden_dims: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dims, hidden_dims)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden_dims, dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The activation is as large as its input and cheap: storing one of
+        # the two is enough.
+        return self.interior(self._activate_and_project, self.fc1(x))
+
+    def _activate_and_project(self, hidden: Tensor) -> Tensor:
+        return self.fc2(self.act(hidden))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: drop a branch for whole samples while training.
+
+    Several processes draw for their joint batch, in which sample ``i`` of
+    process ``r`` of ``n`` is number ``i · n + r``. If their generators are in
+    one state, they drop what a single process with that batch would.
+    """
+
+    def __init__(self, rate: float = 0.) -> None:
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f'drop path rate must lie in [0, 1), got {rate}')
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        rank, world_size = 0, 1
+        if distributed.is_available() and distributed.is_initialized():
+            rank = distributed.get_rank()
+            world_size = distributed.get_world_size()
+        shape = len(x) * world_size, *(1, ) * (x.dim() - 1)
+        mask = x.new_empty(shape).bernoulli_(keep)[rank::world_size]
+        return x * (mask / keep)
+
+    def extra_repr(self) -> str:
+        return f'rate={self.rate:.3f}'
