@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .decoders.query_decoder import DecoderLayer, QueryDecoder
+from .decoders.query_decoder import DecoderLayer, Memory, QueryDecoder
 from .encoders.swin import PatchMerging, SwinBlock, SwinEncoder
-from .layers.recompute import Recomputing
-from .layers.residual import LayerNorm
+from .layers.basics import LayerNorm, Recomputing
 from .layers.tokens import STRIDES, UNIT, TokenGrid
 from .necks.bifpn import BiFPN, Fusion, Lateral
 from .queries import Queries
@@ -46,9 +45,8 @@ class GLID(nn.Module):
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): See :class:`Queries`.
         embedding_positions (bool): See :class:`Queries`.
-        recompute (bool, optional): Whether activations that are cheap to
-            compute are computed again in the backward pass instead of
-            stored; None does so on CPUs.
+        recompute (bool, optional): Compute cheap activations again in the
+            backward pass instead of storing them; None does so on CPUs.
     """
 
     def __init__(self,
@@ -82,25 +80,18 @@ class GLID(nn.Module):
                 padded pixels, which lie to the right and below.
             query_mask (Tensor, optional): ``(M, M)`` bool, True where a
                 query may attend to another.
-            num_queries (int, optional): How many queries to ask, from the
-                first on; by default all.
-
-        Returns:
-            GLIDOutput: Features for the head.
+            num_queries (int, optional): Ask so many of the first ones alone.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
         tokens = self.neck(self.encoder(images, grid), grid)
         query_features = self.decoder(
-            self.queries(images.shape[0], num_queries), self._memory(tokens, grid),
-            query_mask)
-        return GLIDOutput(_map(tokens, grid, 0, size), query_features)
+            self.queries(images.shape[0], num_queries),
+            self._memory(tokens, grid), query_mask)
+        return GLIDOutput(_map(tokens[0], grid, 0, size), query_features)
 
     def encode(self, images: Tensor) -> Tuple[Tensor, ...]:
-        """Encoder features of whole images.
-
-        Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+        """Encoder features of whole images, ``(B, 3, H, W)`` of any size.
 
         Returns:
             tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
@@ -108,21 +99,17 @@ class GLID(nn.Module):
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, None)
-        tokens = [
-            level.keep_valid(x)
-            for level, x in zip(grid.levels, self.encoder(images, grid))
-        ]
-        return tuple(_map(tokens, grid, i, size) for i in range(len(tokens)))
+        return tuple(
+            _map(grid.levels[i].keep_valid(x), grid, i, size)
+            for i, x in enumerate(self.encoder(images, grid)))
 
     def plan(self, visible: Tensor, units: Tuple[int, int]) -> TokenGrid:
         """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
         It is no larger than some numbers per token: it can be made on the
-        host ahead of the step and be moved by ``TokenGrid.apply``.
-
-        Args:
-            visible (Tensor): ``(G, V)`` int, the visible units.
-            units (tuple[int, int]): Rows and columns of units in the image.
+        host ahead of the step and be moved by :meth:`TokenGrid.apply`.
+        ``visible`` is ``(G, V)`` int; ``units`` are the image's rows and
+        columns of units.
         """
         grid = TokenGrid(units, visible)
         self.encoder.plan(grid)
@@ -146,8 +133,7 @@ class GLID(nn.Module):
             ascending order, of the last layer.
 
         Raises:
-            ValueError: If the image is not made of whole units, or the
-                groups do not divide the batch.
+            ValueError: If units do not tile the image or G does not divide B.
         """
         height, width = images.shape[-2:]
         if height % UNIT or width % UNIT:
@@ -186,20 +172,17 @@ class GLID(nn.Module):
         Position biases, queries, level embeddings and fusion weights are
         offsets around a meaningful zero or one, not directions of a matrix.
         """
+        ends = 'relative_position_bias_table', 'level_embed', '.weights'
         return {
             name
             for name, _ in self.named_parameters()
-            if name.startswith('queries.') or name.endswith((
-                'relative_position_bias_table', 'level_embed', '.weights'))
+            if name.startswith('queries.') or name.endswith(ends)
         }
 
-    def _memory(
-            self, tokens: List[Tensor],
-            grid: TokenGrid) -> List[Tuple[Tensor, Tensor, Optional[Tensor]]]:
-        """Tokens, positions and validity at strides 32, 16 and 8."""
-        dims, dtype = self.neck.channels, tokens[0].dtype
-        return [(tokens[i], grid.positions(i, dims,
-                                           dtype), grid.levels[i].valid)
+    def _memory(self, tokens: List[Tensor], grid: TokenGrid) -> Memory:
+        """What the decoder reads at strides 32, 16 and 8."""
+        kind = self.neck.channels, tokens[0].dtype
+        return [(tokens[i], grid.positions(i, *kind), grid.levels[i].valid)
                 for i in (3, 2, 1)]
 
     @torch.compiler.disable
@@ -218,8 +201,8 @@ class GLID(nn.Module):
         return F.pad(images, pad) if any(pad) else images, grid
 
 
-def _map(tokens: List[Tensor], grid: TokenGrid, level: int,
+def _map(tokens: Tensor, grid: TokenGrid, level: int,
          size: Tuple[int, int]) -> Tensor:
     """Tokens of a level as the map of an image of some size in pixels."""
     rows, cols = (-(-length // STRIDES[level]) for length in size)
-    return grid.levels[level].to_map(tokens[level])[..., :rows, :cols]
+    return grid.levels[level].to_map(tokens)[..., :rows, :cols]

@@ -15,11 +15,10 @@ def sample_visible(units: Tuple[int, int],
 
     Args:
         units (tuple[int, int]): Rows and columns of units.
-        ratio (float): Share of units to mask; rounded to whole units, of
-            which at least one is masked and one visible.
+        ratio (float): Share of units to mask, rounded to whole ones; at least
+            one is masked and one visible.
         strategy (str): 'random' draws units alike; 'block' masks random
-            rectangles, as BEiT does; 'grid' keeps a regular lattice at a
-            random offset.
+            rectangles, as BEiT does; 'grid' keeps a shifted lattice.
         groups (int): Number of masks to draw.
         generator (torch.Generator, optional): Source of randomness, on CPU.
 

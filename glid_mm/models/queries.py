@@ -17,11 +17,10 @@ class Queries(nn.Module):
     Args:
         dims (int): Channels.
         num_queries (int): Queries of the task; 0 for pre-training alone.
-        embedding_std (float): Standard deviation of the normal distribution
-            that ``e_i`` start from; 0 is the paper's.
-        embedding_positions (bool): Whether ``e_i`` start as the 2-D sine
-            positions of points spread over the image instead, as mask tokens
-            have one.
+        embedding_std (float): Standard deviation of the noise that ``e_i``
+            start as; 0 is the paper's.
+        embedding_positions (bool): Start ``e_i`` as the 2-D sine positions of
+            points spread over the image instead.
 
     Raises:
         ValueError: If ``e_i`` are to start as both.
@@ -65,9 +64,9 @@ class Queries(nn.Module):
         return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:
-        """Queries of pre-training: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``.
+        """Those of pre-training: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``.
 
-        ``positions`` are those of the centres of masked units.
+        ``positions`` are of the centres of masked units.
         """
         first = self.cls_token.expand(len(positions), 1, -1)
         return torch.cat([first, self.mask_token + positions], 1)

@@ -141,6 +141,9 @@ def test_into_glid_and_out_again(suffix, tmp_path, monkeypatch, capsys):
     assert 'window_size=7, num_classes=0' in capsys.readouterr().out
     state = read_checkpoint(back)['state_dict']
     for name, value in peer.file['state_dict'].items():
+        if name.endswith('qkv.bias'):  # GLID's keys have none
+            value = value.clone()
+            value.chunk(3)[1].zero_()
         if not name.startswith('head'):
             assert torch.equal(state.pop(name), value), name
     assert not state

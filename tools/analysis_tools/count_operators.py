@@ -15,7 +15,7 @@ from rich.table import Table
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from glid_mm.engine import launch
-from glid_mm.models.layers.recompute import Recomputing
+from glid_mm.models.layers.basics import Recomputing
 
 #: Operators that wait until the device has computed a value.
 WAITING = {

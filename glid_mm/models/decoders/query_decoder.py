@@ -6,7 +6,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers.attention import Attention
-from ..layers.residual import MLP, DropPath, LayerNorm
+from ..layers.basics import MLP, DropPath, LayerNorm
+
+#: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
+#: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
+Memory = Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]]
 
 
 class DecoderLayer(nn.Module):
@@ -27,17 +31,14 @@ class DecoderLayer(nn.Module):
                 exists: Optional[Tensor],
                 query_mask: Optional[Tensor]) -> Tensor:
         x = x + self.drop_path(
-            self.cross_attn(self.norm1(x), key, value, exists=exists))
+            self.cross_attn(self.norm1(x), key, value, None, exists))
         own = self.norm2(x)
-        x = x + self.drop_path(self.self_attn(own, own, own, query_mask))
+        x = x + self.drop_path(self.self_attn(own, own, own, query_mask, None))
         return x + self.drop_path(self.mlp(self.norm3(x)))
 
 
 class QueryDecoder(nn.Module):
-    """Decoder layers that read the levels of a pyramid in turn.
-
-    Layer ``l`` reads level ``l`` mod 3 of strides 32, 16 and 8, as in
-    Mask2Former.
+    """Layers that read strides 32, 16 and 8 in turn, as in Mask2Former.
 
     Args:
         memory_dims (int): Channels of the memory.
@@ -47,10 +48,8 @@ class QueryDecoder(nn.Module):
         ffn_dims (int, optional): Hidden channels of the feed-forward
             networks, by default 4 × dims.
         drop_path_rate (float): Stochastic depth.
-        value_positions (bool): Whether values tell where in the image they
-            are, as keys do.
-        gradient_checkpointing (bool): Recompute layers in the backward
-            pass instead of storing what they need.
+        value_positions (bool): Add positions to values, as to keys.
+        gradient_checkpointing (bool): Recompute layers in the backward pass.
     """
 
     def __init__(self,
@@ -80,21 +79,17 @@ class QueryDecoder(nn.Module):
 
     def forward(self,
                 queries: Tensor,
-                memory: Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]],
+                memory: Memory,
                 query_mask: Optional[Tensor] = None,
                 every_layer: bool = True) -> Tensor:
-        """Decode.
+        """Decode queries.
 
         Args:
             queries (Tensor): ``(B, M, dims)``, content + position.
-            memory (Sequence): For strides 32, 16 and 8: tokens ``(B, n,
-                memory_dims)``, their positions ``(G, n, memory_dims)``, of
-                image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at
-                padding, or None.
+            memory (Memory): Of strides 32, 16 and 8.
             query_mask (Tensor, optional): ``(M, M)`` bool, True where a
                 query (row) may attend to another (column).
-            every_layer (bool): Return the output of all layers, not of the
-                last one alone.
+            every_layer (bool): Return what all layers give, or the last.
 
         Returns:
             Tensor: ``(layers or 1, B, M, dims)``, normalised.

@@ -1,8 +1,7 @@
 """Swin Transformer on whole images or on visible units alone.
 
-Masked tokens are not replaced by a learnt vector: they do not exist. What a
-window holds is attended to exactly as if absent tokens had been excluded as
-attention keys.
+Masked tokens are not replaced by a learnt vector: they do not exist, which
+is exactly as if they were excluded as attention keys.
 """
 from itertools import cycle, islice
 from typing import List, Sequence, Union
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers.attention import WindowAttention
+from ..layers.basics import MLP, DropPath, LayerNorm
 from ..layers.relative_bias import Pairs
-from ..layers.residual import MLP, DropPath, LayerNorm
 from ..layers.tokens import PATCH, STRIDES, TokenGrid
 from ..layers.windows import Windows
 
@@ -63,9 +62,8 @@ class PatchMerging(nn.Module):
 class SwinStage(nn.Module):
     """Blocks at one stride, after the patch merging that leads there.
 
-    If ``shifted``, every other block shifts its windows. The buffer
-    ``trained_extent`` is the longer side, in tokens, of the largest window
-    seen in pre-training: beyond it the bias tables are untrained.
+    The buffer ``trained_extent`` is the longer side, in tokens, of the largest
+    window seen in pre-training: beyond it the bias tables are untrained.
     """
 
     def __init__(self, dims: int, num_heads: int, window_size: int,
@@ -105,11 +103,10 @@ class SwinEncoder(nn.Module):
             all stages, or in each; by default the architecture's.
         drop_path_rate (float): Stochastic depth of the last block; it rises
             linearly from 0 at the first.
-        checkpointed_stages (int): How many stages, from the first on,
-            recompute their blocks in the backward pass instead of storing
-            what those need. The first stages store most and compute least.
-        shifted_windows (bool): Whether every other block shifts its windows,
-            as in Swin. MixMIM's do not.
+        checkpointed_stages (int): How many of the first stages, which store
+            most, recompute their blocks in the backward pass.
+        shifted_windows (bool): Shift the windows of every other block, as in
+            Swin. MixMIM's are not.
 
     Attributes:
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
@@ -136,7 +133,6 @@ class SwinEncoder(nn.Module):
         if len(windows) != 4:
             raise ValueError(f'window_size={window_size}: give one for all '
                              'stages, or one for each of the 4')
-        self.arch = arch
         self.shifted_windows = shifted_windows
         self.checkpointed_stages = checkpointed_stages
         self.out_channels = tuple(facts['dims'] << i for i in range(4))
@@ -161,13 +157,13 @@ class SwinEncoder(nn.Module):
         """Encode the tokens of a grid.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised; H and W are
-                multiples of 32, padding is zero.
+            images (Tensor): ``(B, 3, H, W)``, standardised, padding zero; H
+                and W are multiples of 32.
             grid (TokenGrid): Which tokens exist.
 
         Returns:
-            list[Tensor]: ``(B, n, C)`` tokens at strides 4, 8, 16 and 32 in
-            the grid's order; those of padding are not meaningful.
+            list[Tensor]: ``(B, n, C)`` at strides 4, 8, 16 and 32, without
+            meaning at padding.
         """
         x = grid.levels[0].keep_valid(self.patch_embed(grid.patches(images)))
         outs = []

@@ -25,13 +25,10 @@ def attend(q: Tensor,
     On CPUs it is in fp32: their kernels of half precision take longer, up to
     five times in training.
 
-    Args:
-        q (Tensor): ``(B, heads, M, channels)``, like the result.
-        k (Tensor): ``(B, heads, n, channels)``, like ``v``.
-        bias (Tensor, optional): Broadcasts to ``(B, heads, M, n)``: bool,
-            True where attention is allowed, or what to add to the logits.
-        exists (Tensor, optional): ``(b, n)`` bool, False at keys that are
-            not to be attended to, of image ``i`` in row ``i % b``.
+    ``(B, heads, M, channels)`` attend to ``(B, heads, n, channels)``. The
+    bias broadcasts to ``(B, heads, M, n)``: bool, True where attention is
+    allowed, or what to add to the logits. ``exists`` is ``(b, n)``, False at
+    keys that are not to be attended to, of image ``i`` in row ``i % b``.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
     if exists is not None:
@@ -63,12 +60,8 @@ class Attention(nn.Module):
         self.v = nn.Linear(key_dims, dims)
         self.proj = nn.Linear(dims, dims)
 
-    def forward(self,
-                query: Tensor,
-                key: Tensor,
-                value: Tensor,
-                mask: Optional[Tensor] = None,
-                exists: Optional[Tensor] = None) -> Tensor:
+    def forward(self, query: Tensor, key: Tensor, value: Tensor,
+                mask: Optional[Tensor], exists: Optional[Tensor]) -> Tensor:
         """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`."""
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

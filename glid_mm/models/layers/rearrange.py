@@ -29,8 +29,7 @@ class Rearrangement(NamedTuple):
         start = torch.arange(groups, device=target.device)[:, None] * places
         target = (target + start).flatten()
         numbers = torch.arange(1, 1 + groups * rows, device=target.device)
-        source = numbers.new_zeros(groups * places)
-        source = source.scatter(0, target, numbers)
+        source = numbers.new_zeros(groups * places).scatter(0, target, numbers)
         empty = None if rows == places else (source == 0)[:, None]
         return cls(target.int(), (source - 1).clamp(min=0).int(), empty)
 

@@ -37,12 +37,11 @@ class Pairs(NamedTuple):
         ``place`` is ``(g, m)``, row · w + column of each token in its window
         of side w; ``cell`` the window it is in, None if all are in one.
         """
-        size, other = place.shape[1], (2 * window - 1)**2
+        size, rows = place.shape[1], (2 * window - 1)**2
         entry = _entries(place, window)
         if cell is not None:
-            entry = torch.where(cell[:, :, None] == cell[:, None], entry,
-                                other)
-        entry = F.pad(entry, (0, -size % _ALIGNMENT), value=other)
+            entry = torch.where(cell[:, :, None] == cell[:, None], entry, rows)
+        entry = F.pad(entry, (0, -size % _ALIGNMENT), value=rows)
         hot = None
         if len(place) > 1 or size != window**2 or cell is not None:
             numbers = torch.arange(window**2, device=place.device)

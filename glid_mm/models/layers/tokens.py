@@ -7,8 +7,8 @@ a Z-curve whose fastest bit is the row. Four neighbours that patch merging
 joins are therefore always adjacent, so merging, pooling and upsampling are
 views, on all units of an image as on the visible ones alone.
 
-What is kept from one pass to the next is made outside of inference mode: an
-evaluation may be the first to need it, and training the next.
+What is kept between passes is made outside of inference mode, so that
+training can use it after an evaluation.
 """
 from copy import copy
 from functools import lru_cache
@@ -57,17 +57,13 @@ class Level(NamedTuple):
                    None)
 
     def to_map(self, tokens: Tensor) -> Tensor:
-        """``(B, n, C)`` -> ``(B, C, rows, columns)``, zero without a unit.
-
-        Channels are last in memory.
-        """
-        batch, _, channels = tokens.shape
-        rows = tokens.reshape(-1, len(self.move.target), channels)
-        feature = self.move(rows).view(batch, *self.shape, channels)
+        """``(B, n, C)`` -> ``(B, C, h, w)``, zero where no unit exists."""
+        rows = tokens.reshape(-1, len(self.move.target), tokens.shape[2])
+        feature = self.move(rows).view(-1, *self.shape, tokens.shape[2])
         return feature.permute(0, 3, 1, 2)
 
     def from_map(self, feature: Tensor) -> Tensor:
-        """Inverse of :meth:`to_map`: ``(B, C, h, w)`` -> ``(B, n, C)``."""
+        """``(B, C, h, w)`` -> ``(B, n, C)``, the inverse of :meth:`to_map`."""
         batch, channels = feature.shape[:2]
         places = feature.permute(0, 2, 3, 1).reshape(-1, len(self.move.source),
                                                      channels)
@@ -87,18 +83,16 @@ class TokenGrid:
 
     Args:
         units (tuple[int, int]): Rows and columns of units in the image.
-        visible (Tensor, optional): ``(G, V)`` int, the units that exist, for
-            ``G`` groups of images; image ``b`` belongs to group ``b % G``.
-            None: every unit exists.
+        visible (Tensor, optional): ``(G, V)`` int, the units that exist in
+            image ``b`` in row ``b % G``; by default all do.
         sizes (Tensor, optional): ``(B or 1, 2)`` int, height and width in
-            pixels of what is not padding. None: nothing is.
-        device (torch.device, optional): Where the bookkeeping lies, if not
-            with ``visible``.
+            pixels of what is not padding; by default nothing is.
+        device (torch.device, optional): Of the grid, if not of ``visible``.
 
     Attributes:
         levels (tuple[Level]): For strides 4, 8, 16 and 32.
-        masked (Tensor | None): ``(G, N)`` int64, the units that do not
-            exist, ascending.
+        masked (Tensor | None): ``(G, N)`` int64, ascending, the units that
+            do not exist.
     """
 
     def __init__(self,
@@ -133,10 +127,10 @@ class TokenGrid:
 
         Other sizes than multiples of 32 are padded to the right and below.
         """
-        units = -(-height // UNIT), -(-width // UNIT)
         sizes = None
         if height % UNIT or width % UNIT:
             sizes = torch.tensor([[height, width]], device=device)
+        units = -(-height // UNIT), -(-width // UNIT)
         return cls(units, sizes=sizes, device=device)
 
     @classmethod
@@ -148,15 +142,11 @@ class TokenGrid:
         """
         height, width = padding_mask.shape[1:]
         sizes = [(~padding_mask.all(axis)).sum(1) for axis in (2, 1)]
-        return cls((height // UNIT, width // UNIT),
-                   sizes=torch.stack(sizes, 1),
-                   device=padding_mask.device)
+        return cls((height // UNIT, width // UNIT), None,
+                   torch.stack(sizes, 1), padding_mask.device)
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> 'TokenGrid':
-        """The same with every tensor changed, such as to pinned memory.
-
-        What can be derived again is derived from these when it is needed.
-        """
+        """The same with every tensor that it was given or planned changed."""
         other = copy(self)
         other._pairs, other._positions = {}, {}
         for name in ('visible', 'sizes', 'masked', 'levels', '_windows'):
@@ -166,10 +156,10 @@ class TokenGrid:
 
     def windows(self, level: int, side: int, shifted: bool) -> Windows:
         """Windows of a level, made once; see :class:`Windows`."""
-        shape, coords, *_ = self.levels[level]
+        shape, coords, _, valid = self.levels[level]
         key = level, side, shifted and max(shape) > side
         if key not in self._windows:
-            self._windows[key] = Windows.of(coords, shape, side, key[2],
+            self._windows[key] = Windows.of(coords, shape, side, key[2], valid,
                                             self._extent(level))
         return self._windows[key]
 
@@ -205,10 +195,11 @@ class TokenGrid:
 
         Channel, row and column run as in the weight of a convolution.
         """
-        if self.visible is None:
-            return _to_patches(images)
-        units = pick_units(images, self.visible).flatten(0, 1)
-        return _to_patches(units).unflatten(0, (len(images), -1)).flatten(1, 2)
+        units = pick_units(images, self.visible)
+        side = (2, 2, 2, PATCH)
+        patches = units.unflatten(4, side).unflatten(3, side)
+        patches = patches.permute(0, 1, 7, 3, 8, 4, 9, 5, 2, 6, 10)
+        return patches.flatten(8).flatten(1, 7)
 
     def _extent(self, level: int) -> Optional[Tensor]:
         """Rows and columns that each image covers: ``(B or 1, 2)``."""
@@ -265,28 +256,21 @@ def masked_units(visible: Tensor, total: int) -> Tensor:
         Tensor: ``(G, total − V)`` int64, ascending.
     """
     shown = visible.new_zeros(len(visible), total, dtype=torch.uint8)
-    shown = shown.scatter(1, visible.long(), 1)
-    order = shown.argsort(dim=1, stable=True)
+    order = shown.scatter(1, visible.long(), 1).argsort(dim=1, stable=True)
     return order[:, :total - visible.shape[1]]
 
 
-def pick_units(images: Tensor, index: Tensor) -> Tensor:
-    """Pixels of some units: ``(B, C, H, W)`` -> ``(B, V, C, 32, 32)``.
+def pick_units(images: Tensor, index: Optional[Tensor]) -> Tensor:
+    """Pixels of units: ``(B, C, H, W)`` -> ``(B, V, C, 32, 32)``.
 
-    ``index`` is ``(G, V)``, the units of image ``b`` in row ``b % G``.
+    ``index`` is ``(G, V)``, the units of image ``b`` in row ``b % G``, or
+    None for all.
     """
     rows, cols = images.shape[-2] // UNIT, images.shape[-1] // UNIT
     units = images.unflatten(3, (cols, UNIT)).unflatten(2, (rows, UNIT))
     units = units.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+    if index is None:
+        return units
     units = units.unflatten(0, (-1, len(index)))
     group = torch.arange(len(index), device=index.device)[:, None]
     return units[:, group, index].flatten(0, 1)
-
-
-def _to_patches(images: Tensor) -> Tensor:
-    """``(B, C, H, W)`` -> ``(B, n, C·16)``, patches in token order."""
-    batch, channels, height, width = images.shape
-    patches = images.reshape(batch, channels, height // UNIT, 2, 2, 2, PATCH,
-                             width // UNIT, 2, 2, 2, PATCH)
-    patches = patches.permute(0, 2, 7, 8, 3, 9, 4, 10, 5, 1, 6, 11)
-    return patches.reshape(batch, -1, channels * PATCH**2)

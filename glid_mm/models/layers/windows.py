@@ -11,7 +11,7 @@ fewer pairs is taken:
   that are not larger than a window.
 """
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -40,14 +40,14 @@ class Windows(NamedTuple):
 
     @classmethod
     @torch.inference_mode(False)
-    def of(cls, coords: Tensor, shape: Tuple[int, int], side: int,
-           shifted: bool, extent: Optional[Tensor]) -> 'Windows':
-        """Lay windows over a map of some shape.
+    def of(cls, coords: Tensor, shape: tuple, side: int, shifted: bool,
+           valid: Optional[Tensor], extent: Optional[Tensor]) -> 'Windows':
+        """Lay windows over a map of some shape: rows and columns.
 
         Shifted ones are moved by half their side, but not along an axis on
         which the map is not larger than the window, as in Swin. ``coords``
-        are ``(G, n, 2)``; ``extent`` is ``(G, 2)``, the rows and columns that
-        each image covers if there is padding beyond.
+        are ``(G, n, 2)``. If there is padding, ``valid`` is ``(B, n)`` and
+        ``extent`` is ``(B, 2)``, the rows and columns that an image covers.
         """
         # Moving the image by side − s draws the same borders as rolling it
         # by −s does, without wrapping round.
@@ -64,13 +64,10 @@ class Windows(NamedTuple):
             cells.append(line // length)
             inside.append(line % length)
         cell = cells[0] * counts[1] + cells[1]
-        valid = None
-        if extent is not None:
-            valid = (coords < extent[:, None]).all(-1)
 
         size, windows = math.prod(sides), math.prod(counts)
         fewer = coords.shape[1]**2 <= windows * size**2
-        if windows == 1 or extent is None and fewer:
+        if windows == 1 or valid is None and fewer:
             place = inside[0] * side + inside[1]
             return cls(None, place, None if windows == 1 else cell, valid)
         slot = cell * size + inside[0] * sides[1] + inside[1]

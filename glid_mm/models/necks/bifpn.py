@@ -4,8 +4,7 @@ from typing import List, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers.recompute import Recomputing
-from ..layers.residual import LayerNorm
+from ..layers.basics import LayerNorm, Recomputing
 from ..layers.tokens import Level, TokenGrid
 
 
@@ -107,16 +106,14 @@ class BiFPN(nn.Module):
 
     def forward(self, features: Sequence[Tensor],
                 grid: TokenGrid) -> List[Tensor]:
-        """Fuse.
+        """Fuse the tokens of a grid at strides 4, 8, 16 and 32.
 
         Args:
-            features (Sequence[Tensor]): ``(B, n, C)`` tokens at strides 4,
-                8, 16 and 32.
+            features (Sequence[Tensor]): ``(B, n, C)``, C of each stride.
             grid (TokenGrid): Where they lie.
 
         Returns:
-            list[Tensor]: ``(B, n, channels)`` at the same strides; those of
-            padding are zero.
+            list[Tensor]: ``(B, n, channels)``, zero at padding.
         """
         outs = [
             level.keep_valid(lateral(x))

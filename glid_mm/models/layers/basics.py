@@ -1,7 +1,9 @@
-"""What residual branches are made of."""
-from torch import Tensor, distributed, nn
+"""Layers that all parts are built of."""
+from typing import Optional
 
-from .recompute import Recomputing
+import torch
+from torch import Tensor, distributed, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class LayerNorm(nn.LayerNorm):
@@ -14,6 +16,26 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).to(x.dtype)
+
+
+class Recomputing(nn.Module):
+    """A module that can compute its interior again in the backward pass.
+
+    For interiors that are cheap beside what they would store. They must draw
+    no random numbers. Gradients are the same, bit for bit.
+    """
+
+    # None does so on CPUs. On GPUs memory is plenty, and each call costs the
+    # host more time than the device saves.
+    recompute: Optional[bool] = None
+
+    def interior(self, function, *args):
+        """``function(*args)``, of which the first is a tensor."""
+        again = args[0].is_cpu if self.recompute is None else self.recompute
+        if not again or not torch.is_grad_enabled():
+            return function(*args)
+        return checkpoint(
+            function, *args, use_reentrant=False, preserve_rng_state=False)
 
 
 class MLP(Recomputing):
