@@ -9,7 +9,7 @@ uninterrupted one would have drawn.
 - In a training iteration the global generators of Python, NumPy and PyTorch
   start from (seed, iteration) in all ranks. What a model draws from them for
   images, it draws for the joint batch of all ranks, and each rank keeps what
-  is its images'; see :class:`glid_mm.models.layers.residual.DropPath`.
+  is its images'; see :class:`glid_mm.models.layers.basics.DropPath`.
 - :func:`shared_generator` starts from (seed, iteration): the same for all
   ranks.
 - :func:`image_generators` start from (seed, iteration, place of an image in

@@ -91,11 +91,9 @@ class GLID(nn.Module):
         return GLIDOutput(_map(tokens[0], grid, 0, size), query_features)
 
     def encode(self, images: Tensor) -> Tuple[Tensor, ...]:
-        """Encoder features of whole images, ``(B, 3, H, W)`` of any size.
+        """Encoder features of whole images at strides 4, 8, 16 and 32.
 
-        Returns:
-            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
-            8, 16 and 32.
+        ``(B, 3, H, W)`` of any size -> ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)``.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, None)
@@ -106,10 +104,9 @@ class GLID(nn.Module):
     def plan(self, visible: Tensor, units: Tuple[int, int]) -> TokenGrid:
         """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
-        It is no larger than some numbers per token: it can be made on the
-        host ahead of the step and be moved by :meth:`TokenGrid.apply`.
-        ``visible`` is ``(G, V)`` int; ``units`` are the image's rows and
-        columns of units.
+        It is some numbers per token, which can be made on the host ahead of
+        the step and moved by :meth:`TokenGrid.apply`. ``visible`` is ``(G,
+        V)`` int; ``units`` are the image's rows and columns of them.
         """
         grid = TokenGrid(units, visible)
         self.encoder.plan(grid)

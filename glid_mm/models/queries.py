@@ -64,9 +64,6 @@ class Queries(nn.Module):
         return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:
-        """Those of pre-training: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``.
-
-        ``positions`` are of the centres of masked units.
-        """
+        """Those of masked units: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``."""
         first = self.cls_token.expand(len(positions), 1, -1)
         return torch.cat([first, self.mask_token + positions], 1)

@@ -44,18 +44,6 @@ class Level(NamedTuple):
     move: Rearrangement
     valid: Optional[Tensor]
 
-    @classmethod
-    def of(cls, units: Tensor, shape: Tuple[int, int], level: int) -> 'Level':
-        """Tokens of ``(G, V)`` units of an image of ``shape`` units."""
-        side = UNIT // STRIDES[level]
-        corner = torch.stack([units // shape[1], units % shape[1]], -1) * side
-        inside = z_curve(len(STRIDES) - 1 - level, units.device)
-        coords = (corner[:, :, None] + inside).flatten(1, 2).int()
-        rows, cols = (length * side for length in shape)
-        place = coords[..., 0] * cols + coords[..., 1]
-        return cls((rows, cols), coords, Rearrangement.of(place, rows * cols),
-                   None)
-
     def to_map(self, tokens: Tensor) -> Tensor:
         """``(B, n, C)`` -> ``(B, C, h, w)``, zero where no unit exists."""
         rows = tokens.reshape(-1, len(self.move.target), tokens.shape[2])
@@ -131,7 +119,7 @@ class TokenGrid:
         if height % UNIT or width % UNIT:
             sizes = torch.tensor([[height, width]], device=device)
         units = -(-height // UNIT), -(-width // UNIT)
-        return cls(units, sizes=sizes, device=device)
+        return cls(units, None, sizes, device)
 
     @classmethod
     def padded(cls, padding_mask: Tensor) -> 'TokenGrid':
@@ -218,8 +206,18 @@ class TokenGrid:
         return sine_position(centres, dims).to(dtype)
 
 
-def _levels(visible: Tensor, units: Tuple[int, int]) -> Tuple[Level, ...]:
-    return tuple(Level.of(visible, units, i) for i in range(len(STRIDES)))
+def _levels(units: Tensor, shape: Tuple[int, int]) -> Tuple[Level, ...]:
+    """Where ``(G, V)`` units lie in an image of rows and columns of units."""
+    corner = torch.stack([units // shape[1], units % shape[1]], -1)
+    levels = []
+    for bits in (3, 2, 1, 0):
+        inside = z_curve(bits, units.device)
+        coords = (corner[:, :, None] * 2**bits + inside).flatten(1, 2).int()
+        rows, cols = (length * 2**bits for length in shape)
+        place = coords[..., 0] * cols + coords[..., 1]
+        move = Rearrangement.of(place, rows * cols)
+        levels.append(Level((rows, cols), coords, move, None))
+    return tuple(levels)
 
 
 @lru_cache(maxsize=16)
@@ -237,11 +235,10 @@ def z_curve(bits: int, device: Optional[torch.device] = None) -> Tensor:
     The four tokens of a 2×2 block come in the order in which Swin's patch
     merging joins them: down first, then right.
     """
-    steps = torch.arange(4**bits)
-    coords = torch.zeros(4**bits, 2, dtype=torch.int64)
+    steps = torch.arange(4**bits)[:, None] >> torch.arange(2)
+    coords = torch.zeros_like(steps)
     for bit in range(bits):
-        coords[:, 0] |= (steps >> 2 * bit & 1) << bit
-        coords[:, 1] |= (steps >> 2 * bit + 1 & 1) << bit
+        coords |= (steps >> 2 * bit & 1) << bit
     return coords.to(device)
 
 
@@ -266,8 +263,7 @@ def pick_units(images: Tensor, index: Optional[Tensor]) -> Tensor:
     ``index`` is ``(G, V)``, the units of image ``b`` in row ``b % G``, or
     None for all.
     """
-    rows, cols = images.shape[-2] // UNIT, images.shape[-1] // UNIT
-    units = images.unflatten(3, (cols, UNIT)).unflatten(2, (rows, UNIT))
+    units = images.unflatten(3, (-1, UNIT)).unflatten(2, (-1, UNIT))
     units = units.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
     if index is None:
         return units
