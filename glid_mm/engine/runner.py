@@ -239,8 +239,9 @@ class Runner(runner.Runner):
         self._has_loaded = True
         self._loaded_parts = set(checkpoint)
         stamped = checkpoint.get('meta', {}).get('glid_mm', {})
-        self._loaded_by = stamped.get('versions', {}).get(
-            'glid_mm', 'of an unknown version')
+        self._loaded_by = stamped.get('versions',
+                                      {}).get('glid_mm',
+                                              'of an unknown version')
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint

@@ -101,14 +101,17 @@ class GLID(nn.Module):
             _map(grid.levels[i].keep_valid(x), grid, i, size)
             for i, x in enumerate(self.encoder(images, grid)))
 
-    def plan(self, visible: Tensor, units: Tuple[int, int]) -> TokenGrid:
+    def plan(self,
+             visible: Tensor,
+             units: Tuple[int, int],
+             repeats: int = 1) -> TokenGrid:
         """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
         It is some numbers per token, which can be made on the host ahead of
-        the step and moved by :meth:`TokenGrid.apply`. ``visible`` is ``(G,
-        V)`` int; ``units`` are the image's rows and columns of them.
+        the step and moved by :meth:`TokenGrid.apply`; arguments are those of
+        :class:`TokenGrid`.
         """
-        grid = TokenGrid(units, visible)
+        grid = TokenGrid(units, visible, repeats=repeats)
         self.encoder.plan(grid)
         return grid
 
@@ -137,13 +140,15 @@ class GLID(nn.Module):
             raise ValueError(
                 f'pre-training masks units of {UNIT}×{UNIT} px; crop images '
                 f'to multiples of {UNIT}, got {height}×{width}')
-        grid = visible
-        if isinstance(visible, Tensor):
-            grid = self.plan(visible, (height // UNIT, width // UNIT))
-        repeats, rest = divmod(len(images), len(grid.visible))
+        given = isinstance(visible, TokenGrid)
+        groups = len(visible.visible if given else visible)
+        repeats, rest = divmod(len(images), groups)
         if rest:
-            raise ValueError(f'{len(grid.visible)} groups of masks do not '
-                             f'divide a batch of {len(images)}')
+            raise ValueError(f'{groups} groups of masks do not divide a batch '
+                             f'of {len(images)}')
+        grid = visible if given else self.plan(visible,
+                                               (height // UNIT, width // UNIT),
+                                               repeats if images.is_cpu else 1)
         tokens = self.neck(self.encoder(images, grid), grid)
         positions = grid.masked_positions(self.decoder.dims, images.dtype)
         queries = self.queries.masked(positions).repeat(repeats, 1, 1)

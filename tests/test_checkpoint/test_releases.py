@@ -69,8 +69,7 @@ def test_pre_training_computes_as_it_did(version, tmp_path):
     glid = runner.model.backbone.eval()
     out = glid.forward_masked(expected['images'], expected['visible'])
     assert (out[-1] - expected['masked']).abs().max() <= 1e-5
-    for mine, its in zip(
-            glid.encode(expected['images']), expected['encoded']):
+    for mine, its in zip(glid.encode(expected['images']), expected['encoded']):
         assert (mine - its).abs().max() <= 1e-5
 
 
@@ -96,6 +95,7 @@ def test_a_run_of_another_optimizer_state_is_not_resumed(tmp_path):
     from glid_mm.checkpoint.io import CheckpointError
     runner = runner_of(
         tmp_path, load_from=str(FOLDER / 'glid-0.1.0.pth'), resume=True)
-    with pytest.raises(CheckpointError, match='written by glid_mm 0.1.0.*set '
-                       'load_from'):
+    with pytest.raises(
+            CheckpointError, match='written by glid_mm 0.1.0.*set '
+            'load_from'):
         runner.train()

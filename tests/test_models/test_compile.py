@@ -102,5 +102,6 @@ def test_names_of_compiled_models_weights_stay(shallow):
     glid = shallow(0)
     names = list(glid.state_dict())
     glid.compile_regions(backend='eager')
-    glid.forward_masked(torch.randn(2, 3, 64, 64).double(), torch.tensor([[1]]))
+    glid.forward_masked(
+        torch.randn(2, 3, 64, 64).double(), torch.tensor([[1]]))
     assert list(glid.state_dict()) == names

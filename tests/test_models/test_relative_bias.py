@@ -14,8 +14,9 @@ def plain(table, place, cell, window):
         for i in range(size):
             for j in range(size):
                 if cell is None or cell[g, i] == cell[g, j]:
-                    row, col = (int(x[g, i]) - int(x[g, j])
-                                for x in (place // window, place % window))
+                    row, col = (
+                        int(x[g, i]) - int(x[g, j])
+                        for x in (place // window, place % window))
                     entry = ((row + window - 1) * (2 * window - 1) + col +
                              window - 1)
                     rows.append((g, i, j, entry))
@@ -48,7 +49,7 @@ def test_bias_and_gradient_equal_plain_indexing(window, groups, size, cells):
 
 def test_rows_of_a_bias_are_aligned_for_fused_kernels():
     table = torch.randn(7**2, 2)
-    bias = Pairs.of(torch.tensor([[0, 3, 5, 9, 10]]), None, 4).bias(
-        table, torch.bfloat16)
+    bias = Pairs.of(torch.tensor([[0, 3, 5, 9, 10]]), None,
+                    4).bias(table, torch.bfloat16)
     assert bias.dtype == torch.bfloat16
     assert bias.stride()[-2:] == (8, 1)

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from .rearrange import Rearrangement
 from .relative_bias import Pairs
 
-# Channels that tell which keys do not exist: one would do, and fused
-# kernels want multiples of eight.
+# Further channels for absent keys: fused kernels want multiples of eight.
 _EXTRA = 8
 # What is added to a logit so that its key has no weight, in fp16 too.
 _ABSENT = -1e4
@@ -71,11 +70,7 @@ class Attention(nn.Module):
 
 
 class WindowAttention(nn.Module):
-    """Multi-head attention inside windows, as in Swin (eq. 4 there).
-
-    Keys have no bias: it would add the same to all logits of a query, and
-    its gradient would be rounding noise.
-    """
+    """Attention inside windows, as in Swin (eq. 4); keys have no bias."""
 
     def __init__(self, dims: int, num_heads: int, window_size: int) -> None:
         super().__init__()

@@ -155,7 +155,9 @@ class GLIDPretrainer(BaseSelfSupervisor):
                                  groups, generator)
         own = groups // math.gcd(groups, world_size)
         places = range(rank, joint, world_size)[:own]
-        return self.backbone.plan(visible[[i % groups for i in places]], units)
+        repeats = batch // own if next(self.parameters()).is_cpu else 1
+        return self.backbone.plan(visible[[i % groups for i in places]], units,
+                                  repeats)
 
 
 def _units_of(images: Tensor) -> Tuple[int, int]:
