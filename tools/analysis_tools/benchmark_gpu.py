@@ -1,16 +1,14 @@
 """All training steps on one GPU beside their peers, in under four minutes.
 
-Pre-training, pose, segmentation, depth and detection, each as
+Segmentation, depth, detection, pose and pre-training, each as
 ``benchmark_*.py`` times it, in bf16, with what is planned beside the step
-before left out. What is compiled is compiled first, in processes side by
-side, and found in the compiler's cache afterwards. The file of figures is
-rewritten after every task, so that a run that is cut short leaves what it
-has.
+before left out. Pre-training comes last, as its compiling takes the longest.
+The file of figures is rewritten after every task, so that a run that is cut
+short leaves what it has.
 """
 import argparse
 import importlib
 import json
-import subprocess
 import sys
 import time
 import traceback
@@ -24,16 +22,13 @@ from glid_mm.errors import UserError
 
 # Task -> models, batch and rounds. The batches fill an 80 GB card about half.
 TASKS = dict(
-    pretraining=([
-        'simmim', 'mae', 'glid', 'glid@compiled', 'glid@compiled+graph'
-    ], 256, 7),
-    pose=([
-        'swin-b', 'vitpose-b', 'glid-swin-b', 'glid-swin-b@graph',
-        'glid-swin-b@compiled+graph'
-    ], 64, 7),
     segmentation=(['mask2former', 'glid', 'glid@graph'], 4, 5),
     depth=(['glid-swin-b', 'glid-swin-b@graph'], 4, 5),
-    detection=(['glid'], 2, 3))
+    detection=(['glid'], 2, 3),
+    pose=(['swin-b', 'vitpose-b', 'glid-swin-b', 'glid-swin-b@graph'], 64, 7),
+    pretraining=([
+        'simmim', 'mae', 'glid', 'glid@compiled', 'glid@compiled+graph'
+    ], 256, 7))
 
 
 def settings(task, models):
@@ -53,16 +48,6 @@ def kind_of(task):
     return importlib.import_module(f'benchmark_{task}').Training
 
 
-def compile_ahead(tasks):
-    """Compile what the tasks' models need, in a process for each."""
-    started = [
-        subprocess.Popen([sys.executable, __file__, '--only-compile', task])
-        for task in tasks if any('compiled' in m for m in TASKS[task][0])
-    ]
-    for process in started:
-        process.wait()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=[*TASKS])
@@ -72,24 +57,15 @@ def main():
         type=float,
         default=210,
         help='seconds after which no further task is begun')
-    parser.add_argument(
-        '--only-compile', choices=TASKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     start = time.time()
     if not torch.cuda.is_available():
         raise UserError('benchmark_gpu.py needs a GPU, and PyTorch sees none; '
                         'benchmark_pretraining.py and the others run on CPUs')
-    if args.only_compile:
-        task = args.only_compile
-        name, = (m for m in TASKS[task][0] if m.endswith('@compiled+graph'))
-        kind_of(task)(name.replace('+graph', ''), settings(task, [name]))()
-        return
-    compile_ahead(args.tasks)
     figures = dict(
         device=torch.cuda.get_device_name(),
         torch=torch.__version__,
         cuda=torch.version.cuda,
-        compiling_s=time.time() - start,
         tasks={})
     failed = []
     for task in args.tasks:
