@@ -1,0 +1,129 @@
+"""Replaying passes, with a stand-in for CUDA graphs that behaves like one.
+
+As a graph does, it writes outputs and gradients to the same places in every
+call. On a GPU the last test uses real graphs.
+"""
+import pytest
+import torch
+
+from glid_mm.engine.graphs import Graphs
+from glid_mm.models import sample_visible
+from glid_mm.registry import MODELS
+from ..nano import BACKBONE
+
+
+class StandIn:
+    """What ``torch.cuda.make_graphed_callables`` is to the caller."""
+
+    def __init__(self) -> None:
+        self.captured = []
+
+    def __call__(self, module, sample):
+        self.captured.append(tuple(x.shape for x in sample))
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        places = [torch.zeros_like(p) for p in parameters]
+
+        class Replay(torch.autograd.Function):
+
+            @staticmethod
+            def forward(ctx, count, *inputs):
+                with torch.enable_grad():
+                    out = module(*inputs[:count])
+                leaves, spec = torch.utils._pytree.tree_flatten(out)
+                ctx.leaves, ctx.count = leaves, count
+                Replay.spec = spec
+                return tuple(x.detach().clone() for x in leaves)
+
+            @staticmethod
+            def backward(ctx, *grads):
+                new = torch.autograd.grad(ctx.leaves, parameters, grads)
+                for place, grad in zip(places, new):
+                    place.copy_(grad)
+                return (None, *[None] * ctx.count, *(p.detach()
+                                                     for p in places))
+
+        def replay(*inputs):
+            out = Replay.apply(len(inputs), *inputs, *parameters)
+            return torch.utils._pytree.tree_unflatten(out, Replay.spec)
+
+        return replay
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    stand_in = StandIn()
+    monkeypatch.setattr(torch.cuda, 'make_graphed_callables', stand_in)
+    return stand_in
+
+
+def test_gradients_of_accumulated_steps_are_kept(stand_in):
+    model = torch.nn.Linear(3, 2)
+    graphs = Graphs(model)
+
+    def run(x):
+        return model(x).square()
+
+    batches = torch.randn(3, 4, 3)
+    for x in batches:
+        graphs(run, x).sum().backward()
+    replayed = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    for x in batches:
+        run(x).sum().backward()
+    for grad, p in zip(replayed, model.parameters()):
+        assert torch.allclose(grad, p.grad)
+    graphs(run, torch.randn(5, 3))
+    assert stand_in.captured == [((4, 3), ), ((5, 3), )]
+
+
+@pytest.mark.parametrize('queries', [0, 3])
+def test_a_models_passes_are_replayed_with_new_images_and_masks(
+        stand_in, monkeypatch, queries):
+    glid = MODELS.build(dict(BACKBONE, num_queries=queries,
+                             cuda_graph=True)).train()
+    replays = type(glid)._replays
+
+    def on_gpu(self, images):
+        self._graphs = self._graphs or Graphs(self)
+        return self.cuda_graph and self.training
+
+    assert not replays(glid, torch.zeros(1, 3, 64, 64))  # no GPU here
+    monkeypatch.setattr(type(glid), '_replays', on_gpu)
+    for number in range(2):
+        images = torch.randn(4, 3, 64, 96)
+        grads = []
+        for glid.cuda_graph in (True, False):
+            glid.zero_grad()
+            if queries:
+                out = glid(images)
+                loss = out.query_features.square().mean()
+                loss = loss + out.mask_features.square().mean()
+            else:
+                torch.manual_seed(number)
+                visible = sample_visible((2, 3), .5, groups=2)
+                plan = glid.plan(visible, (2, 3))
+                loss = glid.forward_masked(images, plan).square().mean()
+            loss.backward()
+            grads.append({
+                n: p.grad.clone()
+                for n, p in glid.named_parameters() if p.requires_grad
+            })
+        for name, grad in grads[0].items():
+            assert torch.allclose(grad, grads[1][name], atol=1e-6), name
+    assert len(stand_in.captured) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda_graphs_equal_eager():
+    glid = MODELS.build(dict(BACKBONE, cuda_graph=True)).cuda().train()
+    for number in range(3):
+        images = torch.randn(4, 3, 64, 96, device='cuda')
+        visible = sample_visible((2, 3), .5, groups=2)
+        plan = glid.plan(visible, (2, 3)).apply(lambda x: x.cuda())
+        grads = []
+        for glid.cuda_graph in (True, False):
+            glid.zero_grad()
+            glid.forward_masked(images, plan).square().mean().backward()
+            grads.append([p.grad.clone() for p in glid.parameters()])
+        for a, b in zip(*grads):
+            assert torch.allclose(a, b, atol=1e-5)
