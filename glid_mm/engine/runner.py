@@ -58,12 +58,16 @@ class Runner(runner.Runner):
     """
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Start gloo where there is no accelerator; the rest as mmengine."""
+        """Start gloo where there is no accelerator, and pin attention."""
         if (self.distributed and not is_distributed()
                 and self.launcher == 'pytorch' and get_device() == 'cpu'):
             timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             torch.distributed.init_process_group(
                 'gloo', timeout=datetime.timedelta(seconds=timeout))
+        # Versions of cuDNN give wrong gradients of masked attention on some
+        # cards, and it is no faster here.
+        if hasattr(torch.backends.cuda, 'enable_cudnn_sdp'):
+            torch.backends.cuda.enable_cudnn_sdp(False)
         super().setup_env(env_cfg)
 
     def set_randomness(self,

@@ -182,3 +182,9 @@ def test_data_samples_can_be_pinned(monkeypatch):
     assert type(pinned) is BaseDataElement and pinned.img_path == 'a'
     assert pinned.label.tolist() == [1, 1] and pinned.name == 'b'
     assert (pinned.map.data == 1).all() and (sample.map.data == 0).all()
+
+
+def test_runs_do_without_cudnns_attention(tmp_path):
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    make_runner(tmp_path)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
