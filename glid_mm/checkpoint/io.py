@@ -211,7 +211,25 @@ def read_checkpoint(path: PathLike,
             f'{path} holds a {type(content).__name__}, not a dictionary of '
             'weights')
     _refuse_other_versions(path, content)
-    return content
+    return _without_wrappers(content)
+
+
+def _without_wrappers(content: dict) -> dict:
+    """Undo what wrappers of a model did to the names of its weights.
+
+    ``DistributedDataParallel`` puts ``module.`` before all, and a module
+    that ``torch.compile`` returned has ``_orig_mod.`` where it stands.
+    """
+    weights = content.get('state_dict')
+    if not isinstance(weights, dict):
+        return content
+    names = {name: name.replace('_orig_mod.', '') for name in weights}
+    if names and all(name.startswith('module.') for name in names.values()):
+        names = {k: v.removeprefix('module.') for k, v in names.items()}
+    plain = type(weights)((names[k], v) for k, v in weights.items())
+    if hasattr(weights, '_metadata'):
+        plain._metadata = weights._metadata
+    return {**content, 'state_dict': plain}
 
 
 def _read_safetensors(path, map_location) -> dict:

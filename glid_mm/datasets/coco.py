@@ -1,4 +1,5 @@
 """What files in COCO's format have to hold."""
+from collections import Counter
 from typing import Mapping, Sequence
 
 from ..errors import UserError
@@ -55,3 +56,26 @@ def require_categories(file: str, content: Mapping[str,
             f'image {strange[0]["image_id"]} with category_id '
             f'{strange[0]["category_id"]}. Add the category to "categories", '
             f'or give the annotations one of these ids: {sorted(known)}.')
+
+
+def require_unique_ids(file: str, content: Mapping[str,
+                                                   Sequence[dict]]) -> None:
+    """Refuse ids that stand for two things.
+
+    Args:
+        file (str): Where they are from.
+        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+
+    Raises:
+        UserError: If there are any: COCO's reader would keep the last one and
+            give it what belongs to both.
+    """
+    for part in ('images', 'annotations', 'categories'):
+        counts = Counter(entry['id'] for entry in content.get(part, ()))
+        twice = [id_ for id_, count in counts.items() if count > 1]
+        if twice:
+            raise UserError(
+                f'{file}: {len(twice)} ids of {part} stand for more than one '
+                f'of them, such as {", ".join(map(str, twice[:5]))}. Files '
+                'that are merged have to be numbered anew: images, and the '
+                'image_id of their annotations, too.')

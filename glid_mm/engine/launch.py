@@ -12,6 +12,24 @@ from mmengine.runner import Runner
 from ..errors import UserError
 
 
+class Options(DictAction):
+    """``KEY=VALUE`` pairs, in which texts arrive as they were typed.
+
+    mmengine's takes blanks out of every value and parts it at commas. A path
+    may have both.
+    """
+
+    @staticmethod
+    def _parse_iterable(val: str):
+        """A list, a tuple, a number and so on, or the text itself."""
+        path = osp.expanduser(val)
+        listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
+        text = ' ' in val and (',' not in val or '/' in val)
+        if not listed and (text or path != val or osp.exists(val)):
+            return path
+        return DictAction._parse_iterable(val)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing have in common."""
     parser.add_argument('config', help='path of the config')
@@ -22,7 +40,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         default={},
         metavar='KEY=VALUE',
         help='settings of the config to override, such as '

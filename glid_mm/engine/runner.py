@@ -177,10 +177,13 @@ class Runner(runner.Runner):
             # PyTorch's optimizers refuse the state of others this way.
             if 'parameter group' not in str(error):
                 raise
+            version = self._loaded_stamp.get('versions',
+                                             {}).get('glid_mm',
+                                                     'of an unknown version')
             raise CheckpointError(
                 f'{filename}: the state of its optimizer is of other weights '
                 f'than this model\'s ({error}). It was written by glid_mm '
-                f'{self._loaded_by}, and this is {__version__}: finish the '
+                f'{version}, and this is {__version__}: finish the '
                 'run with that version, or, to start from its weights, set '
                 'load_from and do not resume.') from error
         if isinstance(self.optim_wrapper, OptimWrapper):
@@ -191,12 +194,23 @@ class Runner(runner.Runner):
         sampler = loop.dataloader.batch_sampler.sampler.wrapped
         if hasattr(sampler, 'seed'):
             sampler.seed = self.seed
+        now, then = self._data_facts(), self._loaded_stamp.get('data')
+        changed = [
+            f'{name} {then[name]} then, {value} now'
+            for name, value in now.items() if then and then[name] != value
+        ]
+        if changed:
+            self.logger.warning(
+                'the data are not those of the run that is resumed: '
+                f'{"; ".join(changed)}. The weights will not be those that '
+                'the uninterrupted run would have reached.')
         if hasattr(loop, 'dataloader_iterator'):
             return
         epoch, done = divmod(loop.iter, len(loop.dataloader))
         # What was saved after an epoch's last iteration counts that epoch as
         # unfinished.
-        if epoch - loop.epoch in (0, 1):
+        if not changed and (epoch == loop.epoch
+                            or epoch == loop.epoch + 1 and not done):
             loop._epoch = epoch
             loop.dataloader.batch_sampler.start = done
         else:
@@ -204,6 +218,15 @@ class Runner(runner.Runner):
                 f'iteration {loop.iter} is not in epoch {loop.epoch + 1} of '
                 f'{len(loop.dataloader)} batches: the data or the batch have '
                 'changed since. The epoch begins anew.')
+
+    def _data_facts(self) -> dict:
+        """What the order of the training data depends on."""
+        loader = self.train_dataloader
+        batch_size = loader.batch_sampler.batch_size
+        return {
+            'samples': len(loader.dataset),
+            'samples in a joint batch': batch_size * self.world_size
+        }
 
     def load_checkpoint(
         self,
@@ -242,10 +265,7 @@ class Runner(runner.Runner):
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True
         self._loaded_parts = set(checkpoint)
-        stamped = checkpoint.get('meta', {}).get('glid_mm', {})
-        self._loaded_by = stamped.get('versions',
-                                      {}).get('glid_mm',
-                                              'of an unknown version')
+        self._loaded_stamp = checkpoint.get('meta', {}).get('glid_mm', {})
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
@@ -312,7 +332,10 @@ class Runner(runner.Runner):
 
     def _stamp(self) -> dict:
         glid = glid_of(bare_model(self.model))
-        return stamp(glid and EncoderFacts.of_model(glid.encoder))
+        data = {}
+        if isinstance(self._train_loop, runner.BaseLoop):
+            data = dict(data=self._data_facts())
+        return stamp(glid and EncoderFacts.of_model(glid.encoder), **data)
 
 
 def checkpoints_of(work_dir: str) -> Iterator[Path]:

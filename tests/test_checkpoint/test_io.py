@@ -170,3 +170,21 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     removed = io.remove_leftovers(tmp_path, tmp_path, tmp_path / 'none')
     assert [path.name for path in removed] == ['.unfinished-a.pth-x1']
     assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
+
+
+@pytest.mark.parametrize('prefix', [
+    'module.{}', '_orig_mod.{}', 'module._orig_mod.{}', 'a._orig_mod.{}'
+])  # yapf: disable
+def test_names_that_wrappers_leave_are_plain(prefix, tmp_path):
+    weights = {prefix.format(k): torch.ones(1) for k in ('b.weight', 'c')}
+    torch.save(dict(state_dict=weights), tmp_path / 'a.pth')
+    names = list(read_checkpoint(tmp_path / 'a.pth')['state_dict'])
+    inner = 'a.' if prefix.startswith('a.') else ''
+    assert names == [f'{inner}b.weight', f'{inner}c']
+
+
+def test_a_part_that_is_named_module_keeps_its_name(tmp_path):
+    weights = {'module.a': torch.ones(1), 'b': torch.ones(1)}
+    torch.save(weights, tmp_path / 'a.pth')
+    assert list(read_checkpoint(tmp_path /
+                                'a.pth')['state_dict']) == ['module.a', 'b']

@@ -199,3 +199,28 @@ def test_shared_generator_follows_the_iteration():
     assert not torch.equal(torch.rand(3, generator=shared_generator()), first)
     hub.update_info('loop_stage', 'val')
     assert shared_generator() is torch.default_generator
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+def test_a_run_resumed_with_another_batch_says_so(kind, tmp_path):
+    """And begins the epoch anew, where there are epochs."""
+    train_and_stop(tmp_path, 8, **KINDS[kind])
+    runner = make_runner(tmp_path, resume=True, batch_size=5, **KINDS[kind])
+    said = []
+    runner.logger.warning = said.append
+    runner.load_or_resume()
+    text, = (text for text in said if 'joint batch' in text)
+    assert 'samples in a joint batch 4 then, 5 now' in text
+    if kind == 'epochs':
+        assert runner.train_loop.dataloader.batch_sampler.start == 0
+        assert any('The epoch begins anew' in text for text in said)
+
+
+def test_a_run_resumed_with_its_own_data_says_nothing(tmp_path):
+    train_and_stop(tmp_path, 8)
+    runner = make_runner(tmp_path, resume=True)
+    said = []
+    runner.logger.warning = said.append
+    runner.load_or_resume()
+    assert runner.iter > 0
+    assert not [text for text in said if 'batch' in text]

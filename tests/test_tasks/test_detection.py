@@ -8,7 +8,7 @@ from mmdet.evaluation import CocoMetric
 from mmdet.models.dense_heads import DETRHead
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import DATASETS, METRICS, init_default_scope
 from mmengine.runner import load_state_dict
 from mmengine.structures import InstanceData
 
@@ -18,6 +18,7 @@ from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
 from glid_mm.tasks.detection import BoxHead, CocoDataset, FocalLoss, box_head
 from glid_mm.tasks.detection.box_head import MATCHING
+from glid_mm.tasks.detection.coco_dataset import CheckedCOCO
 from ..nano import detector, pretrainer, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'detection'
@@ -594,3 +595,55 @@ def test_an_image_that_is_not_there_is_named(data_root, tmp_path):
     runner = run(small_run(data_root, tmp_path, **changes))
     with pytest.raises(UserError, match='images/elsewhere/00000'):
         runner.train()
+
+
+@pytest.mark.parametrize('first', [0, 1, 7])
+@pytest.mark.parametrize('subset', [4, 2])
+def test_perfect_boxes_score_1_for_every_numbering_and_subset(
+        first, subset, tmp_path):
+    """Objects numbered from anywhere, and images left out."""
+    boxes = [[8. * i, 4., 6., 6. + i] for i in range(5)]
+    content = dict(
+        images=[
+            dict(id=i, file_name=f'{i}.png', height=64, width=64)
+            for i in range(4)
+        ],
+        annotations=[
+            dict(
+                id=first + 5 * image + i,
+                image_id=image,
+                category_id=3,
+                bbox=box,
+                area=box[2] * box[3],
+                iscrowd=0) for image in range(4) for i, box in enumerate(boxes)
+        ],
+        categories=[dict(id=3, name='box')])
+    path = tmp_path / 'truth.json'
+    path.write_text(json.dumps(content))
+    metric = METRICS.build(
+        dict(type='glid_mm.CocoMetric', ann_file=str(path), metric='bbox'))
+    metric.dataset_meta = dict(classes=('box', ))
+    corners = torch.tensor(boxes)
+    corners[:, 2:] += corners[:, :2]
+    for image in range(subset):
+        metric.process({}, [
+            dict(
+                pred_instances=dict(
+                    bboxes=corners,
+                    scores=torch.full((5, ), .9),
+                    labels=torch.zeros(5, dtype=torch.int64)),
+                img_id=image,
+                ori_shape=(64, 64))
+        ])
+    assert metric.evaluate(subset)['coco/bbox_mAP'] == 1
+
+
+@pytest.mark.parametrize('part', ['images', 'annotations'])
+def test_ids_that_stand_for_two_things_are_named(data_root, part):
+    file = data_root / 'annotations' / 'instances_train.json'
+    content = json.loads(file.read_text())
+    content[part][1]['id'] = content[part][0]['id']
+    changed = data_root / 'annotations' / f'{part}_twice.json'
+    changed.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f'1 ids of {part} stand for more'):
+        CheckedCOCO(str(changed))

@@ -1,4 +1,5 @@
 """Head and data set have the same number of classes."""
+from ...datasets.classes import require_names
 from ...errors import UserError
 from ...registry import HOOKS
 from .data_check_hook import DataCheckHook
@@ -17,6 +18,7 @@ class ClassCheckHook(DataCheckHook):
         classes = dataset.metainfo.get('classes')
         if not classes:
             return
+        require_names(classes)
         source = getattr(dataset, 'ann_file', '') or getattr(
             dataset, 'data_root',
             type(dataset).__name__)

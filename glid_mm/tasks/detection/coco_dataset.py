@@ -5,7 +5,9 @@ from typing import List, Sequence
 from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCO
 
-from ...datasets.coco import require_categories, require_fields
+from ...datasets.classes import require_names
+from ...datasets.coco import (require_categories, require_fields,
+                              require_unique_ids)
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -39,6 +41,7 @@ class CheckedCOCO(COCO):
         """Check the file's structure, then index it."""
         require_fields(self.file, self.dataset, FIELDS)
         require_categories(self.file, self.dataset)
+        require_unique_ids(self.file, self.dataset)
         super().createIndex()
 
     def get_cat_ids(
@@ -55,10 +58,7 @@ class CheckedCOCO(COCO):
         Raises:
             UserError: If names and file do not agree.
         """
-        if isinstance(cat_names, str):
-            raise UserError(
-                f'metainfo.classes is the text {cat_names!r}. Name classes '
-                f'in a tuple, with a comma even after one: ({cat_names!r},)')
+        require_names(cat_names)
         cats = self.dataset['categories']
         used = Counter(a['category_id'] for a in self.dataset['annotations'])
         # Some tools write a category that only holds the others together.

@@ -10,7 +10,8 @@ from mmengine.fileio import load
 from mmpose.datasets.datasets.body import CocoDataset
 from xtcocotools.coco import COCO
 
-from ...datasets.coco import require_categories, require_fields
+from ...datasets.coco import (require_categories, require_fields,
+                              require_unique_ids)
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -108,6 +109,7 @@ class CocoPoseDataset(CocoDataset):
 
     def _check_file(self, coco: COCO) -> None:
         """Refuse what only the evaluation would fail at, or not at all."""
+        require_unique_ids(self.ann_file, coco.dataset)
         # COCO's own test images have no annotations.
         if self.test_mode and coco.dataset.get('annotations'):
             require_fields(self.ann_file, coco.dataset, EVALUATED)

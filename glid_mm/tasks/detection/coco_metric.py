@@ -1,0 +1,40 @@
+"""COCO's evaluation of boxes, for every numbering and every subset."""
+from typing import Dict
+
+from mmdet.evaluation import metrics
+
+from ...registry import METRICS
+
+
+@METRICS.register_module()
+class CocoMetric(metrics.CocoMetric):
+    """mmdet's ``CocoMetric``, of the images that were predicted.
+
+    COCO's evaluation takes an object with the id 0 to be unmatched, and
+    mmdet's counts objects of images that were not predicted as missed. Here
+    objects are numbered from 1 on, and images are those of the results.
+
+    Args:
+        *args: See mmdet's.
+        **kwargs: See mmdet's.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self._coco_api is not None:
+            annotations = self._coco_api.dataset.get('annotations', ())
+            for number, annotation in enumerate(annotations, 1):
+                annotation['id'] = number
+            self._coco_api.createIndex()
+
+    def compute_metrics(self, results: list) -> Dict[str, float]:
+        """See mmdet's.
+
+        Args:
+            results (list): Pairs of ground truth and prediction.
+
+        Returns:
+            dict[str, float]: Metrics by name.
+        """
+        self.img_ids = [prediction['img_id'] for _, prediction in results]
+        return super().compute_metrics(results)
