@@ -197,3 +197,8 @@ def test_what_is_ignored_is_the_same_for_loading_and_head(run):
                  **{'model.decode_head.ignore_index': 254})
     with pytest.raises(UserError, match='ignore_index is 254.*makes 255'):
         runner.train()
+
+
+def test_images_to_predict_need_no_label_map(tmp_path):
+    results = dict(img_path='image.jpg', ori_shape=(2, 3))
+    assert LoadSemanticMap()(dict(results)) == results

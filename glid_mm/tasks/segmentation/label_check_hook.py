@@ -12,6 +12,14 @@ from .labels import no_class
 from .loading import LoadSemanticMap
 
 
+def _values(labels: np.ndarray) -> np.ndarray:
+    """Which values an array has, in order."""
+    if labels.dtype.kind == 'u':
+        # Counting takes a tenth of the time of sorting.
+        return np.flatnonzero(np.bincount(labels.ravel()))
+    return np.unique(labels)
+
+
 @HOOKS.register_module()
 class LabelCheckHook(DataCheckHook):
     """Look at label maps of training and validation before the first batch.
@@ -57,7 +65,7 @@ class LabelCheckHook(DataCheckHook):
                     'LoadSemanticMap of the pipeline makes '
                     f'{loading.ignore_index} of what is unlabelled. Set '
                     f'ignore_index={head.ignore_index} there, too.')
-            values = np.unique(loading.read(info['seg_map_path']))
+            values = _values(loading.read(info['seg_map_path']))
             labels = loading.relabel(values, info).astype(np.int64)
             inside = (labels >= 0) & (labels < head.num_classes)
             wrong = labels[~inside & (labels != head.ignore_index)]
