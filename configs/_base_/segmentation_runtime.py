@@ -18,7 +18,8 @@ default_hooks = dict(
     checkpoint=dict(
         by_epoch=False, interval=5000, max_keep_ckpts=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'),
-    classes=dict(type='glid_mm.ClassCheckHook'))
+    classes=dict(type='glid_mm.ClassCheckHook'),
+    labels=dict(type='glid_mm.LabelCheckHook'))
 visualizer = dict(
     type='SegLocalVisualizer',
     vis_backends=[dict(type='LocalVisBackend')],

@@ -7,7 +7,7 @@ _base_ = [
 ]
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='LoadAnnotations'),
+    dict(type='glid_mm.LoadSemanticMap'),
     dict(
         type='RandomChoiceResize',
         scales=[int(128 * x * 0.1) for x in range(9, 21)],
@@ -21,7 +21,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='Resize', scale=(512, 128), keep_ratio=True),
-    dict(type='LoadAnnotations'),
+    dict(type='glid_mm.LoadSemanticMap'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

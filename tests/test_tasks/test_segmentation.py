@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
+from glid_mm.tasks.segmentation.labels import no_class
 from glid_mm.tasks.segmentation.unknown import UNKNOWN, known_points
 from ..nano import scenes, segmentor, short_run
 
@@ -322,12 +324,26 @@ def test_unlabelled_images_train():
     total.backward()
 
 
-def test_label_out_of_range_is_named_with_its_file():
-    model = segmentor(num_classes=5)
+@pytest.mark.parametrize('mode', ['loss', 'predict'])
+def test_label_out_of_range_is_named_with_its_file(mode):
+    model = segmentor(num_classes=5).eval()
     images, labels = scenes(2)
     labels[0], labels[1] = 255, 9
-    with pytest.raises(ValueError, match="label 9 in 'map.png' is no class"):
-        model(**batch(model, images, labels), mode='loss')
+    data = batch(model, images, labels, mode == 'loss')
+    with pytest.raises(UserError, match="label 9 in 'map.png' is no class"):
+        model(**data, mode=mode)
+
+
+@pytest.mark.parametrize('wrong, reduced, says, advises', [
+    ([7], False, 'label 7 .* 0 to 6, or 255', True),
+    ([7, 9], False, 'label 9 .* 0 to 6, or 255', False),
+    ([7], True, 'label 8 .* 1 to 7, or 255', False),
+])
+def test_zero_is_called_unlabelled_only_where_that_would_help(
+        wrong, reduced, says, advises):
+    error = str(no_class(wrong, dict(reduce_zero_label=reduced), 7, 255))
+    assert re.search(says, error)
+    assert ('reduce_zero_label=True' in error) == advises
 
 
 def test_bf16_losses_are_finite_and_near_fp32():

@@ -4,9 +4,9 @@
 _base_ = './ade20k_640x640.py'
 data_root = 'data/coco'
 train_pipeline = _base_.train_pipeline
-train_pipeline[1] = dict(type='LoadAnnotations')
+train_pipeline[1] = dict(type='glid_mm.LoadSemanticMap')
 test_pipeline = _base_.test_pipeline
-test_pipeline[2] = dict(type='LoadAnnotations')
+test_pipeline[2] = dict(type='glid_mm.LoadSemanticMap')
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

@@ -7,7 +7,7 @@ metainfo = dict(
              [130, 190, 230], [180, 170, 150], [110, 100, 90]])
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='LoadAnnotations'),
+    dict(type='glid_mm.LoadSemanticMap'),
     dict(
         type='RandomResize',
         scale=(128, 128),
@@ -19,7 +19,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='LoadAnnotations'),
+    dict(type='glid_mm.LoadSemanticMap'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

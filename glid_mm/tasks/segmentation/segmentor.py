@@ -42,6 +42,18 @@ class GLIDSegmentor(EncoderDecoder):
         x = self.extract_feat(inputs, metas)
         return self._decode_head_forward_train(x, data_samples)
 
+    def predict(self,
+                inputs: Tensor,
+                data_samples: Optional[list] = None) -> list:
+        """Predictions of a batch, see ``EncoderDecoder.predict``.
+
+        Raises:
+            UserError: If a label map, where there is one, has labels that
+                are neither a class nor ignored.
+        """
+        self.decode_head.check_labels(data_samples or [])
+        return super().predict(inputs, data_samples)
+
     def encode_decode(self, inputs: Tensor,
                       batch_img_metas: List[dict]) -> Tensor:
         """Class scores ``(B, K, H, W)`` of images or of sliding crops."""

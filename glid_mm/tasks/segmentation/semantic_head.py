@@ -5,10 +5,12 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import full_size, upload
 from ..matching import fetch
+from .labels import no_class
 from .mask_head import MaskClassificationHead
 from .unknown import UNKNOWN
 
@@ -72,11 +74,11 @@ class SemanticHead(MaskClassificationHead):
         """Ground truth as mmdet's matcher wants it.
 
         Raises:
-            ValueError: If a label is neither a class nor ignored.
+            UserError: If a label is neither a class nor ignored.
         """
         labels = torch.cat([s.gt_sem_seg.data for s in data_samples])
         ignored = labels == self.ignore_index
-        wrong = ((labels < 0) | (labels >= self.num_classes)) & ~ignored
+        wrong = self._wrong(labels)
         # What each image shows: classes, what is ignored, what is wrong.
         kinds = labels.masked_fill(ignored, self.num_classes).masked_fill(
             wrong, self.num_classes + 1)
@@ -86,12 +88,7 @@ class SemanticHead(MaskClassificationHead):
         instances = []
         for i, sample in enumerate(data_samples):
             if shown[i, -1]:
-                raise ValueError(
-                    f'label {int(labels[i][wrong[i]].max())} in '
-                    f'{sample.metainfo.get("seg_map_path", "a label map")!r} '
-                    f'is no class: labels are 0 to {self.num_classes - 1}, or '
-                    f'{self.ignore_index} to ignore. Set `num_classes`, or '
-                    '`reduce_zero_label` where 0 means unlabelled.')
+                raise self._no_class(sample)
             classes = upload(shown[i, :-2].nonzero()[0], labels.device)
             masks = (labels[i] == classes[:, None, None]).short()
             instances.append(
@@ -99,3 +96,33 @@ class SemanticHead(MaskClassificationHead):
                     labels=classes,
                     masks=masks.masked_fill(ignored[i], UNKNOWN)))
         return instances, [sample.metainfo for sample in data_samples]
+
+    def check_labels(self, data_samples: list) -> None:
+        """Refuse what evaluation would leave out.
+
+        Args:
+            data_samples (list[SegDataSample]): Those with ``gt_sem_seg`` are
+                checked.
+
+        Raises:
+            UserError: If a label is neither a class nor ignored.
+        """
+        samples = [s for s in data_samples if 'gt_sem_seg' in s]
+        if not samples:
+            return
+        found, = fetch([
+            torch.stack(
+                [self._wrong(s.gt_sem_seg.data).any() for s in samples])
+        ])
+        for i in found.nonzero()[0][:1]:
+            raise self._no_class(samples[i])
+
+    def _wrong(self, labels: Tensor) -> Tensor:
+        """Where labels are neither a class nor ignored."""
+        outside = (labels < 0) | (labels >= self.num_classes)
+        return outside & (labels != self.ignore_index)
+
+    def _no_class(self, sample) -> UserError:
+        labels = sample.gt_sem_seg.data
+        return no_class(labels[self._wrong(labels)].unique().tolist(),
+                        sample.metainfo, self.num_classes, self.ignore_index)

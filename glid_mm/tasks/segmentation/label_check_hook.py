@@ -1,0 +1,103 @@
+"""Label maps have the classes of the model, or a run does not start."""
+import logging
+from collections import Counter
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ...engine.hooks.data_check_hook import DataCheckHook
+from ...errors import UserError
+from ...registry import HOOKS
+from .labels import no_class
+from .loading import LoadSemanticMap
+
+
+def _values(labels: np.ndarray) -> np.ndarray:
+    """Which values an array has, in order."""
+    if labels.dtype.kind == 'u':
+        # Counting takes a tenth of the time of sorting.
+        return np.flatnonzero(np.bincount(labels.ravel()))
+    return np.unique(labels)
+
+
+@HOOKS.register_module()
+class LabelCheckHook(DataCheckHook):
+    """Look at label maps of training and validation before the first batch.
+
+    A label that is neither a class nor ignored stops the run. A class
+    without a pixel, where other pixels are ignored, is warned of once: often
+    the one was written as the other. That is said where enough maps were
+    read to tell: all of them, or ten for each class.
+
+    Only maps that :class:`LoadSemanticMap` loads are looked at.
+
+    Args:
+        num_maps (int): How many maps of a data set are read at most, evenly
+            spread over it; 0 reads none.
+    """
+
+    def __init__(self, num_maps: int = 200) -> None:
+        self.num_maps = num_maps
+        self._warned = False
+
+    def before_val(self, runner) -> None:
+        """Training has looked at these already, once is enough."""
+
+    def check(self, model, dataset) -> None:
+        """See :class:`DataCheckHook`."""
+        steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+        loading = [s for s in steps if isinstance(s, LoadSemanticMap)]
+        classes = dataset.metainfo.get('classes')
+        if not loading or not classes:
+            return
+        loading, head = loading[0], model.decode_head
+        count = min(self.num_maps, len(dataset))
+        shown, unlabelled = set(), Counter()
+        for i in range(count):
+            info = dataset.get_data_info(i * len(dataset) // count)
+            if 'seg_map_path' not in info:
+                return
+            reduce = info.get('reduce_zero_label')
+            changed = reduce or info.get('label_map')
+            if changed and loading.ignore_index != head.ignore_index:
+                raise UserError(
+                    f'decode_head.ignore_index is {head.ignore_index}, and '
+                    'LoadSemanticMap of the pipeline makes '
+                    f'{loading.ignore_index} of what is unlabelled. Set '
+                    f'ignore_index={head.ignore_index} there, too.')
+            values = _values(loading.read(info['seg_map_path']))
+            labels = loading.relabel(values, info).astype(np.int64)
+            inside = (labels >= 0) & (labels < head.num_classes)
+            wrong = labels[~inside & (labels != head.ignore_index)]
+            if len(wrong):
+                raise no_class(wrong, info, head.num_classes,
+                               head.ignore_index)
+            shown.update(labels[labels != head.ignore_index].tolist())
+            # Not those that the data set's classes leave out on purpose.
+            unlabelled.update(
+                value for value in values.tolist()
+                if value == head.ignore_index or reduce and value == 0)
+        missing = [
+            f'{i} {name!r}' for i, name in enumerate(classes)
+            if i not in shown and i != head.ignore_index
+        ]
+        enough = count == len(dataset) or count >= 10 * len(classes)
+        if self._warned or not (missing and unlabelled and enough):
+            return
+        self._warned = True
+        value, times = unlabelled.most_common(1)[0]
+        names = ', '.join(missing[:5])
+        if len(missing) > 5:
+            names += f' and {len(missing) - 5} others'
+        if value == head.ignore_index:
+            cure = ('rewrite the label maps with the number of each class, '
+                    'such as 0 and 1 in place of 0 and 255')
+        else:
+            cure = 'set reduce_zero_label=False of the data sets'
+        print_log(
+            f'no pixel of class {names} is in the {count} label maps of '
+            f'{len(dataset)} that were looked at (the last is '
+            f'{info["seg_map_path"]}), while {value}, which is ignored, is '
+            f'in {times} of them. If {value} means a class, {cure}.',
+            logger='current',
+            level=logging.WARNING)

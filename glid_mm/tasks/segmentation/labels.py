@@ -1,0 +1,36 @@
+"""What is said of labels that are no class."""
+from typing import Sequence
+
+from ...errors import UserError
+
+
+def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
+             ignore_index: int) -> UserError:
+    """The error for labels that are neither a class nor ignored.
+
+    Args:
+        wrong (Sequence[int]): Some of these labels, and the largest; as the
+            model sees them, after ``reduce_zero_label``.
+        meta (dict): Of the label map: ``seg_map_path`` and
+            ``reduce_zero_label``, where they are known.
+        num_classes (int): Number of classes of the model.
+        ignore_index (int): Label that is not supervised.
+
+    Returns:
+        UserError: Names file, label and cure.
+    """
+    wrong = [int(label) for label in wrong]
+    reduced = bool(meta.get('reduce_zero_label'))
+    # As the file has it: that is where people look.
+    label = max(wrong) + reduced
+    first, last = int(reduced), num_classes - 1 + reduced
+    cure = ('Correct the file, or set model.decode_head.num_classes and '
+            'metainfo.classes of the data sets to all classes that there are')
+    # It moves every label down by one: classes counted from 1 fit then.
+    if not reduced and set(wrong) == {num_classes}:
+        cure += (', or reduce_zero_label=True of the data sets if 0 means '
+                 'unlabelled')
+    return UserError(
+        f'label {label} in {str(meta.get("seg_map_path", "a label map"))!r} '
+        f'is no class: labels are {first} to {last}, or {ignore_index} to '
+        f'ignore{", as 0 (reduce_zero_label)" if reduced else ""}. {cure}.')

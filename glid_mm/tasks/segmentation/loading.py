@@ -1,0 +1,160 @@
+"""Reading label maps as they are, with errors that name them."""
+import io
+from typing import Optional
+
+import numpy as np
+from mmengine import fileio
+from mmseg.datasets.transforms import LoadAnnotations
+from PIL import Image
+
+from ...errors import UserError
+from ...registry import TRANSFORMS
+
+# PNG's grey levels of 2 and 4 bits, which Pillow spreads over 0 to 255.
+_SPREAD = {'L;2': 85, 'L;4': 17}
+
+
+@TRANSFORMS.register_module()
+class LoadSemanticMap(LoadAnnotations):
+    """mmseg's ``LoadAnnotations`` for maps that fit their images.
+
+    Labels keep the file's values, those above 255 too; of a picture with a
+    palette these are the numbers, not the colours.
+
+    Args:
+        reduce_zero_label (bool, optional): Whether 0 means unlabelled and 1
+            is the first class. By default as the data set has it.
+        ignore_index (int): What unlabelled becomes with
+            ``reduce_zero_label``, and what classes become that ``metainfo``
+            leaves out: the head's ``ignore_index``.
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+    """
+
+    def __init__(self,
+                 reduce_zero_label: Optional[bool] = None,
+                 ignore_index: int = 255,
+                 backend_args: Optional[dict] = None) -> None:
+        # What mmseg warns of where the setting is given is not used here.
+        super().__init__(backend_args=backend_args)
+        self.reduce_zero_label = reduce_zero_label
+        self.ignore_index = ignore_index
+
+    def read(self, path: str) -> np.ndarray:
+        """Read a file.
+
+        Args:
+            path (str): Of a picture with one channel.
+
+        Returns:
+            ndarray: ``(H, W)`` uint8, uint16 or int32, as the file has it.
+
+        Raises:
+            UserError: If it cannot be read, is a JPEG, has more than one
+                channel, or values that are no whole numbers.
+        """
+        try:
+            image = Image.open(io.BytesIO(fileio.get(path, self.backend_args)))
+            spread = _SPREAD.get(image.tile and image.tile[0][3], 1)
+            image.load()
+        # Pillow has several words for damage.
+        except (OSError, SyntaxError, ValueError, EOFError,
+                Image.DecompressionBombError) as error:
+            raise UserError(
+                f'the label map {path} cannot be read: {error}') from error
+        channels = len(image.getbands())
+        if channels > 1:
+            bands = [np.asarray(band) for band in image.split()]
+            same = all(np.array_equal(bands[0], b) for b in bands[1:3])
+            raise UserError(
+                f'the label map {path} has {channels} channels. It has to '
+                'have one, with the number of the class in each pixel. ' +
+                ('The channels are equal: keep the first.' if same else
+                 'If colours stand for classes, write the number of the '
+                 'class in place of each colour.'))
+        if image.format in ('JPEG', 'MPO'):
+            raise UserError(
+                f'the label map {path} is a JPEG, which does not keep '
+                'numbers as they are. Make it a PNG from where the labels '
+                'come from.')
+        labels = np.array(image)
+        if labels.dtype == bool:
+            labels = labels.astype(np.uint8)
+        if labels.dtype.kind == 'f':
+            whole = labels.astype(np.int32)
+            if not np.array_equal(whole, labels):
+                raise UserError(
+                    f'the label map {path} has values that are no whole '
+                    'numbers. Write the number of the class in each pixel.')
+            labels = whole
+        return labels // spread if spread > 1 else labels
+
+    def relabel(self, labels: np.ndarray, results: dict) -> np.ndarray:
+        """From the file's labels to the model's.
+
+        Args:
+            labels (ndarray): Of any shape.
+            results (dict): With ``reduce_zero_label`` and ``label_map`` of
+                the data set.
+
+        Returns:
+            ndarray: Of the same shape.
+
+        Raises:
+            UserError: If transform and data set disagree on
+                ``reduce_zero_label``.
+        """
+        reduce = results.get('reduce_zero_label', self.reduce_zero_label)
+        if self.reduce_zero_label not in (None, reduce):
+            raise UserError(
+                f'reduce_zero_label is {self.reduce_zero_label} in '
+                f'{type(self).__name__} of the pipeline, and {reduce} in the '
+                'data set. Set it in the data set alone.')
+        label_map = results.get('label_map')
+        if (reduce or label_map) and self.ignore_index > 255:
+            # Eight bits would not hold what is ignored.
+            labels = labels.astype(np.int32)
+        if reduce:
+            ignored = (labels == 0) | (labels == self.ignore_index)
+            labels = np.where(ignored, labels.dtype.type(self.ignore_index),
+                              labels - labels.dtype.type(1))
+        if label_map:
+            before, labels = labels, labels.copy()
+            for old, new in label_map.items():
+                # mmseg's number for classes that are left out.
+                labels[before == old] = self.ignore_index if new == 255 \
+                    else new
+        return labels
+
+    def _load_seg_map(self, results: dict) -> None:
+        """Read the label map.
+
+        Args:
+            results (dict): Of a pipeline, with ``seg_map_path``, and
+                ``ori_shape`` of the image. It gets ``gt_seg_map``. Images
+                without a label map pass.
+
+        Raises:
+            UserError: See :meth:`read` and :meth:`relabel`; or if the map is
+                not as large as the image.
+        """
+        path = results.get('seg_map_path')
+        if path is None:
+            # An image to predict: mmseg's inferencers leave out steps of the
+            # pipeline by the name of its own transform.
+            return
+        labels = self.read(path)
+        size = tuple(results['ori_shape'][:2])
+        if labels.shape != size:
+            raise UserError(
+                f'the label map {path} is {labels.shape[0]}×'
+                f'{labels.shape[1]} pixels (height × width) and its image '
+                f'{results.get("img_path")} is {size[0]}×{size[1]}. They have '
+                'to show the same, pixel by pixel: scale one of them, labels '
+                'without interpolation.')
+        results['gt_seg_map'] = self.relabel(labels, results)
+        results['seg_fields'].append('gt_seg_map')
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(reduce_zero_label='
+                f'{self.reduce_zero_label}, ignore_index={self.ignore_index}, '
+                f'backend_args={self.backend_args})')

@@ -1,0 +1,204 @@
+"""Label maps are read as they are, or refused by name."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.registry import RUNNERS
+from PIL import Image
+
+from glid_mm.datasets.scenes import write_scenes
+from glid_mm.errors import UserError
+from glid_mm.tasks.segmentation import LoadSemanticMap
+from ..nano import short_run
+
+CONFIG = (
+    Path(__file__).resolve().parents[2] / 'configs/segmentation' /
+    'glid_nano_1xb16-2k_scenes-128x128.py')
+LABELS = np.array([[0, 1, 2], [3, 1, 255]], np.uint8)
+
+
+def load(path, size=(2, 3), info={}, **kwargs):
+    results = dict(
+        seg_map_path=str(path),
+        img_path='image.jpg',
+        ori_shape=size,
+        seg_fields=[],
+        reduce_zero_label=False)
+    results.update(info)
+    return LoadSemanticMap(**kwargs)(results)['gt_seg_map']
+
+
+def saved(path, pixels, mode=None, **kwargs):
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **kwargs)
+    return path
+
+
+def test_labels_are_the_values_of_the_file(tmp_path):
+    png = tmp_path / 'map.png'
+    assert np.array_equal(load(saved(png, LABELS)), LABELS)
+    wide = LABELS.astype(np.uint16) * 200
+    assert np.array_equal(load(saved(png, wide)), wide)
+    tif = tmp_path / 'map.tif'
+    assert np.array_equal(
+        load(saved(tif,
+                   wide.astype(np.int32) * 10)),
+        wide.astype(int) * 10)
+    assert np.array_equal(load(saved(tif, wide.astype(np.float32))), wide)
+    assert np.array_equal(
+        load(saved(png, LABELS == 1)), (LABELS == 1).astype(int))
+    palette = Image.fromarray(LABELS)
+    palette.putpalette(list(range(255, -1, -1)) * 3)
+    palette.save(png)
+    assert palette.mode == 'P'
+    assert np.array_equal(load(png), LABELS)
+
+
+@pytest.mark.parametrize('bits, row', [(2, 0b00011011), (4, 0x0f)])
+def test_grey_levels_of_few_bits_are_not_spread(tmp_path, bits, row):
+    # Written by hand: Pillow writes no such files.
+    import struct
+    import zlib
+
+    def chunk(name, data):
+        crc = zlib.crc32(name + data)
+        return struct.pack('>I', len(data)) + name + data + struct.pack(
+            '>I', crc)
+
+    path = tmp_path / 'map.png'
+    width = 8 // bits
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n' +
+        chunk(b'IHDR', struct.pack('>IIBBBBB', width, 1, bits, 0, 0, 0, 0)) +
+        chunk(b'IDAT', zlib.compress(bytes([0, row]))) + chunk(b'IEND', b''))
+    expected = {2: [0, 1, 2, 3], 4: [0, 15]}[bits]
+    assert load(path, (1, width)).tolist() == [expected]
+
+
+def test_label_maps_that_do_not_fit_are_named(tmp_path):
+    png = tmp_path / 'map.png'
+    with pytest.raises(UserError, match='2×3 pixels.*image.jpg is 4×6'):
+        load(saved(png, LABELS), (4, 6))
+    colours = np.random.RandomState(0).randint(0, 255, (2, 3, 3), np.uint8)
+    with pytest.raises(UserError, match='map.png has 3 channels.*colours'):
+        load(saved(png, colours))
+    with pytest.raises(UserError, match='has 3 channels.*keep the first'):
+        load(saved(png, np.stack([LABELS] * 3, -1)))
+    with pytest.raises(UserError, match='has 4 channels.*keep the first'):
+        load(saved(png, LABELS, 'RGBA'))
+    with pytest.raises(UserError, match='has 2 channels'):
+        load(saved(png, LABELS, 'LA'))
+    with pytest.raises(UserError, match='map.jpg is a JPEG'):
+        load(saved(tmp_path / 'map.jpg', LABELS))
+    with pytest.raises(UserError, match='no whole numbers'):
+        load(saved(tmp_path / 'map.tif', LABELS.astype(np.float32) / 2))
+    damaged = saved(png, LABELS).read_bytes()
+    for name, content in (('text', b'no picture'), ('cut', damaged[:50])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=f'{name} cannot be read'):
+            load(tmp_path / name)
+    with pytest.raises(UserError, match='missing.png cannot be read'):
+        load(tmp_path / 'missing.png')
+
+
+def test_unlabelled_and_left_out_classes_become_what_is_ignored(tmp_path):
+    path = saved(tmp_path / 'map.png', LABELS)
+    reduced = dict(reduce_zero_label=True)
+    assert load(path, info=reduced).tolist() == [[255, 0, 1], [2, 0, 255]]
+    swapped = dict(label_map={0: 1, 1: 0, 2: 255, 3: 2})
+    assert load(path, info=swapped).tolist() == [[1, 0, 255], [2, 0, 255]]
+    assert load(
+        path, info={
+            **reduced, 'label_map': {
+                0: 255,
+                1: 0,
+                2: 1
+            }
+        }).tolist() == [[255, 255, 0], [1, 255, 255]]
+    many = load(path, info=reduced, ignore_index=65535)
+    assert many.tolist() == [[65535, 0, 1], [2, 0, 254]]
+    with pytest.raises(UserError, match='is False in LoadSemanticMap.*True'):
+        load(path, info=reduced, reduce_zero_label=False)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Build a short run on Scenes whose label maps are changed."""
+    data = tmp_path / 'scenes'
+    write_scenes(data, train=2, val=2, unlabelled=0, size=64, seed=0)
+
+    def build(change, *splits, **changes):
+        for split in splits:
+            for path in (data / f'semantic_{split}').iterdir():
+                saved(path, change(np.array(Image.open(path))))
+        return RUNNERS.build(
+            short_run(CONFIG, data, tmp_path / 'run', **changes))
+
+    return build
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_wrong_labels_stop_a_run_before_the_first_batch(run, split):
+    runner = run(lambda labels: np.where(labels == 6, 9, labels).astype('u1'),
+                 split)
+    with pytest.raises(UserError, match=f'^label 9 in .*semantic_{split}'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_labels_that_no_map_of_a_sample_has_stop_evaluation(run):
+    # What was not looked at before is seen by the model.
+    runner = run(lambda labels: np.where(labels == 6, 9, labels).astype('u1'),
+                 'val', **{'default_hooks.labels.num_maps': 0})
+    with pytest.raises(UserError, match='^label 9 in .*semantic_val'):
+        runner.train()
+    assert runner.iter == 1
+
+
+TWO = {
+    f'{split}_dataloader.dataset.metainfo':
+    dict(classes=('background', 'object'), palette=[[0] * 3, [255] * 3])
+    for split in ('train', 'val', 'test')
+}
+
+
+def warnings(runner, capsys):
+    capsys.readouterr()
+    runner.train()
+    out, err = capsys.readouterr()
+    return [
+        line for line in (out + err).splitlines()
+        if 'no pixel of class' in line
+    ]
+
+
+def test_a_class_that_was_written_as_ignored_is_said_once(run, capsys):
+    runner = run(
+        lambda labels: np.where(labels == labels.max(), 255, 0).astype('u1'),
+        'train', 'val', **{'model.decode_head.num_classes': 2}, **TWO)
+    line, = warnings(runner, capsys)
+    assert "no pixel of class 1 'object' is in the 2 label maps of 2" in line
+    assert 'while 255, which is ignored, is in 2 of them' in line
+    assert '0 and 1 in place of 0 and 255' in line
+
+
+def test_an_absent_class_alone_is_not_worth_a_word(run, capsys):
+    runner = run(np.zeros_like, 'train', 'val',
+                 **{'model.decode_head.num_classes': 2}, **TWO)
+    assert not warnings(runner, capsys)
+
+
+def test_what_is_ignored_is_the_same_for_loading_and_head(run):
+    reduced = {
+        f'{split}_dataloader.dataset.reduce_zero_label': True
+        for split in ('train', 'val', 'test')
+    }
+    runner = run(lambda labels: labels, **reduced,
+                 **{'model.decode_head.ignore_index': 254})
+    with pytest.raises(UserError, match='ignore_index is 254.*makes 255'):
+        runner.train()
+
+
+def test_images_to_predict_need_no_label_map(tmp_path):
+    results = dict(img_path='image.jpg', ori_shape=(2, 3))
+    assert LoadSemanticMap()(dict(results)) == results
