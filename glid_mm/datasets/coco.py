@@ -1,8 +1,13 @@
 """What files in COCO's format have to hold."""
+import logging
 from collections import Counter
-from typing import Mapping, Sequence
+from typing import Mapping, Optional, Sequence
+
+from mmengine.logging import print_log
 
 from ..errors import UserError
+
+CROWD = 'they are of crowds (iscrowd)'
 
 
 def require_fields(file: str, content: Mapping[str, Sequence[dict]],
@@ -79,3 +84,48 @@ def require_unique_ids(file: str, content: Mapping[str,
                 f'of them, such as {", ".join(map(str, twice[:5]))}. Files '
                 'that are merged have to be numbered anew: images, and the '
                 'image_id of their annotations, too.')
+
+
+def count_unusable_boxes(file: str, content: Mapping[str,
+                                                     Sequence[dict]]) -> None:
+    """Say how many boxes hosts leave out, and why.
+
+    Args:
+        file (str): Where they are from.
+        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+
+    Raises:
+        UserError: If not a single box of them is left.
+    """
+    images = {image['id']: image for image in content['images']}
+    boxes = content['annotations']
+    reasons = Counter(
+        _unusable(box, images.get(box['image_id'])) for box in boxes)
+    usable = reasons.pop(None, 0)
+    if not reasons:
+        return
+    text = (f'{file}: {len(boxes) - usable} of {len(boxes)} boxes cannot be '
+            'used: ' + '; '.join(f'{count} because {reason}'
+                                 for reason, count in reasons.most_common()))
+    if not usable:
+        raise UserError(f'{text}. Boxes are x, y, width and height in pixels '
+                        'of the image that their image_id names.')
+    print_log(text, 'current',
+              logging.INFO if set(reasons) == {CROWD} else logging.WARNING)
+
+
+def _unusable(box: dict, image: Optional[dict]) -> Optional[str]:
+    """Why hosts leave a box out, if they do."""
+    if image is None:
+        return 'their image_id is of no image that the file lists'
+    if not image['width'] > 0 or not image['height'] > 0:
+        return 'their image has no width or height in the file'
+    x, y, width, height = box['bbox']
+    if not (width >= 1 and height >= 1):
+        return 'they are less than a pixel wide or high'
+    if not (min(x + width, image['width']) > max(x, 0)
+            and min(y + height, image['height']) > max(y, 0)):
+        return 'they lie outside of their image'
+    if box.get('ignore'):
+        return "they say 'ignore'"
+    return CROWD if box.get('iscrowd') else None

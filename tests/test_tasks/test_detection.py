@@ -1,6 +1,8 @@
 import json
 import math
+import re
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -647,3 +649,56 @@ def test_ids_that_stand_for_two_things_are_named(data_root, part):
     changed.write_text(json.dumps(content))
     with pytest.raises(UserError, match=f'1 ids of {part} stand for more'):
         CheckedCOCO(str(changed))
+
+
+BROKEN = {
+    'image_id is of no image':
+    lambda a, images: a.update(image_id='0'),
+    'less than a pixel':
+    lambda a, images: a.update(bbox=[v / 64 for v in a['bbox']]),
+    'outside of their image':
+    lambda a, images: a.update(bbox=[90, 0, 5, 5]),
+    'no width or height':
+    lambda a, images: images[a['image_id']].update(width=0),
+    'of crowds':
+    lambda a, images: a.update(iscrowd=1),
+}
+
+
+@pytest.mark.parametrize('reason', BROKEN)
+@pytest.mark.parametrize('every', [True, False])
+def test_boxes_that_are_left_out_are_counted(data_root, every, reason):
+    """With the reason; and refused if none is left."""
+    file = data_root / 'annotations' / 'instances_train.json'
+    content = json.loads(file.read_text())
+    images = {image['id']: image for image in content['images']}
+    chosen = [
+        a for a in content['annotations']
+        if every or a['image_id'] == content['annotations'][0]['image_id']
+    ]
+    for annotation in chosen:
+        BROKEN[reason](annotation, images)
+    file = data_root / 'annotations' / 'boxes.json'
+    file.write_text(json.dumps(content))
+    count = len(content['annotations'])
+    expected = f'{len(chosen)} of {count} boxes cannot be used: .*{reason}'
+    if every:
+        with pytest.raises(UserError, match=expected):
+            CheckedCOCO(str(file))
+        return
+    with patch('glid_mm.datasets.coco.print_log') as log:
+        CheckedCOCO(str(file))
+    assert re.search(expected, log.call_args.args[0])
+
+
+def test_the_area_of_a_mask_decides_nothing_about_a_box(data_root):
+
+    def changed(all_annotations):
+        return [dict(a, area=0) for a in all_annotations]
+
+    annotations(data_root, annotations=changed)
+    data = dataset(data_root)
+    path = data_root / 'annotations' / 'instances_train.json'
+    count = len(json.loads(path.read_text())['annotations'])
+    assert count == sum(
+        len(info['instances']) for info in map(data.get_data_info, range(6)))

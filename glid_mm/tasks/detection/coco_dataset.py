@@ -6,8 +6,8 @@ from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCO
 
 from ...datasets.classes import require_names
-from ...datasets.coco import (require_categories, require_fields,
-                              require_unique_ids)
+from ...datasets.coco import (count_unusable_boxes, require_categories,
+                              require_fields, require_unique_ids)
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -42,6 +42,13 @@ class CheckedCOCO(COCO):
         require_fields(self.file, self.dataset, FIELDS)
         require_categories(self.file, self.dataset)
         require_unique_ids(self.file, self.dataset)
+        count_unusable_boxes(self.file, self.dataset)
+        for annotation in self.dataset['annotations']:
+            # mmdet leaves such boxes out; the area of a mask says nothing
+            # about a box.
+            if not annotation['area'] > 0:
+                _, _, width, height = annotation['bbox']
+                annotation['area'] = width * height
         super().createIndex()
 
     def get_cat_ids(
