@@ -118,7 +118,7 @@ def _unusable(box: dict, image: Optional[dict]) -> Optional[str]:
     """Why hosts leave a box out, if they do."""
     if image is None:
         return 'their image_id is of no image that the file lists'
-    if not image['width'] > 0 or not image['height'] > 0:
+    if not (image.get('width', 0) > 0 and image.get('height', 0) > 0):
         return 'their image has no width or height in the file'
     x, y, width, height = box['bbox']
     if not (width >= 1 and height >= 1):

@@ -447,6 +447,16 @@ def nobody(content):
         annotation['iscrowd'] = 1
 
 
+def normalised(content):
+    for annotation in content['annotations']:
+        annotation['bbox'] = [v / 64 for v in annotation['bbox']]
+
+
+def unlabelled(content):
+    for annotation in content['annotations']:
+        annotation['keypoints'][2::3] = [0] * 17
+
+
 @pytest.mark.parametrize('change,message', [
     (first(keypoints=[1, 1, 2] * 5),
      'annotation 1 of image 0 has 5 keypoints.*has 17: nose, left_eye'),
@@ -454,7 +464,9 @@ def nobody(content):
      r'annotation 1 has the box \[64, 5, 10, 10\].*outside its image '
      '000000.jpg of 64×64'),
     (swapped, 'person are nose, right_eye.*another order: nose, left_eye'),
-    (nobody, 'changed.json: no person in any image'),
+    (nobody, 'changed.json: 5 of 5 boxes .* because they are of crowds'),
+    (normalised, '5 of 5 boxes .* because they are less than a pixel wide'),
+    (unlabelled, 'changed.json: no keypoint of any person is labelled'),
     (lambda content: content['annotations'].clear(), 'no person in any image'),
     (lambda content: content['annotations'][1].pop('id'),
      r"1 of \d+ annotations have no 'id', the first being {'image_id'"),

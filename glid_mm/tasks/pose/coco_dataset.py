@@ -10,8 +10,8 @@ from mmengine.fileio import load
 from mmpose.datasets.datasets.body import CocoDataset
 from xtcocotools.coco import COCO
 
-from ...datasets.coco import (require_categories, require_fields,
-                              require_unique_ids)
+from ...datasets.coco import (count_unusable_boxes, require_categories,
+                              require_fields, require_unique_ids)
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -98,6 +98,12 @@ class CocoPoseDataset(CocoDataset):
                    'of keypoints.' if self.bbox_file else
                    'A person is an annotation with "bbox", "keypoints" of '
                    'which one at least is labelled, and no "iscrowd".'))
+        if not self.bbox_file and not any(
+                np.any(sample['keypoints_visible'] > 0) for sample in samples):
+            raise UserError(
+                f'{self.ann_file}: no keypoint of any person is labelled: the '
+                'third number of each is 0 for one that is not, 1 for one '
+                'that is hidden and 2 for one that is seen.')
         return samples
 
     def _load_annotations(self) -> tuple:
@@ -110,6 +116,15 @@ class CocoPoseDataset(CocoDataset):
     def _check_file(self, coco: COCO) -> None:
         """Refuse what only the evaluation would fail at, or not at all."""
         require_unique_ids(self.ann_file, coco.dataset)
+        count_unusable_boxes(
+            self.ann_file,
+            dict(
+                coco.dataset,
+                annotations=[
+                    annotation
+                    for annotation in coco.dataset.get('annotations', ())
+                    if 'bbox' in annotation
+                ]))
         # COCO's own test images have no annotations.
         if self.test_mode and coco.dataset.get('annotations'):
             require_fields(self.ann_file, coco.dataset, EVALUATED)
