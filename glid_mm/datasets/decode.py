@@ -128,6 +128,9 @@ class EncodedImage:
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Decode an image as OpenMMLab's Pillow backend does.
 
+    But for grey of 16 bits, all of which Pillow would take for white: here
+    they are scaled to 8.
+
     Args:
         image (Image): Of any mode; may be changed.
 
@@ -135,9 +138,16 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         Image: RGB, turned as the camera was held.
 
     Raises:
-        OSError: If the file is damaged.
+        OSError: If the file is damaged, or of pixels without a known range.
     """
+    if image.mode in ('I', 'F'):
+        raise OSError(
+            f'its pixels are numbers of 32 bits (mode {image.mode}), whose '
+            'range the file does not say. Save it with 8 bits, scaled as is '
+            'right for it.')
     ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith('I;16'):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode == 'LA':
         # Not on black, where black drawings would vanish.
         alpha = image.convert('RGBA')

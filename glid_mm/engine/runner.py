@@ -194,6 +194,14 @@ class Runner(runner.Runner):
         sampler = loop.dataloader.batch_sampler.sampler.wrapped
         if hasattr(sampler, 'seed'):
             sampler.seed = self.seed
+        every = getattr(self.optim_wrapper, '_accumulative_counts', 1)
+        if loop.iter % every:
+            self.logger.warning(
+                f'gradients of {loop.iter % every} iterations, which were '
+                f'being accumulated by {every}, are not in the checkpoint: '
+                'the weights will not be those that the uninterrupted run '
+                'would have reached. Checkpoints after multiples of '
+                f'{every} iterations are resumed exactly.')
         now, then = self._data_facts(), self._loaded_stamp.get('data')
         changed = [
             f'{name} {then[name]} then, {value} now'

@@ -68,11 +68,21 @@ FILES = {
 def test_crop_at_full_scale_is_exact(kind):
     data = FILES[kind]()
     whole = decoded(data)
+    if kind == '16 bits':  # the host's is white all over
+        grey = np.asarray(noise('I;16')) // 257
+        whole = np.repeat(grey[..., None], 3, 2)
     image = EncodedImage(data)
     assert image.size == whole.shape[1::-1]
     part = image.crop((7, 5, 30, 29), size=(20, 20))
     assert np.array_equal(bgr(part.image), whole[5:29, 7:30])
     assert part.box == (0, 0, 23, 24)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.int32])
+def test_pixels_without_a_known_range_are_refused(dtype):
+    data = encode(Image.fromarray(np.full((40, 50), .5 * 300, dtype)), 'TIFF')
+    with pytest.raises(OSError, match='32 bits.*Save it with 8 bits'):
+        EncodedImage(data)
 
 
 @pytest.mark.parametrize('keep', [0, 3, .3, .95])

@@ -224,3 +224,21 @@ def test_a_run_resumed_with_its_own_data_says_nothing(tmp_path):
     runner.load_or_resume()
     assert runner.iter > 0
     assert not [text for text in said if 'batch' in text]
+
+
+@pytest.mark.parametrize('counts,lost', [(3, 2), (4, 0)])
+def test_a_resume_says_which_accumulated_gradients_are_lost(
+        counts, lost, tmp_path):
+    options = dict(by_epoch=False, save_by_epoch=False)
+    options.update(optim_wrapper=dict(accumulative_counts=counts))
+    train_and_stop(tmp_path, 9, **options)
+    runner = make_runner(tmp_path, resume=True, **options)
+    said = []
+    runner.logger.warning = said.append
+    runner.load_or_resume()
+    assert runner.iter == 8
+    assert [
+        f'gradients of {lost} ' in text for text in said
+        if 'accumulated' in text
+    ] == [True] * (
+        lost > 0)
