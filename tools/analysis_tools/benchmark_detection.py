@@ -70,11 +70,6 @@ class Training(Step):
             samples.append(sample)
         return samples
 
-    def forward(self):
-        with self.autocast():
-            losses = self.model.loss(self.images, self.samples)
-        return sum(v for k, v in losses.items() if 'loss' in k)
-
 
 class Prediction(Inference, Training):
     """Boxes; see :class:`Step`."""

@@ -56,10 +56,6 @@ class Training(Step):
             samples.append(sample)
         return samples
 
-    def forward(self):
-        with self.autocast():
-            return self.model.loss(self.images, self.samples)['loss_kpt']
-
 
 class Prediction(Inference, Training):
     """Heatmaps; see :class:`Step`."""

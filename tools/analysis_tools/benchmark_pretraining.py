@@ -120,10 +120,6 @@ class Training(Step):
             samples.append(DataSample(mask=mask.float().to(self.device)))
         return samples
 
-    def forward(self):
-        with self.autocast():
-            return self.model.loss(self.images, self.samples)['loss']
-
 
 def main():
     run(__doc__, METHODS, training=Training)

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import PixelData
-from step_timing import Inference, Step, run
+from step_timing import PixelInference, Step, run
 
 from glid_mm.engine import launch
 
@@ -55,19 +55,9 @@ class Training(Step):
             samples.append(sample)
         return samples
 
-    def forward(self):
-        with self.autocast():
-            losses = self.model.loss(self.images, self.samples)
-        return sum(v for k, v in losses.items() if 'loss' in k)
 
-
-class Prediction(Inference, Training):
+class Prediction(PixelInference, Training):
     """Scores; see :class:`Step`."""
-
-    def forward(self):
-        metas = [sample.metainfo for sample in self.samples]
-        with self.autocast():
-            return self.model.encode_decode(self.images, metas)
 
 
 def main():

@@ -69,9 +69,11 @@ class Step(ABC):
     def draw(self):
         """Random labels of the images."""
 
-    @abstractmethod
     def forward(self):
-        """The loss of the images."""
+        """The sum of the losses of the images."""
+        with self.autocast():
+            losses = self.model.loss(self.images, self.samples)
+        return sum(v for k, v in losses.items() if 'loss' in k)
 
     def take(self):
         if not self.plans_ahead:
@@ -120,6 +122,15 @@ class Inference:
         if not self.plans_ahead:
             self.plan()
         self.forward()
+
+
+class PixelInference(Inference):
+    """One of mmseg's models: scores or depth of every pixel."""
+
+    def forward(self):
+        metas = [sample.metainfo for sample in self.samples]
+        with self.autocast():
+            return self.model.encode_decode(self.images, metas)
 
 
 def grown_memory(step):
