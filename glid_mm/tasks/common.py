@@ -133,3 +133,21 @@ def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
     image = torch.arange(batch, device=features.device)[:, None, None]
     extended = features[image, :, rows[:, :, None], columns[:, None]]
     return extended.permute(0, 3, 1, 2)
+
+
+def losses_by_layer(**terms: Tensor) -> dict:
+    """Losses of decoder layers under the names that mmdet gives them.
+
+    Args:
+        **terms (Tensor): ``(L,)`` by name, such as ``loss_cls``.
+
+    Returns:
+        dict[str, Tensor]: ``loss_cls`` of the last layer, then ``d0.loss_cls``
+        and so on of those before it.
+    """
+    layers = len(next(iter(terms.values())))
+    return {
+        (f'd{i}.' if i < layers - 1 else '') + name: term[i]
+        for i in (layers - 1, *range(layers - 1))
+        for name, term in terms.items()
+    }

@@ -43,3 +43,13 @@ def watch(glid):
     for part in (glid.encoder, glid.neck):
         part.register_forward_hook(lambda m, args, out: seen.extend(out))
     return seen
+
+
+def gradients(glid, loss):
+    """Gradients of a loss by the names of parameters that have one."""
+    glid.zero_grad()
+    loss.backward()
+    return {
+        n: p.grad.clone()
+        for n, p in glid.named_parameters() if p.grad is not None
+    }

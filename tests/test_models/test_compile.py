@@ -5,7 +5,7 @@ from torch._dynamo.testing import CompileCounter
 from torch._dynamo.utils import counters
 
 from glid_mm.models import ARCHITECTURES, sample_visible
-from .build import random_glid
+from .build import gradients, random_glid
 
 UNITS = (4, 5)
 
@@ -31,15 +31,6 @@ def masks(count):
     for number in range(count):
         strategy = ('random', 'block', 'grid')[number % 3]
         yield sample_visible(UNITS, .75, strategy, 2)
-
-
-def gradients(glid, loss):
-    glid.zero_grad()
-    loss.backward()
-    return {
-        n: p.grad.clone()
-        for n, p in glid.named_parameters() if p.grad is not None
-    }
 
 
 @pytest.mark.parametrize('ahead', [False, True])

@@ -7,7 +7,7 @@ import torch
 
 from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import TokenGrid
-from .build import random_glid, watch
+from .build import gradients, random_glid, watch
 
 STRATEGIES = ['random', 'block', 'grid']
 
@@ -148,15 +148,6 @@ def test_refusals():
     with pytest.raises(ValueError, match='2 groups .* batch of 3'):
         glid.forward_masked(
             torch.zeros(3, 3, 64, 64).double(), torch.tensor([[0], [1]]))
-
-
-def gradients(glid, loss):
-    glid.zero_grad()
-    loss.backward()
-    return {
-        n: p.grad.clone()
-        for n, p in glid.named_parameters() if p.grad is not None
-    }
 
 
 def test_recomputing_changes_nothing():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ...models.layers.position import spread_points
 from ...registry import MODELS
-from ..common import mean_over_processes, upload
+from ..common import losses_by_layer, mean_over_processes, upload
 from ..matching import CostsError, fetch, match
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
@@ -273,13 +273,7 @@ class BoxHead(DETRHead):
         cls = cls.reshape(layers, -1).sum(1) / factor
         bbox = bbox.reshape(layers, -1).sum(1) / shared
         iou = iou.reshape(layers, -1).sum(1) / shared
-        losses = {}
-        for i in (layers - 1, *range(layers - 1)):
-            prefix = f'd{i}.' if i < layers - 1 else ''
-            losses[f'{prefix}loss_cls'] = cls[i]
-            losses[f'{prefix}loss_bbox'] = bbox[i]
-            losses[f'{prefix}loss_iou'] = iou[i]
-        return losses
+        return losses_by_layer(loss_cls=cls, loss_bbox=bbox, loss_iou=iou)
 
 
 def _unmatchable(truth: InstanceData, meta: dict) -> UserError:

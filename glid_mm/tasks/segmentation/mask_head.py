@@ -15,7 +15,7 @@ from ...engine.randomness import image_generators
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import mean_over_processes, upload
+from ..common import losses_by_layer, mean_over_processes, upload
 from ..matching import CostsError, fetch, match
 from .unknown import OUTSIDE, KnownPointsLoss, far_from_known, known_points
 
@@ -246,13 +246,7 @@ class MaskClassificationHead(Mask2FormerHead):
             mask = dice = matched.sum((1, 2, 3))
         cls = cls / weights.clamp(min=torch.finfo(weights.dtype).eps)
         mask, dice = mask / (number * self.num_points), dice / number
-        losses = {}
-        for i in (layers - 1, *range(layers - 1)):
-            prefix = f'd{i}.' if i < layers - 1 else ''
-            losses[f'{prefix}loss_cls'] = cls[i]
-            losses[f'{prefix}loss_mask'] = mask[i]
-            losses[f'{prefix}loss_dice'] = dice[i]
-        return losses
+        return losses_by_layer(loss_cls=cls, loss_mask=mask, loss_dice=dice)
 
     @torch.no_grad()
     def _points(self, logits: Tensor, counts: List[int],
