@@ -223,6 +223,21 @@ def name_errors(loader: DataLoader) -> DataLoader:
     return _rebuild(loader, NamedErrors(loader.dataset), loader.batch_sampler)
 
 
+def stop_workers(loader: DataLoader) -> None:
+    """Stop the workers that a data loader keeps between epochs.
+
+    If batches are pinned, PyTorch waits five seconds for each worker that is
+    still there when Python exits, without telling it to stop.
+
+    Args:
+        loader (DataLoader): Iterating over it again starts new workers.
+    """
+    workers = getattr(loader, '_iterator', None)
+    if hasattr(workers, '_shutdown_workers'):
+        loader._iterator = None
+        workers._shutdown_workers()
+
+
 def _rebuild(loader: DataLoader, dataset: Dataset,
              batch_sampler: Sampler) -> DataLoader:
     return DataLoader(

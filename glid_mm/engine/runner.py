@@ -20,7 +20,7 @@ from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
 from ..registry import RUNNERS
 from ..wrappers import bare_model
-from .data_stream import StreamIterator, name_errors, stream
+from .data_stream import StreamIterator, name_errors, stop_workers, stream
 from .defaults import (prepare, prepare_inputs, restore_kernels,
                        with_loader_defaults, with_optim_defaults)
 from .hooks.iteration_seed_hook import IterationSeedHook
@@ -151,6 +151,26 @@ class Runner(runner.Runner):
             loop.dataloader.batch_sampler.endless = True
             loop.dataloader_iterator = StreamIterator(loop)
         return loop
+
+    def train(self) -> torch.nn.Module:
+        """Train, then stop the workers that load data."""
+        return self._with_workers(super().train)
+
+    def val(self) -> dict:
+        """Validate, then stop the workers that load data."""
+        return self._with_workers(super().val)
+
+    def test(self) -> dict:
+        """Test, then stop the workers that load data."""
+        return self._with_workers(super().test)
+
+    def _with_workers(self, run: Callable):
+        try:
+            return run()
+        finally:
+            for loop in self._train_loop, self._val_loop, self._test_loop:
+                if isinstance(loop, runner.BaseLoop):
+                    stop_workers(loop.dataloader)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """Go on where a checkpoint was written, within an epoch too.

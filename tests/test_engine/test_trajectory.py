@@ -1,11 +1,13 @@
 """A run is a function of seed and iteration, however often it is cut."""
 import json
+import multiprocessing
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,17 @@ def test_workers_change_nothing(kind, tmp_path):
     train_and_stop(tmp_path / 'cut', 10, workers=2, **KINDS[kind])
     cut = train(tmp_path / 'cut', resume=True, workers=2, **KINDS[kind])
     assert_same(whole, cut)
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+@pytest.mark.parametrize('stopped', [False, True])
+def test_workers_stop_with_the_run(kind, stopped, tmp_path):
+    runner = make_runner(tmp_path, workers=2, **KINDS[kind])
+    if stopped:
+        runner.register_hook(StopHook(after=2))
+    with pytest.raises(Stop) if stopped else nullcontext():
+        runner.train()
+    assert not multiprocessing.active_children()
 
 
 def test_batch_samplers_of_hosts_are_resumed_too(tmp_path):
