@@ -25,7 +25,10 @@ TASKS = dict(
     segmentation=(['mask2former', 'glid', 'glid@graph'], 4, 5),
     depth=(['glid-swin-b', 'glid-swin-b@graph'], 4, 5),
     detection=(['glid'], 2, 3),
-    pose=(['swin-b', 'vitpose-b', 'glid-swin-b', 'glid-swin-b@graph'], 64, 7),
+    pose=([
+        'swin-b', 'vitpose-b', 'glid-swin-b', 'glid-swin-b@graph',
+        'glid-swin-b@compiled+graph'
+    ], 64, 7),
     pretraining=([
         'simmim', 'mae', 'glid', 'glid@compiled', 'glid@compiled+graph'
     ], 256, 7))

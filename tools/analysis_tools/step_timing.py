@@ -141,6 +141,24 @@ def grown_memory(step):
     return (torch.cuda.max_memory_allocated() - before) / 2**30
 
 
+def saved_memory(step):
+    """GiB that a forward pass keeps for the backward pass."""
+    own = {p.untyped_storage().data_ptr() for p in step.model.parameters()}
+    saved = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        # Alive until its tensors are counted: no address is used twice.
+        loss = step.forward()
+    del loss
+    return sum(saved.values()) / 2**30
+
+
 def peak_memory(kind, name, args):
     """Peak GiB of two steps on CPU, without what imports take."""
     kind.prepare()
@@ -172,6 +190,8 @@ def measure(kind, args):
         results[name].update(parameters=step.parameters())
         if not cuda:
             results[name].update(gflops=step.gflops())
+            if step.model.training:
+                results[name].update(saved=saved_memory(step))
         for _ in range(args.warmup):
             step()
         if cuda:
@@ -205,6 +225,7 @@ def show(results, what, args):
         'CPU s': ('cpu_seconds', '.2f'),
         'CPU ratio': ('cpu_ratio', '.2f'),
         'peak GiB': ('memory', '.2f'),
+        'saved GiB': ('saved', '.2f'),
         'params M': ('parameters', '.1f'),
         'GFLOP fwd': ('gflops', '.1f'),
     }
