@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import models
 from .checkpoint.bias_tables import extend_rims, fit_bias_tables, logger
-from .checkpoint.report import LoadReport
+from .checkpoint.report import LoadReport, parts_of
 from .checkpoint.upgrade import upgrade
 from .engine.graphs import Graphs
 from .models import TokenGrid
@@ -126,7 +126,7 @@ class GLID(models.GLID):
             for name, value in state_dict.items() if name.startswith(prefix)
         }
         report = LoadReport(self.state_dict(), given)
-        report.refuse()
+        report.refuse(parts_of(self))
         embeddings = 'queries.embeddings'
         if embeddings in report.differing:
             print_log(
@@ -138,7 +138,7 @@ class GLID(models.GLID):
         encoder = prefix + 'encoder.'
         windows = [stage.window_size for stage in self.encoder.stages]
         fit_bias_tables(state_dict, windows, encoder)
-        if self.queries.num_queries:
+        if self.queries is None or self.queries.num_queries:
             for line in extend_rims(state_dict, encoder):
                 logger.warning(line)
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -25,7 +25,7 @@ def _child(parent, *locations):
         parent.name, parent=parent, scope='glid_mm', locations=list(locations))
 
 
-MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone')
+MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
 
 DATASETS = _child(_mmengine.DATASETS)
 TRANSFORMS = _child(_mmengine.TRANSFORMS)

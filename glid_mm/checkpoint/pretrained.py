@@ -1,6 +1,6 @@
 """Starting a model, or parts of it, from weights."""
 import logging
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
 from torch import Tensor
@@ -9,7 +9,7 @@ from ..models import GLID
 from ..registry import WEIGHT_INITIALIZERS
 from .formats import recognise, to_glid
 from .io import CheckpointError, read_checkpoint
-from .report import PARTS, LoadReport, part_of, shift_note
+from .report import PARTS, LoadReport, part_of, parts_of, shift_note
 
 #: A Swin of others lacks the norms of the first three stages' outputs.
 MIN_SHARE = .9
@@ -26,9 +26,10 @@ class Pretrained:
     Args:
         checkpoint (str): A file of glid_mm, or of a library that
             :func:`to_glid` knows.
-        parts (sequence[str]): Any of encoder, neck, queries and decoder. The
-            queries are ``[CLS]``, the mask token and, from a task with as
-            many queries, those.
+        parts (sequence[str], optional): Any of encoder, neck, queries and
+            decoder; by default all that the model has. The queries are
+            ``[CLS]``, the mask token and, from a task with as many queries,
+            those.
         source (str): Whose Swin it is; see :func:`to_glid`.
         min_share (float): Least share of the weights of each part that the
             file must have.
@@ -39,17 +40,17 @@ class Pretrained:
 
     def __init__(self,
                  checkpoint: str,
-                 parts: Sequence[str] = PARTS,
+                 parts: Optional[Sequence[str]] = None,
                  source: str = 'auto',
                  min_share: float = MIN_SHARE) -> None:
-        unknown = [part for part in parts if part not in PARTS]
+        unknown = set(parts or ()) - set(PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
                 f'glid_mm.Pretrained: parts={parts!r} names other parts than '
                 f'GLID has: {", ".join(PARTS)}. One alone is written '
                 "parts=('encoder',)")
         self.checkpoint = checkpoint
-        self.parts = tuple(parts)
+        self.parts = parts
         self.source = source
         self.min_share = min_share
 
@@ -63,21 +64,22 @@ class Pretrained:
             CheckpointError: If the file cannot be read, holds other parts or
                 another architecture, or too little of a part.
         """
+        parts = tuple(self.parts or parts_of(module))
         try:
-            report = self._load(module)
+            report = self._load(module, parts)
         except CheckpointError as error:
             if self.checkpoint in str(error):
                 raise
             raise CheckpointError(f'{self.checkpoint}: {error}') from error
         print_log(
-            f'started {", ".join(self.parts)} from {self.checkpoint}\n'
+            f'started {", ".join(parts)} from {self.checkpoint}\n'
             f'{report}', 'current',
             logging.WARNING if report.notes else logging.INFO)
 
-    def _load(self, module: GLID) -> LoadReport:
+    def _load(self, module: GLID, parts: Sequence[str]) -> LoadReport:
         report, weights = plan(
-            read_checkpoint(self.checkpoint), module, self.parts, self.source)
-        report.refuse(self.parts, self.min_share)
+            read_checkpoint(self.checkpoint), module, parts, self.source)
+        report.refuse(parts, self.min_share)
         module.load_state_dict({**module.state_dict(), **weights})
         return report
 

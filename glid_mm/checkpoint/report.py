@@ -202,6 +202,11 @@ class LoadReport:
         return ', '.join(shown) + (f' and {more} more' if more else '')
 
 
+def parts_of(glid: GLID) -> Tuple[str, ...]:
+    """The parts that a model has; some of the hosts' have only the first."""
+    return tuple(part for part in PARTS if getattr(glid, part) is not None)
+
+
 def part_of(name: str) -> str:
     """Which part of a model a weight belongs to: one of GLID's or others."""
     part = name.removeprefix('backbone.').partition('.')[0]

@@ -45,8 +45,8 @@ class GLID(nn.Module):
         num_queries (int): Queries of the task; 0 for pre-training.
         embedding_std (float): See :class:`Queries`.
         embedding_positions (bool): See :class:`Queries`.
-        recompute (bool, optional): Compute cheap activations again in the
-            backward pass instead of storing them; None does so on CPUs.
+        recompute (bool, optional): Whether the backward pass computes cheap
+            activations again; None does so on CPUs.
     """
 
     def __init__(self,
@@ -90,16 +90,17 @@ class GLID(nn.Module):
             self._memory(tokens, grid), query_mask)
         return GLIDOutput(_map(tokens[0], grid, 0, size), query_features)
 
-    def encode(self, images: Tensor) -> Tuple[Tensor, ...]:
-        """Encoder features of whole images at strides 4, 8, 16 and 32.
+    def encode(self, images: Tensor, neck=False) -> Tuple[Tensor, ...]:
+        """Maps of the encoder or neck, ``(B, C, ⌈H/4⌉, ⌈W/4⌉)`` and so on.
 
-        ``(B, 3, H, W)`` of any size -> ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)``.
+        Images are of any size; the strides of maps are 4, 8, 16 and 32.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, None)
-        return tuple(
-            _map(grid.levels[i].keep_valid(x), grid, i, size)
-            for i, x in enumerate(self.encoder(images, grid)))
+        maps = self.encoder(images, grid)
+        maps = self.neck(maps, grid) if neck else map(
+            lambda level, x: level.keep_valid(x), grid.levels, maps)
+        return tuple(_map(x, grid, i, size) for i, x in enumerate(maps))
 
     def plan(self,
              visible: Tensor,
@@ -107,9 +108,8 @@ class GLID(nn.Module):
              repeats: int = 1) -> TokenGrid:
         """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
-        It is some numbers per token, which can be made on the host ahead of
-        the step and moved by :meth:`TokenGrid.apply`; arguments are those of
-        :class:`TokenGrid`.
+        The host can make these numbers ahead of the step and move them by
+        :meth:`TokenGrid.apply`; arguments are those of :class:`TokenGrid`.
         """
         grid = TokenGrid(units, visible, repeats=repeats)
         self.encoder.plan(grid)

@@ -1,0 +1,9 @@
+# The encoder alone is pre-trained: to compare glid_nano with.
+_base_ = [
+    '../_base_/models/upernet_glid-nano.py',
+    '../_base_/datasets/scenes_semantic_128x128.py',
+    '../_base_/schedules/segmentation_nano.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(data_preprocessor=_base_.data_preprocessor)
+default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))

@@ -1,0 +1,98 @@
+"""Parts of GLID as backbones of the hosts' own models.
+
+Weights have the names that they have in GLID, so a GLID checkpoint starts a
+Mask R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
+which transfers the encoder alone.
+"""
+from typing import Optional, Sequence, Tuple
+
+from torch import Tensor
+
+from .backbone import GLID
+from .registry import MODELS
+
+
+@MODELS.register_module()
+class GLIDEncoder(GLID):
+    """GLID's encoder: four maps at strides 4, 8, 16 and 32.
+
+    Like other backbones it takes what a host pads images with for a part of
+    them.
+
+    Args:
+        encoder (dict): See :class:`glid_mm.backbone.GLID`.
+        out_indices (sequence[int]): Which of the four maps are wanted.
+        recompute (bool, optional): See :class:`glid_mm.backbone.GLID`.
+        compile (bool): See :class:`glid_mm.backbone.GLID`.
+        init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
+            loads the parts that there are.
+    """
+
+    def __init__(self,
+                 encoder: dict,
+                 out_indices: Sequence[int] = (0, 1, 2, 3),
+                 recompute: Optional[bool] = None,
+                 compile: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(
+            encoder, recompute=recompute, compile=compile, init_cfg=init_cfg)
+        self.neck = self.queries = self.decoder = None
+        self.out_indices = tuple(out_indices)
+
+    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """Maps of whole images.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+
+        Returns:
+            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` of each map
+            that is wanted; C doubles from one to the next.
+        """
+        maps = self.encode(images)
+        return tuple(maps[i] for i in self.out_indices)
+
+
+@MODELS.register_module()
+class GLIDPyramid(GLID):
+    """GLID's encoder and neck: four maps of one width.
+
+    It stands for a backbone and its feature pyramid, so a model with it has no
+    ``neck`` of its own, and adapts no widths: those of the maps are the neck's
+    ``channels``. Like other backbones it takes what a host pads images with
+    for a part of them.
+
+    Args:
+        encoder (dict): See :class:`glid_mm.backbone.GLID`.
+        neck (dict, optional): See :class:`glid_mm.backbone.GLID`.
+        recompute (bool, optional): See :class:`glid_mm.backbone.GLID`.
+        compile (bool): See :class:`glid_mm.backbone.GLID`.
+        init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
+            loads the parts that there are.
+    """
+
+    def __init__(self,
+                 encoder: dict,
+                 neck: Optional[dict] = None,
+                 recompute: Optional[bool] = None,
+                 compile: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(
+            encoder,
+            neck,
+            recompute=recompute,
+            compile=compile,
+            init_cfg=init_cfg)
+        self.queries = self.decoder = None
+
+    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """Maps of whole images.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+
+        Returns:
+            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
+            8, 16 and 32.
+        """
+        return self.encode(images, neck=True)

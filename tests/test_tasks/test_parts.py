@@ -1,0 +1,115 @@
+"""The encoder, or encoder and neck, as backbones of the hosts' own models."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import MODELS, RUNNERS
+
+import glid_mm.tasks.segmentation  # noqa: F401
+from glid_mm.checkpoint.io import CheckpointError
+from glid_mm.datasets.scenes import write_scenes
+from ..nano import BACKBONE, short_run
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+ENCODER = dict(type='glid_mm.GLIDEncoder', encoder=BACKBONE['encoder'])
+PYRAMID = dict(
+    type='glid_mm.GLIDPyramid',
+    encoder=BACKBONE['encoder'],
+    neck=BACKBONE['neck'])
+
+
+@pytest.fixture(scope='module')
+def glid():
+    torch.manual_seed(0)
+    return MODELS.build(dict(BACKBONE, num_queries=2)).eval()
+
+
+@pytest.fixture
+def checkpoint(glid, tmp_path):
+    """As of pre-training: GLID in the slot ``backbone``."""
+    path = tmp_path / 'pretrained.pth'
+    weights = {f'backbone.{k}': v for k, v in glid.state_dict().items()}
+    torch.save(dict(state_dict=weights, meta={}), path)
+    return path
+
+
+def started(config, checkpoint, **kwargs):
+    init = dict(type='glid_mm.Pretrained', checkpoint=str(checkpoint))
+    model = MODELS.build(dict(config, init_cfg=init, **kwargs)).eval()
+    model.init_weights()
+    return model
+
+
+@torch.no_grad()
+def test_maps_are_those_of_glid(glid, checkpoint):
+    images = torch.randn(2, 3, 70, 100)
+    maps = started(ENCODER, checkpoint)(images)
+    assert [tuple(x.shape) for x in maps] == [
+        (2, 32, 18, 25), (2, 64, 9, 13), (2, 128, 5, 7), (2, 256, 3, 4)
+    ]  # yapf: disable
+    for one, other in zip(maps, glid.encode(images)):
+        assert torch.equal(one, other)
+    maps = started(PYRAMID, checkpoint)(images)
+    assert [tuple(x.shape[1:]) for x in maps] == [
+        (96, 18, 25), (96, 9, 13), (96, 5, 7), (96, 3, 4)
+    ]  # yapf: disable
+    assert torch.equal(maps[0], glid(images).mask_features)
+
+
+@torch.no_grad()
+def test_some_maps_alone(checkpoint):
+    images = torch.randn(1, 3, 64, 64)
+    maps = started(ENCODER, checkpoint)(images)
+    last, = started(ENCODER, checkpoint, out_indices=(3, ))(images)
+    assert torch.equal(last, maps[3])
+
+
+@pytest.mark.parametrize('part', [ENCODER, PYRAMID])
+def test_every_weight_is_started(part, glid, checkpoint):
+    names = started(part, checkpoint).state_dict()
+    given = glid.state_dict()
+    assert names and all(torch.equal(names[k], given[k]) for k in names)
+
+
+def test_a_checkpoint_without_the_neck_starts_no_pyramid(checkpoint):
+    weights = torch.load(checkpoint)
+    weights['state_dict'] = {
+        k: v
+        for k, v in weights['state_dict'].items() if '.neck.' not in k
+    }
+    torch.save(weights, checkpoint)
+    with pytest.raises(CheckpointError, match='holds no neck'):
+        started(PYRAMID, checkpoint)
+    started(ENCODER, checkpoint)
+
+
+def test_another_architecture_is_refused(checkpoint):
+    with pytest.raises(CheckpointError, match='another architecture'):
+        started(dict(ENCODER, encoder=dict(arch='tiny')), checkpoint)
+
+
+@pytest.mark.parametrize('name', [
+    'segmentation/upernet_glid-nano_1xb16-2k_scenes-128x128.py',
+])
+@pytest.mark.parametrize('way', ['init_cfg', 'load_from'])
+def test_a_hosts_model_trains_and_is_evaluated(name, way, glid, checkpoint,
+                                               tmp_path):
+    data = tmp_path / 'scenes'
+    write_scenes(data, train=2, val=2, unlabelled=0, size=64, seed=0)
+    config = short_run(CONFIGS / name, data, tmp_path / 'run')
+    if way == 'load_from':
+        config.load_from = str(checkpoint)
+    else:
+        config.model.backbone.init_cfg = dict(
+            type='glid_mm.Pretrained', checkpoint=str(checkpoint))
+    # Weights stay what they were loaded as.
+    config.optim_wrapper.optimizer.update(lr=0., weight_decay=0.)
+    runner = RUNNERS.build(config)
+    runner.train()
+    encoder = runner.model.backbone.encoder.state_dict()
+    given = glid.encoder.state_dict()
+    assert encoder.keys() == given.keys()
+    assert all(torch.equal(encoder[k], given[k]) for k in given)
+    metrics = RUNNERS.build(
+        dict(config, load_from=str(tmp_path / 'run' / 'iter_1.pth'))).test()
+    assert any('mIoU' in name or 'mAP' in name for name in metrics)
