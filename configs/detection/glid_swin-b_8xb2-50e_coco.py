@@ -17,4 +17,5 @@ model = dict(
         one_to_many_queries=1500,
         one_to_many_repeats=6,
         one_to_many_weight=1.0),
-    test_cfg=dict(max_per_img=100))
+    # COCO counts the best 100 boxes of each class and image, not 100 in all.
+    test_cfg=dict(max_per_img=300))
