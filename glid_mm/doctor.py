@@ -16,7 +16,7 @@ from glid_mm.compat.missing import install_command
 TASKS = {
     'pre-training': ('mmpretrain', ),
     'detection': ('mmdet', ),
-    'semantic segmentation': ('mmseg', 'mmdet'),
+    'semantic segmentation': ('mmseg', ),
     'depth': ('mmseg', ),
     'pose': ('mmpose', ),
 }
