@@ -17,6 +17,7 @@ TASKS = {
     'pre-training': ('mmpretrain', ),
     'detection': ('mmdet', ),
     'semantic segmentation': ('mmseg', ),
+    'instance and panoptic segmentation': ('mmdet', ),
     'depth': ('mmseg', ),
     'pose': ('mmpose', ),
 }
