@@ -104,8 +104,8 @@ class LoadPanopticMap(BaseTransform):
         strange = ids[(numbers == 0) & (ids != 0)]
         if len(strange):
             raise UserError(
-                f'{len(strange)} pixels of the panoptic PNG {path} have ids such '
-                f'as {strange[0]} that are not in "segments_info" of '
+                f'{len(strange)} pixels of the panoptic PNG {path} have ids '
+                f'such as {strange[0]} that are not in "segments_info" of '
                 f'{results["img_path"]}. PNGs and annotations have to be from '
                 'one source; what is unlabelled has the id 0 (black).')
         results['gt_seg_map'] = numbers
