@@ -16,7 +16,8 @@ from glid_mm.compat.missing import install_command
 TASKS = {
     'pre-training': ('mmpretrain', ),
     'detection': ('mmdet', ),
-    'semantic segmentation': ('mmseg', 'mmdet'),
+    'semantic segmentation': ('mmseg', ),
+    'instance and panoptic segmentation': ('mmdet', ),
     'depth': ('mmseg', ),
     'pose': ('mmpose', ),
 }

@@ -10,13 +10,14 @@ install()
 
 @pytest.fixture(autouse=True)
 def no_state_left_behind():
-    """mmengine keeps its scope and its messages for the whole process."""
+    """mmengine keeps some objects for the whole process."""
     yield
     if 'mmengine' in sys.modules:
         from mmengine.logging import MessageHub
         from mmengine.registry import DefaultScope
-        DefaultScope._instance_dict.clear()
-        MessageHub._instance_dict.clear()
+        from mmengine.visualization import Visualizer
+        for kind in (DefaultScope, MessageHub, Visualizer):
+            kind._instance_dict.clear()
 
 
 @pytest.fixture

@@ -129,7 +129,8 @@ def test_a_task_lacks_what_its_libraries_import():
     assert lacks == {
         'pre-training': '',
         'detection': 'imgaug',
-        'semantic segmentation': 'ftfy, imgaug',
+        'semantic segmentation': 'ftfy',
+        'instance and panoptic segmentation': 'imgaug',
         'depth': 'ftfy',
         'pose': 'imgaug',
     }

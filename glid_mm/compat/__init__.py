@@ -7,8 +7,8 @@ and a shim acts at the moment when the library it is about is imported.
 """
 import functools
 
-from . import (logging, mmcv_ext, pinned_samples, safe_reading, torchvision,
-               xtcocotools)
+from . import (logging, mmcv_ext, panopticapi, pinned_samples, safe_reading,
+               torchvision, xtcocotools)
 from .missing import require
 
 __all__ = ['install', 'require']
@@ -22,5 +22,5 @@ def install() -> None:
     ``glid_mm.registry`` and the tools do so.
     """
     for shim in (torchvision, mmcv_ext, xtcocotools, safe_reading,
-                 pinned_samples, logging):
+                 pinned_samples, panopticapi, logging):
         shim.install()

@@ -5,19 +5,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from mmdet.models.dense_heads import Mask2FormerHead
-from mmdet.models.task_modules.samplers import MaskPseudoSampler
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
 from glid_mm.tasks.segmentation.labels import no_class
-from glid_mm.tasks.segmentation.unknown import UNKNOWN, known_points
 from ..nano import scenes, segmentor, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
@@ -107,144 +103,32 @@ def test_every_decoder_layer_is_supervised_with_mask2formers_losses():
     }
 
 
-def half_known():
-    """A mask of 64×128 px, unknown on the right and here and there."""
-    mask = torch.randint(0, 2, (1, 64, 128)).short()
-    mask[:, 50:, :70] = torch.randint(UNKNOWN, UNKNOWN + 2, (14, 70)).short()
-    mask[mask == UNKNOWN + 1] = 1
-    mask[:, :, 70:] = UNKNOWN
-    return mask
-
-
-def loss_of(head, logits, *masks):
-    """Mask and dice loss of ``(B, M, h, w)`` logits of one layer."""
-    instances = [
-        InstanceData(labels=torch.zeros(len(m), dtype=torch.long), masks=m)
-        for m in masks
-    ]
-    scores = torch.zeros(1, *logits.shape[:2], 2)
-    losses = head.loss_by_feat(scores, logits[None], instances,
-                               [{}] * len(masks))
-    return torch.stack([losses['loss_mask'].sum(), losses['loss_dice'].sum()])
-
-
-def test_pixels_without_a_label_are_not_supervised(monkeypatch):
-    torch.manual_seed(0)
-    head = segmentor(num_classes=1, num_queries=1).decode_head
-    mask = half_known()
-    # Every pixel is a point.
-    rows, columns = torch.meshgrid(
-        (torch.arange(64) + .5) / 64, (torch.arange(128) + .5) / 128,
-        indexing='ij')
-    points = torch.stack([columns, rows], -1).view(1, -1, 2)
-    monkeypatch.setattr(head, '_points', lambda *args: points)
-    head.num_points = mask.numel()
-    logits = torch.randn(1, 1, 16, 32)
-    # Beyond its border a map is zero to mmdet's sampling.
-    full = F.interpolate(
-        F.pad(logits, (1, 1, 1, 1)), scale_factor=4, mode='bilinear')
-    p = full[0, :, 4:-4, 4:-4].sigmoid()[mask >= 0]
-    t = mask[mask >= 0].float()
-    entropy = -(t * p.log() + (1 - t) * (1 - p).log()).sum() / mask.numel()
-    dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
-    assert torch.allclose(
-        loss_of(head, logits, mask), torch.stack([5 * entropy, 5 * dice]))
-
-
-def test_what_is_predicted_far_from_labels_does_not_matter():
-    torch.manual_seed(0)
-    head = segmentor(num_classes=1, num_queries=3).decode_head
-    mask = half_known()
-    logits = torch.randn(2, 3, 16, 32, requires_grad=True)
-    # Known pixels end in column 17 and are interpolated with column 18.
-    other = logits.detach().clone()
-    other[0, ..., 19:].normal_()
-    losses = []
-    for given in (logits, other):
-        torch.manual_seed(1)
-        losses.append(loss_of(head, given, mask, mask.clamp(min=0)))
-    assert torch.equal(*losses)
-    losses[0].sum().backward()
-    gradient, whole = logits.grad.abs().sum(1)
-    assert not gradient[:, 19:].any()
-    assert gradient[:12, :17].any() and whole[:, 19:].any()
-
-
-def test_masks_are_matched_by_what_is_known():
-    torch.manual_seed(0)
-    head = segmentor(num_classes=1, num_queries=4).decode_head
-    masks = torch.zeros(2, 64, 64).short()
-    masks[0, :32] = masks[1, 32:] = 1
-    masks[:, :, 20:] = UNKNOWN
-    right = F.interpolate(masks[None].clamp(min=0) * 16. - 8, (16, 16))
-    # Outside of every mask, as unknown pixels were if they counted, are those
-    # of two queries that are wrong where something is known.
-    logits = torch.cat([right, right.new_full(right.shape, -8)], 1)
-    logits[:, :2, :, 5:] = 8
-    for order in (logits, logits.flip(1)):
-        mask, dice = loss_of(head, order, masks) / 5
-        # With the wrong ones it is above 2.
-        assert mask < 1 and dice < .3
-
-
-def test_known_points_stand_in_for_others():
-    targets = torch.tensor([[1., 0, UNKNOWN, 1, UNKNOWN],
-                            [0., 1, UNKNOWN, 0, UNKNOWN]])
-    assert known_points(targets).tolist() == [0, 1, 3, 0, 1]
-    assert known_points(targets[:, :2]).tolist() == [0, 1]
-    assert sorted(known_points(targets[:, 2::2]).tolist()) == [0, 1]
-
-
-def truth(*counts, classes=5):
-    """Random instances of images of 48×64 px."""
-    return [
-        InstanceData(
-            labels=torch.randint(0, classes, (n, )),
-            masks=torch.randint(0, 2, (n, 6, 8)).repeat_interleave(
-                8, 1).repeat_interleave(8, 2)) for n in counts
-    ]
-
-
-@pytest.mark.parametrize('counts', [(3, 2), (4, 0), (0, 0), (7, 9)])
-def test_losses_are_those_of_mask2former(counts, monkeypatch):
-    torch.manual_seed(0)
-    head = segmentor(num_classes=5, num_queries=8).decode_head
-    head.num_points = 300
-    scores = torch.randn(3, 2, 8, 6, requires_grad=True)
-    masks = torch.randn(3, 2, 8, 12, 16, requires_grad=True)
-    instances, metas = truth(*counts), [{}, {}]
-    # What mmdet's head has besides, and the same points wherever it draws.
-    head.sampler = MaskPseudoSampler()
-    head.num_queries = 8
-    head.class_weight = head.class_weights.tolist()
-    points = torch.rand(900, 2)
-
-    def rand(*size, device, generator=None):
-        *counts, drawn, _ = size[0] if isinstance(size[0], tuple) else size
-        return points[:drawn].repeat(*counts, 1, 1)
-
-    monkeypatch.setattr(torch, 'rand', rand)
-    found = head.loss_by_feat(scores, masks, instances, metas)
-    expected = Mask2FormerHead.loss_by_feat(head, list(scores), list(masks),
-                                            instances, metas)
-    assert list(found) == list(expected)
-    for name, value in expected.items():
-        assert torch.allclose(found[name], value, 1e-5), name
-    for one, other in zip(
-            *(torch.autograd.grad(sum(losses.values()).sum(), (scores, masks))
-              for losses in (found, expected))):
-        assert torch.allclose(one, other, 1e-4, 1e-7)
-
-
 def test_predictions_that_are_not_finite_name_the_image():
-    head = segmentor(num_classes=5, num_queries=8).decode_head
-    masks = torch.zeros(1, 2, 8, 12, 16)
-    masks[0, 1] = torch.nan
+    model = segmentor()
+    data = batch(model, *scenes(2))
+    data['data_samples'][1].set_metainfo(dict(img_path='b.png'))
+    data['inputs'][1] = torch.nan
     with pytest.raises(UserError, match='b.png cannot be matched'):
-        head.loss_by_feat(
-            torch.zeros(1, 2, 8, 6), masks, truth(2, 3),
-            [dict(img_path='a.png'),
-             dict(img_path='b.png')])
+        model(**data, mode='loss')
+
+
+def test_labels_become_masks_and_what_is_known():
+    model = segmentor(num_classes=3)
+    # Widths that are no multiples of 4, and one of them padded.
+    labels = torch.zeros(2, 6, 9).long()
+    labels[0, :3, :5], labels[1, 2], labels[1, :, 6:] = 2, 1, 255
+    given = samples(labels)
+    given[1].set_metainfo(dict(img_shape=(6, 6)))
+    targets = model.decode_head._targets(given)
+    assert targets.labels.tolist() == [0, 2, 0, 1]
+    assert targets.counts == [2, 2]
+    assert targets.sizes == [(6, 9), (6, 6)]
+    assert targets.known.shape == (2, 8, 12)
+    assert torch.equal(targets.known[:, :6, :9], labels != 255)
+    assert not targets.known[:, 6:].any() and not targets.known[..., 9:].any()
+    for mask, image, label in zip(targets.masks, (0, 0, 1, 1), targets.labels):
+        assert torch.equal(mask[:6, :9], labels[image] == label)
+        assert not mask[6:].any() and not mask[:, 9:].any()
 
 
 @torch.no_grad()
@@ -256,7 +140,7 @@ def test_scores_are_the_sum_over_queries_of_class_times_mask():
     scores = model.decode_head.predict(x, (64, 64))
     head, queries = model.decode_head, x.query_features[-1, 0]
     classes = head.cls_embed(queries).softmax(-1)
-    embeddings = head.mask_embed(queries)
+    embeddings = head.mask_embed(queries) * 96**-.5
     expected = torch.zeros(7, 64, 64)
     for q in range(len(queries)):
         mask = torch.zeros(16, 16)

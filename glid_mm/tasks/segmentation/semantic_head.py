@@ -1,29 +1,31 @@
 """Semantic segmentation: one mask per class that an image shows."""
-from typing import List, Tuple
+from typing import Tuple
 
+import numpy as np
 import torch
-from mmengine.structures import InstanceData
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import UserError
 from ...models import GLIDOutput
+from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
-from ..common import full_size, upload
+from ..common import upload
+from ..masks.head import MaskHead
+from ..masks.loss import MaskTargets
 from ..matching import fetch
 from .labels import no_class
-from .mask_head import MaskClassificationHead
-from .unknown import UNKNOWN
 
 
 @MODELS.register_module()
-class SemanticHead(MaskClassificationHead):
+class SemanticHead(MaskHead):
     """The decode head of a GLID segmentor.
 
     Args:
         num_classes (int): Number of classes.
         ignore_index (int): Label that is not supervised.
         align_corners (bool): How logits are resized to the original image.
-        **kwargs: See :class:`MaskClassificationHead`.
+        **kwargs: See :class:`MaskHead`.
     """
 
     def __init__(self,
@@ -31,7 +33,7 @@ class SemanticHead(MaskClassificationHead):
                  ignore_index: int = 255,
                  align_corners: bool = False,
                  **kwargs) -> None:
-        super().__init__(0, num_classes, **kwargs)
+        super().__init__(num_classes, **kwargs)
         self.out_channels = num_classes
         self.ignore_index = ignore_index
         self.align_corners = align_corners
@@ -49,8 +51,8 @@ class SemanticHead(MaskClassificationHead):
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, and ``d0.loss_cls`` and so on before it.
         """
-        instances, metas = self._class_masks(batch_data_samples)
-        return self.loss_by_feat(*self(x), instances, metas)
+        return self.losses(x, self._targets(batch_data_samples),
+                           [sample.metainfo for sample in batch_data_samples])
 
     def predict(self, x: GLIDOutput, size: Tuple[int, int]) -> Tensor:
         """Class scores per pixel: Σ_q p_q(class) · mask_q(pixel).
@@ -62,40 +64,36 @@ class SemanticHead(MaskClassificationHead):
         Returns:
             Tensor: ``(B, K, H, W)``.
         """
-        # Only the last layer answers.
-        x = x.last_layer()
-        (scores, ), (masks, ) = self(x)
-        masks = full_size(masks, size).sigmoid()
+        scores, masks = self.answer(x, size)
         scores = scores.softmax(-1)[..., :-1]
-        return torch.einsum('bqk,bqhw->bkhw', scores, masks)
+        return torch.einsum('bqk,bqhw->bkhw', scores, masks.sigmoid())
 
-    def _class_masks(
-            self, data_samples: list) -> Tuple[List[InstanceData], List[dict]]:
-        """Ground truth as mmdet's matcher wants it.
+    def _targets(self, data_samples: list) -> MaskTargets:
+        """A mask for each class of each image.
 
         Raises:
             UserError: If a label is neither a class nor ignored.
         """
         labels = torch.cat([s.gt_sem_seg.data for s in data_samples])
-        ignored = labels == self.ignore_index
-        wrong = self._wrong(labels)
         # What each image shows: classes, what is ignored, what is wrong.
-        kinds = labels.masked_fill(ignored, self.num_classes).masked_fill(
-            wrong, self.num_classes + 1)
-        shown = torch.zeros(
-            len(labels), self.num_classes + 2, device=labels.device)
+        ignored, wrong = self.num_classes, self.num_classes + 1
+        kinds = labels.masked_fill(labels == self.ignore_index, ignored)
+        kinds = kinds.masked_fill(self._wrong(labels), wrong)
+        shown = torch.zeros(len(labels), wrong + 1, device=labels.device)
         shown, = fetch([shown.scatter_(1, kinds.flatten(1).long(), 1)])
-        instances = []
-        for i, sample in enumerate(data_samples):
-            if shown[i, -1]:
-                raise self._no_class(sample)
-            classes = upload(shown[i, :-2].nonzero()[0], labels.device)
-            masks = (labels[i] == classes[:, None, None]).short()
-            instances.append(
-                InstanceData(
-                    labels=classes,
-                    masks=masks.masked_fill(ignored[i], UNKNOWN)))
-        return instances, [sample.metainfo for sample in data_samples]
+        for i in shown[:, wrong].nonzero()[0][:1]:
+            raise self._no_class(data_samples[i])
+        pairs = np.stack(shown[:, :ignored].nonzero())
+        image, classes = upload(pairs, labels.device)
+        # Mask logits cover whole cells, which the input may not fill.
+        rows, columns = (-side % STRIDES[0] for side in labels.shape[1:])
+        kinds = F.pad(kinds.short(), (0, columns, 0, rows), value=ignored)
+        return MaskTargets(
+            labels=classes,
+            masks=kinds[image] == classes[:, None, None],
+            counts=np.bincount(pairs[0], minlength=len(labels)).tolist(),
+            known=kinds != ignored,
+            sizes=[sample.img_shape[:2] for sample in data_samples])
 
     def check_labels(self, data_samples: list) -> None:
         """Refuse what evaluation would leave out.

@@ -1,0 +1,57 @@
+# 100 things and 50 kinds of stuff: tools/dataset_converters/ade20k.py makes
+# the annotations.
+dataset_type = 'glid_mm.ADE20KPanopticDataset'
+data_root = 'data/ade/ADEChallengeData2016/'
+crop_size = (640, 640)
+train_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='glid_mm.LoadPanopticMap'),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(int(640 * x * 0.1), 2560) for x in range(5, 21)],
+        keep_ratio=True),
+    dict(
+        type='RandomCrop',
+        crop_size=crop_size,
+        crop_type='absolute',
+        allow_negative_crop=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='glid_mm.PackPanopticInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='Resize', scale=(2560, 640), keep_ratio=True),
+    # After resizing: the truth is of the size of the original image.
+    dict(type='glid_mm.LoadPanopticMap'),
+    dict(
+        type='glid_mm.PackPanopticInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                   'scale_factor')),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ade20k_panoptic_train.json',
+        data_prefix=dict(img='images/training/', seg='ade20k_panoptic_train/'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ade20k_panoptic_val.json',
+        data_prefix=dict(img='images/validation/', seg='ade20k_panoptic_val/'),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='glid_mm.PanopticMetric')
+test_evaluator = val_evaluator

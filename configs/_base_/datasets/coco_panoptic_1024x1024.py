@@ -1,0 +1,59 @@
+# COCO 2017's panoptic annotations with large-scale jitter, as Mask2Former has
+# it: images are resized by 0.1 to 2 and cropped to 1024×1024. Smaller ones are
+# padded.
+dataset_type = 'glid_mm.CocoPanopticDataset'
+data_root = 'data/coco/'
+image_size = (1024, 1024)
+train_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='glid_mm.LoadPanopticMap'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomResize',
+        scale=image_size,
+        ratio_range=(0.1, 2.0),
+        keep_ratio=True),
+    dict(
+        type='RandomCrop',
+        crop_size=image_size,
+        crop_type='absolute',
+        allow_negative_crop=True),
+    dict(type='glid_mm.PackPanopticInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+    # After resizing: the truth is of the size of the original image.
+    dict(type='glid_mm.LoadPanopticMap'),
+    dict(
+        type='glid_mm.PackPanopticInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                   'scale_factor')),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/panoptic_train2017.json',
+        data_prefix=dict(
+            img='train2017/', seg='annotations/panoptic_train2017/'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/panoptic_val2017.json',
+        data_prefix=dict(img='val2017/', seg='annotations/panoptic_val2017/'),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='glid_mm.PanopticMetric')
+test_evaluator = val_evaluator

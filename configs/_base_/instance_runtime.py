@@ -1,0 +1,2 @@
+_base_ = './masks_runtime.py'
+default_hooks = dict(checkpoint=dict(save_best='coco/segm_mAP'))

@@ -1,0 +1,22 @@
+_base_ = './default_runtime.py'
+custom_imports = dict(imports=['glid_mm.tasks.panoptic'])
+default_scope = 'mmdet'
+
+data_preprocessor = dict(
+    type='DetDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_size_divisor=32)
+
+# Metrics are logged by the iteration, as losses are.
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=5000, max_keep_ckpts=3),
+    classes=dict(type='glid_mm.ClassCheckHook'),
+    visualization=dict(type='DetVisualizationHook'))
+visualizer = dict(
+    type='glid_mm.PanopticVisualizer',
+    vis_backends=[dict(type='LocalVisBackend')],
+    name='visualizer')

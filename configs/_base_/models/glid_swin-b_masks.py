@@ -1,0 +1,7 @@
+_base_ = './glid_swin-b.py'
+# 200 queries for instances and for panoptic maps (paper §4).
+model = dict(
+    type='glid_mm.GLIDMaskFormer',
+    backbone=dict(num_queries=200, encoder=dict(drop_path_rate=0.3)),
+    panoptic_head=dict(
+        type='glid_mm.PanopticHead', in_channels=512, mask_channels=256))

@@ -1,0 +1,3 @@
+_base_ = './masks_runtime.py'
+default_hooks = dict(
+    checkpoint=dict(save_best='coco_panoptic/PQ', rule='greater'))

@@ -1,0 +1,22 @@
+"""Mends: mmdet's inferencer refuses panoptic maps without panopticapi.
+
+That library is on no registry, and what the inferencer wants of it is the
+colour of a number. Where it is installed, nothing is changed.
+"""
+from .import_hooks import after_import
+
+
+def _colours(ids):
+    """``(H, W)`` whole numbers as ``(H, W, 3)`` RGB: R + 256·G + 256²·B."""
+    import numpy as np
+    return np.stack([ids >> shift & 255 for shift in (0, 8, 16)], -1)
+
+
+def _complete(module) -> None:
+    if module.VOID is None:
+        module.VOID, module.id2rgb = 0, _colours
+
+
+def install() -> None:
+    """Complete the inferencer when it is imported."""
+    after_import('mmdet.apis.det_inferencer', _complete)

@@ -1,0 +1,78 @@
+"""Annotation files in COCO's formats whose classes are those of the config."""
+from typing import List, Sequence, Set
+
+from ..datasets.classes import require_names
+from ..errors import UserError
+
+
+class CheckedFile:
+    """Mixed into a reader of mmdet, it says what is wrong with a file.
+
+    Args:
+        annotation_file (str): A JSON in COCO's format.
+
+    Raises:
+        UserError: If the file cannot be read.
+    """
+
+    def __init__(self, annotation_file: str) -> None:
+        self.file = annotation_file
+        try:
+            super().__init__(annotation_file)
+        except (OSError, ValueError, AssertionError) as error:
+            raise UserError(f'the annotation file {annotation_file} cannot '
+                            f'be read: {error}') from error
+
+    def categories(self) -> List[dict]:
+        """Categories in the order of the classes."""
+        return self.dataset['categories']
+
+    def used(self) -> Set[int]:
+        """Ids of the categories that are annotated."""
+        return {a['category_id'] for a in self.dataset['annotations']}
+
+    def get_cat_ids(
+        self,
+        cat_names: Sequence[str] = (),
+        sup_names: Sequence[str] = (),
+        cat_ids: Sequence[int] = ()
+    ) -> List[int]:
+        """Ids of the classes, which are those of the file, in its order.
+
+        mmdet numbers classes by the order of the file: names that are missing
+        there or in another order would come to stand for other classes.
+
+        Raises:
+            UserError: If names and file do not agree.
+        """
+        require_names(cat_names)
+        used = self.used()
+        # Some tools write a category that only holds the others together.
+        found = [
+            c for c in self.categories()
+            if c['name'] in cat_names or c['id'] in used
+        ]
+        here = [c['name'] for c in found]
+        missing = [name for name in cat_names if name not in here]
+        left_out = [name for name in here if name not in cat_names]
+        if missing or left_out or here != list(cat_names):
+            raise UserError(
+                f'the {len(cat_names)} classes of the config are not the '
+                f'{len(here)} of {self.file}. '
+                f'Not in the file: {", ".join(missing) or "none"}. '
+                f'Only in the file: {", ".join(left_out) or "none"}. Set '
+                f'metainfo=dict(classes={_some(here)}) of the data sets, '
+                f'and {self.cure(found)}')
+        return [c['id'] for c in found]
+
+    def cure(self, found: List[dict]) -> str:
+        """What else to do if these categories are not those of the config."""
+        return (f'num_classes={len(found)} of the head; the order is that of '
+                "the file. To leave annotated classes out, use mmdet's "
+                "type='CocoDataset'.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """A tuple as Python writes it, cut where nobody reads on."""
+    shown = ', '.join(map(repr, names[:20]))
+    return f'({shown}, ...)' if len(names) > 20 else f'({shown},)'

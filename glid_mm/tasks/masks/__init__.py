@@ -1,0 +1,1 @@
+"""Mask classification: what the three tasks of segmentation share."""

@@ -1,0 +1,102 @@
+"""Mask classification on GLID's output: masks and classes from queries."""
+from typing import List, Optional, Tuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...models import GLIDOutput
+from ..common import full_size
+from ..matching import CostsError
+from .loss import MaskLoss, MaskTargets
+
+
+class MaskHead(BaseModule):
+    """Two linear layers per query: a mask embedding and a class (eq. 4).
+
+    Every decoder layer is supervised, see :class:`MaskLoss`; the last one
+    answers.
+
+    Args:
+        num_classes (int): Number of classes.
+        in_channels (int): Channels of queries.
+        mask_channels (int): Channels of the mask features.
+        scale_logits (bool): Whether mask logits are products divided by the
+            root of ``mask_channels``, which begin near 0.
+        train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
+        init_cfg (dict, optional): See ``BaseModule``. By default, linear
+            layers keep PyTorch's initialisation.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int = 512,
+                 mask_channels: int = 256,
+                 scale_logits: bool = True,
+                 train_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        self.num_classes = num_classes
+        self.cls_embed = nn.Linear(in_channels, num_classes + 1)
+        self.mask_embed = nn.Linear(in_channels, mask_channels)
+        self.scale = mask_channels**-.5 if scale_logits else 1.
+        self.criterion = MaskLoss(num_classes, **(train_cfg or {}))
+
+    def forward(self, x: GLIDOutput, *args) -> Tuple[Tensor, Tensor]:
+        """Class and mask logits of every decoder layer.
+
+        Args:
+            x (GLIDOutput): Features.
+            *args: Data samples, which hosts pass along and which are not
+                looked at.
+
+        Returns:
+            tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M, ⌈H/4⌉,
+            ⌈W/4⌉)``.
+        """
+        scores = self.cls_embed(x.query_features)
+        embeddings = self.scale * self.mask_embed(x.query_features)
+        masks = torch.einsum('lbqc,bchw->lbqhw', embeddings, x.mask_features)
+        return scores, masks
+
+    def answer(self, x: GLIDOutput, size: Tuple[int,
+                                                int]) -> Tuple[Tensor, Tensor]:
+        """Class and mask logits of the last layer, which alone is computed.
+
+        Args:
+            x (GLIDOutput): Features.
+            size (tuple[int, int]): Height and width of the input.
+
+        Returns:
+            tuple[Tensor, Tensor]: ``(B, M, K + 1)`` and ``(B, M, H, W)``.
+        """
+        (scores, ), (masks, ) = self(x.last_layer())
+        return scores, full_size(masks, size)
+
+    def losses(self, x: GLIDOutput, targets: MaskTargets,
+               metas: List[dict]) -> dict:
+        """Losses of every decoder layer.
+
+        Args:
+            x (GLIDOutput): Features.
+            targets (MaskTargets): What is true.
+            metas (list[dict]): Of the images, with ``img_path``.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`MaskLoss.forward`.
+
+        Raises:
+            UserError: If predictions are not finite.
+        """
+        try:
+            return self.criterion(*self(x), targets)
+        except CostsError as error:
+            path = metas[error.image].get('img_path',
+                                          'an image without a path')
+            raise UserError(
+                f'predictions and ground truth of {path} cannot be '
+                'matched: costs are not finite, so the predictions are '
+                'not. Lower the learning rate, clip gradients '
+                '(optim_wrapper.clip_grad), or start from weights that '
+                'are finite.') from error

@@ -1,0 +1,121 @@
+"""GLID as a detector of mmdet that answers with masks."""
+from typing import List, Optional
+
+from mmdet.models.detectors import MaskFormer
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from torch import Tensor
+
+from ...errors import UserError
+from ...models import GLIDOutput
+from ...registry import MODELS
+from ..common import dense_features
+
+
+@MODELS.register_module()
+class GLIDMaskFormer(MaskFormer):
+    """mmdet's ``MaskFormer``, whose padding is neither seen nor supervised.
+
+    Its ``MaskFormerFusionHead`` makes instances and panoptic maps of what the
+    queries answer.
+
+    Args:
+        backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
+        panoptic_head (dict): ``glid_mm.PanopticHead``.
+        train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
+        test_cfg (dict): Of ``MaskFormerFusionHead``: ``panoptic_on`` and
+            ``instance_on``, which answers to give; ``object_mask_thr``,
+            ``iou_thr`` and ``filter_low_score`` of panoptic maps;
+            ``max_per_image`` instances.
+        data_preprocessor (dict, optional): See ``MaskFormer``.
+        init_cfg (dict, optional): See ``MaskFormer``.
+
+    Raises:
+        UserError: If the queries cannot answer with as many instances.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 panoptic_head: dict,
+                 test_cfg: dict,
+                 train_cfg: Optional[dict] = None,
+                 data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        fusion_head = dict(
+            type='mmdet.MaskFormerFusionHead',
+            num_things_classes=panoptic_head['num_things_classes'],
+            num_stuff_classes=panoptic_head.get('num_stuff_classes', 0))
+        super().__init__(
+            backbone,
+            panoptic_head=ConfigDict(panoptic_head),
+            panoptic_fusion_head=ConfigDict(fusion_head),
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg)
+        most = self.backbone.queries.num_queries * self.num_classes
+        wanted = test_cfg.get('max_per_image', 100)
+        if test_cfg.get('instance_on') and wanted > most:
+            raise UserError(
+                f'test_cfg.max_per_image={wanted} is more than the {most} '
+                f'scores that {self.backbone.queries.num_queries} queries '
+                f'have for {self.num_classes} classes. Set it to {most} or '
+                'less.')
+
+    def extract_feat(
+        self,
+        batch_inputs: Tensor,
+        batch_data_samples: Optional[List[DetDataSample]] = None
+    ) -> GLIDOutput:
+        """Features of a batch.
+
+        Args:
+            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_data_samples (list[DetDataSample], optional): Tell how much
+                of each image is padding.
+
+        Returns:
+            GLIDOutput: What the head reads.
+        """
+        metas = [sample.metainfo for sample in batch_data_samples or ()]
+        return dense_features(self.backbone, batch_inputs, metas)
+
+    def loss(self, batch_inputs: Tensor,
+             batch_data_samples: List[DetDataSample]) -> dict:
+        """Losses of a batch, see :meth:`PanopticHead.loss`."""
+        x = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.panoptic_head.loss(x, batch_data_samples)
+
+    def predict(self,
+                batch_inputs: Tensor,
+                batch_data_samples: List[DetDataSample],
+                rescale: bool = True) -> List[DetDataSample]:
+        """Predictions of a batch.
+
+        Args:
+            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
+            batch_data_samples (list[DetDataSample]): With ``img_shape``,
+                ``batch_input_shape`` and ``ori_shape``.
+            rescale (bool): Whether masks are of the size of the original
+                images, or of the resized ones.
+
+        Returns:
+            list[DetDataSample]: The same with ``pred_instances`` (``masks``
+            ``(n, H, W)`` bool, their ``bboxes``, ``scores`` and ``labels``),
+            ``pred_panoptic_seg`` (``sem_seg`` ``(1, H, W)``: class + 1000 ·
+            number of the object, or the number of classes where there is
+            nothing), or both.
+        """
+        x = self.extract_feat(batch_inputs, batch_data_samples)
+        results = self.panoptic_fusion_head.predict(
+            *self.panoptic_head.predict(x, batch_data_samples),
+            batch_data_samples,
+            rescale=rescale)
+        return self.add_pred_to_datasample(batch_data_samples, results)
+
+    def _forward(self,
+                 batch_inputs: Tensor,
+                 batch_data_samples: Optional[List[DetDataSample]] = None):
+        """Logits of every layer; see :meth:`PanopticHead.forward`."""
+        x = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.panoptic_head(x)

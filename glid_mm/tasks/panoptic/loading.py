@@ -1,0 +1,144 @@
+"""Panoptic PNGs of COCO, from the file to the model.
+
+In a pipeline a map says which of its image's segments a pixel belongs to,
+from 1 on, and 0 where it belongs to none. Packed, it is what mmdet's models
+predict: class + 1000 · number of the object, 0 for stuff, and the number of
+classes where there is nothing. Objects of a crowd have the number -1.
+"""
+import io
+from typing import Optional
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.structures import INSTANCE_OFFSET
+from mmengine import fileio
+from mmengine.structures import InstanceData, PixelData
+from PIL import Image
+
+from ...errors import UserError
+from ...registry import TRANSFORMS
+
+
+def segment_ids(png: np.ndarray) -> np.ndarray:
+    """COCO's ids of colours.
+
+    Args:
+        png (ndarray): ``(H, W, 3)`` uint8 RGB.
+
+    Returns:
+        ndarray: ``(H, W)`` int32, R + 256·G + 256²·B.
+    """
+    red, green, blue = np.moveaxis(png.astype(np.int32), -1, 0)
+    return red + (green << 8) + (blue << 16)
+
+
+def colours(ids: np.ndarray) -> np.ndarray:
+    """Colours of COCO's ids; undoes :func:`segment_ids`."""
+    return np.stack([ids >> shift & 255 for shift in (0, 8, 16)],
+                    -1).astype(np.uint8)
+
+
+@TRANSFORMS.register_module()
+class LoadPanopticMap(BaseTransform):
+    """Read an image's PNG of segments.
+
+    mmdet's ``LoadPanopticAnnotations`` is as much, but wants panopticapi, and
+    makes a mask of each object, which have to be resized one by one.
+
+    Required keys: ``ori_shape``, and of the data set ``seg_map_path``,
+    ``segments_info`` and ``num_classes``; an image without them passes. Added
+    keys: ``gt_seg_map``, which transforms of mmdet know, ``(H, W)`` uint8 or
+    uint16; and ``segment_codes``, what its values stand for when packed.
+
+    Args:
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+    """
+
+    def __init__(self, backend_args: Optional[dict] = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Read.
+
+        Args:
+            results (dict): Of a pipeline.
+
+        Returns:
+            dict: The same with the map.
+
+        Raises:
+            UserError: If the PNG is missing or cannot be read, is not as
+                large as its image, or has segments that the annotations do
+                not list.
+        """
+        path = results.get('seg_map_path')
+        if path is None:
+            return results
+        try:
+            with Image.open(io.BytesIO(fileio.get(
+                    path, self.backend_args))) as image:
+                ids = segment_ids(np.array(image.convert('RGB')))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise UserError(
+                f'the panoptic PNG {path} of {results["img_path"]} cannot be '
+                f'read: {error}. data_prefix.seg of the data set names the '
+                'folder of PNGs.') from error
+        if ids.shape != tuple(results['ori_shape'][:2]):
+            raise UserError(
+                f'the panoptic PNG {path} is {ids.shape[0]}×{ids.shape[1]} '
+                f'pixels (height × width) and its image {results["img_path"]} '
+                f'is {results["ori_shape"][0]}×{results["ori_shape"][1]}. '
+                'They have to show the same, pixel by pixel.')
+        segments = results['segments_info']
+        numbers = np.zeros(ids.shape,
+                           np.uint8 if len(segments) < 256 else np.uint16)
+        codes, objects = [results['num_classes']], 0
+        for number, segment in enumerate(segments, 1):
+            numbers[ids == segment['id']] = number
+            objects += segment['is_thing']
+            instance = -1 if segment['iscrowd'] else (objects *
+                                                      segment['is_thing'])
+            codes.append(segment['category'] + instance * INSTANCE_OFFSET)
+        strange = ids[(numbers == 0) & (ids != 0)]
+        if len(strange):
+            raise UserError(
+                f'{len(strange)} pixels of the panoptic PNG {path} have ids '
+                f'such as {strange[0]} that are not in "segments_info" of '
+                f'{results["img_path"]}. PNGs and annotations have to be from '
+                'one source; what is unlabelled has the id 0 (black).')
+        results['gt_seg_map'] = numbers
+        results['segment_codes'] = np.array(codes, np.int32)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+@TRANSFORMS.register_module()
+class PackPanopticInputs(PackDetInputs):
+    """mmdet's ``PackDetInputs`` with a map of :class:`LoadPanopticMap`.
+
+    The data sample has ``gt_panoptic_seg``: ``sem_seg`` ``(1, H, W)`` int32;
+    and in ``gt_instances`` the ``codes`` ``(n,)`` and ``labels`` of what it
+    shows but for crowds.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack; see ``PackDetInputs``."""
+        numbers = results.pop('gt_seg_map', None)
+        packed = super().transform(results)
+        if numbers is None:
+            return packed
+        codes = results['segment_codes']
+        shown = np.bincount(numbers.ravel(), minlength=len(codes)) > 0
+        shown &= (codes >= 0) & (codes != results['num_classes'])
+        codes = torch.from_numpy(codes)
+        sample = packed['data_samples']
+        sample.gt_panoptic_seg = PixelData(
+            sem_seg=codes[torch.from_numpy(numbers.astype(np.int32))][None])
+        codes = codes[shown]
+        sample.gt_instances = InstanceData(
+            codes=codes, labels=codes.long() % INSTANCE_OFFSET)
+        return packed

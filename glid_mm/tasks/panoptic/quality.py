@@ -1,0 +1,75 @@
+"""Panoptic quality (https://arxiv.org/abs/1801.00868), by COCO's rules."""
+from typing import Dict
+
+import numpy as np
+from mmdet.structures import INSTANCE_OFFSET
+
+
+def count_segments(guess: np.ndarray, truth: np.ndarray,
+                   num_classes: int) -> np.ndarray:
+    """Compare the segments of an image.
+
+    A predicted segment and a true one of the same class match if their IoU is
+    more than ½; pixels that are void in the truth do not count for it. Crowds
+    match nothing and are not missed. A segment without a match is no mistake
+    if more than half of it is void or in a crowd of its class.
+
+    Args:
+        guess (ndarray): ``(H, W)`` int: class + 1000 · number of the object,
+            0 for stuff; the number of classes where there is nothing.
+        truth (ndarray): The same; objects of crowds have the number -1.
+        num_classes (int): Number of classes.
+
+    Returns:
+        ndarray: ``(4, num_classes)``: sum of IoU, matches, segments predicted
+        by mistake, and segments that are missed.
+    """
+    real, rows = np.unique(truth, return_inverse=True)
+    own, columns = np.unique(guess, return_inverse=True)
+    pixels = np.bincount(
+        rows.ravel() * len(own) + columns.ravel(),
+        minlength=len(real) * len(own)).reshape(len(real), len(own))
+    void, crowd = real == num_classes, real < 0
+    real, own = real % INSTANCE_OFFSET, own % INSTANCE_OFFSET
+    same = (real[:, None] == own) & (own != num_classes)
+    nowhere = pixels[void].sum(0)
+    union = pixels.sum(1)[:, None] + pixels.sum(0) - pixels - nowhere
+    # What is void all over has no union with anything.
+    iou = pixels / np.maximum(union, 1)
+    match = same & ~(void | crowd)[:, None] & (iou > .5)
+    ignored = nowhere + (pixels * (same & crowd[:, None])).sum(0)
+    mistake = (own != num_classes) & ~match.any(0) & (
+        ignored <= pixels.sum(0) / 2)
+    missed = ~(void | crowd) & ~match.any(1)
+
+    def by_class(labels, weights=None):
+        return np.bincount(labels, weights, num_classes)
+
+    place, _ = match.nonzero()
+    return np.stack([
+        by_class(real[place], iou[match]),
+        by_class(real[place]),
+        by_class(own[mistake]),
+        by_class(real[missed])
+    ])
+
+
+def qualities(counts: np.ndarray) -> Dict[str, np.ndarray]:
+    """Qualities of classes.
+
+    Args:
+        counts (ndarray): ``(4, K)``, the sum of what :func:`count_segments`
+            gives of all images.
+
+    Returns:
+        dict[str, ndarray]: ``PQ`` and its factors ``SQ``, the mean IoU of
+        matches, and ``RQ``, the F1 score; ``(K,)`` from 0 to 1, NaN for
+        classes of which there is no segment.
+    """
+    iou, match, mistake, missed = counts
+    number = match + (mistake + missed) / 2
+    with np.errstate(invalid='ignore'):
+        return dict(
+            PQ=iou / number,
+            SQ=np.where(number > 0, iou / np.maximum(match, 1), np.nan),
+            RQ=match / number)

@@ -1,0 +1,26 @@
+"""Panoptic maps over images, the empty ones as well."""
+from typing import List, Optional
+
+import numpy as np
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.structures import PixelData
+
+from ...registry import VISUALIZERS
+
+
+@VISUALIZERS.register_module()
+class PanopticVisualizer(DetLocalVisualizer):
+    """mmdet's visualizer, which cannot draw maps where nothing was found.
+
+    Args:
+        **kwargs: See ``mmdet.visualization.DetLocalVisualizer``.
+    """
+
+    def _draw_panoptic_seg(self, image: np.ndarray, panoptic_seg: PixelData,
+                           classes: Optional[List[str]],
+                           palette: Optional[list]) -> np.ndarray:
+        panoptic_seg = panoptic_seg.numpy()
+        if (panoptic_seg.sem_seg == len(classes)).all():
+            return image
+        return super()._draw_panoptic_seg(image, panoptic_seg, classes,
+                                          palette)
