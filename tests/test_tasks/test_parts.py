@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.registry import MODELS, RUNNERS
 
+import glid_mm.tasks.panoptic  # noqa: F401
 import glid_mm.tasks.segmentation  # noqa: F401
 from glid_mm.checkpoint.io import CheckpointError
 from glid_mm.datasets.scenes import write_scenes
@@ -90,6 +91,7 @@ def test_another_architecture_is_refused(checkpoint):
 
 @pytest.mark.parametrize('name', [
     'segmentation/upernet_glid-nano_1xb16-2k_scenes-128x128.py',
+    'instance/maskformer_glid-nano_1xb16-7k_scenes-instance-128x128.py',
 ])
 @pytest.mark.parametrize('way', ['init_cfg', 'load_from'])
 def test_a_hosts_model_trains_and_is_evaluated(name, way, glid, checkpoint,
@@ -97,6 +99,9 @@ def test_a_hosts_model_trains_and_is_evaluated(name, way, glid, checkpoint,
     data = tmp_path / 'scenes'
     write_scenes(data, train=2, val=2, unlabelled=0, size=64, seed=0)
     config = short_run(CONFIGS / name, data, tmp_path / 'run')
+    if 'ann_file' in config.val_evaluator:
+        truth = str(data / 'annotations' / 'instances_val.json')
+        config.val_evaluator.ann_file = config.test_evaluator.ann_file = truth
     if way == 'load_from':
         config.load_from = str(checkpoint)
     else:
