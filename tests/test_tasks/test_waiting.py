@@ -77,6 +77,12 @@ def data_root(tmp_path_factory):
     pytest.param(
         'detection/glid_nano_1xb16-7k_scenes-128x128.py', 1, 1,
         id='detection'),
+    pytest.param(
+        'instance/glid_nano_1xb16-7k_scenes-instance-128x128.py', 1, 1,
+        id='instance'),
+    pytest.param(
+        'panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py', 1, 1,
+        id='panoptic'),
     # And, before that, which classes the images show.
     pytest.param(
         'segmentation/glid_nano_1xb16-2k_scenes-128x128.py', 1, 2,

@@ -24,11 +24,14 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
         ndarray: ``(4, num_classes)``: sum of IoU, matches, segments predicted
         by mistake, and segments that are missed.
     """
-    real, rows = np.unique(truth, return_inverse=True)
-    own, columns = np.unique(guess, return_inverse=True)
-    pixels = np.bincount(
-        rows.ravel() * len(own) + columns.ravel(),
-        minlength=len(real) * len(own)).reshape(len(real), len(own))
+    # Runs of equal pixels are far fewer than pixels.
+    pairs = (truth.astype(np.int64) << 32 | guess.astype(np.int64)).ravel()
+    starts = np.flatnonzero(np.diff(pairs, prepend=pairs[0] - 1))
+    lengths = np.diff(starts, append=len(pairs))
+    real, rows = np.unique(pairs[starts] >> 32, return_inverse=True)
+    own, columns = np.unique(pairs[starts] & 2**32 - 1, return_inverse=True)
+    pixels = np.zeros((len(real), len(own)), int)
+    np.add.at(pixels, (rows, columns), lengths)
     void, crowd = real == num_classes, real < 0
     real, own = real % INSTANCE_OFFSET, own % INSTANCE_OFFSET
     same = (real[:, None] == own) & (own != num_classes)
