@@ -14,6 +14,7 @@ from mmengine.registry import (DATASETS, METRICS, MODELS, RUNNERS,
 
 from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.errors import UserError
+from glid_mm.tasks.panoptic import PanopticHead
 from glid_mm.tasks.panoptic.dataset import (CocoInstanceDataset,
                                             CocoPanopticDataset)
 from glid_mm.tasks.panoptic.loading import (LoadPanopticMap, colours,
@@ -603,3 +604,30 @@ def test_the_example_of_own_data(kind, data_root):
         assert len(sample.gt_instances) > 0
         if split == 'test' and kind == 'panoptic':
             assert sample.gt_panoptic_seg.sem_seg.shape == (1, 64, 64)
+
+
+@pytest.mark.parametrize('kind', SCENES)
+def test_jittered_images_of_coco_are_padded_to_one_shape(kind, data_root):
+    config = Config.fromfile(CONFIGS / kind /
+                             f'glid_swin-b_8xb2-lsj-50e_coco-{kind}.py')
+    __import__('glid_mm.tasks.panoptic')
+    init_default_scope('mmdet')
+    settings = config.train_dataloader.dataset
+    scenes = Config.fromfile(CONFIGS / SCENES[kind]).train_dataloader.dataset
+    for key in ('ann_file', 'data_prefix', 'metainfo'):
+        settings[key] = scenes[key]
+    settings.data_root = str(data_root)
+    dataset = DATASETS.build(settings)
+    np.random.seed(0)
+    data = MODELS.build(config.model.data_preprocessor)(pseudo_collate(
+        [dataset[0], dataset[1]]), True)
+    assert data['inputs'].shape == (2, 3, 1024, 1024)
+    head = PanopticHead(4, 3, in_channels=8, mask_channels=8)
+    targets = (head.instances if kind == 'instance' else head.segments)(
+        data['data_samples'], (1024, 1024))
+    for known, (height, width) in zip(targets.known, targets.sizes):
+        assert known[:height, :width].all()
+        assert known.sum() == height * width
+    assert not targets.known.all()
+    assert sum(targets.counts) == len(targets.masks) > 0
+    assert targets.masks.any((1, 2)).all()
