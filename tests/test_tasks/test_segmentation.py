@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
+from mmengine.runner import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -76,6 +77,23 @@ def test_eight_images_are_over_fitted_and_queries_part():
     features = model.backbone(data['inputs'][:1]).query_features[-1, 0]
     answers = model.decode_head.cls_embed(features).argmax(-1)
     assert len(answers.unique()) > 3
+
+
+def test_segmentors_of_the_first_version_keep_their_scores():
+    old, model = segmentor().eval(), segmentor().eval()
+    weights = old.state_dict()
+    assert weights._metadata['decode_head']['version'] == 2
+    weights._metadata['decode_head']['version'] = 1
+    # As it was then.
+    old.decode_head.scale = 1.
+    load_state_dict(model, weights)
+    x = old.extract_feat(torch.randn(1, 3, 64, 64))
+    expected, found = (m.decode_head(x) for m in (old, model))
+    assert torch.allclose(expected[1], found[1], rtol=1e-4, atol=1e-5)
+    # Nothing is scaled twice.
+    again = segmentor().eval()
+    load_state_dict(again, model.state_dict())
+    assert torch.equal(again.decode_head(x)[1], found[1])
 
 
 def test_new_weights_are_two_linear_layers():

@@ -29,6 +29,9 @@ class MaskHead(BaseModule):
             layers keep PyTorch's initialisation.
     """
 
+    # PyTorch writes it beside the weights. In 1 no logits were scaled.
+    _version = 2
+
     def __init__(self,
                  num_classes: int,
                  in_channels: int = 512,
@@ -59,6 +62,17 @@ class MaskHead(BaseModule):
         embeddings = self.scale * self.mask_embed(x.query_features)
         masks = torch.einsum('lbqc,bchw->lbqhw', embeddings, x.mask_features)
         return scores, masks
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata,
+                              *args) -> None:
+        """Have the weights of version 1 give the logits that they gave."""
+        if local_metadata.get('version') == 1:
+            for name in ('weight', 'bias'):
+                key = f'{prefix}mask_embed.{name}'
+                if key in state_dict:
+                    state_dict[key] = state_dict[key] / self.scale
+        super()._load_from_state_dict(state_dict, prefix, local_metadata,
+                                      *args)
 
     def answer(self, x: GLIDOutput, size: Tuple[int,
                                                 int]) -> Tuple[Tensor, Tensor]:
