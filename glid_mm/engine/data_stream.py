@@ -188,6 +188,22 @@ class StreamIterator:
         self.position += num_iters
 
 
+def count_from_start(loop) -> None:
+    """Have an epoch that is entered within count all of its batches.
+
+    The log and the hooks would count from the batch that comes first.
+
+    Args:
+        loop (EpochBasedTrainLoop): The loop.
+    """
+    run_iter = loop.run_iter
+
+    def counted(idx: int, data_batch) -> None:
+        run_iter(loop.iter % len(loop.dataloader), data_batch)
+
+    loop.run_iter = counted
+
+
 def stream(loader: DataLoader, seed: int) -> DataLoader:
     """Make a data loader's batches a function of seed and place.
 

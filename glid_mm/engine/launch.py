@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+import signal
 import sys
 from typing import Callable
 
@@ -132,6 +133,10 @@ def main(tool: Callable[[], None]) -> None:
     """
     try:
         tool()
+    except KeyboardInterrupt:
+        # Before a training, or in a tool that has nothing to save.
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except UserError as error:
         sys.exit(f'{type(error).__name__}: {error}')
     except ImportError as error:

@@ -11,7 +11,7 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.utils.data import DataLoader
 
 from .. import __version__
@@ -20,11 +20,16 @@ from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
 from ..registry import RUNNERS
 from ..wrappers import bare_model
-from .data_stream import StreamIterator, name_errors, stop_workers, stream
+from .data_stream import (StreamIterator, count_from_start, name_errors,
+                          stop_workers, stream)
 from .defaults import (prepare, prepare_inputs, restore_kernels,
                        with_loader_defaults, with_optim_defaults)
+from .hooks.accumulation_hook import (AccumulationHook, accumulated,
+                                      count_quietly)
 from .hooks.iteration_seed_hook import IterationSeedHook
+from .interruption import Interruption, shelter
 from .scalars import ScalarHub
+from .schedule import Progress, Schedule
 
 
 @register_backend('glid_mm.atomic')
@@ -56,6 +61,8 @@ class Runner(runner.Runner):
     ``randomness.diff_rank_seed`` has no effect: in training all ranks draw the
     same numbers, for the joint batch.
     """
+
+    _schedule: Optional[Schedule] = None
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start gloo where there is no accelerator, and pin attention."""
@@ -117,12 +124,16 @@ class Runner(runner.Runner):
         optim_wrapper = super().build_optim_wrapper(
             with_optim_defaults(optim_wrapper))
         prepare(optim_wrapper)
+        if accumulated(optim_wrapper) > 1:
+            count_quietly(optim_wrapper)
         return optim_wrapper
 
     def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
-        """Register the config's hooks and :class:`IterationSeedHook`."""
+        """Register the config's hooks, and those of exact resuming."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
+        self._accumulation = AccumulationHook()
+        self.register_hook(self._accumulation)
 
     @staticmethod
     def build_dataloader(dataloader,
@@ -130,12 +141,15 @@ class Runner(runner.Runner):
                          diff_rank_seed: bool = False) -> DataLoader:
         """Build a data loader that names samples it cannot prepare.
 
-        It has the defaults of the device.
+        It has the defaults of the device, and its workers leave signals to
+        the main process.
         """
         if isinstance(dataloader, dict):
             dataloader = with_loader_defaults(dataloader)
-        return name_errors(
-            runner.Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+        loader = runner.Runner.build_dataloader(dataloader, seed,
+                                                diff_rank_seed)
+        loader.worker_init_fn = shelter(loader.worker_init_fn)
+        return name_errors(loader)
 
     def build_train_loop(self, loop):
         """Build the loop over data whose order and samples follow the seed."""
@@ -150,11 +164,24 @@ class Runner(runner.Runner):
         if hasattr(loop, 'dataloader_iterator'):
             loop.dataloader.batch_sampler.endless = True
             loop.dataloader_iterator = StreamIterator(loop)
+        else:
+            count_from_start(loop)
         return loop
 
     def train(self) -> torch.nn.Module:
-        """Train, then stop the workers that load data."""
-        return self._with_workers(super().train)
+        """Train, and evaluate where the config says so.
+
+        Workers that load data are stopped at the end.
+
+        Returns:
+            nn.Module: The model.
+
+        Raises:
+            Interrupted: After a checkpoint, if a signal came that asks the
+                process to end; see :class:`CheckpointHook`.
+        """
+        with Interruption() as self.interruption:
+            return self._with_workers(super().train)
 
     def val(self) -> dict:
         """Validate, then stop the workers that load data."""
@@ -183,6 +210,8 @@ class Runner(runner.Runner):
             CheckpointError: If it cannot be read, or is no checkpoint of a
                 training.
         """
+        if self._schedule is None:
+            self._note_schedule()
         try:
             super().resume(filename, *args, **kwargs)
             # mmengine would go on without; the best checkpoint has none.
@@ -214,38 +243,67 @@ class Runner(runner.Runner):
         sampler = loop.dataloader.batch_sampler.sampler.wrapped
         if hasattr(sampler, 'seed'):
             sampler.seed = self.seed
-        every = getattr(self.optim_wrapper, '_accumulative_counts', 1)
-        if loop.iter % every:
-            self.logger.warning(
-                f'gradients of {loop.iter % every} iterations, which were '
-                f'being accumulated by {every}, are not in the checkpoint: '
-                'the weights will not be those that the uninterrupted run '
-                'would have reached. Checkpoints after multiples of '
-                f'{every} iterations are resumed exactly.')
-        now, then = self._data_facts(), self._loaded_stamp.get('data')
-        changed = [
-            f'{name} {then[name]} then, {value} now'
-            for name, value in now.items() if then and then[name] != value
-        ]
+        then, now = self._loaded_stamp.get('data', {}), self._run_facts()
+        changed = {
+            name: f'{name} {then[name]} then, {value} now'
+            for name, value in now.items() if then.get(name, value) != value
+        }
         if changed:
+            what = ('will be those of the uninterrupted run up to rounding'
+                    if [*changed] == ['processes'] else
+                    'will not be those that the uninterrupted run would have '
+                    'reached')
             self.logger.warning(
-                'the data are not those of the run that is resumed: '
-                f'{"; ".join(changed)}. The weights will not be those that '
-                'the uninterrupted run would have reached.')
+                'the data, or how they are dealt out, are not those of the '
+                f'run that is resumed: {"; ".join(changed.values())}. The '
+                f'weights {what}.')
+        self._resume_place({*changed} & {*self._data_facts()})
+        every = now['iterations accumulated']
+        # Before they were in checkpoints, gradients were lost.
+        lost = 'iterations accumulated' not in then and loop.iter % every
+        fit = 'iterations accumulated' not in changed
+        if not self._accumulation.restore(self, fit) or lost:
+            self.logger.warning(
+                f'gradients up to iteration {loop.iter}, which were being '
+                'accumulated, are lost.')
+        if self._schedule:
+            told = self._schedule.follow(
+                self._loaded_stamp.get('schedule'), self._progress())
+            if told:
+                self.logger.warning(told)
+        if self._progress().iterations >= loop.max_iters:
+            self.logger.info(
+                f'the run is finished ({loop.iter} of {loop.max_iters} '
+                'iterations): nothing to train')
+
+    def _resume_place(self, changed: set) -> None:
+        """Set where in an epoch the data go on, in a loop that has epochs."""
+        loop = self.train_loop
         if hasattr(loop, 'dataloader_iterator'):
             return
-        epoch, done = divmod(loop.iter, len(loop.dataloader))
-        # What was saved after an epoch's last iteration counts that epoch as
-        # unfinished.
-        if not changed and (epoch == loop.epoch
-                            or epoch == loop.epoch + 1 and not done):
+        length = len(loop.dataloader)
+        epoch, done = divmod(loop.iter, length)
+        if not changed and loop.iter >= loop.max_iters:
             loop._epoch = epoch
+        elif not changed and epoch == loop.epoch:
             loop.dataloader.batch_sampler.start = done
+        elif not changed and epoch == loop.epoch + 1 and not done:
+            # Saved after the last iteration of an epoch, whose end is still
+            # to come: schedulers that count epochs, and the validation.
+            loop.dataloader.batch_sampler.start = length
         else:
             self.logger.warning(
                 f'iteration {loop.iter} is not in epoch {loop.epoch + 1} of '
-                f'{len(loop.dataloader)} batches: the data or the batch have '
-                'changed since. The epoch begins anew.')
+                f'{length} batches: the data or the batch have changed since. '
+                'The epoch begins anew, and iterations are counted in the new '
+                'batches.')
+            loop._iter = loop.epoch * length
+
+    def _progress(self) -> Progress:
+        loop = self.train_loop
+        in_epochs = not hasattr(loop, 'dataloader_iterator')
+        return Progress(loop.iter, loop.epoch if in_epochs else 0,
+                        len(loop.dataloader), loop.max_iters)
 
     def _data_facts(self) -> dict:
         """What the order of the training data depends on."""
@@ -255,6 +313,23 @@ class Runner(runner.Runner):
             'samples': len(loader.dataset),
             'samples in a joint batch': batch_size * self.world_size
         }
+
+    def _run_facts(self) -> dict:
+        """What the weights of a run depend on beside its config."""
+        return {
+            **self._data_facts(), 'processes': self.world_size,
+            'iterations accumulated': accumulated(self.optim_wrapper)
+        }
+
+    def _note_schedule(self) -> None:
+        """Note what the config has the optimizer do, before a checkpoint."""
+        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+        if self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(
+                self.param_schedulers)
+        if not isinstance(self.optim_wrapper, OptimWrapperDict):
+            self._schedule = Schedule(self.optim_wrapper, self.param_schedulers
+                                      or [], self.train_loop.max_iters)
 
     def load_checkpoint(
         self,
@@ -292,8 +367,10 @@ class Runner(runner.Runner):
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
         self._has_loaded = True
+        meta = checkpoint.get('meta', {})
         self._loaded_parts = set(checkpoint)
-        self._loaded_stamp = checkpoint.get('meta', {}).get('glid_mm', {})
+        self._loaded_stamp = meta.get('glid_mm', {})
+        self.cut_validation = meta.get('cut_validation', False)
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
@@ -307,6 +384,9 @@ class Runner(runner.Runner):
 
     def load_or_resume(self) -> None:
         """Resume from the newest good checkpoint if told to find it."""
+        if isinstance(self._train_loop, runner.BaseLoop):
+            # Training, for which all has been built by now.
+            self._note_schedule()
         if self._has_loaded or not self._resume or self._load_from:
             return super().load_or_resume()
         path = None
@@ -347,6 +427,9 @@ class Runner(runner.Runner):
         if (file_client_args is None and backend_args is None
                 and '://' not in str(out_dir)):
             backend_args = dict(backend='glid_mm.atomic')
+        # All ranks come here, and only one to the hooks of saving.
+        if save_optimizer:
+            self._accumulation.gather(self)
         super().save_checkpoint(
             out_dir,
             filename,
@@ -360,10 +443,12 @@ class Runner(runner.Runner):
 
     def _stamp(self) -> dict:
         glid = glid_of(bare_model(self.model))
-        data = {}
+        facts = {}
         if isinstance(self._train_loop, runner.BaseLoop):
-            data = dict(data=self._data_facts())
-        return stamp(glid and EncoderFacts.of_model(glid.encoder), **data)
+            facts = dict(data=self._run_facts())
+        if self._schedule:
+            facts['schedule'] = self._schedule.facts
+        return stamp(glid and EncoderFacts.of_model(glid.encoder), **facts)
 
 
 def checkpoints_of(work_dir: str) -> Iterator[Path]:
@@ -384,7 +469,7 @@ def checkpoints_of(work_dir: str) -> Iterator[Path]:
         yield Path(named)
     found = [
         path for folder in folders for path in folder.glob('*.pth')
-        if re.fullmatch(r'(epoch|iter)_\d+', path.stem)
+        if re.fullmatch(r'((epoch|iter)_\d+|recent)\.pth', path.name)
     ]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found:

@@ -3,7 +3,7 @@ import argparse
 
 import pytest
 
-from glid_mm.engine.launch import add_common_arguments
+from glid_mm.engine.launch import add_common_arguments, main
 
 
 def parse(text):
@@ -38,3 +38,14 @@ def test_home_is_found(monkeypatch):
 ])  # yapf: disable
 def test_all_else_is_as_mmengine_reads_it(text, value):
     assert parse(text) == value
+
+
+def test_ctrl_c_ends_a_tool_in_one_line(capsys):
+
+    def tool():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        main(tool)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'

@@ -41,7 +41,13 @@ def train_and_stop(work_dir, after, **kwargs):
         train(work_dir, hooks=[dict(type='StopHook', after=after)], **kwargs)
 
 
-def start(options: dict, **env) -> subprocess.Popen:
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(('', 0))
+        return free.getsockname()[1]
+
+
+def start(options: dict, group: bool = False, **env) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, '-m', 'tests.test_engine.tiny',
          json.dumps(options)],
@@ -52,6 +58,7 @@ def start(options: dict, **env) -> subprocess.Popen:
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        start_new_session=group,
         text=True)
 
 
@@ -147,9 +154,7 @@ def test_two_processes_train_as_one(tmp_path):
     # PyTorch's dropout does not draw for the joint batch; all else does.
     options = dict(options, model=dict(dropout=0.), dataset=dict(indices=20))
     two = dict(options, work_dir=str(tmp_path / 'two'), batch_size=2)
-    with socket.socket() as free:
-        free.bind(('', 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     processes = [
         start(
             dict(two, launcher='pytorch'),
@@ -212,46 +217,3 @@ def test_shared_generator_follows_the_iteration():
     assert not torch.equal(torch.rand(3, generator=shared_generator()), first)
     hub.update_info('loop_stage', 'val')
     assert shared_generator() is torch.default_generator
-
-
-@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
-def test_a_run_resumed_with_another_batch_says_so(kind, tmp_path):
-    """And begins the epoch anew, where there are epochs."""
-    train_and_stop(tmp_path, 8, **KINDS[kind])
-    runner = make_runner(tmp_path, resume=True, batch_size=5, **KINDS[kind])
-    said = []
-    runner.logger.warning = said.append
-    runner.load_or_resume()
-    text, = (text for text in said if 'joint batch' in text)
-    assert 'samples in a joint batch 4 then, 5 now' in text
-    if kind == 'epochs':
-        assert runner.train_loop.dataloader.batch_sampler.start == 0
-        assert any('The epoch begins anew' in text for text in said)
-
-
-def test_a_run_resumed_with_its_own_data_says_nothing(tmp_path):
-    train_and_stop(tmp_path, 8)
-    runner = make_runner(tmp_path, resume=True)
-    said = []
-    runner.logger.warning = said.append
-    runner.load_or_resume()
-    assert runner.iter > 0
-    assert not [text for text in said if 'batch' in text]
-
-
-@pytest.mark.parametrize('counts,lost', [(3, 2), (4, 0)])
-def test_a_resume_says_which_accumulated_gradients_are_lost(
-        counts, lost, tmp_path):
-    options = dict(by_epoch=False, save_by_epoch=False)
-    options.update(optim_wrapper=dict(accumulative_counts=counts))
-    train_and_stop(tmp_path, 9, **options)
-    runner = make_runner(tmp_path, resume=True, **options)
-    said = []
-    runner.logger.warning = said.append
-    runner.load_or_resume()
-    assert runner.iter == 8
-    assert [
-        f'gradients of {lost} ' in text for text in said
-        if 'accumulated' in text
-    ] == [True] * (
-        lost > 0)

@@ -115,6 +115,42 @@ class StopHook(Hook):
             raise Stop
 
 
+@HOOKS.register_module()
+class SignalHook(Hook):
+    """Send signals to the own process, or its rank, within an iteration."""
+
+    def __init__(self, after, signals=('SIGTERM', ), where='train', rank=0):
+        self.after = after
+        self.signals = signals
+        self.where = where
+        self.rank = rank
+
+    def _send(self):
+        for name in self.signals:
+            os.kill(os.getpid(), getattr(signal, name))
+
+    def after_train_iter(self, runner, **kwargs):
+        if (self.where == 'train' and runner.iter + 1 == self.after
+                and get_rank() == self.rank):
+            self._send()
+
+    def before_val_iter(self, runner, batch_idx, **kwargs):
+        if (self.where == 'val' and runner.iter == self.after
+                and batch_idx == 1):
+            self._send()
+
+
+@HOOKS.register_module()
+class RateHook(Hook):
+    """Note what each iteration is trained with."""
+
+    def __init__(self):
+        self.rates = []
+
+    def before_train_iter(self, runner, **kwargs):
+        self.rates.append((runner.iter, runner.optim_wrapper.get_lr()['lr']))
+
+
 _count = itertools.count()
 
 
@@ -134,6 +170,8 @@ def make_runner(work_dir,
                 dataset=None,
                 optim_wrapper=None,
                 checkpoint=None,
+                schedulers=None,
+                val_interval=1,
                 **kwargs) -> Runner:
     save_by_epoch = by_epoch if save_by_epoch is None else save_by_epoch
     hooks = list(hooks)
@@ -155,12 +193,13 @@ def make_runner(work_dir,
                 model=dict(type='TinyModel', **(model or {})),
                 work_dir=str(work_dir),
                 train_dataloader=loader,
-                train_cfg=dict(by_epoch=by_epoch, **loop),
+                train_cfg=dict(
+                    by_epoch=by_epoch, val_interval=val_interval, **loop),
                 optim_wrapper={
                     'optimizer': dict(type='AdamW', lr=.05, weight_decay=.1),
                     **(optim_wrapper or {})
                 },
-                param_scheduler=[
+                param_scheduler=schedulers or [
                     dict(type='LinearLR', by_epoch=False, end=4),
                     dict(
                         type='MultiStepLR', milestones=[2], by_epoch=by_epoch)
@@ -203,6 +242,8 @@ def assert_same(one: dict, other: dict) -> None:
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
+    # A shell that started the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = json.loads(sys.argv[1])
     runner = make_runner(**options)
     runner.train()

@@ -93,7 +93,7 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
     # Resumed by name, the second epoch is the same.
     again = tmp_path / 'again'
     run(monkeypatch, 'train.py', tiny, '--work-dir', again, '--seed', 5,
-        '--resume', work_dir / 'epoch_1.pth')
+        '--auto-scale-lr', '--resume', work_dir / 'epoch_1.pth')
     one, two = (
         read_checkpoint(folder / 'epoch_2.pth')['state_dict']
         for folder in (work_dir, again))

@@ -1,13 +1,24 @@
 """mmengine's CheckpointHook, at no moment without a good checkpoint."""
 import os.path as osp
+import signal
+import sys
+import time
 from collections import deque
+from typing import Optional
 
+import torch
 from mmengine import hooks
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.fileio import LocalBackend
 
 from ...checkpoint.io import remove_leftovers, write_atomically
+from ...errors import UserError
 from ...registry import HOOKS
+from ...wrappers import bare_model
+from ..interruption import Interrupted, Interruption
+
+#: What is saved between checkpoints of the interval; one at a time.
+RECENT = 'recent.pth'
 
 
 @HOOKS.register_module()
@@ -16,26 +27,163 @@ class CheckpointHook(hooks.CheckpointHook):
 
     ``last_checkpoint`` names a checkpoint only when that is complete, and an
     outdated one goes only when its successor is there. The disk needs room
-    for one checkpoint more than ``max_keep_ckpts``, and for two best ones
+    for two checkpoints more than ``max_keep_ckpts``, and for two best ones
     while the best is replaced.
+
+    Between those of ``interval`` there is ``recent.pth``: written when the
+    last checkpoint is ``minutes`` old, and when a signal asks the training to
+    end (Ctrl-C, SIGTERM, SIGUSR1). Each takes the place of the one before,
+    and the next one of ``interval`` that of the last. A run resumes from it
+    as from any other, within an epoch or an accumulation too.
+
+    A signal ends the step or the validation batch in progress, in all ranks
+    at the same one; then the process ends with status 128 + signal and one
+    line on stderr. A second Ctrl-C ends it at once. A validation that was cut
+    is made up for when the run is resumed. That needs
+    :class:`glid_mm.engine.Runner`.
+
+    Args:
+        minutes (float, optional): Most minutes of training between two
+            checkpoints, whatever the interval. None: no limit.
+        args, kwargs: See mmengine's.
+
+    Raises:
+        UserError: If ``minutes`` is not above 0.
     """
 
+    def __init__(self, *args, minutes: Optional[float] = 15, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if minutes is not None and minutes <= 0:
+            raise UserError(
+                f'default_hooks.checkpoint.minutes is {minutes}, and has to '
+                'be above 0, or None for checkpoints of the interval alone')
+        self.minutes = minutes
+        self._interruption: Optional[Interruption] = None
+
     def before_train(self, runner) -> None:
-        """Clear what an interrupted run has left half written."""
+        """Clear what an interrupted run has left half written or half done."""
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             for path in remove_leftovers(runner.work_dir, self.out_dir):
                 runner.logger.info(
                     f'removed {path}, which an interrupted run left half '
                     'written')
+        self._saved_iter, self._saved_path = None, ''
+        self._saved_at = time.monotonic()
+        self._interruption = getattr(runner, 'interruption', None)
+        if self._interruption is None:
+            # mmengine's runner would not give signals back.
+            self._interruption = Interruption()
+        else:
+            self._interruption.watch()
+        self._device = next(bare_model(runner.model).parameters()).device
+        if getattr(runner, 'cut_validation', False) and runner.val_loop:
+            runner.logger.info('the validation that was interrupted:')
+            runner.val_loop.run()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Save between iterations if it is time, or end if that is asked.
+
+        Here an epoch's end and a validation that belong to the iteration
+        before are over.
+        """
+        if self._interruption is None:
+            return
+        due = (
+            self.minutes is not None and is_main_process()
+            and time.monotonic() - self._saved_at >= 60 * self.minutes)
+        number, due = self._interruption.agree(due, self._device)
+        if number:
+            self._end(runner, number)
+        elif due:
+            self._save_recent(runner)
+
+    def before_val(self, runner) -> None:
+        """See how many batches all ranks have."""
+        if self._interruption is not None:
+            count = torch.tensor([len(runner.val_dataloader)],
+                                 device=self._device)
+            all_reduce(count, 'min')
+            self._common_batches = count.item()
+
+    def after_val_iter(self,
+                       runner,
+                       batch_idx,
+                       data_batch=None,
+                       outputs=None) -> None:
+        """End within a validation if that is asked."""
+        if self._interruption is None or batch_idx >= self._common_batches:
+            return
+        number, _ = self._interruption.agree(False, self._device)
+        if number:
+            for hook in runner.hooks:
+                if isinstance(hook, hooks.EMAHook):
+                    # It has the model hold the averages for now.
+                    hook.after_val_epoch(runner)
+            self._end(runner, number, cut_validation=True)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Save the best, see mmengine's."""
+        super().after_val_epoch(runner, metrics)
+        # Schedulers and the like may have heeded the results.
+        self._saved_iter = None
+
+    def after_train(self, runner) -> None:
+        """Publish, see mmengine's; from here on nothing is saved."""
+        self._interruption = None
+        super().after_train(runner)
+
+    def _end(self, runner, number: int, cut_validation: bool = False) -> None:
+        """End the process; a run resumed goes on as if it had not ended."""
+        if self._saved_iter != runner.iter or cut_validation:
+            self._save_recent(runner, cut_validation=cut_validation)
+        # Or launchers would take the rank that is saving for a straggler.
+        barrier()
+        if is_main_process():
+            place = 'validation after ' if cut_validation else ''
+            place += f'iteration {runner.iter} of {runner.max_iters}'
+            name = signal.Signals(number).name
+            print(
+                f'{name}: ended in {place}; saved as {self._saved_path}; the '
+                'same command with --resume continues',
+                file=sys.stderr)
+        raise Interrupted(number)
+
+    def _save_recent(self, runner, **meta) -> None:
+        runner.logger.info(f'Saving checkpoint at {runner.iter} iterations')
+        runner.save_checkpoint(
+            self.out_dir,
+            RECENT,
+            self.file_client_args,
+            meta=dict(epoch=runner.epoch, iter=runner.iter, **meta),
+            by_epoch=False,
+            backend_args=self.backend_args,
+            **self.args)
+        path = self.file_backend.join_path(self.out_dir, RECENT)
+        self._note_saved(runner, path, runner.iter)
+
+    def _note_saved(self,
+                    runner,
+                    path: str,
+                    iteration: int,
+                    resumable: bool = True) -> None:
+        """Name a checkpoint as the last one, now that it is there."""
+        if resumable:
+            self._saved_iter, self._saved_path = iteration, path
+            self._saved_at = time.monotonic()
+        if is_main_process():
+            write_atomically(
+                osp.join(runner.work_dir, 'last_checkpoint'), path.encode())
 
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
-        outdated = []
+        resumable = self.save_optimizer and self.save_param_scheduler
+        outdated = [RECENT] if resumable else []
         if self.max_keep_ckpts > 0:
             steps = [s for s in self.keep_ckpt_ids if s != step] + [step]
-            outdated = steps[:-self.max_keep_ckpts]
+            outdated += map(self.filename_tmpl.format,
+                            steps[:-self.max_keep_ckpts])
             self.keep_ckpt_ids = deque(steps[-self.max_keep_ckpts:],
                                        self.max_keep_ckpts)
             runner.message_hub.update_info('keep_ckpt_ids',
@@ -51,14 +199,11 @@ class CheckpointHook(hooks.CheckpointHook):
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
             **self.args)
+        self._note_saved(runner, self.last_ckpt, meta['iter'], resumable)
         if not is_main_process():
             return
-        write_atomically(
-            osp.join(runner.work_dir, 'last_checkpoint'),
-            self.last_ckpt.encode())
         for old in outdated:
-            path = self.file_backend.join_path(self.out_dir,
-                                               self.filename_tmpl.format(old))
+            path = self.file_backend.join_path(self.out_dir, old)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
 

@@ -1,0 +1,97 @@
+"""Gradients of an accumulation that a checkpoint comes in between."""
+from typing import Dict
+
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+from ...registry import HOOKS
+from ...wrappers import bare_model
+
+
+@HOOKS.register_module()
+class AccumulationHook(Hook):
+    """Keeps gradients that no step has used yet in checkpoints.
+
+    :class:`glid_mm.engine.Runner` registers it by itself, and calls what is
+    not called by hooks.
+    """
+
+    def __init__(self) -> None:
+        self._saved: Dict[str, Tensor] = {}
+        self._loaded: Dict[str, Tensor] = {}
+
+    def gather(self, runner) -> None:
+        """Note gradients for the checkpoint to come; all ranks have to call.
+
+        With several ranks, each of which has only those of its own samples,
+        the checkpoint gets their mean.
+        """
+        self._saved = {}
+        if (accumulated(runner.optim_wrapper) == 1
+                or runner.optim_wrapper.should_update()):
+            return
+        for name, parameter in bare_model(runner.model).named_parameters():
+            if parameter.grad is not None:
+                self._saved[name] = parameter.grad.clone()
+                if get_world_size() > 1:
+                    all_reduce(self._saved[name], 'mean')
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Put them into a checkpoint from which a run can be resumed."""
+        gradients, self._saved = self._saved, {}
+        if gradients and 'optimizer' in checkpoint:
+            checkpoint['gradients'] = {
+                name: gradient.cpu()
+                for name, gradient in gradients.items()
+            }
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Note what the checkpoint has."""
+        self._loaded = checkpoint.get('gradients', {})
+
+    def restore(self, runner, fit: bool) -> bool:
+        """Have the run go on with the gradients of its checkpoint.
+
+        Args:
+            runner (Runner): Of the run that is resumed.
+            fit (bool): Whether it accumulates as the one before did.
+
+        Returns:
+            bool: False if the checkpoint has gradients and they do not fit.
+        """
+        gradients, self._loaded = self._loaded, {}
+        if gradients and not fit:
+            return False
+        for name, parameter in bare_model(runner.model).named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter.device)
+        return True
+
+
+def accumulated(optim_wrapper: OptimWrapper) -> int:
+    """Iterations whose gradients make one step.
+
+    Args:
+        optim_wrapper (OptimWrapper): Those of several optimizers do not
+            accumulate.
+    """
+    return getattr(optim_wrapper, '_accumulative_counts', 1)
+
+
+def count_quietly(optim_wrapper: OptimWrapper) -> None:
+    """Have an optimizer wrapper not warn of gradients that are not lost.
+
+    Args:
+        optim_wrapper (OptimWrapper): Of a run that :class:`AccumulationHook`
+            is with. It would name a hook that no run has.
+    """
+    initialize = optim_wrapper.initialize_count_status
+    every = accumulated(optim_wrapper)
+
+    def initialize_count_status(model, init_counts, max_counts) -> None:
+        initialize(model, init_counts - init_counts % every, max_counts)
+        optim_wrapper._inner_count = init_counts
+
+    optim_wrapper.initialize_count_status = initialize_count_status

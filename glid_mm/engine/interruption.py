@@ -1,0 +1,149 @@
+"""Signals that end a training where it can be resumed."""
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from typing import Callable, Optional, Tuple
+
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+
+from .arrival import Arrival, works_ahead
+
+# Ctrl-C; what ``kill``, Slurm and ``torchrun`` send; Slurm's ``--signal``.
+SIGNALS = tuple(
+    getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGUSR1')
+    if hasattr(signal, name))
+
+
+class Interrupted(SystemExit):
+    """A signal has ended a training, and a checkpoint was saved before.
+
+    Args:
+        number (int): Of the signal. The process ends with 128 more, as if
+            the signal itself had ended it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+class Interruption:
+    """A signal that waits until the training can end.
+
+    As a context manager it gives back the signal handlers that
+    :meth:`watch` replaced.
+
+    Attributes:
+        signal (int): Number of the first signal that came, 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._previous = {}
+        self._answer: Optional[Arrival] = None
+
+    def __enter__(self) -> 'Interruption':
+        return self
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self._previous.items():
+            # None stands for a handler that is not Python's.
+            signal.signal(number, handler or signal.SIG_DFL)
+        self._previous = {}
+
+    def watch(self) -> None:
+        """Take note of signals from now on, instead of ending at once.
+
+        Ignored signals stay ignored, as ``nohup`` has it. Python takes
+        handlers in the main thread only; elsewhere nothing changes.
+        """
+        if (self._previous
+                or threading.current_thread() is not threading.main_thread()):
+            return
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._note)
+
+    def agree(self, due: bool, device: torch.device) -> Tuple[int, bool]:
+        """What all ranks do now; all of them have to ask.
+
+        With several ranks this costs one all-reduce of one number. A GPU is
+        asked for the result one call later, lest it run dry.
+
+        Args:
+            due (bool): Whether this rank wants a checkpoint.
+            device (torch.device): Where the ranks exchange tensors.
+
+        Returns:
+            tuple[int, bool]: The signal that ends the run, or 0, and whether
+            a checkpoint is due: those of any rank.
+        """
+        word = 2 * self.signal + due
+        if get_world_size() > 1:
+            # Not torch.tensor: its copy would wait for the device.
+            words = torch.full((1, ), word, device=device)
+            all_reduce(words, 'max')
+            earlier, self._answer = self._answer, Arrival(words)
+            if not works_ahead(device):
+                earlier = self._answer
+            word = int(earlier.get()) if earlier else 0
+            if word:
+                # The answer under way repeats this one.
+                self._answer = None
+        return word // 2, bool(word % 2)
+
+    def _note(self, number: int, frame) -> None:
+        if self.signal and number == signal.SIGINT:
+            _die(number)
+        elif not self.signal:
+            self.signal = number
+            if number == signal.SIGINT and is_main_process():
+                # Not print: the signal may have come within another.
+                os.write(
+                    1, b'\nending after this step, with a checkpoint; Ctrl-C '
+                    b'again ends at once\n')
+
+
+def _die(number: int) -> None:
+    """End now, and leave no process behind."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def shelter(worker_init_fn: Optional[Callable]) -> Callable:
+    """Have a data loader's workers leave signals to the main process.
+
+    Ctrl-C, Slurm and ``torchrun`` signal to all processes of a run. Without
+    its workers, the main process could not finish its step.
+
+    Args:
+        worker_init_fn (callable, optional): What workers call at first.
+
+    Returns:
+        callable: To be called instead.
+    """
+    return functools.partial(_start_worker, worker_init_fn)
+
+
+def _start_worker(worker_init_fn: Optional[Callable], worker_id: int) -> None:
+    for number in SIGNALS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):
+        # SIGTERM is also how the main process gets rid of a worker.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(
+            target=_obey, args=(os.getppid(), ), daemon=True).start()
+    if worker_init_fn is not None:
+        worker_init_fn(worker_id)
+
+
+def _obey(parent: int) -> None:
+    """End when the parent, and no other, sends SIGTERM."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

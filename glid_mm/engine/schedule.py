@@ -1,0 +1,179 @@
+"""Learning rates and the like, as the config of a resumed run has them.
+
+mmengine's schedulers compute each value from the one before, and checkpoints
+bring all that they were made of. A run that is resumed under another config
+would go on with the old schedule, and one that is longer now with what the
+old one ended in.
+"""
+import copy
+import warnings
+from typing import Dict, List, NamedTuple, Optional
+
+from mmengine.optim import OptimWrapper
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+
+from ..errors import UserError
+from .defaults import KERNELS
+
+# What changes in a scheduler while it is used, or is in the groups as well.
+_STATE = ('last_step', 'base_values', 'verbose', '_global_step', '_last_value')
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        iterations (int): Done.
+        epochs (int): Done, in a run that counts them, otherwise 0.
+        epoch_length (int): Iterations of an epoch.
+        end (int): Iterations of the whole run.
+    """
+
+    iterations: int
+    epochs: int
+    epoch_length: int
+    end: int
+
+
+class Schedule:
+    """What a config says an optimizer's settings are at each iteration.
+
+    Args:
+        optim_wrapper (OptimWrapper): Just built.
+        schedulers (list[_ParamScheduler]): Just built for it.
+        end (int): Iterations of the whole run.
+    """
+
+    def __init__(self, optim_wrapper: OptimWrapper,
+                 schedulers: List[_ParamScheduler], end: int) -> None:
+        self._optim_wrapper = optim_wrapper
+        self._schedulers = schedulers
+        self._groups = [{
+            k: v
+            for k, v in group.items() if k != 'params'
+        } for group in optim_wrapper.param_groups]
+        self._states = [copy.deepcopy(s.state_dict()) for s in schedulers]
+        self.facts = {'iterations': end}
+        for i, scheduler in enumerate(schedulers):
+            self.facts[f'param_scheduler.{i}'] = type(scheduler).__name__
+            self.facts.update({
+                f'param_scheduler.{i}.{key}': _plain(value)
+                for key, value in self._states[i].items() if key not in _STATE
+            })
+
+    def follow(self, then: Optional[dict], progress: Progress) -> str:
+        """Put optimizer and schedulers where the config wants them.
+
+        Where nothing has changed, they stay as the checkpoint has them.
+
+        Args:
+            then (dict, optional): :attr:`facts` of the run that wrote the
+                checkpoint whose state they have. None if it did not say.
+            progress (Progress): Where the run goes on.
+
+        Returns:
+            str: What has changed and how the learning rate goes on; empty if
+            nothing has.
+
+        Raises:
+            UserError: If the run is longer now and its learning rate has
+                ended, or if the rate depends on results so far.
+        """
+        then = self.facts if then is None else then
+        changes = {
+            name:
+            f'{name} {then.get(name, "not set")} then, '
+            f'{self.facts.get(name, "not set")} now'
+            for name in {
+                **then,
+                **self.facts
+            } if then.get(name) != self.facts.get(name)
+        }
+        changes.update(self._changed_settings())
+        if not changes:
+            return ''
+        rate = self._rate()
+        if [*changes] != ['iterations']:
+            self._take_over(progress)
+        if then['iterations'] < progress.end:
+            self._refuse_ended(progress)
+        told = '; '.join([*changes.values()][:4])
+        if len(changes) > 4:
+            told += f' and {len(changes) - 4} more'
+        return (f'the schedule has changed: {told}. The run goes on as this '
+                f'config has it at iteration {progress.iterations + 1} of '
+                f'{progress.end}: its learning rate is {self._rate():.4g}, '
+                f'and was {rate:.4g} in the checkpoint.')
+
+    def _rate(self) -> float:
+        return max(group['lr'] for group in self._optim_wrapper.param_groups)
+
+    def _changed_settings(self) -> Dict[str, str]:
+        """Settings of the optimizer that the checkpoint has otherwise."""
+        changes = {}
+        for group, fresh in zip(self._optim_wrapper.param_groups,
+                                self._groups):
+            for key, value in fresh.items():
+                # Where there is an initial value, schedulers set the current.
+                if (key not in KERNELS and key in group
+                        and f'initial_{key}' not in fresh
+                        and group[key] != value):
+                    name = key.replace('initial_', '')
+                    changes.setdefault(
+                        name, f'{name} {group[key]} then, {value} now')
+        return changes
+
+    def _take_over(self, progress: Progress) -> None:
+        """Set what a run with this config would have come to by now."""
+        if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
+            raise UserError(
+                'the schedule has changed, and one of param_scheduler follows '
+                'the results of validations, which this run has not had: '
+                'resume with the config of the run, or start a new one from '
+                'its weights (load_from, without --resume)')
+        for group, fresh in zip(self._optim_wrapper.param_groups,
+                                self._groups):
+            group.update(fresh)
+        for scheduler, state in zip(self._schedulers, self._states):
+            scheduler.load_state_dict(copy.deepcopy(state))
+        with warnings.catch_warnings():
+            # Of steps of schedulers without steps of the optimizer.
+            warnings.simplefilter('ignore')
+            epochs = 0
+            for iteration in range(1, progress.iterations + 1):
+                self._step(by_epoch=False)
+                if (iteration % progress.epoch_length == 0
+                        and epochs < progress.epochs):
+                    epochs += 1
+                    self._step(by_epoch=True)
+
+    def _step(self, by_epoch: bool) -> None:
+        """In the order of mmengine's ``ParamSchedulerHook``."""
+        for scheduler in self._schedulers:
+            if scheduler.by_epoch == by_epoch:
+                scheduler.step()
+
+    def _refuse_ended(self, progress: Progress) -> None:
+        """Nothing is learnt at what is left of the rate after its end."""
+        rates = [s for s in self._schedulers if s.param_name == 'lr']
+        share = max(group['lr'] / group['initial_lr']
+                    if 'initial_lr' in group and group['initial_lr'] else 1.
+                    for group in self._optim_wrapper.param_groups)
+        if (progress.iterations < progress.end and rates and share < .01
+                and all(s._global_step >= s.end for s in rates)):
+            raise UserError(
+                f'the run is now {progress.end} iterations long, but its '
+                f'learning rate has ended by iteration {progress.iterations}: '
+                f'it would stay at {self._rate():.3g}, which is {share:.2g} '
+                'of where it began. Make the schedule as long as the run '
+                '(param_scheduler.N.end of the last one, and its T_max or '
+                'total_iters, in the same units as train_cfg), or start a new '
+                'run from these weights (load_from, without --resume).')
+
+
+def _plain(value):
+    """A setting as checkpoints can hold it and messages show it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    # Milestones are a Counter, whose text depends on its order.
+    return str(sorted(value) if isinstance(value, dict) else value)

@@ -1,0 +1,427 @@
+"""Runs that are interrupted, changed, or over: what a resume makes of them."""
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from glid_mm.engine import interruption
+from glid_mm.engine.hooks import checkpoint_hook
+from glid_mm.engine.interruption import Interrupted, shelter
+from glid_mm.errors import UserError
+from .test_checkpoints import VAL, RisingMetric, names
+from .test_trajectory import (KINDS, finish, free_port, start, train,
+                              train_and_stop)
+from .tiny import TinyDataset, assert_same, make_runner, weights
+
+EACH = dict(minutes=1e-9)
+
+
+def said_by(runner, level='warning') -> list:
+    said = []
+    setattr(runner.logger, level, lambda text, *_: said.append(text))
+    return said
+
+
+def resumed(work_dir, **options):
+    """A runner that has resumed, and what it warned of."""
+    runner = make_runner(work_dir, resume=True, **options)
+    said = said_by(runner)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    return runner, said
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations', 'within an epoch'])
+def test_gradients_that_were_being_accumulated_are_resumed(kind, tmp_path):
+    # Checkpoints are after 6 or 8 iterations, and steps after 4 or 5.
+    options = dict(
+        KINDS[kind],
+        optim_wrapper=dict(accumulative_counts=4 if kind == 'epochs' else 5))
+    whole = train(tmp_path / 'whole', **options)
+    train_and_stop(tmp_path / 'cut', 9, **options)
+    runner, said = resumed(tmp_path / 'cut', **options)
+    assert not said
+    assert any(p.grad is not None for p in runner.model.parameters())
+    assert_same(whole, train(tmp_path / 'cut', resume=True, **options))
+
+
+def test_gradients_of_another_accumulation_are_said_to_be_lost(tmp_path):
+    train_and_stop(tmp_path, 7, optim_wrapper=dict(accumulative_counts=4))
+    runner, said = resumed(tmp_path, optim_wrapper=dict(accumulative_counts=3))
+    assert [
+        text for text in said if 'iterations accumulated 4 then, 3 now' in text
+    ]
+    assert [text for text in said if 'are lost' in text]
+    assert all(p.grad is None for p in runner.model.parameters())
+
+
+@pytest.mark.parametrize('kind,after', [('epochs', 9), ('epochs', 12),
+                                        ('iterations', 9)])
+def test_a_run_is_resumed_from_where_time_had_it_saved(kind, after, tmp_path):
+    options = dict(
+        KINDS[kind], ema=True, checkpoint=dict(EACH, max_keep_ckpts=1))
+    whole = train(tmp_path / 'whole', **KINDS[kind], ema=True)
+    train_and_stop(tmp_path / 'cut', after, **options)
+    kept = ['epoch_1.pth'] if kind == 'epochs' else ['iter_8.pth']
+    assert names(tmp_path / 'cut') == kept + ['recent.pth'] * (after != 8)
+    TinyDataset.reads = 0
+    runner = make_runner(tmp_path / 'cut', resume=True, **options)
+    runner.train()
+    assert_same(whole, weights(runner))
+    # What came after the checkpoint, which was within the epoch.
+    total = 60 if kind == 'iterations' else 63
+    assert TinyDataset.reads <= total - 4 * (after - 1) + 3
+    # It gave way to the next of the interval.
+    assert names(tmp_path / 'cut') == [
+        'epoch_3.pth' if kind == 'epochs' else 'iter_15.pth'
+    ]
+
+
+def test_checkpoints_are_at_most_the_minutes_apart(tmp_path, monkeypatch):
+    clock = [0.]
+    monkeypatch.setattr(checkpoint_hook.time, 'monotonic', lambda: clock[0])
+    runner = make_runner(tmp_path, by_epoch=False, interval=6)
+    seen = []
+    save = runner.save_checkpoint
+
+    def spy(folder, name, *args, **kwargs):
+        seen.append((name, kwargs['meta']['iter']))
+        save(folder, name, *args, **kwargs)
+
+    def tick(*args, **kwargs):
+        clock[0] += 5 * 60
+        return step(*args, **kwargs)
+
+    step, runner.model.train_step = runner.model.train_step, tick
+    runner.save_checkpoint = spy
+    runner.train()
+    # Minutes count from the last checkpoint, of whichever kind.
+    assert seen == [('recent.pth', 3), ('iter_6.pth', 6), ('recent.pth', 9),
+                    ('iter_12.pth', 12), ('iter_15.pth', 15)]
+
+
+def test_minutes_have_to_be_above_zero(tmp_path):
+    with pytest.raises(UserError, match='checkpoint.minutes is 0.*None'):
+        make_runner(tmp_path, checkpoint=dict(minutes=0))
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations', 'within an epoch'])
+@pytest.mark.parametrize('name,after', [('SIGINT', 9), ('SIGTERM', 12)])
+def test_a_signal_ends_a_run_after_its_step(kind, name, after, tmp_path,
+                                            capsys):
+    """12 is the end of an epoch and, of iterations, of an interval."""
+    options = dict(KINDS[kind], ema=True)
+    whole = train(tmp_path / 'whole', **options)
+    number = getattr(signal, name)
+    handler = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(Interrupted) as ended:
+            train(
+                tmp_path / 'cut',
+                hooks=[dict(type='SignalHook', after=after, signals=[name])],
+                **options)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, handler)
+    assert ended.value.code == 128 + number
+    path = (tmp_path / 'cut' / 'last_checkpoint').read_text()
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'{name}: ended in iteration {after} of ')
+    assert f'saved as {path};' in line and '--resume' in line
+    runner, said = resumed(tmp_path / 'cut', **options)
+    assert runner.iter == after and not said
+    assert_same(whole, train(tmp_path / 'cut', resume=True, **options))
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+def test_a_signal_ends_a_validation_and_a_resume_makes_up_for_it(
+        kind, tmp_path, capsys):
+    options = dict(
+        KINDS[kind],
+        ema=True,
+        optim_wrapper=dict(accumulative_counts=5),
+        checkpoint=dict(save_best='acc'),
+        **VAL)
+    if kind == 'iterations':
+        options['val_interval'] = 6
+    RisingMetric.score = 0
+    whole = train(tmp_path / 'whole', **options)
+    RisingMetric.score = 0
+    with pytest.raises(Interrupted):
+        train(
+            tmp_path / 'cut',
+            hooks=[dict(type='SignalHook', after=12, where='val')],
+            **options)
+    assert RisingMetric.score == 1
+    assert 'ended in validation after iteration 12 of' in capsys.readouterr(
+    ).err
+    assert_same(whole, train(tmp_path / 'cut', resume=True, **options))
+    assert RisingMetric.score == 3
+    assert {n
+            for n in names(tmp_path / 'cut') if 'best' in n
+            } == {n
+                  for n in names(tmp_path / 'whole') if 'best' in n}
+
+
+def test_a_run_with_workers_ends_in_one_line(tmp_path):
+    """Signals of terminals and launchers go to all of its processes."""
+    options = dict(
+        work_dir=str(tmp_path), by_epoch=False, workers=2, length=100000)
+    process = start(options, group=True)
+    while not (tmp_path / 'iter_4.pth').exists():
+        assert process.poll() is None
+        time.sleep(.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    line, = finish(process, 128 + signal.SIGTERM).splitlines()
+    assert line.startswith('SIGTERM: ended in iteration ')
+    assert (tmp_path / 'last_checkpoint').read_text() in line
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    hook = dict(type='SignalHook', after=2, signals=['SIGINT'] * 2)
+    process = start(dict(work_dir=str(tmp_path), workers=1, hooks=[hook]))
+    assert finish(process, -signal.SIGINT) == ''
+    assert names(tmp_path) == []
+
+
+def test_ranks_end_together_and_one_goes_on(tmp_path):
+    options = dict(
+        by_epoch=False,
+        sampler='InfiniteSampler',
+        model=dict(dropout=0.),
+        dataset=dict(indices=20),
+        optim_wrapper=dict(accumulative_counts=4))
+    port = str(free_port())
+    # To one of them, in the middle of an accumulation.
+    hook = dict(type='SignalHook', after=6, rank=1)
+    processes = [
+        start(
+            dict(
+                options,
+                launcher='pytorch',
+                batch_size=2,
+                hooks=[hook],
+                work_dir=str(tmp_path / 'cut')),
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE='2',
+            PYTHONWARNINGS='ignore',
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port) for rank in range(2)
+    ]
+    whole = train(tmp_path / 'whole', batch_size=4, **options)
+    errors = [finish(process, 128 + signal.SIGTERM) for process in processes]
+    assert [len(text.splitlines()) for text in errors] == [1, 0], errors
+    assert 'ended in iteration 6 of 15' in errors[0]
+    runner, said = resumed(tmp_path / 'cut', batch_size=4, **options)
+    text, = said
+    assert 'processes 2 then, 1 now' in text and 'rounding' in text
+    runner.train()
+    for name, value in whole.items():
+        torch.testing.assert_close(
+            weights(runner)[name], value, rtol=1e-5, atol=1e-6)
+
+
+def other_signal(pid: int, name: str) -> None:
+    """Send a signal from a process that is not the parent."""
+    subprocess.run([
+        sys.executable, '-c',
+        f'import os, signal; os.kill({pid}, signal.{name})'
+    ], check=True)  # yapf: disable
+
+
+def test_workers_heed_nobody_but_the_main_process():
+    loader = DataLoader(
+        range(1000), 10, num_workers=1, worker_init_fn=shelter(None))
+    batches = iter(loader)
+    next(batches)
+    worker, = active_children()
+    for name in ('SIGINT', 'SIGTERM', 'SIGUSR1'):
+        other_signal(worker.pid, name)
+    assert len(list(batches)) == 99
+    batches = iter(loader)
+    next(batches)
+    worker, = active_children()
+    worker.terminate()
+    worker.join(60)
+    assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_finished_run_says_so(kind, tmp_path):
+    options = dict(KINDS[kind], **VAL)
+    whole = train(tmp_path, **options)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob('*.pth')}
+    RisingMetric.score = 0
+    runner = make_runner(tmp_path, resume=True, **options)
+    said, warned = said_by(runner, 'info'), said_by(runner)
+    runner.train()
+    total = runner.max_iters
+    assert [text for text in said if text.startswith('the run is')] == [
+        f'the run is finished ({total} of {total} iterations): nothing to '
+        'train'
+    ]
+    assert not warned and RisingMetric.score == 0
+    assert_same(whole, weights(runner))
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob('*.pth')}
+
+
+def cosine(epochs, by_epoch=True):
+    length = epochs if by_epoch else 6 * epochs
+    return [
+        dict(type='LinearLR', by_epoch=False, end=4),
+        dict(
+            type='CosineAnnealingLR',
+            by_epoch=by_epoch,
+            convert_to_iter_based=by_epoch,
+            begin=1 if by_epoch else 4,
+            T_max=length - (1 if by_epoch else 4),
+            end=length),
+        dict(type='MultiStepLR', milestones=[2, 4], by_epoch=by_epoch),
+    ]
+
+
+@pytest.mark.parametrize('kind,stop', [('epochs', None), ('epochs', 8),
+                                       ('iterations', None)])
+def test_a_longer_schedule_goes_on_with_its_own_rates(kind, stop, tmp_path):
+    """After the end of the shorter one, and within it."""
+    by_epoch = KINDS[kind].get('by_epoch', True)
+
+    def options(epochs):
+        return dict(
+            KINDS[kind],
+            length=epochs if by_epoch else 6 * epochs,
+            schedulers=cosine(epochs, by_epoch),
+            hooks=[dict(type='RateHook')])
+
+    def rates_of(runner):
+        return next(h.rates for h in runner.hooks if hasattr(h, 'rates'))
+
+    long = make_runner(tmp_path / 'long', **options(5))
+    long.train()
+    short = options(2)
+    if stop:
+        short['hooks'].append(dict(type='StopHook', after=stop))
+        with pytest.raises(Exception, match='^$'):
+            make_runner(tmp_path / 'short', **short).train()
+    else:
+        make_runner(tmp_path / 'short', **short).train()
+    runner, said = resumed(tmp_path / 'short', **options(5))
+    text, = said
+    assert 'the schedule has changed: iterations 12 then, 30 now' in text
+    done = runner.iter
+    rate = rates_of(long)[done][1][0]
+    place = f'iteration {done + 1} of 30'
+    assert f'{place}: its learning rate is {rate:.4g}, ' in text
+    runner.train()
+    assert rates_of(runner) == rates_of(long)[done:]
+    assert done == (6 if stop else 12) and len(rates_of(runner)) == 30 - done
+
+
+def test_a_run_longer_than_its_schedule_is_refused(tmp_path):
+    options = dict(schedulers=cosine(3)[:2], batch_size=2)
+    train(tmp_path, length=3, **options)
+    with pytest.raises(UserError, match='ended by iteration 33: .*T_max'):
+        resumed(tmp_path, length=5, **options)
+
+
+def test_settings_of_the_optimizer_are_the_config_s(tmp_path):
+    train_and_stop(tmp_path, 8)
+    new = dict(type='AdamW', lr=.03, weight_decay=.2)
+    runner, said = resumed(tmp_path, optim_wrapper=dict(optimizer=new))
+    text, = said
+    for change in ('lr 0.05 then, 0.03 now', 'weight_decay 0.1 then, 0.2 now'):
+        assert change in text
+    group, = runner.optim_wrapper.param_groups
+    assert (group['lr'], group['weight_decay']) == (.03, .2)
+    whole = make_runner(
+        tmp_path / 'new',
+        length=1,
+        optim_wrapper=dict(optimizer=dict(new, weight_decay=.1)))
+    whole.train()
+    assert whole.optim_wrapper.get_lr()['lr'] == [group['lr']]
+
+
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+def test_a_run_resumed_with_another_batch_says_so(kind, tmp_path):
+    """And begins the epoch anew, where there are epochs."""
+    train_and_stop(tmp_path, 8, **KINDS[kind])
+    runner, said = resumed(tmp_path, batch_size=7, **KINDS[kind])
+    text, = (text for text in said if 'joint batch' in text)
+    assert 'samples in a joint batch 4 then, 7 now' in text
+    if kind == 'epochs':
+        assert any('The epoch begins anew' in text for text in said)
+        # One epoch of three is done, and an epoch has three batches now.
+        assert runner.iter == 3
+        TinyDataset.reads = 0
+        runner.train()
+        assert (runner.iter, TinyDataset.reads) == (9, 42)
+
+
+def test_a_run_resumed_as_it_was_warns_of_nothing(tmp_path):
+    train_and_stop(tmp_path, 8)
+    runner, said = resumed(tmp_path)
+    assert runner.iter > 0
+    assert not said
+
+
+def test_the_end_of_an_epoch_is_not_lost(tmp_path):
+    """By a checkpoint between its last iteration and its end."""
+    options = dict(save_by_epoch=False, interval=6, length=4)
+    whole = train(tmp_path / 'whole', **options)
+    train_and_stop(tmp_path / 'cut', 13, **options)
+    assert_same(whole, train(tmp_path / 'cut', resume=True, **options))
+
+
+def test_an_epoch_that_is_entered_within_is_counted_from_its_start(tmp_path):
+    train_and_stop(tmp_path, 9, save_by_epoch=False)
+    runner = make_runner(tmp_path, resume=True, save_by_epoch=False)
+    places = []
+    run_hooks = runner.call_hook
+
+    def spy(name, **kwargs):
+        if name == 'after_train_iter':
+            places.append(kwargs['batch_idx'])
+        run_hooks(name, **kwargs)
+
+    runner.call_hook = spy
+    runner.train()
+    assert places == [2, 3, 4, 5] + [0, 1, 2, 3, 4, 5]
+
+
+def test_a_gpu_is_asked_one_step_later_and_answers_once(monkeypatch):
+    """What ranks do is the same in all, whichever of them wants it."""
+    others = iter([0, 1, 0, 0, 2 * signal.SIGTERM, 0])
+
+    def all_reduce(words, op):
+        assert op == 'max'
+        words.fill_(max(int(words), next(others)))
+
+    monkeypatch.setattr(interruption, 'all_reduce', all_reduce)
+    monkeypatch.setattr(interruption, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(interruption, 'works_ahead', lambda device: True)
+    it = interruption.Interruption()
+    asked = [it.agree(False, torch.device('cpu')) for _ in range(6)]
+    assert asked == [(0, False)] * 2 + [(0, True)] + [(0, False)] * 2 + [
+        (signal.SIGTERM, False)
+    ]
+
+
+def test_ignored_signals_stay_ignored():
+    """As of ``nohup`` and of shells that start something behind."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interruption.Interruption() as it:
+            it.watch()
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert it.signal == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
