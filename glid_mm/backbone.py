@@ -48,6 +48,11 @@ class GLID(models.GLID):
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
     """
+    #: What takes the settings of groups that name no type.
+    PARTS = dict(
+        encoder=models.SwinEncoder,
+        neck=models.BiFPN,
+        decoder=models.QueryDecoder)
 
     def __init__(self,
                  encoder: dict,

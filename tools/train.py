@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = launch.read_config(args)
+    config = launch.read_run(args)
     if args.amp is not None and 'optim_wrapper' in config:
         if not args.amp:
             config.optim_wrapper.type = 'OptimWrapper'

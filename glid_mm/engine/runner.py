@@ -11,6 +11,7 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
@@ -185,6 +186,14 @@ class Runner(runner.Runner):
         """
         try:
             super().resume(filename, *args, **kwargs)
+            averages = any(isinstance(h, EMAHook) for h in self.hooks)
+            if 'ema_state_dict' in self._loaded_parts and not averages:
+                # Its state_dict is the average, which only the hook swaps.
+                raise CheckpointError(
+                    f'{filename} is of a run with an EMAHook, and this run '
+                    "has none. Add it: --cfg-options \"custom_hooks=[dict("
+                    "type='EMAHook')]\", with its settings. To start from "
+                    'the averaged weights, set load_from and do not resume.')
             # mmengine would go on without; the best checkpoint has none.
             if 'optimizer' not in self._loaded_parts:
                 raise KeyError('optimizer')
@@ -290,7 +299,7 @@ class Runner(runner.Runner):
             if self._only_evaluates() and glid_of(model) is not None:
                 report.refuse_untrained()
         except CheckpointError as error:
-            raise CheckpointError(f'{filename}: {error}') from error
+            raise error.of(filename) from error
         self._has_loaded = True
         self._loaded_parts = set(checkpoint)
         self._loaded_stamp = checkpoint.get('meta', {}).get('glid_mm', {})
