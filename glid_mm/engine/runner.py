@@ -26,6 +26,7 @@ from .defaults import (prepare, prepare_inputs, restore_kernels,
                        with_loader_defaults, with_optim_defaults)
 from .hooks.iteration_seed_hook import IterationSeedHook
 from .scalars import ScalarHub
+from .schedule import without_short_warm_ups
 
 
 @register_backend('glid_mm.atomic')
@@ -119,6 +120,11 @@ class Runner(runner.Runner):
             with_optim_defaults(optim_wrapper))
         prepare(optim_wrapper)
         return optim_wrapper
+
+    def build_param_scheduler(self, scheduler):
+        """Build the schedulers, but for warm-ups of less than two steps."""
+        return super().build_param_scheduler(
+            without_short_warm_ups(scheduler, len(self.train_dataloader)))
 
     def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
         """Register the config's hooks and :class:`IterationSeedHook`."""

@@ -133,6 +133,25 @@ def test_precision_is_as_told(given, option, trained_with, tiny, tmp_path,
     assert type(wrapper).__name__ == trained_with
 
 
+def test_a_training_is_as_long_as_told(tiny, tmp_path, monkeypatch, capsys):
+    runners = []
+    monkeypatch.setattr(Runner, 'train', lambda self: runners.append(self))
+    train = 'train.py', tiny, '--work-dir', tmp_path / 'run'
+    scheduler = ("param_scheduler=dict(type='MultiStepLR', milestones=[4])", )
+    run(monkeypatch, *train, '--epochs', 10, '--cfg-options', *scheduler)
+    config = runners[0].cfg
+    assert config.train_cfg.max_epochs == 10
+    assert config.param_scheduler.milestones == [20]
+    assert 'give --epochs instead' in told(monkeypatch, *train, '--iters', 3)
+    assert 'give one of them' in told(monkeypatch, *train, '--epochs', 3,
+                                      '--cfg-options',
+                                      'train_cfg.max_epochs=3')
+    for wrong in (['--epochs', '0'], ['--epochs', 3, '--iters', 3]):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, *train, *wrong)
+        assert 'argument --' in capsys.readouterr().err
+
+
 def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
     assert 'there is no config none.py' in told(monkeypatch, 'train.py',
                                                 'none.py')
