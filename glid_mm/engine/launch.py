@@ -3,13 +3,14 @@ import argparse
 import os
 import os.path as osp
 import sys
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from ..errors import UserError
+from ..errors import EXIT_CODE, UserError
 from .overrides import Options, apply_overrides
 
 
@@ -134,15 +135,29 @@ def show_predictions(config: Config, folder: str) -> None:
 def main(tool: Callable[[], None]) -> None:
     """Run a tool; print errors that the user can mend without a traceback.
 
+    One of several processes that torchrun has started leaves the message to
+    ``tools/dist_run.py``, which prints it once, after everything else.
+
     Args:
         tool (callable): The tool.
     """
     try:
         tool()
-    except UserError as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    except ImportError as error:
-        # ``glid_mm.compat.require`` names a library and how to get it.
-        if 'pip install' not in str(error):
+    except Exception as error:
+        started = 'TORCHELASTIC_ERROR_FILE' in os.environ
+        if started:
+            get_error_handler().record_exception(error)
+        message = _mendable(error)
+        if message is None:
             raise
-        sys.exit(str(error))
+        sys.exit(EXIT_CODE if started else message)
+
+
+def _mendable(error: Exception) -> Optional[str]:
+    """What to say of an error if a traceback would not help."""
+    if isinstance(error, UserError):
+        return f'{type(error).__name__}: {error}'
+    # ``glid_mm.compat.require`` names a library and how to get it.
+    if isinstance(error, ImportError) and 'pip install' in str(error):
+        return str(error)
+    return None
