@@ -15,7 +15,7 @@ from ...engine.randomness import image_generators
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import losses_by_layer, mean_over_processes, upload
+from ..common import Widths, losses_by_layer, mean_over_processes, upload
 from ..matching import CostsError, fetch, match
 from .unknown import OUTSIDE, KnownPointsLoss, far_from_known, known_points
 
@@ -90,6 +90,7 @@ class MaskClassificationHead(Mask2FormerHead):
         self.num_things_classes = num_things_classes
         self.num_stuff_classes = num_stuff_classes
         self.num_classes = num_things_classes + num_stuff_classes
+        self.widths = Widths(in_channels, mask_channels)
         self.cls_embed = nn.Linear(in_channels, self.num_classes + 1)
         self.mask_embed = nn.Linear(in_channels, mask_channels)
         self.test_cfg = test_cfg

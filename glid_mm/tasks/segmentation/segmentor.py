@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import dense_features
+from ..common import check_widths, dense_features
 
 
 @MODELS.register_module()
@@ -18,7 +18,14 @@ class GLIDSegmentor(EncoderDecoder):
         decode_head (dict): ``glid_mm.SemanticHead``.
         **kwargs: See ``mmseg.models.EncoderDecoder``; whole and slide
             inference work as they do there.
+
+    Raises:
+        UserError: If the head does not fit the backbone.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        check_widths(self, 'decode_head')
 
     def extract_feat(
             self,
