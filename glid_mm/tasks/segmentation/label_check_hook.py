@@ -63,9 +63,11 @@ class LabelCheckHook(DataCheckHook):
         super().before_test(runner)
 
     def _agree(self, runner, loader: str) -> None:
-        ignored = bare_model(runner.model).decode_head.ignore_index
+        model = bare_model(runner.model)
+        follow(model.data_preprocessor, model.decode_head.ignore_index,
+               'model.data_preprocessor')
         for step in transforms_of(getattr(runner, loader).dataset):
-            follow(step, ignored,
+            follow(step, model.decode_head.ignore_index,
                    f'{type(step).__name__} of {loader}.dataset.pipeline')
 
     def _agree_metrics(self, runner, evaluator: str) -> None:
