@@ -17,6 +17,7 @@ from .checkpoint.bias_tables import extend_rims, fit_bias_tables, logger
 from .checkpoint.report import LoadReport, parts_of
 from .checkpoint.upgrade import upgrade
 from .engine.graphs import Graphs
+from .errors import UserError
 from .models import TokenGrid
 from .registry import MODELS
 
@@ -47,7 +48,15 @@ class GLID(models.GLID):
             of the model as CUDA graphs, where nothing is padded.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
+
+    Raises:
+        UserError: If a width is impossible.
     """
+    #: What takes the settings of groups that name no type.
+    PARTS = dict(
+        encoder=models.SwinEncoder,
+        neck=models.BiFPN,
+        decoder=models.QueryDecoder)
 
     def __init__(self,
                  encoder: dict,
@@ -62,7 +71,16 @@ class GLID(models.GLID):
                  init_cfg: Optional[dict] = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
+        if neck.channels % 4:
+            raise UserError(
+                f'model.backbone.neck.channels={neck.channels} has to be a '
+                'multiple of 4, for positions in two dimensions')
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
+        heads = decoder.layers[0].self_attn.num_heads
+        if decoder.dims % 4 or decoder.dims % heads:
+            raise UserError(
+                f'model.backbone.decoder.dims={decoder.dims} has to be a '
+                f'multiple of 4, and of its num_heads={heads}')
         super().__init__(encoder, neck, decoder, num_queries, embedding_std,
                          embedding_positions, recompute)
         self.init_cfg = init_cfg

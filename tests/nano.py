@@ -101,11 +101,9 @@ def depth_estimator(num_queries=16, min_depth=.5, max_depth=20., **kwargs):
 
 
 def pose_estimator(num_keypoints=17):
-    """A ``TopdownPoseEstimator`` of crops of 64×64 pixels."""
-    from mmpose.models import TopdownPoseEstimator
-
-    import glid_mm.tasks.pose  # noqa: F401
-    return TopdownPoseEstimator(
+    """A ``GLIDPoseEstimator`` of crops of 64×64 pixels."""
+    from glid_mm.tasks.pose import GLIDPoseEstimator
+    return GLIDPoseEstimator(
         data_preprocessor=dict(
             type='mmpose.PoseDataPreprocessor',
             mean=[127.5] * 3,

@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = launch.read_config(args)
+    config = launch.read_run(args)
     if config.get('test_dataloader') is None:
         raise UserError(f'{args.config} has no test_dataloader: its task is '
                         'not tested')

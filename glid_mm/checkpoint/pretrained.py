@@ -68,9 +68,7 @@ class Pretrained:
         try:
             report = self._load(module, parts)
         except CheckpointError as error:
-            if self.checkpoint in str(error):
-                raise
-            raise CheckpointError(f'{self.checkpoint}: {error}') from error
+            raise error.of(self.checkpoint) from error
         print_log(
             f'started {", ".join(parts)} from {self.checkpoint}\n'
             f'{report}', 'current',

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..models import GLID
 from .facts import EncoderFacts, glid_of, stamped_facts
 from .formats import recognise
-from .io import CheckpointError
+from .io import ITSELF, CheckpointError
 from .upgrade import upgrade
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
@@ -142,9 +142,8 @@ class LoadReport:
                      f'such as {strange[0]!r}, so another version of glid_mm '
                      'wrote it: use it with that one.')
         elif found:
-            text += ('To load what it has and start the rest anew, set '
-                     "model.backbone.init_cfg=dict(type='glid_mm.Pretrained', "
-                     f'checkpoint=…, parts={tuple(found)}) and no load_from.')
+            text += ('To load what it has and start the rest anew, give '
+                     f'{start_from(found)} and no load_from.')
         else:
             text += ('Give a checkpoint of glid_mm with the same encoder, '
                      'neck and decoder.')
@@ -224,6 +223,18 @@ def shift_note(checkpoint: dict, glid: GLID) -> List[str]:
     ]
 
 
+def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
+    """The option that starts parts of GLID from a checkpoint, to be pasted.
+
+    Args:
+        parts (iterable[str]): Of :data:`PARTS`.
+        checkpoint (str): Path of the file.
+    """
+    return ('--cfg-options "model.backbone.init_cfg=dict('
+            f"type='glid_mm.Pretrained', checkpoint='{checkpoint}', "
+            f'parts={tuple(parts)})"')
+
+
 def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     """Raise if a model has a GLID and the checkpoint is another library's.
 
@@ -238,9 +249,8 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     if found is not None and found.format != 'glid':
         raise CheckpointError(
             f'the checkpoint is a Swin of {found.format}, not of GLID. To '
-            'start the encoder from it, set model.backbone.init_cfg='
-            "dict(type='glid_mm.Pretrained', checkpoint=…, "
-            "parts=('encoder',)) and no load_from.")
+            f'start the encoder from it, give {start_from(["encoder"])} and '
+            'no load_from.')
 
 
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,

@@ -9,12 +9,13 @@ from .hooks.class_check_hook import ClassCheckHook  # noqa: E402
 from .hooks.finite_loss_hook import FiniteLossHook  # noqa: E402
 from .hooks.finite_loss_hook import NonFiniteLossError  # noqa: E402
 from .hooks.iteration_seed_hook import IterationSeedHook  # noqa: E402
+from .interruption import Interrupted  # noqa: E402
 from .optim import GLIDOptimWrapperConstructor  # noqa: E402
 from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402
 
 __all__ = [
     'BF16OptimWrapper', 'CheckpointHook', 'ClassCheckHook', 'FiniteLossHook',
-    'GLIDOptimWrapperConstructor', 'IterationSeedHook', 'NonFiniteLossError',
-    'Runner', 'shared_generator'
+    'GLIDOptimWrapperConstructor', 'Interrupted', 'IterationSeedHook',
+    'NonFiniteLossError', 'Runner', 'shared_generator'
 ]

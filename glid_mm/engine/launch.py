@@ -4,31 +4,28 @@ import os
 import os.path as osp
 import signal
 import sys
-from typing import Callable
+from typing import Any, Callable, Mapping, Optional
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from ..errors import UserError
+from ..errors import EXIT_CODE, UserError
+from .overrides import Options, apply_overrides
 
 
-class Options(DictAction):
-    """``KEY=VALUE`` pairs, in which texts arrive as they were typed.
-
-    mmengine's takes blanks out of every value and parts it at commas. A path
-    may have both.
-    """
-
-    @staticmethod
-    def _parse_iterable(val: str):
-        """A list, a tuple, a number and so on, or the text itself."""
-        path = osp.expanduser(val)
-        listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
-        text = ' ' in val and (',' not in val or '/' in val)
-        if not listed and (text or path != val or osp.exists(val)):
-            return path
-        return DictAction._parse_iterable(val)
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that overrides settings of the config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=Options,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the config to override, such as '
+        'train_dataloader.batch_size=8; lists as key="[a,b]" or key=a,b, '
+        'groups as key="dict(name=value)"')
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +35,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         '--work-dir',
         help='folder for logs and checkpoints; by default '
         'work_dirs/<name of the config>')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Options,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of the config to override, such as '
-        'train_dataloader.batch_size=8; lists as key="[a,b]" or key=a,b')
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -54,8 +44,35 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """Read the config and apply the common options to it.
+def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
+    """Read a config and override settings of it.
+
+    Args:
+        path (str): Of the file.
+        overrides (mapping): What ``--cfg-options`` parses.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        UserError: If there is no such config, or nothing reads a setting.
+        ImportError: If the config's task needs a library that is missing.
+    """
+    if not osp.isfile(path):
+        raise UserError(f'there is no config {path}')
+    try:
+        config = Config.fromfile(path)
+    except ImportError as error:
+        # mmengine hides the reason behind two layers of its own.
+        while isinstance(error.__context__, ImportError):
+            error = error.__context__
+        raise error
+    apply_overrides(config, overrides)
+    return config
+
+
+def read_run(args: argparse.Namespace) -> Config:
+    """Read the config of a run and apply the common options to it.
 
     Args:
         args (Namespace): What :func:`add_common_arguments` parses.
@@ -64,21 +81,12 @@ def read_config(args: argparse.Namespace) -> Config:
         Config: With ``launcher`` and ``work_dir`` set.
 
     Raises:
-        UserError: If there is no such config.
-        ImportError: If the config's task needs a library that is missing.
+        UserError: See :func:`read_config`.
+        ImportError: See :func:`read_config`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not osp.isfile(args.config):
-        raise UserError(f'there is no config {args.config}')
-    try:
-        config = Config.fromfile(args.config)
-    except ImportError as error:
-        # mmengine hides the reason behind two layers of its own.
-        while isinstance(error.__context__, ImportError):
-            error = error.__context__
-        raise error
+    config = read_config(args.config, args.cfg_options)
     config.launcher = args.launcher
-    config.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get('work_dir') is None:
@@ -128,6 +136,9 @@ def show_predictions(config: Config, folder: str) -> None:
 def main(tool: Callable[[], None]) -> None:
     """Run a tool; print errors that the user can mend without a traceback.
 
+    One of several processes that torchrun has started leaves the message to
+    ``tools/dist_run.py``, which prints it once, after everything else.
+
     Args:
         tool (callable): The tool.
     """
@@ -137,10 +148,21 @@ def main(tool: Callable[[], None]) -> None:
         # Before a training, or in a tool that has nothing to save.
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except UserError as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    except ImportError as error:
-        # ``glid_mm.compat.require`` names a library and how to get it.
-        if 'pip install' not in str(error):
+    except Exception as error:
+        started = 'TORCHELASTIC_ERROR_FILE' in os.environ
+        if started:
+            get_error_handler().record_exception(error)
+        message = _mendable(error)
+        if message is None:
             raise
-        sys.exit(str(error))
+        sys.exit(EXIT_CODE if started else message)
+
+
+def _mendable(error: Exception) -> Optional[str]:
+    """What to say of an error if a traceback would not help."""
+    if isinstance(error, UserError):
+        return f'{type(error).__name__}: {error}'
+    # ``glid_mm.compat.require`` names a library and how to get it.
+    if isinstance(error, ImportError) and 'pip install' in str(error):
+        return str(error)
+    return None

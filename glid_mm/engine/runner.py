@@ -11,6 +11,7 @@ from mmengine import runner
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.utils.data import DataLoader
 
@@ -28,6 +29,7 @@ from .hooks.accumulation_hook import (AccumulationHook, accumulated,
                                       count_quietly)
 from .hooks.iteration_seed_hook import IterationSeedHook
 from .interruption import Interruption, shelter
+from .length import without_short_warm_ups
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
 
@@ -128,6 +130,11 @@ class Runner(runner.Runner):
             count_quietly(optim_wrapper)
         return optim_wrapper
 
+    def build_param_scheduler(self, scheduler):
+        """Build the schedulers, but for warm-ups of less than two steps."""
+        return super().build_param_scheduler(
+            without_short_warm_ups(scheduler, len(self.train_dataloader)))
+
     def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
         """Register the config's hooks, and those of exact resuming."""
         super().register_default_hooks(hooks)
@@ -214,6 +221,14 @@ class Runner(runner.Runner):
             self._note_schedule()
         try:
             super().resume(filename, *args, **kwargs)
+            averages = any(isinstance(h, EMAHook) for h in self.hooks)
+            if 'ema_state_dict' in self._loaded_parts and not averages:
+                # Its state_dict is the average, which only the hook swaps.
+                raise CheckpointError(
+                    f'{filename} is of a run with an EMAHook, and this run '
+                    "has none. Add it: --cfg-options \"custom_hooks=[dict("
+                    "type='EMAHook')]\", with its settings. To start from "
+                    'the averaged weights, set load_from and do not resume.')
             # mmengine would go on without; the best checkpoint has none.
             if 'optimizer' not in self._loaded_parts:
                 raise KeyError('optimizer')
@@ -365,7 +380,7 @@ class Runner(runner.Runner):
             if self._only_evaluates() and glid_of(model) is not None:
                 report.refuse_untrained()
         except CheckpointError as error:
-            raise CheckpointError(f'{filename}: {error}') from error
+            raise error.of(filename) from error
         self._has_loaded = True
         meta = checkpoint.get('meta', {})
         self._loaded_parts = set(checkpoint)

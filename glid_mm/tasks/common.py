@@ -1,14 +1,53 @@
 """What the tasks' models have in common."""
-from typing import List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..errors import UserError
 from ..models import GLID, GLIDOutput
 from ..models.layers.tokens import STRIDES
+
+
+class Widths(NamedTuple):
+    """Channels of what a head reads, as its attribute ``widths``.
+
+    Attributes:
+        in_channels (int): Of queries.
+        mask_channels (int, optional): Of mask features, if it reads them.
+    """
+
+    in_channels: int
+    mask_channels: Optional[int] = None
+
+
+def check_widths(model: nn.Module, name: str) -> None:
+    """Refuse a head that does not fit the backbone, before it meets a batch.
+
+    Args:
+        model (nn.Module): Of any task, with its backbone and its head.
+        name (str): Of the head, such as ``decode_head``; one that does not
+            tell its :class:`Widths` is left alone.
+
+    Raises:
+        UserError: Names both widths and the setting to change.
+    """
+    glid, widths = model.backbone, getattr(getattr(model, name), 'widths', ())
+    if not isinstance(glid, GLID):
+        return
+    given = ((glid.decoder.dims, 'the decoder makes queries', 'decoder.dims'),
+             (glid.neck.channels, 'the neck makes mask features',
+              'neck.channels'))
+    for setting, wanted, (width, part, source) in zip(Widths._fields, widths,
+                                                      given):
+        if wanted not in (None, width):
+            raise UserError(
+                f'model.{name}.{setting} is {wanted}, and {part} of {width} '
+                f'channels (model.backbone.{source}). Set model.{name}.'
+                f'{setting}={width}.')
 
 
 def padding_mask(inputs: Tensor,

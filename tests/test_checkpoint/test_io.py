@@ -2,6 +2,7 @@
 import errno
 import os
 import pickle
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -188,3 +189,64 @@ def test_a_part_that_is_named_module_keeps_its_name(tmp_path):
     torch.save(weights, tmp_path / 'a.pth')
     assert list(read_checkpoint(tmp_path /
                                 'a.pth')['state_dict']) == ['module.a', 'b']
+
+
+def test_weights_inside_other_dictionaries_are_found(tmp_path):
+    w = torch.ones(1)
+    for i, content in enumerate([
+            dict(state_dict=dict(model=dict(w=w)), epoch=3),
+            dict(model=dict(w=w), optimizer=dict(x=w), epoch=3),
+            dict(model=dict(state_dict={'module.w': w}), epoch=3),
+            dict(my_model=dict(w=w), epoch=3),
+            dict(n_averaged=torch.tensor(3), **{'module.w': w}),
+            dict(model_state_dict=dict(steps=3, **{'module.w': w}), epoch=3)
+    ]):
+        content = read_checkpoint(save(tmp_path / f'{i}.pth', **content))
+        assert list(content['state_dict']) == ['w']
+        assert content.get('epoch', 3) == 3
+
+
+@pytest.mark.parametrize('average,plain', [
+    ('state_dict_ema', 'state_dict'), ('model_ema', 'model'), ('ema', 'model')
+])  # yapf: disable
+def test_a_moving_average_is_taken_and_that_is_said(average, plain, tmp_path,
+                                                    caplog):
+    weights = {average: {'module.w': torch.ones(1)},
+               plain: dict(w=torch.zeros(1))}  # yapf: disable
+    for i, content in enumerate([weights, dict(state_dict=weights)]):
+        caplog.clear()
+        path = save(tmp_path / f'{i}.pth', **content)
+        assert read_checkpoint(path)['state_dict'] == dict(w=torch.ones(1))
+        message, = caplog.messages
+        assert f'{path}: takes {average}, the moving average' in message
+        assert message.endswith(f'leaves out {plain}')
+
+
+def test_mmengines_moving_average_is_its_state_dict(tmp_path, caplog):
+    caplog.set_level('INFO')
+    path = save(
+        tmp_path / 'a.pth',
+        state_dict=dict(w=torch.ones(1)),
+        ema_state_dict={
+            'steps': torch.tensor(3),
+            'module.w': torch.zeros(1)
+        })
+    content = read_checkpoint(path)
+    assert content['state_dict'] == dict(w=torch.ones(1))
+    # Resuming swaps them back.
+    assert content['ema_state_dict']['module.w'] == 0
+    assert 'state_dict is the moving average' in caplog.text
+
+
+def test_weights_of_several_unknown_names_are_refused(tmp_path):
+    path = save(
+        tmp_path / 'a.pth',
+        generator=dict(w=torch.ones(1)),
+        critic=dict(w=torch.ones(1)))
+    with pytest.raises(CheckpointError, match='under generator, critic') as e:
+        read_checkpoint(path)
+    exec(
+        re.search(r'(torch\.save\(.*\))',
+                  str(e.value))[1].replace('one.pth',
+                                           str(tmp_path / 'one.pth')))
+    assert read_checkpoint(tmp_path / 'one.pth')['state_dict']['w'] == 1

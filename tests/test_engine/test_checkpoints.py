@@ -175,3 +175,12 @@ def test_refusal_of_weights_by_a_module_is_not_swallowed(tmp_path):
     runner.model.layers[0]._load_from_state_dict = refuse
     with pytest.raises(RuntimeError, match='of another architecture'):
         runner.train()
+
+
+def test_a_run_with_averages_is_resumed_with_them(tmp_path):
+    make_runner(tmp_path, ema=True, length=1).train()
+    path = tmp_path / 'epoch_1.pth'
+    with pytest.raises(CheckpointError, match='Add it: --cfg-options "cust'):
+        make_runner(tmp_path, resume=True, load_from=str(path)).train()
+    # To start from its averages is another matter.
+    make_runner(tmp_path / 'new', length=1, load_from=str(path)).train()

@@ -3,12 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.registry import RUNNERS
+from mmengine.dataset import Compose
+from mmengine.registry import RUNNERS, init_default_scope
 from PIL import Image
 
 from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
 from glid_mm.tasks.segmentation import LoadSemanticMap
+from glid_mm.tasks.segmentation.ignored import follow
 from ..nano import short_run
 
 CONFIG = (
@@ -188,14 +190,110 @@ def test_an_absent_class_alone_is_not_worth_a_word(run, capsys):
     assert not warnings(runner, capsys)
 
 
-def test_what_is_ignored_is_the_same_for_loading_and_head(run):
-    reduced = {
-        f'{split}_dataloader.dataset.reduce_zero_label': True
-        for split in ('train', 'val', 'test')
-    }
+LOADERS = [
+    f'{split}_dataloader.dataset.' for split in ('train', 'val', 'test')
+]
+
+
+def turned(**kwargs):
+    """A pipeline that fills the corners of label maps."""
+    return [
+        dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+        dict(type='glid_mm.LoadSemanticMap'),
+        dict(type='RandomRotate', prob=1., degree=(30, 30), **kwargs),
+        dict(type='PackSegInputs')
+    ]
+
+
+def test_what_is_ignored_is_one_number_everywhere(run):
+    """Maps have it where they had 255, so losses and scores are the same."""
+    found = []
+    for number in (255, 0):
+
+        def change(labels, number=number):
+            # Of class 0 there is none, so 0 can stand for what is ignored.
+            ignored = (labels == 255) | (labels % 5 == 0)
+            return np.where(ignored, number, labels).astype('u1')
+
+        runner = run(
+            change, 'train', 'val', **{
+                'model.decode_head.ignore_index': number,
+                'train_dataloader.dataset.pipeline': turned(),
+                'experiment_name': f'ignored {number}'
+            })
+        runner.train()
+        found.append({
+            name: buffer.current()
+            for name, buffer in runner.message_hub.log_scalars.items()
+            if 'time' not in name
+        })
+        sample = runner.train_dataloader.dataset.wrapped[0]['data_samples']
+        shown = sample.gt_sem_seg.data
+        metric, = runner.val_evaluator.metrics
+        assert metric.ignore_index == number
+        # The corners as well.
+        assert shown[0, 0, 0] == number
+        assert (shown == number).sum() > 500
+    before, after = found
+    assert before['train/decode.loss_mask'] > 0
+    assert after == pytest.approx(before, nan_ok=True)
+
+
+@pytest.mark.parametrize('number', [-1, 256, 65535])
+def test_what_is_ignored_need_not_fit_into_the_file(number, tmp_path):
+    labels = np.full((40, 40), 3, np.uint8)
+    saved(tmp_path / 'map.png', labels)
+    Image.fromarray(labels).convert('RGB').save(tmp_path / 'image.png')
+    init_default_scope('mmseg')
+    pipeline = Compose(turned())
+    for step in pipeline.transforms:
+        follow(step, number, 'a pipeline')
+    sample = pipeline(
+        dict(
+            img_path=str(tmp_path / 'image.png'),
+            seg_map_path=str(tmp_path / 'map.png'),
+            reduce_zero_label=False,
+            seg_fields=[]))['data_samples']
+    shown = sample.gt_sem_seg.data
+    assert shown.unique().tolist() == sorted([3, number])
+    assert shown[0, 0, 0] == number and shown[0, 20, 20] == 3
+
+
+def test_another_number_for_what_is_ignored_is_refused(run):
+    other = {'model.decode_head.ignore_index': 254}
+    for name, setting, value in (
+        ('ignore_index of LoadSemanticMap of train_dataloader.dataset',
+         'train_dataloader.dataset.pipeline.1.ignore_index', 7),
+        ('seg_pad_val of RandomRotate of train_dataloader.dataset',
+         'train_dataloader.dataset.pipeline', turned(seg_pad_val=7)),
+        ("pad_val['seg'] of Pad of train_dataloader.dataset",
+         'train_dataloader.dataset.pipeline',
+         turned() + [dict(type='Pad', size_divisor=8, pad_val=dict(seg=7))]),
+        ('ignore_index of IoUMetric of val_evaluator',
+         'val_evaluator.ignore_index', 7)):  # yapf: disable
+        runner = run(lambda labels: labels, **other, **{setting: value})
+        with pytest.raises(
+                UserError,
+                match='is 7, and model.decode_head.'
+                'ignore_index is 254') as caught:
+            runner.train()
+        assert name in str(caught.value) and runner.iter == 0
+    with pytest.raises(
+            UserError,
+            match='^seg_pad_val of model.data_preprocessor '
+            'is 7, and .* is 254'):
+        run(lambda labels: labels, **other,
+            **{'model.data_preprocessor.seg_pad_val': 7})
+
+
+def test_what_is_ignored_is_no_class_that_got_its_number(run):
+    reduced = {f'{loader}reduce_zero_label': True for loader in LOADERS}
     runner = run(lambda labels: labels, **reduced,
-                 **{'model.decode_head.ignore_index': 254})
-    with pytest.raises(UserError, match='ignore_index is 254.*makes 255'):
+                 **{'model.decode_head.ignore_index': 0})
+    with pytest.raises(
+            UserError,
+            match='ignore_index=0 is the number of a '
+            'class as well, after reduce_zero_label'):
         runner.train()
 
 

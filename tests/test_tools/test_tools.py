@@ -15,10 +15,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch.distributed.elastic.multiprocessing.errors import (ChildFailedError,
+                                                              ProcessFailure)
 
 from glid_mm.checkpoint.io import read_checkpoint
 from glid_mm.datasets.scenes import write_scenes
-from glid_mm.engine import Runner
+from glid_mm.engine import Runner, launch
 from glid_mm.engine.launch import show_predictions
 from glid_mm.errors import UserError
 
@@ -133,6 +135,25 @@ def test_precision_is_as_told(given, option, trained_with, tiny, tmp_path,
     assert type(wrapper).__name__ == trained_with
 
 
+def test_a_training_is_as_long_as_told(tiny, tmp_path, monkeypatch, capsys):
+    runners = []
+    monkeypatch.setattr(Runner, 'train', lambda self: runners.append(self))
+    train = 'train.py', tiny, '--work-dir', tmp_path / 'run'
+    scheduler = ("param_scheduler=dict(type='MultiStepLR', milestones=[4])", )
+    run(monkeypatch, *train, '--epochs', 10, '--cfg-options', *scheduler)
+    config = runners[0].cfg
+    assert config.train_cfg.max_epochs == 10
+    assert config.param_scheduler.milestones == [20]
+    assert 'give --epochs instead' in told(monkeypatch, *train, '--iters', 3)
+    assert 'give one of them' in told(monkeypatch, *train, '--epochs', 3,
+                                      '--cfg-options',
+                                      'train_cfg.max_epochs=3')
+    for wrong in (['--epochs', '0'], ['--epochs', 3, '--iters', 3]):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, *train, *wrong)
+        assert 'argument --' in capsys.readouterr().err
+
+
 def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
     assert 'there is no config none.py' in told(monkeypatch, 'train.py',
                                                 'none.py')
@@ -200,18 +221,76 @@ def dist(script, *args, cwd):
         env={
             **os.environ, 'PORT': port,
             'OMP_NUM_THREADS': '1',
-            'PYTHONPATH': str(ROOT),
+            'PYTHONPATH': f'{ROOT}:{cwd}',
             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True)
 
-    def finish():
+    def finish(fails=False):
         output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
+        assert bool(process.returncode) == fails, output
+        return output
 
     return finish
+
+
+def test_dist_scripts_end_with_the_error_of_one_process_once(tiny, tmp_path):
+    (tmp_path / 'faults.py').write_text("""
+from mmengine.dist import barrier, get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from glid_mm.errors import UserError
+
+@HOOKS.register_module()
+class Fault(Hook):
+    def before_train(self, runner):
+        if get_rank():
+            raise UserError('mend it')
+        barrier()
+""")
+    tiny.write_text(tiny.read_text().replace(
+        "['tests.test_engine.tiny']", "['tests.test_engine.tiny', 'faults']") +
+                    "custom_hooks = [dict(type='Fault')]\n")
+    output = dist(
+        'dist_train.sh', tiny, 2, '--work-dir', 'run', cwd=tmp_path)(
+            fails=True)
+    assert output.splitlines()[-1] == 'UserError: mend it'
+    assert output.count('mend it') == 1
+    assert 'ChildFailedError' not in output
+
+
+@pytest.mark.parametrize('errors,last', [
+    ([RuntimeError('connection lost'), UserError('mend it')],
+     'UserError: mend it'),
+    ([UserError('mend it'), UserError('and me')], 'UserError: mend it'),
+    ([ValueError('a bug'), RuntimeError('connection lost')],
+     'process 0 failed, see its traceback: ValueError: a bug'),
+    ([-9], 'process 0 was ended by SIGKILL'),
+    ([2], 'process 0 ended with exit code 2; what it said is above'),
+], ids=str)  # yapf: disable
+def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
+                                                   monkeypatch, capsys):
+    failures = {}
+    for rank, error in enumerate(errors):
+        file = tmp_path / f'{rank}.json'
+        code = error
+        if isinstance(error, Exception):
+
+            def fail():
+                raise error
+
+            monkeypatch.setenv('TORCHELASTIC_ERROR_FILE', str(file))
+            kind = SystemExit if isinstance(error, UserError) else type(error)
+            with pytest.raises(kind) as caught:
+                launch.main(fail)
+            code = getattr(caught.value, 'code', 1)
+        failures[rank] = ProcessFailure(rank, 1000 + rank, code, str(file))
+    assert capsys.readouterr() == ('', '')
+    tool = runpy.run_path(str(ROOT / 'tools/dist_run.py'))
+    error = ChildFailedError('train.py', failures)
+    assert tool['first_failure'](error) == last
 
 
 def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):

@@ -2,10 +2,10 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from PIL import Image
 
 from glid_mm.engine import launch
+from glid_mm.engine.overrides import Options
 from glid_mm.visualization import prediction_panel
 
 
@@ -23,18 +23,12 @@ def parse_args():
     parser.add_argument(
         '--draw-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         default={},
         metavar='KEY=VALUE',
         help="arguments of the visualizer's add_datasample, such as "
         'with_labels=False in mmseg')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of the config to override')
+    launch.add_config_options(parser)
     args = parser.parse_args()
     if args.num_images < 1:
         parser.error('--num-images must be 1 or more')
@@ -46,8 +40,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
+    config = launch.read_config(args.config, args.cfg_options)
     panel = prediction_panel(config, args.checkpoints, args.titles,
                              args.num_images, args.draw_options)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from PIL import Image
@@ -38,13 +37,7 @@ def parse_args():
         choices=['random', 'block', 'grid'],
         help="by default the config's")
     parser.add_argument('--seed', type=int, default=0, help='of the masks')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of the config to override')
+    launch.add_config_options(parser)
     args = parser.parse_args()
     if args.size is not None and (args.size < 1 or args.size % UNIT):
         parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
@@ -64,8 +57,7 @@ def crop_size(config):
 def main():
     args = parse_args()
     paths = find_images(args.images)
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
+    config = launch.read_config(args.config, args.cfg_options)
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
     if not hasattr(model, 'reconstruct'):

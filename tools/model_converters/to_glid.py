@@ -11,6 +11,7 @@ from glid_mm.checkpoint.facts import stamped_facts
 from glid_mm.checkpoint.formats import FORMATS, to_glid
 from glid_mm.checkpoint.io import (pack_weights, read_checkpoint,
                                    write_atomically)
+from glid_mm.checkpoint.report import start_from
 from glid_mm.engine import launch
 
 
@@ -50,8 +51,7 @@ def main() -> None:
           f'{converted}')
     print('Use it with model.backbone.encoder.window_size='
           f'{facts["windows"]}, shifted_windows={facts["shifted"]} and')
-    print("model.backbone.init_cfg=dict(type='glid_mm.Pretrained', "
-          f"checkpoint='{args.out}', parts=('encoder',))")
+    print(start_from(['encoder'], args.out))
 
 
 if __name__ == '__main__':

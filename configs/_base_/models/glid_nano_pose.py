@@ -1,6 +1,6 @@
 _base_ = './glid_nano.py'
 model = dict(
-    type='TopdownPoseEstimator',
+    type='glid_mm.GLIDPoseEstimator',
     backbone=dict(num_queries=17, embedding_std=0.5),
     head=dict(
         type='glid_mm.QueryHeatmapHead',

@@ -1,6 +1,6 @@
 _base_ = './glid_swin-b.py'
 model = dict(
-    type='TopdownPoseEstimator',
+    type='glid_mm.GLIDPoseEstimator',
     backbone=dict(num_queries=17, encoder=dict(drop_path_rate=0.3)),
     head=dict(
         type='glid_mm.QueryHeatmapHead',

@@ -9,7 +9,7 @@ from ...engine.arrival import Arrival, works_ahead
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import full_size, padding_mask
+from ..common import Widths, full_size, padding_mask
 from .bins import bin_centres, bin_lengths, expected_depth
 
 # Depth whose median is that far from the range is in another unit: a wrong
@@ -62,6 +62,7 @@ class DepthHead(BaseModule):
         self.min_depth = min_depth
         self.max_depth = max_depth
         self.auxiliary_weight = auxiliary_weight
+        self.widths = Widths(in_channels, mask_channels)
         self.bin_length = nn.Linear(in_channels, 1)
         self.bin_embed = nn.Linear(in_channels, mask_channels)
         self.loss_depth = MODELS.build(loss_depth)

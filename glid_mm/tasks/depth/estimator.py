@@ -7,7 +7,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import dense_features, padding_mask
+from ..common import check_widths, dense_features, padding_mask
 
 
 @MODELS.register_module()
@@ -22,7 +22,14 @@ class GLIDDepthEstimator(DepthEstimator):
             ``crop_size`` and ``stride``; ``flip``, whether the answer is the
             mean of those to the image and to its mirror image.
         **kwargs: See ``mmseg.models.DepthEstimator``.
+
+    Raises:
+        UserError: If the head does not fit the backbone.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        check_widths(self, 'decode_head')
 
     def extract_feat(
             self,

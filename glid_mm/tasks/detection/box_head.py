@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ...models.layers.position import spread_points
 from ...registry import MODELS
-from ..common import losses_by_layer, mean_over_processes, upload
+from ..common import Widths, losses_by_layer, mean_over_processes, upload
 from ..matching import CostsError, fetch, match
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
@@ -111,6 +111,7 @@ class BoxHead(DETRHead):
             raise UserError(
                 f'train_cfg.assigner={type(self.assigner).__name__!r} has no '
                 "match_costs. Set type='mmdet.HungarianAssigner'.")
+        self.widths = Widths(in_channels)
         self.one_to_many_queries = one_to_many_queries
         self.one_to_many_repeats = one_to_many_repeats
         self.one_to_many_weight = one_to_many_weight

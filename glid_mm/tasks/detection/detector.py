@@ -9,7 +9,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import padding_mask
+from ..common import check_widths, padding_mask
 
 
 @MODELS.register_module()
@@ -30,7 +30,8 @@ class GLIDDetector(BaseDetector):
         init_cfg (dict, optional): See ``BaseDetector``.
 
     Raises:
-        UserError: If there are too few queries for what the head is to do.
+        UserError: If there are too few queries for what the head is to do, or
+            it does not fit the backbone.
     """
 
     def __init__(self,
@@ -48,6 +49,7 @@ class GLIDDetector(BaseDetector):
             bbox_head['test_cfg'] = test_cfg
         self.backbone = MODELS.build(backbone)
         self.bbox_head = MODELS.build(bbox_head)
+        check_widths(self, 'bbox_head')
         total = self.backbone.queries.num_queries
         others = self.bbox_head.one_to_many_queries
         self.num_queries = total - others

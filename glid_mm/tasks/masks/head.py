@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...models import GLIDOutput
-from ..common import full_size
+from ..common import Widths, full_size
 from ..matching import CostsError
 from .loss import MaskLoss, MaskTargets
 
@@ -41,6 +41,7 @@ class MaskHead(BaseModule):
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
+        self.widths = Widths(in_channels, mask_channels)
         self.cls_embed = nn.Linear(in_channels, num_classes + 1)
         self.mask_embed = nn.Linear(in_channels, mask_channels)
         self.scale = mask_channels**-.5 if scale_logits else 1.

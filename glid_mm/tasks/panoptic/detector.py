@@ -9,7 +9,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import dense_features
+from ..common import check_widths, dense_features
 
 
 @MODELS.register_module()
@@ -53,6 +53,7 @@ class GLIDMaskFormer(MaskFormer):
             test_cfg=test_cfg,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
+        check_widths(self, 'panoptic_head')
         most = self.backbone.queries.num_queries * self.num_classes
         wanted = test_cfg.get('max_per_image', 100)
         if test_cfg.get('instance_on') and wanted > most:

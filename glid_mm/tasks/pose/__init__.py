@@ -4,12 +4,13 @@ from ...compat import require
 require('mmengine', 'mmcv', 'mmdet', 'mmpose', task='pose estimation')
 
 from .coco_dataset import CocoPoseDataset  # noqa: E402
+from .estimator import GLIDPoseEstimator  # noqa: E402
 from .heatmap_head import QueryHeatmapHead  # noqa: E402
 from .inferencer import PoseInferencer  # noqa: E402
 from .keypoint_check_hook import KeypointCheckHook  # noqa: E402
 from .smooth_l1_loss import SoftWeightSmoothL1Loss  # noqa: E402
 
 __all__ = [
-    'CocoPoseDataset', 'KeypointCheckHook', 'PoseInferencer',
-    'QueryHeatmapHead', 'SoftWeightSmoothL1Loss'
+    'CocoPoseDataset', 'GLIDPoseEstimator', 'KeypointCheckHook',
+    'PoseInferencer', 'QueryHeatmapHead', 'SoftWeightSmoothL1Loss'
 ]

@@ -10,6 +10,7 @@ from ...errors import UserError
 from ...models import GLIDOutput
 from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
+from ..common import Widths
 from .accuracy import heatmap_accuracy
 
 # Queries and features are normalised, and each step of AdamW moves every
@@ -61,6 +62,7 @@ class QueryHeatmapHead(HeatmapHead):
             loss=loss,
             decoder=decoder,
             init_cfg=init_cfg)
+        self.widths = Widths(in_channels, mask_channels)
         self.keypoint_embed = nn.Linear(in_channels, mask_channels)
         if self.decoder is not None:
             _check_codec(self.decoder)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ...models.layers.tokens import UNIT
 from ...registry import MODELS
+from ..common import Widths
 
 
 @MODELS.register_module()
@@ -20,6 +21,7 @@ class PixelHead(BaseModule):
     def __init__(self, in_channels: int = 512, norm_pix: bool = False) -> None:
         super().__init__()
         self.norm_pix = norm_pix
+        self.widths = Widths(in_channels)
         self.pixels = nn.Linear(in_channels, 3 * UNIT**2)
         nn.init.trunc_normal_(self.pixels.weight, std=.02)
         nn.init.zeros_(self.pixels.bias)

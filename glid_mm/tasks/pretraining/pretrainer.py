@@ -12,6 +12,7 @@ from ...engine.randomness import shared_generator
 from ...models import TokenGrid, sample_visible
 from ...models.layers.tokens import UNIT, pick_units
 from ...registry import MODELS
+from ..common import check_widths
 from .plan_ahead import PlanAhead
 
 
@@ -44,6 +45,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
         init_cfg (dict, optional): See ``BaseSelfSupervisor``.
 
     Raises:
+        UserError: If the head does not fit the backbone.
         ValueError: At the first iteration, if the ratio or the strategy is
             not possible or images are not made of whole 32×32 units.
     """
@@ -61,6 +63,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
             head=head,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
+        check_widths(self, 'head')
         # An impossible setting is refused before any image is read.
         sample_visible((6, 6), mask_ratio, mask_strategy)
         self.mask_ratio = mask_ratio

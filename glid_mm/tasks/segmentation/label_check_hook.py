@@ -8,6 +8,8 @@ from mmengine.logging import print_log
 from ...engine.hooks.data_check_hook import DataCheckHook
 from ...errors import UserError
 from ...registry import HOOKS
+from ...wrappers import bare_model
+from .ignored import follow, transforms_of
 from .labels import no_class
 from .loading import LoadSemanticMap
 
@@ -29,7 +31,9 @@ class LabelCheckHook(DataCheckHook):
     the one was written as the other. That is said where enough maps were
     read to tell: all of them, or ten for each class.
 
-    Only maps that :class:`LoadSemanticMap` loads are looked at.
+    Only maps that :class:`LoadSemanticMap` loads are looked at. Whatever
+    fills or counts labels follows the head's ``ignore_index`` from then on,
+    see :func:`~glid_mm.tasks.segmentation.ignored.follow`.
 
     Args:
         num_maps (int): How many maps of a data set are read at most, evenly
@@ -40,8 +44,36 @@ class LabelCheckHook(DataCheckHook):
         self.num_maps = num_maps
         self._warned = False
 
+    def before_train(self, runner) -> None:
+        """Check the data of training and validation."""
+        self._agree(runner, 'train_dataloader')
+        if runner.val_loop is not None:
+            self.before_val(runner)
+        super().before_train(runner)
+
     def before_val(self, runner) -> None:
         """Training has looked at these already, once is enough."""
+        self._agree(runner, 'val_dataloader')
+        self._agree_metrics(runner, 'val_evaluator')
+
+    def before_test(self, runner) -> None:
+        """Check the data of testing."""
+        self._agree(runner, 'test_dataloader')
+        self._agree_metrics(runner, 'test_evaluator')
+        super().before_test(runner)
+
+    def _agree(self, runner, loader: str) -> None:
+        model = bare_model(runner.model)
+        follow(model.data_preprocessor, model.decode_head.ignore_index,
+               'model.data_preprocessor')
+        for step in transforms_of(getattr(runner, loader).dataset):
+            follow(step, model.decode_head.ignore_index,
+                   f'{type(step).__name__} of {loader}.dataset.pipeline')
+
+    def _agree_metrics(self, runner, evaluator: str) -> None:
+        ignored = bare_model(runner.model).decode_head.ignore_index
+        for metric in getattr(runner, evaluator).metrics:
+            follow(metric, ignored, f'{type(metric).__name__} of {evaluator}')
 
     def check(self, model, dataset) -> None:
         """See :class:`DataCheckHook`."""
@@ -59,12 +91,13 @@ class LabelCheckHook(DataCheckHook):
                 return
             reduce = info.get('reduce_zero_label')
             changed = reduce or info.get('label_map')
-            if changed and loading.ignore_index != head.ignore_index:
+            if changed and 0 <= head.ignore_index < head.num_classes:
                 raise UserError(
-                    f'decode_head.ignore_index is {head.ignore_index}, and '
-                    'LoadSemanticMap of the pipeline makes '
-                    f'{loading.ignore_index} of what is unlabelled. Set '
-                    f'ignore_index={head.ignore_index} there, too.')
+                    f'model.decode_head.ignore_index={head.ignore_index} is '
+                    'the number of a class as well, after '
+                    f'{"reduce_zero_label" if reduce else "metainfo.classes"}'
+                    ' of the data set has given out numbers anew. Set it to '
+                    '255.')
             values = _values(loading.read(info['seg_map_path']))
             labels = loading.relabel(values, info).astype(np.int64)
             inside = (labels >= 0) & (labels < head.num_classes)

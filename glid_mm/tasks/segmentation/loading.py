@@ -26,7 +26,7 @@ class LoadSemanticMap(LoadAnnotations):
             is the first class. By default as the data set has it.
         ignore_index (int): What unlabelled becomes with
             ``reduce_zero_label``, and what classes become that ``metainfo``
-            leaves out: the head's ``ignore_index``.
+            leaves out; in a run it follows the head's ``ignore_index``.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
     """
 
@@ -110,8 +110,9 @@ class LoadSemanticMap(LoadAnnotations):
                 f'{type(self).__name__} of the pipeline, and {reduce} in the '
                 'data set. Set it in the data set alone.')
         label_map = results.get('label_map')
-        if (reduce or label_map) and self.ignore_index > 255:
-            # Eight bits would not hold what is ignored.
+        held = np.iinfo(labels.dtype)
+        if not held.min <= self.ignore_index <= held.max:
+            # What is ignored has to fit, in padding too.
             labels = labels.astype(np.int32)
         if reduce:
             ignored = (labels == 0) | (labels == self.ignore_index)

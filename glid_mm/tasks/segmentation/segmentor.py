@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import dense_features
+from ..common import check_widths, dense_features
+from .ignored import follow
 
 
 @MODELS.register_module()
@@ -18,7 +19,17 @@ class GLIDSegmentor(EncoderDecoder):
         decode_head (dict): ``glid_mm.SemanticHead``.
         **kwargs: See ``mmseg.models.EncoderDecoder``; whole and slide
             inference work as they do there.
+
+    Raises:
+        UserError: If the head does not fit the backbone, or labels are padded
+            with another number than it ignores.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        check_widths(self, 'decode_head')
+        follow(self.data_preprocessor, self.decode_head.ignore_index,
+               'model.data_preprocessor')
 
     def extract_feat(
             self,

@@ -23,7 +23,8 @@ class SemanticHead(MaskHead):
 
     Args:
         num_classes (int): Number of classes.
-        ignore_index (int): Label that is not supervised.
+        ignore_index (int): Label that is not supervised. Padding, loading and
+            metrics follow it.
         align_corners (bool): How logits are resized to the original image.
         **kwargs: See :class:`MaskHead`.
     """

@@ -1,0 +1,115 @@
+"""Schedules of another length: all that counts iterations or epochs."""
+from typing import Any, Iterator, List, Union
+
+from mmengine.config import Config
+
+from ..errors import UserError
+
+_LENGTHS = dict(epochs='max_epochs', iters='max_iters')
+# Of schedulers, in the unit that they count.
+_TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',
+          'total_steps')
+# mmengine's end of what does not end.
+_ENDLESS = int(1e9)
+# In two steps they reach full height; in one they would stay at the start.
+_SHORTEST = 2
+
+
+def rescale(config: Config, unit: str, length: int) -> None:
+    """Give a training another length, and its schedule with it.
+
+    Warm-up, decay and milestones keep their share of the training. Intervals
+    of validation and checkpoints stay, but those that the training is now too
+    short for become shorter in proportion.
+
+    Args:
+        config (Config): Changed in place.
+        unit (str): ``'epochs'`` or ``'iters'``.
+        length (int): How many of them; at least 1.
+
+    Raises:
+        UserError: If the config does not train, or counts the other unit.
+    """
+    name, loop = _LENGTHS[unit], config.get('train_cfg') or {}
+    if loop.get(name) is None:
+        other, = set(_LENGTHS) - {unit}
+        theirs = loop.get(_LENGTHS[other])
+        cure = (f'it trains for {theirs} {other} (train_cfg.'
+                f'{_LENGTHS[other]}): give --{other} instead'
+                if theirs else 'it has no training')
+        raise UserError(f'--{unit}: the config has no train_cfg.{name}, '
+                        f'{cure}.')
+    before, loop[name] = loop[name], length
+    for scheduler in _schedulers(config.get('param_scheduler')):
+        _rescale(scheduler, length, before)
+    checkpoint = (config.get('default_hooks') or {}).get('checkpoint') or {}
+    intervals = [(loop, 'val_interval'), (loop, 'val_begin')]
+    if checkpoint.get('by_epoch', True) == (unit == 'epochs'):
+        intervals += [(checkpoint, 'interval'), (checkpoint, 'save_begin')]
+    for group, key in intervals:
+        if group.get(key, 0) > length:
+            group[key] = max(1, round(group[key] * length / before))
+    if loop.get('dynamic_intervals'):
+        loop.dynamic_intervals = [(round(start * length / before), interval)
+                                  for start, interval in loop.dynamic_intervals
+                                  ]
+
+
+def _schedulers(config: Any) -> Iterator[dict]:
+    """Configs of schedulers, of one optimizer or of several."""
+    if isinstance(config, dict) and 'type' in config:
+        yield config
+    elif isinstance(config, (dict, list, tuple)):
+        for part in config.values() if isinstance(config, dict) else config:
+            yield from _schedulers(part)
+
+
+def _rescale(scheduler: dict, length: int, before: int) -> None:
+    # mmengine turns epochs into iterations, also those that are not whole.
+    exact = scheduler.get('convert_to_iter_based', False)
+
+    def scaled(time: Union[int, list]) -> Union[int, float, list]:
+        if isinstance(time, (list, tuple)):
+            return [scaled(t) for t in time]
+        if time >= _ENDLESS:
+            return time
+        whole, rest = divmod(time * length, before)
+        return whole if not rest else (time * length /
+                                       before if exact else round(time *
+                                                                  length /
+                                                                  before))
+
+    for key in _TIMES:
+        if scheduler.get(key) is not None:
+            time = scaled(scheduler[key])
+            # These two divide.
+            scheduler[key] = time or int(key in ('T_max', 'step_size'))
+    if scheduler['type'].startswith('Exponential'):
+        scheduler['gamma'] **= before / length
+
+
+def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
+    """Leave out linear and constant schedulers that are too short.
+
+    Args:
+        schedulers: Of a config.
+        epoch_length (int): Iterations of an epoch.
+
+    Returns:
+        The same without warm-ups of less than two steps, after which mmengine
+        would stay at the rate that they start with.
+    """
+    if not isinstance(schedulers, list):
+        return schedulers
+    kept: List[Any] = []
+    for scheduler in schedulers:
+        if isinstance(scheduler, dict) and str(
+                scheduler.get('type')).startswith(('Linear', 'Constant')):
+            unit = epoch_length if scheduler.get(
+                'convert_to_iter_based') else 1
+            begin, end = (int(scheduler.get(key, other) * unit)
+                          for key, other in (('begin', 0), ('end', _ENDLESS)))
+            if end - begin < _SHORTEST:
+                continue
+        kept.append(scheduler)
+    return kept

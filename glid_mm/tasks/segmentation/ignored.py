@@ -1,0 +1,68 @@
+"""One number for what is not supervised: the head's ``ignore_index``.
+
+Whatever fills, loads or counts labels has a setting of its own for it, which
+is 255 where a config says nothing. All of them follow the head.
+"""
+from typing import Any, Iterator
+
+from ...errors import UserError
+
+# mmseg's default, which says nothing.
+_UNSAID = 255
+_SETTINGS = ('ignore_index', 'seg_pad_val')
+
+
+def follow(part: Any, ignore_index: int, where: str) -> None:
+    """Have a part of a run take the head's number.
+
+    Args:
+        part: A transform, a preprocessor or a metric; changed in place. What
+            has no such setting is left alone.
+        ignore_index (int): The head's.
+        where (str): What to call it in an error.
+
+    Raises:
+        UserError: If it has been given another number; names both settings.
+    """
+    for name in _SETTINGS:
+        value = getattr(part, name, None)
+        if isinstance(value, int) and value != ignore_index:
+            _refuse_unless_unsaid(value, ignore_index, f'{name} of {where}')
+            setattr(part, name, ignore_index)
+    pads = getattr(part, 'pad_val', None)
+    if isinstance(pads, dict) and pads.get('seg', _UNSAID) != ignore_index:
+        # Of mmcv's Pad: one number for each kind of map.
+        _refuse_unless_unsaid(
+            pads.get('seg', _UNSAID), ignore_index,
+            f"pad_val['seg'] of {where}")
+        part.pad_val = {**pads, 'seg': ignore_index}
+
+
+def transforms_of(dataset: Any) -> Iterator[Any]:
+    """All transforms of a data set, those inside of others included.
+
+    Args:
+        dataset: Of mmengine, with its wrappers.
+    """
+    inner = getattr(dataset, 'datasets',
+                    None) or [getattr(dataset, 'dataset', None)]
+    for part in inner:
+        if part is not None:
+            yield from transforms_of(part)
+    yield from _flat(getattr(dataset, 'pipeline', None))
+
+
+def _flat(step: Any) -> Iterator[Any]:
+    if isinstance(step, (list, tuple)):
+        for part in step:
+            yield from _flat(part)
+    elif step is not None:
+        yield step
+        yield from _flat(getattr(step, 'transforms', None))
+
+
+def _refuse_unless_unsaid(value: int, ignore_index: int, setting: str) -> None:
+    if value != _UNSAID:
+        raise UserError(
+            f'{setting} is {value}, and model.decode_head.ignore_index is '
+            f'{ignore_index}. Leave the former out: it follows the latter.')

@@ -1,0 +1,45 @@
+"""torchrun whose output ends with the line that matters, once.
+
+It takes torchrun's arguments. Processes that fail tell it why, see
+``glid_mm.engine.launch.main``; torchrun alone would end in a traceback of its
+own.
+"""
+import sys
+
+from torch.distributed import run
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from glid_mm.errors import EXIT_CODE
+
+
+def first_failure(error: ChildFailedError) -> str:
+    """What went wrong first, as one message.
+
+    Where one process ends, others lose their connection to it and fail as
+    well: what the user can mend is no such consequence.
+
+    Args:
+        error (ChildFailedError): Of all processes that have failed.
+
+    Returns:
+        str: The message of one of them.
+    """
+    rank, failure = min(
+        error.failures.items(),
+        key=lambda item: (item[1].exitcode != EXIT_CODE, item[1].timestamp))
+    if isinstance(failure.message, dict):
+        message = failure.message['message']
+        if failure.exitcode == EXIT_CODE:
+            return message
+        return f'process {rank} failed, see its traceback: {message}'
+    if failure.exitcode < 0:
+        return f'process {rank} was ended by {failure.signal_name()}'
+    return (f'process {rank} ended with exit code {failure.exitcode}; what it '
+            'said is above')
+
+
+if __name__ == '__main__':
+    try:
+        run.main()
+    except ChildFailedError as error:
+        sys.exit(first_failure(error))
