@@ -27,7 +27,7 @@ def _child(parent, *locations):
 
 MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
 
-DATASETS = _child(_mmengine.DATASETS)
+DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
 TRANSFORMS = _child(_mmengine.TRANSFORMS)
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')

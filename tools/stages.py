@@ -1,4 +1,5 @@
 """Commands that are each run once, with their progress to see."""
+import math
 import os
 import re
 import shlex
@@ -9,8 +10,10 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+import torch
 from rich.console import Console
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn, TimeRemainingColumn)
@@ -54,7 +57,10 @@ class Stage(NamedTuple):
         return _line(self.command)
 
 
-def run(stages: Sequence[Stage], console: Console) -> None:
+def run(stages: Sequence[Stage],
+        console: Console,
+        jobs: Optional[int] = None,
+        until: float = math.inf) -> None:
     """Run stages side by side, but for those that have been done.
 
     Args:
@@ -63,6 +69,9 @@ def run(stages: Sequence[Stage], console: Console) -> None:
             A training that has left a checkpoint there goes on from it.
         console (Console): Where the progress goes; the output goes into
             ``log.txt`` in each stage's folder.
+        jobs (int, optional): How many run at a time; by default all.
+        until (float): Time, in seconds since the epoch, after which no stage
+            is started.
 
     Raises:
         StageError: If a command fails; with the end of its output. The
@@ -71,32 +80,48 @@ def run(stages: Sequence[Stage], console: Console) -> None:
     """
     missing = []
     for stage in stages:
-        if _mark(stage).exists():
+        if is_done(stage):
             console.print(f'[green]✓[/] {stage.title}: done before')
         else:
             missing.append(stage)
+    jobs = min(jobs or len(missing), len(missing)) or 1
+    places = SimpleQueue()
+    for place in range(jobs):
+        places.put(place)
     processes = []
-    with _Display(console) as display, ThreadPoolExecutor() as pool:
+    with _Display(console) as display, ThreadPoolExecutor(jobs) as pool:
+
+        def whole(stage: Stage) -> None:
+            if time.time() > until:
+                console.print(f'[yellow]–[/] {stage.title}: no time left')
+                return
+            place = places.get()
+            process = _start(stage, jobs, place, console)
+            processes.append(process)
+            _follow(stage, process, display, console)
+            places.put(place)
+
+        ends = [pool.submit(whole, stage) for stage in missing]
         try:
-            for stage in missing:
-                processes.append(_start(stage, len(missing), console))
-            ends = [
-                pool.submit(_follow, *pair, display, console)
-                for pair in zip(missing, processes)
-            ]
             for end in as_completed(ends):
                 end.result()
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 _stop(process)
             raise
+
+
+def is_done(stage: Stage) -> bool:
+    """Whether a stage has been run to its end."""
+    return _mark(stage).exists()
 
 
 def _mark(stage: Stage) -> Path:
     return ROOT / stage.folder / 'done'
 
 
-def _start(stage: Stage, neighbours: int,
+def _start(stage: Stage, neighbours: int, place: int,
            console: Console) -> subprocess.Popen:
     folder = ROOT / stage.folder
     command = list(map(str, stage.command))
@@ -112,6 +137,11 @@ def _start(stage: Stage, neighbours: int,
     if neighbours > 1:
         cores = int(environment.get('OMP_NUM_THREADS', os.cpu_count()))
         environment['OMP_NUM_THREADS'] = str(max(cores // neighbours, 1))
+        gpus = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
+        if gpus == ['']:
+            gpus = list(map(str, range(torch.cuda.device_count())))
+        if gpus:
+            environment['CUDA_VISIBLE_DEVICES'] = gpus[place % len(gpus)]
     # In a session of its own, so that an interrupt comes to it from here,
     # once, and to all of its processes.
     return subprocess.Popen([sys.executable, *command],

@@ -11,6 +11,7 @@ from PIL import Image
 from ..checkpoint.io import write_atomically
 
 Picture = Union[np.ndarray, str, Path]
+Cells = Sequence[Sequence[str]]
 
 _STYLE = '''
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37;
@@ -72,7 +73,8 @@ class Report:
                     title: str,
                     text: str = '',
                     figures: Sequence[Tuple[str, Picture]] = (),
-                    code: str = '') -> None:
+                    code: str = '',
+                    table: Cells = ()) -> None:
         """Add a section below the table.
 
         Args:
@@ -82,13 +84,15 @@ class Report:
                 a picture is ``(H, W, 3)`` uint8 RGB or an image file, which
                 is read here and now.
             code (str): Set in a fixed pitch, as it is.
+            table (Sequence[Sequence[str]]): Rows of cells; the first row has
+                the headings.
 
         Raises:
             OSError: If an image file cannot be read.
         """
         self.sections.append(
             (title, text, [(caption, _embed(picture))
-                           for caption, picture in figures], code))
+                           for caption, picture in figures], code, table))
 
     def write(self, path: Union[str, Path]) -> None:
         """Write the page, whole or not at all.
@@ -106,8 +110,16 @@ class Report:
                         '<th>Difference</th></tr>')
             body += [_row(*row) for row in self.rows]
             body.append('</table></div>')
-        for title, text, figures, code in self.sections:
+        for title, text, figures, code, table in self.sections:
             body += [f'<h2>{escape(title)}</h2>', _paragraphs(text)]
+            if table:
+                body.append('<div class="scroll"><table>')
+                body += [
+                    '<tr>' + ''.join(f'<t{tag}>{escape(cell)}</t{tag}>'
+                                     for cell in row) + '</tr>'
+                    for tag, row in zip('h' + 'd' * len(table), table)
+                ]
+                body.append('</table></div>')
             body += [
                 f'<figure><img src="{data}" alt="{escape(caption)}">\n'
                 f'<figcaption>{escape(caption)}</figcaption></figure>'

@@ -1,0 +1,113 @@
+"""A part of the training images: the question of few labels."""
+import hashlib
+import math
+from pathlib import Path
+from typing import Iterable, List, Set
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from PIL import Image
+
+from ..errors import UserError
+from ..registry import DATASETS
+
+
+@DATASETS.register_module(name='Fraction')
+def fraction_of(dataset: dict,
+                fraction: float,
+                seed: int = 0,
+                cover_classes: bool = False) -> BaseDataset:
+    """Build a host's data set and keep a fraction of its images.
+
+    In a config: ``dataset=dict(type='glid_mm.Fraction', fraction=0.1,
+    dataset=dict(type='CocoDataset', …))``.
+
+    Images are ordered by a hash of the seed and their names without folders
+    and endings. A smaller fraction is therefore within a larger one, and data
+    sets of different tasks, whose images have the same names, keep the same.
+    All samples of an image (persons, for example) are kept, or none.
+
+    Args:
+        dataset (dict): Any host's data set.
+        fraction (float): In (0, 1], of images, rounded up.
+        seed (int): Of the order.
+        cover_classes (bool): Whether images that together show all classes
+            come first. The data set must have label maps or instances with
+            classes.
+
+    Returns:
+        BaseDataset: The host's data set, with fewer samples.
+
+    Raises:
+        UserError: If the fraction is not in (0, 1], two images have one name,
+            or classes are to be covered and nothing tells them, or the
+            fraction is too small for it.
+    """
+    if not 0 < fraction <= 1:
+        raise UserError(
+            f'glid_mm.Fraction: fraction={fraction} is not in (0, 1]')
+    built = DATASETS.build(dataset)
+    built.full_init()
+    samples = {}
+    for index in range(len(built)):
+        path = built.get_data_info(index)['img_path']
+        samples.setdefault(str(path), []).append(index)
+    names = {Path(path).stem: path for path in samples}
+    if len(names) < len(samples):
+        twin = next(p for p in samples if names[Path(p).stem] != p)
+        raise UserError(
+            f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have one '
+            'name, which is what images are drawn by')
+    order = sorted(
+        names,
+        key=lambda name: hashlib.sha256(f'{seed}/{name}'.encode()).digest())
+    # Not 4 of 30 for 0.1, which is a little more than a tenth.
+    count = math.ceil(round(fraction * len(order), 6))
+    if cover_classes:
+        first = _covering(order,
+                          lambda name: _classes(built, samples[names[name]]))
+        if len(first) > count:
+            raise UserError(
+                f'glid_mm.Fraction: {fraction:.4g} of {len(order)} images are '
+                f'{count}, and it takes {len(first)} to show all classes. '
+                'Leave cover_classes out, or take more')
+        order = first + [name for name in order if name not in set(first)]
+    kept = order[:count]
+    digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
+    built.get_subset_(sorted(i for name in kept for i in samples[names[name]]))
+    print_log(
+        f'{fraction:.4g} of the training images, seed {seed}: {len(kept)} of '
+        f'{len(order)} images, {len(built)} samples (digest {digest})',
+        'current')
+    return built
+
+
+def _covering(order: List[str], classes_of) -> List[str]:
+    """Few names whose images show all classes: most new ones first."""
+    shown = {name: classes_of(name) for name in order}
+    missing, chosen = set().union(*shown.values()), []
+    while missing:
+        # Of equals the first.
+        best = max(order, key=lambda name: len(shown[name] & missing))
+        chosen.append(best)
+        missing -= shown[best]
+    return chosen
+
+
+def _classes(dataset: BaseDataset, indices: Iterable[int]) -> Set[int]:
+    """What the samples of an image show."""
+    found = set()
+    for index in indices:
+        info = dataset.get_data_info(index)
+        if info.get('seg_map_path'):
+            with Image.open(info['seg_map_path']) as labels:
+                found |= set(np.unique(labels).tolist())
+        elif 'instances' in info:
+            found |= {one['bbox_label'] for one in info['instances']}
+        else:
+            raise UserError(
+                'glid_mm.Fraction: cover_classes=True, but samples of '
+                f'{type(dataset).__name__} have neither a label map nor '
+                'instances with classes; leave it out')
+    return found

@@ -1,0 +1,94 @@
+"""A study's results as a page that needs nothing else."""
+import io
+from pathlib import Path
+from typing import List, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ..visualization import Report
+from .results import Comparison, mean_curve
+
+
+def table_of(rows: Sequence[Comparison]) -> List[List[str]]:
+    """Rows of cells, after one of headings."""
+    table = [['arm', 'seeds', 'final', 'difference', 'passes after']]
+    for row in rows:
+        cells = [
+            str(row.arm),
+            str(len(row.outcomes)),
+            _spread(row.mean, row.sd)
+        ]
+        if row.differences:
+            cells.append(
+                _spread(
+                    np.mean(row.differences),
+                    np.std(row.differences, ddof=1)
+                    if len(row.differences) > 1 else np.nan, '+'))
+        else:
+            cells.append('–')
+        cells.append('–' if row.passes is None else f'{row.passes:.0%}')
+        table.append(cells)
+    return table
+
+
+def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
+               command: str, path: Path) -> None:
+    """Write table, verdicts and curves.
+
+    Args:
+        rows (sequence[Comparison]): Of all arms.
+        metric (str): What is compared.
+        higher_is_better (bool): Whether more of it is good.
+        command (str): Which repeats the study.
+        path (Path): Where to.
+    """
+    arrow = '↑' if higher_is_better else '↓'
+    page = Report(
+        f'Study of {metric} {arrow}',
+        'Runs of an arm differ in their seeds; runs of a seed have the same '
+        'images, in the same order. Spreads are standard deviations over '
+        'seeds. Differences are from the first arm of the same data and '
+        'settings, seed by seed.')
+    verdicts = [row.verdict(higher_is_better) for row in rows if row.baseline]
+    page.add_section('Results', '\n\n'.join(verdicts), table=table_of(rows))
+    for cell in dict.fromkeys(row.arm.cell for row in rows):
+        mine = [row for row in rows if row.arm.cell == cell]
+        page.add_section(
+            'Curves',
+            figures=[('Means over seeds, and their range', _plot(mine,
+                                                                 metric))])
+    page.add_section('Command', code=command)
+    page.write(path)
+
+
+def _spread(mean: float, sd: float, sign: str = '') -> str:
+    text = f'{mean:{sign}.4g}'
+    return text if np.isnan(sd) else f'{text} ± {sd:.2g}'
+
+
+def _plot(rows: Sequence[Comparison], metric: str) -> np.ndarray:
+    figure = Figure(figsize=(7.2, 4.2), layout='constrained')
+    axes = figure.subplots()
+    for row in rows:
+        curve = mean_curve(row.outcomes)
+        every = np.stack([
+            o.curve.values[np.isin(o.curve.steps, curve.steps)]
+            for o in row.outcomes
+        ])
+        line, = axes.plot(
+            curve.steps, curve.values, marker='.', label=str(row.arm))
+        axes.fill_between(
+            curve.steps,
+            every.min(0),
+            every.max(0),
+            color=line.get_color(),
+            alpha=.15)
+    axes.set(ylabel=metric, xlabel=curve.unit)
+    axes.grid(alpha=.3)
+    axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=150)
+    with Image.open(buffer) as image:
+        return np.asarray(image.convert('RGB'))

@@ -1,0 +1,180 @@
+"""Which runs a study consists of, and their configs."""
+import itertools
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from mmengine.config import Config
+
+from ..checkpoint.io import write_atomically
+from ..checkpoint.report import PARTS
+from ..errors import UserError
+
+Settings = Tuple[Tuple[str, object], ...]
+
+
+class Start(NamedTuple):
+    """What weights a run starts from.
+
+    Attributes:
+        name (str): What tables call it.
+        checkpoint (str): A file, or '' for random weights.
+        parts (tuple[str]): Which parts of GLID it starts.
+    """
+
+    name: str
+    checkpoint: str = ''
+    parts: Tuple[str, ...] = ()
+
+
+class Arm(NamedTuple):
+    """What a study compares; runs of one arm differ in their seeds.
+
+    Attributes:
+        start (Start): The weights.
+        fraction (float): Of the training images.
+        settings (tuple[tuple[str, object]]): Further keys of the config and
+            their values.
+    """
+
+    start: Start
+    fraction: float = 1.
+    settings: Settings = ()
+
+    @property
+    def cell(self) -> Tuple[float, Settings]:
+        """What arms have in common that differ in their start alone."""
+        return self.fraction, self.settings
+
+    def __str__(self) -> str:
+        words = [self.start.name]
+        if self.fraction != 1:
+            words.append(f'{100 * self.fraction:.4g} % of the images')
+        words += [f'{k.rpartition(".")[2]} {v}' for k, v in self.settings]
+        return ', '.join(words)
+
+
+class Run(NamedTuple):
+    """One training.
+
+    Attributes:
+        arm (Arm): What it is a sample of.
+        seed (int): Its seed.
+        lr (float, optional): Its learning rate; None for the config's.
+        folder (Path): Where it leaves everything.
+    """
+
+    arm: Arm
+    seed: int
+    lr: Optional[float]
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """Its config, which :func:`plan_runs` writes."""
+        return self.folder / 'config.py'
+
+
+def read_start(text: str, checkpoint: str = '') -> Start:
+    """Read a start as the command line has it.
+
+    Args:
+        text (str): 'none', 'all', parts such as 'encoder+neck', or
+            'NAME=FILE:PARTS' with weights of its own.
+        checkpoint (str): The file if the text names none.
+
+    Raises:
+        UserError: If there is no such part or no file.
+    """
+    name, given, rest = text.partition('=')
+    file, _, parts = rest.rpartition(':') if given else (checkpoint, '', name)
+    if parts == 'none':
+        return Start(name)
+    chosen = PARTS if parts == 'all' else tuple(parts.split('+'))
+    unknown = [part for part in chosen if part not in PARTS]
+    if unknown:
+        raise UserError(
+            f'{text}: {unknown[0]!r} is no part of GLID. Write none, all, or '
+            f'some of {", ".join(PARTS)} with + between them; with weights '
+            'of its own, NAME=FILE:PARTS')
+    if not Path(file).is_file():
+        raise UserError(f'{text}: there is no checkpoint {file!r}' +
+                        ('' if file else '; give --weights'))
+    return Start(name, file, chosen)
+
+
+def plan_runs(config: Config,
+              out: Path,
+              arms: Sequence[Arm],
+              seeds: Sequence[int],
+              lrs: Dict[Arm, Sequence[Optional[float]]],
+              cover_classes: bool = False) -> List[Run]:
+    """Write the configs of all runs.
+
+    Args:
+        config (Config): Of a task; what all runs have in common.
+        out (Path): The study's folder.
+        arms (sequence[Arm]): What is compared.
+        seeds (sequence[int]): Of each arm. The images of a fraction are drawn
+            by the run's seed, so arms of one seed train on the same images.
+        lrs (dict[Arm, sequence[float | None]]): Learning rates of each arm.
+        cover_classes (bool): See :func:`fraction_of`.
+
+    Returns:
+        list[Run]: Seed by seed, so that an interrupted study is balanced.
+
+    Raises:
+        UserError: If the folder holds runs of another study.
+    """
+    runs = []
+    for seed, arm in itertools.product(seeds, arms):
+        for lr in lrs[arm]:
+            words = [_slug(str(arm))]
+            words += [] if lr is None else [f'lr-{lr:g}']
+            run = Run(arm, seed, lr, out / '_'.join(words) / f'seed-{seed}')
+            _write(_config_of(run, config, cover_classes), run.config)
+            runs.append(run)
+    return runs
+
+
+def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
+    config = config.copy()
+    start, fraction, settings = run.arm
+    options = dict(settings)
+    if run.lr is not None:
+        options['optim_wrapper.optimizer.lr'] = run.lr
+    options.update({
+        'randomness.seed': run.seed,
+        'work_dir': str(run.folder),
+        # The last checkpoint is for going on; no other is looked at.
+        'default_hooks.checkpoint.max_keep_ckpts': 1,
+        'default_hooks.checkpoint.save_best': None,
+    })
+    if start.checkpoint:
+        options['model.backbone.init_cfg'] = dict(
+            type='glid_mm.Pretrained',
+            checkpoint=str(Path(start.checkpoint).resolve()),
+            parts=start.parts)
+    if fraction != 1:
+        options['train_dataloader.dataset'] = dict(
+            _delete_=True,
+            type='glid_mm.Fraction',
+            fraction=fraction,
+            seed=run.seed,
+            cover_classes=cover_classes,
+            dataset=config.train_dataloader.dataset.to_dict())
+    config.merge_from_dict(options)
+    return config
+
+
+def _write(config: Config, path: Path) -> None:
+    text = config.pretty_text
+    if path.exists() and path.read_text() != text:
+        raise UserError(f'{path} is of another study, whose settings differ. '
+                        'Give another --out, or remove that folder')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
+
+
+def _slug(text: str) -> str:
+    return re.sub(r'[^\w.+-]+', '-', text.replace(' %', 'pc')).strip('-')

@@ -1,0 +1,177 @@
+"""What a study found: spreads, paired differences, and plain words."""
+import csv
+import io
+import math
+import statistics
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from ..checkpoint.io import write_atomically
+from ..errors import UserError
+from ..visualization import read_scalars
+from ..visualization.curves import Curve
+from .plan import Arm, Run
+
+
+class Outcome(NamedTuple):
+    """What one run came to.
+
+    Attributes:
+        run (Run): Which.
+        curve (Curve): The metric at each evaluation.
+    """
+
+    run: Run
+    curve: Curve
+
+    @property
+    def final(self) -> float:
+        """The metric at the end of training."""
+        return float(self.curve.values[-1])
+
+
+class Comparison(NamedTuple):
+    """An arm, beside the baseline of its cell.
+
+    Attributes:
+        arm (Arm): Which.
+        outcomes (list[Outcome]): Of its seeds.
+        mean (float): Of the metric at the end.
+        sd (float): Standard deviation over seeds; NaN of one seed.
+        baseline (Arm, optional): What it is compared with; None if it is one.
+        differences (list[float]): From the baseline, seed by seed.
+        passes (float, optional): The step at which the mean curve passes the
+            baseline's final mean, as a share of all steps; None if it never
+            does.
+    """
+
+    arm: Arm
+    outcomes: List[Outcome]
+    mean: float
+    sd: float
+    baseline: Optional[Arm]
+    differences: List[float]
+    passes: Optional[float]
+
+    def verdict(self, higher_is_better: bool) -> str:
+        """One sentence; a gain must exceed twice its standard error."""
+        if not self.differences:
+            return f'{self.arm}: nothing to compare with'
+        count = len(self.differences)
+        difference = statistics.fmean(self.differences)
+        beside = f'{self.arm} beside {self.baseline}'
+        if count == 1:
+            return (f'{beside}: {difference:+.4g}, from one seed, which says '
+                    'little')
+        error = statistics.stdev(self.differences) / math.sqrt(count)
+        sign = 1 if higher_is_better else -1
+        word = 'better' if sign * difference > 0 else 'worse'
+        if abs(difference) <= 2 * error:
+            word = 'level'
+        wins = sum(sign * d > 0 for d in self.differences)
+        text = (f'{beside}: {word}, {difference:+.4g} ± {error:.2g} (mean and '
+                f'its standard error), ahead in {wins} of {count} seeds')
+        if word == 'better' and self.passes is not None:
+            text += (f'; it passes the final score after {self.passes:.0%} of '
+                     'the steps')
+        return text
+
+
+def read_outcome(run: Run, metric: str) -> Outcome:
+    """Read a finished run.
+
+    Args:
+        run (Run): Which.
+        metric (str): Name of the scalar, such as ``mIoU``.
+
+    Raises:
+        UserError: If it has not logged that metric.
+    """
+    scalars = read_scalars(run.folder)
+    if metric not in scalars:
+        known = sorted(k for k, c in scalars.items() if len(c.values))
+        raise UserError(f'{run.folder} has logged no {metric!r}; there are: '
+                        f'{", ".join(known)}. Set --metric')
+    return Outcome(run, scalars[metric])
+
+
+def compare(outcomes: Sequence[Outcome],
+            higher_is_better: bool = True) -> List[Comparison]:
+    """Compare arms with the first arm of their cell.
+
+    Arms of a cell differ in their start alone. Where every cell has a single
+    arm, all are compared with the first.
+
+    Args:
+        outcomes (sequence[Outcome]): Of finished runs, one for each arm and
+            seed.
+        higher_is_better (bool): Whether more of the metric is good.
+    """
+    arms = {}
+    for outcome in outcomes:
+        arms.setdefault(outcome.run.arm, []).append(outcome)
+    cells = {}
+    for arm in arms:
+        cells.setdefault(arm.cell, []).append(arm)
+    alone = all(len(cell) == 1 for cell in cells.values())
+    rows = []
+    for arm, mine in arms.items():
+        baseline = next(iter(arms)) if alone else cells[arm.cell][0]
+        finals = [outcome.final for outcome in mine]
+        row = dict(
+            arm=arm,
+            outcomes=mine,
+            mean=statistics.fmean(finals),
+            sd=statistics.stdev(finals) if len(finals) > 1 else math.nan,
+            baseline=None,
+            differences=[],
+            passes=None)
+        if arm != baseline:
+            theirs = {o.run.seed: o for o in arms[baseline]}
+            pairs = [(o, theirs[o.run.seed]) for o in mine
+                     if o.run.seed in theirs]  # yapf: disable
+            row.update(
+                baseline=baseline,
+                differences=[a.final - b.final for a, b in pairs],
+                passes=_passes(pairs, higher_is_better))
+        rows.append(Comparison(**row))
+    return rows
+
+
+def mean_curve(outcomes: Sequence[Outcome]) -> Curve:
+    """The mean over seeds, at the steps that all have."""
+    steps = set.intersection(*(set(o.curve.steps.tolist()) for o in outcomes))
+    steps = np.array(sorted(steps))
+    values = [o.curve.values[np.isin(o.curve.steps, steps)] for o in outcomes]
+    return Curve(steps, np.mean(values, 0), outcomes[0].curve.unit)
+
+
+def _passes(pairs, higher_is_better: bool) -> Optional[float]:
+    if not pairs:
+        return None
+    mine, theirs = map(mean_curve, zip(*pairs))
+    sign = 1 if higher_is_better else -1
+    there = sign * mine.values >= sign * theirs.values[-1]
+    if not there.any():
+        return None
+    return float(mine.steps[there.argmax()] / theirs.steps[-1])
+
+
+def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
+    """Write every evaluation of every run, one a line."""
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow([
+        'start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step', metric
+    ])
+    for run, curve in outcomes:
+        start, fraction, settings = run.arm
+        about = [
+            start.name, '+'.join(start.parts), fraction,
+            ' '.join(f'{k}={v}' for k, v in settings), run.lr, run.seed
+        ]
+        for step, value in zip(curve.steps, curve.values):
+            writer.writerow([*about, step, value])
+    write_atomically(path, table.getvalue().encode())

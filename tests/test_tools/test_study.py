@@ -1,0 +1,74 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from .test_tools import ROOT, TINY, run, told
+
+TOOL = 'study.py'
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A study of two dropouts of a tiny model; returns its command line."""
+    config = tmp_path / 'tiny.py'
+    config.write_text(
+        TINY.format(root=ROOT) + '''
+train_dataloader['batch_size'] = 21
+default_hooks = dict(logger=dict(interval=1))
+visualizer = dict(
+    type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+''')
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    return [
+        config, '--out', tmp_path / 'out', '--parts', 'none', '--vary',
+        'model.dropout', .1, .5, '--seeds', 0, 1, '--metric', 'loss', '--jobs',
+        2, '--lower-is-better'
+    ]
+
+
+def finals(out: Path):
+    with open(out / 'study.csv') as file:
+        rows = list(csv.DictReader(file))
+    return {(r['settings'], r['seed']): r['loss'] for r in rows}
+
+
+def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
+    assert 'no run has been finished' in told(monkeypatch, TOOL, *study,
+                                              '--hours', 0)
+    run(monkeypatch, TOOL, *study)
+    out = tmp_path / 'out'
+    first = finals(out)
+    assert len(first) == 4 and len(set(first.values())) == 4
+    assert 'none, dropout 0.5 beside none, dropout 0.1' in (
+        out / 'study.html').read_text()
+    # Done runs are not run again, a lost one ends as it did.
+    done = sorted(out.glob('*/seed-*/done'))
+    times = [path.stat().st_mtime_ns for path in done]
+    done[1].unlink()
+    run(monkeypatch, TOOL, *study)
+    again = [path.stat().st_mtime_ns for path in done]
+    assert [a == b for a, b in zip(times, again)] == [True, False, True, True]
+    assert finals(out) == first
+
+
+def test_each_arm_gets_the_best_of_its_rates(study, tmp_path, monkeypatch):
+    study = study[:study.index('--vary')] + study[study.index('--seeds'):]
+    run(monkeypatch, TOOL, *study, '--lrs', 1e-9, .05)
+    with open(tmp_path / 'out' / 'study.csv') as file:
+        rows = list(csv.DictReader(file))
+    assert {row['lr'] for row in rows} == {'0.05'}
+    assert {row['seed'] for row in rows} == {'0', '1'}
+
+
+def test_arms_that_are_alike_are_refused(study, monkeypatch):
+    study[study.index('none')] = 'none'
+    study.insert(study.index('none'), 'none')
+    assert 'two arms are alike' in told(monkeypatch, TOOL, *study)
+
+
+def test_a_config_without_a_metric_asks_for_one(study, monkeypatch):
+    where = study.index('--metric')
+    del study[where:where + 2]
+    assert 'set --metric' in told(monkeypatch, TOOL, *study)

@@ -1,0 +1,192 @@
+"""Does pre-training pay, here? Trains arms that differ in one thing.
+
+The arms are all combinations of starts, fractions of the training images and
+settings, each trained with every seed. With several learning rates each arm is
+tuned alike: all rates with the first seed, the best of them with the others.
+Interrupted, the same command goes on. For example, what each part brings:
+
+  python tools/study.py configs/detection/glid_swin-b_8xb2-12e_coco.py
+      --weights glid.pth --parts none encoder encoder+neck all --out parts
+"""
+import argparse
+import itertools
+import math
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from stages import Stage, is_done, run
+
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+from glid_mm.study import (Arm, compare, plan_runs, read_outcome, read_start,
+                           write_csv)
+from glid_mm.study.page import table_of, write_page
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of a task')
+    parser.add_argument('--out', required=True, type=Path, help='its folder')
+    parser.add_argument(
+        '--weights', default='', help='checkpoint of a pre-training')
+    parser.add_argument(
+        '--parts',
+        nargs='+',
+        default=['none', 'all'],
+        metavar='START',
+        help='what is loaded of it: none, all, or parts such as encoder+neck; '
+        'NAME=FILE:PARTS has weights of its own. The first is the baseline '
+        '(default: none all)')
+    parser.add_argument(
+        '--fractions',
+        nargs='+',
+        type=float,
+        default=[1.],
+        help='of the training images; smaller ones are within larger ones')
+    parser.add_argument(
+        '--cover-classes',
+        action='store_true',
+        help='begin fractions with images that show all classes')
+    parser.add_argument(
+        '--vary',
+        nargs='+',
+        default=[],
+        action='append',
+        metavar='KEY V1 V2',
+        help='a key of the config and its values; may be given several times')
+    parser.add_argument('--lrs', nargs='+', type=float, help='learning rates')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument(
+        '--metric',
+        help='what is compared; by default what checkpoints are chosen by')
+    parser.add_argument(
+        '--lower-is-better', action='store_true', help='as of errors')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=torch.cuda.device_count() or os.cpu_count(),
+        help='runs at a time (default: one for each GPU, or core)')
+    parser.add_argument(
+        '--hours', type=float, help='after which no run is started')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=launch.Options,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings that all runs have in common')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    console = Console()
+    config = launch.read_config(
+        argparse.Namespace(
+            config=args.config,
+            cfg_options=args.cfg_options,
+            launcher='none',
+            local_rank=0,
+            work_dir=str(args.out)))
+    metric, higher = _metric(config, args)
+    starts = [read_start(text, args.weights) for text in args.parts]
+    settings = [[(key, _value(v)) for v in values]
+                for key, *values in args.vary]
+    arms = [
+        Arm(*arm) for arm in itertools.product(starts, args.fractions,
+                                               itertools.product(*settings))
+    ]
+    if len(set(map(str, arms))) < len(arms):
+        raise UserError('two arms are alike: '
+                        f'{"; ".join(map(str, arms))}. Name each once')
+    hours = math.inf if args.hours is None else args.hours
+    until = time.time() + 3600 * hours
+    plan = dict(config=config, out=args.out, cover_classes=args.cover_classes)
+    lrs = {arm: args.lrs or [None] for arm in arms}
+
+    def train(seeds):
+        runs = plan_runs(arms=arms, seeds=seeds, lrs=lrs, **plan)
+        stages = [_stage(one) for one in runs]
+        run(stages, console, args.jobs, until)
+        return [
+            read_outcome(one, metric) for one, stage in zip(runs, stages)
+            if is_done(stage)
+        ]
+
+    outcomes = train(args.seeds[:1])
+    if len(lrs[arms[0]]) > 1:
+        outcomes = _best(outcomes, higher)
+        lrs.update({o.run.arm: [o.run.lr] for o in outcomes})
+        for one in outcomes:
+            console.print(f'{one.run.arm}: learning rate {one.run.lr:g}')
+    outcomes += train(args.seeds[1:])
+    if not outcomes:
+        raise UserError('no run has been finished yet; give more --hours')
+    rows = compare(outcomes, higher)
+    command = shlex.join(['python', 'tools/study.py', *sys.argv[1:]])
+    write_csv(outcomes, metric, args.out / 'study.csv')
+    write_page(rows, metric, higher, command, args.out / 'study.html')
+    _show(rows, metric, higher, console)
+    missing = len(arms) * len(args.seeds) - len(outcomes)
+    if missing:
+        console.print(f'[yellow]{missing} runs are missing.[/] The same '
+                      'command goes on with them.')
+    console.print(f'Table, curves and verdicts: {args.out / "study.html"}')
+
+
+def _metric(config, args):
+    hook = config.default_hooks.checkpoint
+    metric = args.metric or hook.get('save_best')
+    if not isinstance(metric, str) or metric == 'auto':
+        raise UserError(f'{args.config} does not say what is measured '
+                        '(default_hooks.checkpoint.save_best); set --metric')
+    lower = args.lower_is_better or (not args.metric
+                                     and hook.get('rule') == 'less')
+    return metric, not lower
+
+
+def _value(text):
+    return launch.Options._parse_iterable(text)
+
+
+def _stage(one):
+    title = f'{one.arm}, seed {one.seed}'
+    if one.lr is not None:
+        title += f', learning rate {one.lr:g}'
+    return Stage(title, one.folder.resolve(),
+                 ['tools/train.py', one.config.resolve()])
+
+
+def _best(outcomes, higher):
+    """Of each arm the outcome of its best learning rate."""
+    best = {}
+    for one in outcomes:
+        held = best.get(one.run.arm)
+        if held is None or (one.final > held.final) == higher:
+            best[one.run.arm] = one
+    return list(best.values())
+
+
+def _show(rows, metric, higher, console):
+    head, *body = table_of(rows)
+    table = Table(title=f'{metric} {"↑" if higher else "↓"}')
+    for index, title in enumerate(head):
+        table.add_column(title, justify='right' if index else 'left')
+    for cells in body:
+        table.add_row(*cells)
+    console.print(table)
+    for row in rows:
+        if row.baseline:
+            console.print(row.verdict(higher), highlight=False)
+
+
+if __name__ == '__main__':
+    launch.main(main)
