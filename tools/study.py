@@ -23,6 +23,8 @@ from rich.table import Table
 from stages import Stage, is_done, run
 
 from glid_mm.engine import launch
+from glid_mm.engine.length import LENGTHS, rescale
+from glid_mm.engine.overrides import read_value
 from glid_mm.errors import UserError
 from glid_mm.study import (Arm, compare, plan_runs, read_outcome, read_start,
                            write_csv)
@@ -76,29 +78,26 @@ def parse_args():
         help='runs at a time (default: one for each GPU, or core)')
     parser.add_argument(
         '--hours', type=float, help='after which no run is started')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=launch.Options,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that all runs have in common')
+    for unit in LENGTHS:
+        parser.add_argument(
+            f'--{unit}',
+            type=int,
+            metavar='N',
+            help=f'train for N {unit}, as tools/train.py does')
+    launch.add_config_options(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse_args()
     console = Console()
-    config = launch.read_config(
-        argparse.Namespace(
-            config=args.config,
-            cfg_options=args.cfg_options,
-            launcher='none',
-            local_rank=0,
-            work_dir=str(args.out)))
+    config = launch.read_config(args.config, args.cfg_options)
+    for unit in LENGTHS:
+        if length := getattr(args, unit):
+            rescale(config, unit, length)
     metric, higher = _metric(config, args)
     starts = [read_start(text, args.weights) for text in args.parts]
-    settings = [[(key, _value(v)) for v in values]
+    settings = [[(key, read_value(v)) for v in values]
                 for key, *values in args.vary]
     arms = [
         Arm(*arm) for arm in itertools.product(starts, args.fractions,
@@ -151,10 +150,6 @@ def _metric(config, args):
     lower = args.lower_is_better or (not args.metric
                                      and hook.get('rule') == 'less')
     return metric, not lower
-
-
-def _value(text):
-    return launch.Options._parse_iterable(text)
 
 
 def _stage(one):

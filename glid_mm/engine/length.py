@@ -5,7 +5,8 @@ from mmengine.config import Config
 
 from ..errors import UserError
 
-_LENGTHS = dict(epochs='max_epochs', iters='max_iters')
+#: Units of a training's length, and their settings in ``train_cfg``.
+LENGTHS = dict(epochs='max_epochs', iters='max_iters')
 # Of schedulers, in the unit that they count.
 _TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',
           'total_steps')
@@ -30,12 +31,12 @@ def rescale(config: Config, unit: str, length: int) -> None:
     Raises:
         UserError: If the config does not train, or counts the other unit.
     """
-    name, loop = _LENGTHS[unit], config.get('train_cfg') or {}
+    name, loop = LENGTHS[unit], config.get('train_cfg') or {}
     if loop.get(name) is None:
-        other, = set(_LENGTHS) - {unit}
-        theirs = loop.get(_LENGTHS[other])
+        other, = set(LENGTHS) - {unit}
+        theirs = loop.get(LENGTHS[other])
         cure = (f'it trains for {theirs} {other} (train_cfg.'
-                f'{_LENGTHS[other]}): give --{other} instead'
+                f'{LENGTHS[other]}): give --{other} instead'
                 if theirs else 'it has no training')
         raise UserError(f'--{unit}: the config has no train_cfg.{name}, '
                         f'{cure}.')

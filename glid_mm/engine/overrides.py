@@ -40,34 +40,38 @@ class Options(DictAction):
             raise ArgumentError(self, str(error)) from error
 
     @staticmethod
-    def _parse_iterable(val: str):
-        """What a value spells, or the text itself.
+    def _parse_iterable(val: str) -> Any:
+        return read_value(val)
 
-        Raises:
-            UserError: If brackets of a ``dict`` do not hold what they should.
-        """
-        quoted = val[:1] in ('"', "'") and val[-1:] == val[:1]
-        listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
-        grouped = 'dict(' in val or '{' in val
-        if quoted or listed or val.startswith(('dict(', '{')):
-            try:
-                found = _value(ast.parse(val, mode='eval').body)
-            except (SyntaxError, ValueError) as error:
-                if grouped and not quoted:
-                    raise UserError(
-                        f'{val} cannot be read ({error}). Groups are written '
-                        "dict(name=value), texts in them in quotes: 'x.pth'"
-                    ) from error
-            else:
-                # To mmengine, (1) is a tuple and 'a','b' a list.
-                kinds = str if quoted else (dict, list, tuple)
-                if isinstance(found, kinds):
-                    return found
-        path = osp.expanduser(val)
-        text = ' ' in val and (',' not in val or '/' in val)
-        if not listed and (text or path != val or osp.exists(val)):
-            return path
-        return DictAction._parse_iterable(val)
+
+def read_value(val: str) -> Any:
+    """What a value spells, or the text itself.
+
+    Raises:
+        UserError: If brackets of a ``dict`` do not hold what they should.
+    """
+    quoted = val[:1] in ('"', "'") and val[-1:] == val[:1]
+    listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
+    grouped = 'dict(' in val or '{' in val
+    if quoted or listed or val.startswith(('dict(', '{')):
+        try:
+            found = _value(ast.parse(val, mode='eval').body)
+        except (SyntaxError, ValueError) as error:
+            if grouped and not quoted:
+                raise UserError(
+                    f'{val} cannot be read ({error}). Groups are written '
+                    "dict(name=value), texts in them in quotes: 'x.pth'"
+                ) from error
+        else:
+            # To mmengine, (1) is a tuple and 'a','b' a list.
+            kinds = str if quoted else (dict, list, tuple)
+            if isinstance(found, kinds):
+                return found
+    path = osp.expanduser(val)
+    text = ' ' in val and (',' not in val or '/' in val)
+    if not listed and (text or path != val or osp.exists(val)):
+        return path
+    return DictAction._parse_iterable(val)
 
 
 def _value(node: ast.expr) -> Any:

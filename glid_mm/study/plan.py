@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..checkpoint.io import write_atomically
 from ..checkpoint.report import PARTS
+from ..engine.overrides import apply_overrides
 from ..errors import UserError
 
 Settings = Tuple[Tuple[str, object], ...]
@@ -124,7 +125,8 @@ def plan_runs(config: Config,
         list[Run]: Seed by seed, so that an interrupted study is balanced.
 
     Raises:
-        UserError: If the folder holds runs of another study.
+        UserError: If the folder holds runs of another study, or nothing reads
+            a setting.
     """
     runs = []
     for seed, arm in itertools.product(seeds, arms):
@@ -140,16 +142,16 @@ def plan_runs(config: Config,
 def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     config = config.copy()
     start, fraction, settings = run.arm
-    options = dict(settings)
+    apply_overrides(config, dict(settings))
     if run.lr is not None:
-        options['optim_wrapper.optimizer.lr'] = run.lr
-    options.update({
+        config.optim_wrapper.optimizer.lr = run.lr
+    options = {
         'randomness.seed': run.seed,
         'work_dir': str(run.folder),
         # The last checkpoint is for going on; no other is looked at.
         'default_hooks.checkpoint.max_keep_ckpts': 1,
         'default_hooks.checkpoint.save_best': None,
-    })
+    }
     if start.checkpoint:
         options['model.backbone.init_cfg'] = dict(
             type='glid_mm.Pretrained',

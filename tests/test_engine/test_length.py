@@ -20,7 +20,8 @@ for host in ('mmdet', 'mmpose', 'mmpretrain', 'mmseg'):
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PATHS = [
     str(path.relative_to(CONFIGS)) for path in sorted(CONFIGS.rglob('*.py'))
-    if '_base_' not in path.parts
+    # Mask R-CNN warms up for more iterations than a training has here.
+    if '_base_' not in path.parts and 'mask-rcnn' not in path.name
 ]
 EPOCH = 20
 

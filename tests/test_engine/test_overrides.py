@@ -83,7 +83,7 @@ TASKS = dict(
     segmentation='''
     model.test_cfg.mode=slide model.test_cfg.crop_size=(64,64)
     model.test_cfg.stride=(32,32) model.decode_head.num_classes=3
-    model.decode_head.ignore_index=0 model.decode_head.no_object_weight=.2
+    model.decode_head.ignore_index=0 model.decode_head.scale_logits=False
     model.decode_head.train_cfg.num_points=100
     model.data_preprocessor.seg_pad_val=0 test_evaluator.ignore_index=0
     test_evaluator.iou_metrics=mIoU,mDice test_evaluator.format_only=True
@@ -111,7 +111,16 @@ TASKS = dict(
     test_dataloader.dataset.bbox_file=None test_evaluator.outfile_prefix=x
     test_evaluator.nms_mode=soft_oks_nms default_hooks.visualization.enable=1
     default_hooks.visualization.kpt_thr=.1
-    train_dataloader.dataset.filter_cfg.bbox_score_thr=.1''')
+    train_dataloader.dataset.filter_cfg.bbox_score_thr=.1''',
+    instance='''
+    model.panoptic_head.num_things_classes=3 model.test_cfg.max_per_image=9
+    model.panoptic_head.scale_logits=False model.train_cfg.num_points=100
+    test_evaluator.classwise=True test_evaluator.metric=segm
+    train_dataloader.dataset.filter_cfg.min_size=3''',
+    panoptic='''
+    model.panoptic_head.num_stuff_classes=3 model.test_cfg.iou_thr=.7
+    model.test_cfg.filter_low_score=False model.train_cfg.num_points=100
+    train_dataloader.dataset.ann_file=x''')
 
 
 def options(text):
@@ -206,12 +215,14 @@ def test_settings_that_something_reads_are_taken(path):
     for row in rows:
         given = options(row)
         if 'GLIDEncoder' in _config(path).model.backbone.type:
-            # Of the encoder alone, with a head of mmseg.
+            # Of the encoder alone, with a head of a host.
             given = {
                 name: value
                 for name, value in given.items() if not name.startswith((
                     'model.backbone.neck', 'model.backbone.decoder',
-                    'model.backbone.num_queries', 'model.decode_head'))
+                    'model.backbone.num_queries', 'model.decode_head',
+                    'model.panoptic_head', 'model.train_cfg',
+                    'model.test_cfg'))
             }
         config = copy.deepcopy(_config(path))
         apply_overrides(config, given)
