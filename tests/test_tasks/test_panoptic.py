@@ -126,6 +126,29 @@ def test_random_maps_have_the_quality_of_the_definition():
     assert (seen > 10).all()
 
 
+def test_qualities_are_those_of_torchmetrics():
+    """Of maps without void and crowds, where rules do not differ."""
+    from torchmetrics.detection import PanopticQuality
+    rng = np.random.default_rng(1)
+    metric = PanopticQuality(
+        things={0, 1},
+        stuffs={2},
+        return_sq_and_rq=True,
+        return_per_class=True)
+    counts = 0
+    for _ in range(10):
+        codes = np.array([0, 1000, 1, 1001, 2001, 2])
+        truth = codes[rng.integers(0, 6, (4, 4))].repeat(4, 0).repeat(4, 1)
+        guess = np.where(rng.random(truth.shape) < .4, 1001, truth)
+        counts = counts + count_segments(guess, truth, 3)
+        metric.update(*(torch.from_numpy(
+            np.stack([x % INSTANCE_OFFSET, x // INSTANCE_OFFSET], -1))[None]
+                        for x in (guess, truth)))
+    found = np.stack(list(qualities(counts).values()), -1)
+    assert 0 < found.min() < found.max() < 1
+    assert np.allclose(found, metric.compute())
+
+
 THING, OTHER, STUFF, VOID = INSTANCE_OFFSET, 1 + INSTANCE_OFFSET, 2, 3
 
 
