@@ -15,6 +15,9 @@ class CheckedFile:
         UserError: If the file cannot be read.
     """
 
+    # How the head calls the number of classes.
+    setting = 'num_classes'
+
     def __init__(self, annotation_file: str) -> None:
         self.file = annotation_file
         try:
@@ -67,8 +70,8 @@ class CheckedFile:
 
     def cure(self, found: List[dict]) -> str:
         """What else to do if these categories are not those of the config."""
-        return (f'num_classes={len(found)} of the head; the order is that of '
-                "the file. To leave annotated classes out, use mmdet's "
+        return (f'{self.setting}={len(found)} of the head; the order is that '
+                "of the file. To leave annotated classes out, use mmdet's "
                 "type='CocoDataset'.")
 
 

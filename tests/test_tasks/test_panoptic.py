@@ -13,6 +13,7 @@ from mmengine.registry import (DATASETS, METRICS, MODELS, RUNNERS,
                                init_default_scope)
 
 from glid_mm.datasets.scenes import render_scene, write_scenes
+from glid_mm.engine.hooks.class_check_hook import ClassCheckHook
 from glid_mm.errors import UserError
 from glid_mm.tasks.panoptic import PanopticHead
 from glid_mm.tasks.panoptic.dataset import (CocoInstanceDataset,
@@ -123,6 +124,29 @@ def test_random_maps_have_the_quality_of_the_definition():
         assert np.allclose(counts, slow_counts(guess, truth, 3))
         seen += counts.sum(1)
     assert (seen > 10).all()
+
+
+def test_qualities_are_those_of_torchmetrics():
+    """Of maps without void and crowds, where rules do not differ."""
+    from torchmetrics.detection import PanopticQuality
+    rng = np.random.default_rng(1)
+    metric = PanopticQuality(
+        things={0, 1},
+        stuffs={2},
+        return_sq_and_rq=True,
+        return_per_class=True)
+    counts = 0
+    for _ in range(10):
+        codes = np.array([0, 1000, 1, 1001, 2001, 2])
+        truth = codes[rng.integers(0, 6, (4, 4))].repeat(4, 0).repeat(4, 1)
+        guess = np.where(rng.random(truth.shape) < .4, 1001, truth)
+        counts = counts + count_segments(guess, truth, 3)
+        metric.update(*(torch.from_numpy(
+            np.stack([x % INSTANCE_OFFSET, x // INSTANCE_OFFSET], -1))[None]
+                        for x in (guess, truth)))
+    found = np.stack(list(qualities(counts).values()), -1)
+    assert 0 < found.min() < found.max() < 1
+    assert np.allclose(found, metric.compute())
 
 
 THING, OTHER, STUFF, VOID = INSTANCE_OFFSET, 1 + INSTANCE_OFFSET, 2, 3
@@ -563,15 +587,53 @@ def test_more_segments_than_a_byte_holds(tmp_path):
     assert (loaded['segment_codes'][1:] == 1000 * ids.ravel()).all()
 
 
-def test_a_head_of_other_things_stops_before_the_first_batch(
-        data_root, tmp_path):
-    config = config_of('panoptic', data_root, tmp_path)
+@pytest.mark.parametrize('kind,things,message', [
+    ('panoptic', 5, 'panoptic_head.num_things_classes is 5 and panoptic_head.'
+     'num_stuff_classes is 2, .* 4 things and 3 stuff: box.* Set model.'
+     'panoptic_head.num_things_classes=4 and .*num_stuff_classes=3'),
+    ('instance', 3, 'panoptic_head.num_things_classes is 3 .* has 4 classes: '
+     'box, .*num_things_classes=4'),
+])
+def test_a_head_of_other_things_is_refused(kind, things, message, data_root):
+    config = config_of(kind, data_root)
+    config.model.panoptic_head.num_things_classes = things
+    if kind == 'panoptic':
+        config.model.panoptic_head.num_stuff_classes = 7 - things
+    with pytest.raises(UserError, match=message):
+        ClassCheckHook().check(*build(config))
     config.model.panoptic_head.update(
-        num_things_classes=5, num_stuff_classes=2)
-    with pytest.raises(
-            UserError,
-            match='panoptic_head.num_things_classes is 5, .* 4 things'):
-        RUNNERS.build(config).train()
+        num_things_classes=4, num_stuff_classes=3 if kind == 'panoptic' else 0)
+    ClassCheckHook().check(*build(config))
+
+
+@pytest.mark.parametrize('kind', SCENES)
+def test_images_that_show_nothing_train(kind, data_root, tmp_path):
+
+    def clear(content):
+        if kind == 'instance':
+            content['annotations'] = content['annotations'][:1]
+        for row in content['annotations']:
+            row['segments_info'] = []
+
+    name = dict(instance='instances', panoptic='panoptic')[kind]
+    config = config_of(kind, data_root)
+    settings = config.train_dataloader.dataset
+    settings.ann_file = str(changed(data_root, tmp_path, name, clear))
+    if kind == 'panoptic':
+        # All of them are void.
+        settings.data_prefix.seg = str(tmp_path)
+        for index in range(8):
+            cv2.imwrite(
+                str(tmp_path / f'{index:06d}.png'),
+                np.zeros((64, 64, 3), np.uint8))
+    model, dataset = build(config)
+    data = model.data_preprocessor(
+        pseudo_collate([dataset[1], dataset[2]]), True)
+    total = sum(model(**data, mode='loss').values())
+    total.backward()
+    assert total.isfinite()
+    weight = model.panoptic_head.cls_embed.weight
+    assert weight.grad.abs().sum() > 0
 
 
 def test_more_instances_than_scores_are_refused(data_root):

@@ -9,9 +9,10 @@ from .data_check_hook import DataCheckHook
 class ClassCheckHook(DataCheckHook):
     """Stop before the first batch if heads have other classes than the data.
 
-    Heads say how many they have in ``num_classes``, data sets name theirs in
-    ``metainfo['classes']``; a data set that names none is left alone. The same
-    holds for ``num_things_classes`` and ``metainfo['thing_classes']``.
+    Heads say how many they have in ``num_classes``, or of each kind in
+    ``num_things_classes`` and ``num_stuff_classes``. Data sets name theirs in
+    ``metainfo['classes']``, of which ``metainfo['thing_classes']`` are things,
+    by default all; a data set that names none is left alone.
     """
 
     def check(self, model, dataset) -> None:
@@ -20,26 +21,32 @@ class ClassCheckHook(DataCheckHook):
         if not classes:
             return
         require_names(classes)
+        things = len(dataset.metainfo.get('thing_classes', classes))
+        kinds = dict(
+            num_things_classes=things, num_stuff_classes=len(classes) - things)
         source = getattr(dataset, 'ann_file', '') or getattr(
             dataset, 'data_root',
             type(dataset).__name__)
         for name, module in model.named_modules():
-            count = getattr(module, 'num_classes', len(classes))
-            # mmseg's whole model repeats what its head says.
-            if name and count != len(classes):
-                raise UserError(
-                    f'{name}.num_classes is {count}, and the data set '
-                    f'({source}) has {len(classes)} classes: '
-                    f'{", ".join(classes)}. Set model.{name}.num_classes='
-                    f'{len(classes)}, or metainfo=dict(classes=(...)) of the '
-                    'data sets to the classes that the model has.')
-            things = dataset.metainfo.get('thing_classes')
-            count = getattr(module, 'num_things_classes', None)
-            if name and things and count not in (None, len(things)):
-                raise UserError(
-                    f'{name}.num_things_classes is {count}, and the data set '
-                    f'({source}) has {len(things)} things and '
-                    f'{len(classes) - len(things)} classes of stuff: '
-                    f'"isthing" of its categories says so. Set model.{name}.'
-                    f'num_things_classes={len(things)} and num_stuff_classes='
-                    f'{len(classes) - len(things)}.')
+            expected = kinds if hasattr(module, 'num_things_classes') else {
+                'num_classes': len(classes)
+            }
+            found = {key: getattr(module, key, None) for key in expected}
+            # mmseg's and mmdet's whole models repeat what their heads say.
+            if not name or found in (expected, {'num_classes': None}):
+                continue
+            counts, settings = (' and '.join(
+                text.format(name, *pair) for pair in numbers.items())
+                                for text, numbers in (('{0}.{1} is {2}',
+                                                       found),
+                                                      ('model.{0}.{1}={2}',
+                                                       expected)))
+            kind = ''
+            if expected is kinds and things < len(classes):
+                kind = (f', of which "isthing" in the annotations makes '
+                        f'{things} things and {len(classes) - things} stuff')
+            raise UserError(
+                f'{counts}, and the data set ({source}) has {len(classes)} '
+                f'classes{kind}: {", ".join(classes)}. Set {settings}, or '
+                'metainfo=dict(classes=(...)) of the data sets to the '
+                'classes that the model has.')

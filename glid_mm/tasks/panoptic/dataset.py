@@ -19,6 +19,7 @@ class CheckedMasks(CheckedCOCO):
     FIELDS = dict(
         CheckedCOCO.FIELDS,
         annotations=(*CheckedCOCO.FIELDS['annotations'], 'segmentation'))
+    setting = 'num_things_classes'
 
 
 @DATASETS.register_module()
