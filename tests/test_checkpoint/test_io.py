@@ -29,6 +29,7 @@ def save(path, **content):
     return path
 
 
+@pytest.mark.smoke
 def test_what_mmengine_saves_is_read(tmp_path):
     buffer = HistoryBuffer([1., 2.], [1, 1])
     path = save(

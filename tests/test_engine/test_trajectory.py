@@ -145,6 +145,7 @@ def test_run_without_a_seed_is_resumed_with_its_own(tmp_path):
     assert_same(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('options,death', [
     (dict(by_epoch=False, workers=2), dict(after=10)),
     (dict(workers=2), dict(saving='epoch_2')),
