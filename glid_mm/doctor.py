@@ -49,6 +49,12 @@ def describe_libraries(env: Environment) -> list:
         rows.append(
             ("mmcv's compiled ops", 'yes' if env.mmcv_ops else 'no', '' if
              env.mmcv_ops else 'glid_mm needs none; `make ops` builds them'))
+    if env.has('transformers') and env.distribution_of('mmpretrain'):
+        instead = env.transformers_instead
+        rows.append(
+            ('transformers', env.versions['transformers'],
+             f"mmpretrain's multimodal models are off (they want {instead}); "
+             'glid_mm needs none' if instead else ''))
     rows.append(('device', '', describe_device()))
     return rows
 
@@ -95,8 +101,10 @@ def main() -> int:
     env = look()
     show('Found', describe_libraries(env))
     show('Tasks', describe_tasks(env))
-    for name in _lacking(env, LIBRARIES):
-        print(f'Missing: {name}\n    {install_command(name)}')
+    lacking = _lacking(env, LIBRARIES)
+    if lacking:
+        print(f'Missing: {", ".join(lacking)}\n'
+              f'    {install_command(lacking, env)}')
     conflicts = find_conflicts(env)
     # Plain lines, which can be copied whole: a table would break commands.
     for conflict in conflicts:

@@ -8,6 +8,11 @@ from glid_mm.compat import install
 install()
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests come last: what fails fast is known soon."""
+    items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
+
+
 @pytest.fixture(autouse=True)
 def no_state_left_behind():
     """mmengine keeps some objects for the whole process."""

@@ -8,6 +8,7 @@ import pytest
 from glid_mm import doctor
 from glid_mm.compat.conflicts import RULES, find_conflicts
 from glid_mm.compat.environment import Environment, look, release
+from glid_mm.compat.missing import install_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,17 +40,20 @@ UPSTREAM = {
 # a healthy line, what is changed in it, the cure of the one conflict
 CASES = {
     'old torch': (UPSTREAM, dict(torch='1.13.1'), 'pip install "torch>=2.0"'),
-    'mmcv 1': (UPSTREAM, dict(mmcv='1.7.2'), 'pip uninstall -y mmcv'),
+    'mmcv 1': (UPSTREAM, dict(mmcv='1.7.2'),
+               'mmcv-full && pip install "mmcv-lite>=2.0,<2.2"'),
+    'mmcv 1 alone': ({}, {'mmcv-full': '1.7.2'},
+                     'mmcv-full && pip install "onedl-mmcv"'),
     'mmcv 2.2': (UPSTREAM, dict(mmcv='2.2.0'),
                  'pip install "mmcv>=2.0,<2.2"'),
+    'mmcv-lite 2.2': (dict(UPSTREAM, mmcv=None), {'mmcv-lite': '2.2.0'},
+                      'pip install "mmcv-lite>=2.0,<2.2"'),
     'numpy 2 upstream': (UPSTREAM, dict(numpy='2.2.6'),
                          'pip install "numpy<2"'),
     'numpy 1 maintained': (MAINTAINED, dict(numpy='1.26.4'),
                            'pip install "numpy>=2,<2.3"'),
     'no pkg_resources': (UPSTREAM, dict(setuptools='82.0.1'),
                          'pip install "setuptools<80"'),
-    'transformers': (MAINTAINED, dict(transformers='5.23.0'),
-                     'pip uninstall -y transformers'),
     'both mmcv': (MAINTAINED, dict(mmcv='2.1.0'),
                   'pip uninstall -y mmcv && pip install --force-reinstall '
                   '--no-deps onedl-mmcv'),
@@ -99,12 +103,71 @@ def test_torchvision_of_another_release(torch, cure):
 @pytest.mark.parametrize(
     ('module', 'cure'),
     [('torch', 'pip install --force-reinstall torch'),
-     ('mmcv._ext', '--no-build-isolation onedl-mmcv'),
-     ('xtcocotools._mask', 'pip uninstall -y xtcocotools')])
+     ('mmcv._ext', '--no-build-isolation onedl-mmcv==2.3.6'),
+     ('xtcocotools._mask', '--no-binary xtcocotools xtcocotools')])
 def test_binary_that_does_not_load(module, cure):
     env = _environment(MAINTAINED, broken={module: 'ImportError: …'})
     conflicts = find_conflicts(env)
     assert len(conflicts) == 1 and conflicts[0].cure.endswith(cure)
+
+
+@pytest.mark.parametrize(('line', 'version', 'instead'),
+                         [('onedl-mmpretrain', '5.0.0', '>=4.28,<5'),
+                          ('onedl-mmpretrain', '4.57.6', None),
+                          ('mmpretrain', '4.52.0', '>=4.28,<4.52'),
+                          ('mmpretrain', '4.51.3', None),
+                          ('mmpretrain', '4.27.0', None),
+                          ('somebody elses', '5.0.0', None)])
+def test_transformers_is_no_conflict_and_the_table_says_what_is_off(
+        line, version, instead):
+    env = _environment({line: '1.0', 'transformers': version})
+    assert find_conflicts(env) == []
+    said = {n: what for n, _, what in doctor.describe_libraries(env)}
+    if instead is None:
+        assert not said.get('transformers')
+    else:
+        assert f'want transformers{instead}' in said['transformers']
+
+
+def test_no_cure_takes_away_what_it_does_not_replace():
+    for versions, change, _ in CASES.values():
+        for conflict in find_conflicts(_environment({**versions, **change})):
+            if 'uninstall' in conflict.cure:
+                removal, _, replacement = conflict.cure.partition(' && ')
+                assert replacement.startswith('pip install'), conflict
+
+
+MISSING = {
+    'one of the maintained line':
+    (MAINTAINED, 'mmdet', 'pip install onedl-mmdetection'),
+    'one of upstream': (UPSTREAM, 'mmdet', 'pip install mmdet "numpy<2"'),
+    'mmcv beside upstream': (dict(UPSTREAM, mmcv=None), 'mmcv',
+                             'pip install "mmcv-lite>=2.0,<2.2" "numpy<2"'),
+    'mmcv beside nothing': ({}, 'mmcv', 'pip install onedl-mmcv'),
+    'many': (MAINTAINED, 'mmpose ftfy cv2 imgaug yaml',
+             'pip install ftfy opencv-python-headless pyyaml && '
+             'pip install --no-deps imaug mmpose'),
+    'what must fit torch': (MAINTAINED, 'torchvision',
+                            'pip install --no-deps "torchvision==0.28.*"'),
+    'everything': ({}, 'torch torchvision mmseg mmpose',
+                   'pip install onedl-mmsegmentation torch && '
+                   'pip install --no-deps mmpose torchvision'),
+}  # yapf: disable
+
+
+@pytest.mark.parametrize('case', MISSING)
+def test_all_that_is_missing_comes_with_one_command(case):
+    versions, missing, command = MISSING[case]
+    assert install_command(missing.split(), _environment(versions)) == command
+
+
+def test_ops_are_built_for_the_mmcv_that_is_there():
+    lite = dict(UPSTREAM, **{'mmcv': None, 'mmcv-lite': '2.1.0'})
+    command = _environment(lite).command_for_mmcv_ops
+    assert command.startswith('pip uninstall -y mmcv-lite && pip install')
+    assert command.endswith('--no-build-isolation mmcv==2.1.0')
+    assert _environment(MAINTAINED).command_for_mmcv_ops.endswith(
+        ' onedl-mmcv==2.3.6')
 
 
 def test_every_rule_is_tested():
@@ -153,12 +216,15 @@ def test_report_and_exit_code(monkeypatch, capsys, with_rich):
     if not with_rich:
         monkeypatch.setitem(sys.modules, 'rich.console', None)
     bad = _environment(
-        dict(UPSTREAM, numpy='2.2.6'), missing={'mmpose'}, mmcv_ops=True)
+        dict(UPSTREAM, numpy='2.2.6'),
+        missing={'mmpose', 'ftfy', 'regex'},
+        mmcv_ops=True)
     monkeypatch.setattr(doctor, 'look', lambda: bad)
     assert doctor.main() == 1
     out = capsys.readouterr().out
     assert '2.1.0' in out and 'upstream (mmcv)' in out
-    assert 'Missing: mmpose\n    pip install --no-deps mmpose' in out
+    assert ('Missing: ftfy, regex, mmpose\n    pip install ftfy regex '
+            '"numpy<2" && pip install --no-deps mmpose\n') in out
     assert '    pip install "numpy<2"\n' in out
     assert ('─' in out) == with_rich
 

@@ -418,16 +418,17 @@ def _safe_globals():
             return getattr(owner, name)
         raise UnpicklingError(f'GLOBAL builtins.getattr of {name}')
 
-    core = np._core if hasattr(np, '_core') else np.core
     # The settings that Swin's and EsViT's programs save along.
     allowed = [(OrderedDict, 'yacs.config.CfgNode'), argparse.Namespace]
     allowed += [np.ndarray, np.dtype, HistoryBuffer]
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'}
     allowed += [(history_statistic, f'{module}.getattr')
                 for module in ('builtins', '__builtin__')]
-    # NumPy 2 moved these; files of either side name their own.
-    for module in ('numpy.core', 'numpy._core'):
-        for name in ('_reconstruct', 'scalar'):
-            allowed.append((getattr(core.multiarray,
-                                    name), f'{module}.multiarray.{name}'))
+    # What arrays and scalars name in a pickle. NumPy 2 moved both; files of
+    # either side name their own.
+    for thing in (np.empty(0), np.float64()):
+        rebuild = thing.__reduce__()[0]
+        for module in ('numpy.core', 'numpy._core'):
+            allowed.append(
+                (rebuild, f'{module}.multiarray.{rebuild.__name__}'))
     return torch.serialization.safe_globals(allowed)

@@ -7,8 +7,8 @@ and a shim acts at the moment when the library it is about is imported.
 """
 import functools
 
-from . import (logging, mmcv_ext, panopticapi, pinned_samples, safe_reading,
-               torchvision, xtcocotools)
+from . import (logging, mmcv_ext, multimodal, panopticapi, pinned_samples,
+               safe_reading, torchvision, xtcocotools)
 from .missing import require
 
 __all__ = ['install', 'require']
@@ -21,6 +21,6 @@ def install() -> None:
     To be called before any OpenMMLab library is imported;
     ``glid_mm.registry`` and the tools do so.
     """
-    for shim in (torchvision, mmcv_ext, xtcocotools, safe_reading,
-                 pinned_samples, panopticapi, logging):
+    for shim in (torchvision, mmcv_ext, xtcocotools, multimodal, panopticapi,
+                 safe_reading, pinned_samples, logging):
         shim.install()

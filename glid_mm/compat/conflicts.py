@@ -1,8 +1,9 @@
 """Which versions do not go together, and the one cure for each case."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, List
 
-from .environment import LIBRARIES, Environment, release
+from .environment import LIBRARIES, Environment
+from .xtcocotools import REBUILD
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,13 @@ RULES = (
          'pip install --force-reinstall torch'),
     Rule(lambda env: env.between('mmcv', below='2.0') or env.has('mmcv-full'),
          'mmcv 1 is of the time before mmengine', 'pip uninstall -y mmcv '
-         'mmcv-full && pip install onedl-mmcv'),
+         'mmcv-full && pip install "{new_mmcv}"'),
     Rule(
-        lambda env: env.between('mmcv', '2.2') and
+        lambda env:
+        (env.between('mmcv', '2.2') or env.between('mmcv-lite', '2.2')) and
         (env.has('mmdet') or env.has('mmsegmentation')),
         "upstream's mmdet and mmseg refuse mmcv 2.2 and later",
-        'pip install "mmcv>=2.0,<2.2"'),
+        'pip install "{mmcv}"'),
     Rule(lambda env: env.has('onedl-mmcv', 'mmdet'),
          "upstream's mmdet refuses the maintained line's mmcv",
          'pip uninstall -y mmdet && pip install onedl-mmdetection'),
@@ -64,33 +66,18 @@ RULES = (
         "upstream's mmengine imports pkg_resources, which setuptools 82 and "
         'later no longer bring', 'pip install "setuptools<80"'),
     Rule(
-        lambda env: env.has('onedl-mmpretrain') and (env.between(
-            'transformers', below='4.53') or env.between('transformers', '5')),
-        'mmpretrain imports transformers where it finds it, and breaks on '
-        'any but 4.53 to 4.57', 'pip uninstall -y transformers'),
-    Rule(
         lambda env: env.torchvision_wants is not None and env.has('torch') and
         env.versions['torch'].split('+')[0] != env.torchvision_wants,
         'torchvision is of another release than torch',
-        'pip install --no-deps --upgrade "torchvision{torchvision}"'),
-    Rule(
-        lambda env: 'mmcv._ext' in env.broken,
-        "mmcv's compiled ops were built for another torch",
-        'pip install --force-reinstall --no-deps --no-cache-dir '
-        '--no-build-isolation {mmcv}'),
+        'pip install --no-deps --upgrade "{torchvision}"'),
+    Rule(lambda env: 'mmcv._ext' in env.broken,
+         "mmcv's compiled ops were built for another torch", '{mmcv_ops}'),
     Rule(
         lambda env: 'xtcocotools._mask' in env.broken,
-        'xtcocotools was built for another NumPy (without it, pycocotools '
-        'takes its place)', 'pip uninstall -y xtcocotools'),
+        'xtcocotools was built for another NumPy, and mmpose imports it (the '
+        'cure needs a C compiler; without one, uninstall xtcocotools, and '
+        'pycocotools takes its place)', REBUILD),
 )
-
-
-def _matching_torchvision(env):
-    """The releases of torchvision that go with this torch, for pip."""
-    if not env.between('torch', '2.0', '2.14'):
-        return '>=0.29.2'  # from here on it takes any later torch
-    _, minor, *_ = release(env.versions['torch'])
-    return f'==0.{minor + 15}.*'
 
 
 def _installed_twice(env):
@@ -117,9 +104,12 @@ def find_conflicts(env: Environment) -> List[Conflict]:
     if twice:
         # Which of two is at work cannot be told, so no rule can be trusted.
         return twice
+    others = {k: v for k, v in env.versions.items() if 'mmcv' not in k}
     names = dict(
-        torchvision=_matching_torchvision(env),
-        mmcv=env.distribution_of('mmcv'))
+        torchvision=env.torchvision_wanted,
+        mmcv=env.mmcv_wanted,
+        new_mmcv=replace(env, versions=others).mmcv_wanted,
+        mmcv_ops=env.command_for_mmcv_ops)
     return [
         Conflict(rule.problem, rule.cure.format(**names)) for rule in RULES
         if rule.applies(env)

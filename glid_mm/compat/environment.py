@@ -19,6 +19,10 @@ LIBRARIES = {
     'mmpose': (None, ('mmpose', )),
 }
 
+# The first release of transformers that an mmpretrain cannot import. (Tried
+# with the last releases of either line, from 4.28 on, where both begin.)
+TRANSFORMERS_BELOW = {'onedl-mmpretrain': '5', 'mmpretrain': '4.52'}
+
 # Other distributions that some rule or some table is about.
 OTHERS = ('torch', 'torchvision', 'numpy', 'setuptools', 'transformers',
           'xtcocotools', 'pycocotools')
@@ -83,6 +87,54 @@ class Environment:
                 return name
         return None
 
+    @property
+    def is_upstream(self) -> bool:
+        """Whether its libraries are upstream's, and none the other line's."""
+        lines = list(LIBRARIES.values())
+        return not any(self.has(name) for name, _ in lines if name) and any(
+            self.has(name) for maintained, names in lines if maintained
+            for name in names)
+
+    @property
+    def transformers_instead(self) -> Optional[str]:
+        """For pip: what mmpretrain takes instead of this transformers.
+
+        None if it takes this one, or if one of the two is not installed.
+        """
+        below = TRANSFORMERS_BELOW.get(self.distribution_of('mmpretrain'))
+        if below is None or not self.between('transformers', below):
+            return None
+        return f'transformers>=4.28,<{below}'
+
+    @property
+    def mmcv_wanted(self) -> str:
+        """The mmcv that goes with the other libraries, for pip."""
+        if not self.is_upstream:
+            return 'onedl-mmcv'
+        # Without ops, since building them takes minutes and a compiler.
+        name = 'mmcv' if self.has('mmcv') else 'mmcv-lite'
+        return f'{name}>=2.0,<2.2'
+
+    @property
+    def command_for_mmcv_ops(self) -> str:
+        """The command that builds the compiled ops of this mmcv."""
+        build = ('pip install --force-reinstall --no-deps --no-cache-dir '
+                 '--no-build-isolation ')
+        name = self.distribution_of('mmcv') or 'onedl-mmcv'
+        if name == 'mmcv-lite':
+            build = f'pip uninstall -y {name} && {build}'
+            name = 'mmcv'
+        version = self.versions.get(self.distribution_of('mmcv'))
+        return build + (f'{name}=={version}' if version else name)
+
+    @property
+    def torchvision_wanted(self) -> str:
+        """The releases of torchvision that go with this torch, for pip."""
+        if not self.between('torch', '2.0', '2.14'):
+            return 'torchvision>=0.29.2'  # from here on it takes later torch
+        _, minor, *_ = release(self.versions['torch'])
+        return f'torchvision==0.{minor + 15}.*'
+
     def lacks(self, library: str) -> list:
         """Import names that are missing for a library, itself included."""
         lacking = [library] if library in self.missing else []
@@ -94,7 +146,8 @@ class Environment:
         return lacking
 
 
-def _installed_versions():
+def installed_versions() -> Dict[str, str]:
+    """Version by distribution, of those that something here is about."""
     versions = {}
     names = [n for pair in LIBRARIES.values() for n in (pair[0], *pair[1])]
     for name in (*filter(None, names), *OTHERS):
@@ -138,7 +191,7 @@ def look() -> Environment:
     """Look at the environment that this interpreter runs in."""
     names = {*LIBRARIES, *(n for needs in NEEDS.values() for n in needs)}
     env = Environment(
-        versions=_installed_versions(),
+        versions=installed_versions(),
         missing={n
                  for n in names if importlib.util.find_spec(n) is None},
         torchvision_wants=_pinned_torch(),

@@ -4,6 +4,7 @@ They import ``mmcv.ops``, whose modules ask ``mmcv._ext`` for their functions
 at once, used or not. Where there is no ``mmcv._ext``, this offers one whose
 functions can be asked for, named and pickled, but not called.
 """
+from .environment import Environment, installed_versions
 from .import_hooks import stand_in
 from .missing import MissingOpError
 
@@ -15,10 +16,9 @@ def _make_op(name):
     def op(*args, **kwargs):
         raise MissingOpError(
             f"mmcv's compiled op {name!r} was called, and this mmcv has no "
-            'compiled ops. Build them with `make ops` in a checkout of '
-            'glid_mm, or with:\n'
-            'pip install --force-reinstall --no-deps --no-cache-dir '
-            '--no-build-isolation onedl-mmcv')
+            'compiled ops. Build them with `make ops` in the .venv of a '
+            'checkout of glid_mm, elsewhere with:\n' +
+            Environment(versions=installed_versions()).command_for_mmcv_ops)
 
     op.__name__ = op.__qualname__ = name
     op.__module__ = NAME

@@ -8,9 +8,8 @@ pycocotools under its name, with the same results for ``'keypoints'``,
 """
 from .import_hooks import stand_in
 
-_CURE = ('Install the real xtcocotools: pip install --no-deps '
-         '--no-build-isolation --no-binary xtcocotools xtcocotools '
-         '(with Cython, NumPy and a C compiler there)')
+REBUILD = ('pip install cython && pip install --force-reinstall --no-deps '
+           '--no-build-isolation --no-binary xtcocotools xtcocotools')
 
 
 def _count_labelled(keypoints):
@@ -61,7 +60,8 @@ def _fill_cocoeval(module):
                 raise NotImplementedError(
                     'pycocotools, standing in for xtcocotools, cannot '
                     f'evaluate iouType={iouType!r} with use_area={use_area}. '
-                    f'{_CURE}')
+                    'Build the real xtcocotools, which needs a C compiler: '
+                    f'{REBUILD}')
             super().__init__(cocoGt, cocoDt, iouType)
             if sigmas is not None:
                 self.params.kpt_oks_sigmas = np.asarray(sigmas)

@@ -6,7 +6,7 @@ seeds the sample's random numbers from it, and batches before the place where
 a resumed run starts are passed over as lists of indices: no image is read.
 """
 import itertools
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Type
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -156,6 +156,17 @@ class StreamBatchSampler(_Transparent, Sampler):
             yield from self.wrapped
 
 
+class StreamLoader(DataLoader):
+    """A data loader that does nothing before the first batch is asked for.
+
+    Upstream's iteration-based loop starts to iterate when it is built. By
+    then a resumed run has not read its seed, which workers get once.
+    """
+
+    def __iter__(self) -> Iterator:
+        yield from super().__iter__()
+
+
 class StreamIterator:
     """What an iteration-based loop takes its batches from.
 
@@ -204,7 +215,7 @@ def count_from_start(loop) -> None:
     loop.run_iter = counted
 
 
-def stream(loader: DataLoader, seed: int) -> DataLoader:
+def stream(loader: DataLoader, seed: int) -> StreamLoader:
     """Make a data loader's batches a function of seed and place.
 
     Args:
@@ -212,7 +223,7 @@ def stream(loader: DataLoader, seed: int) -> DataLoader:
         seed (int): The run's seed.
 
     Returns:
-        DataLoader: The same with a :class:`SeededDataset` and a
+        StreamLoader: The same with a :class:`SeededDataset` and a
         :class:`StreamBatchSampler`.
 
     Raises:
@@ -223,7 +234,7 @@ def stream(loader: DataLoader, seed: int) -> DataLoader:
             f'the training data set has {len(loader.dataset)} samples, less '
             'than one batch. Look at data_root, data_prefix and ann_file of '
             'train_dataloader.dataset, or set a smaller batch_size.')
-    return _rebuild(loader, SeededDataset(loader.dataset, seed),
+    return _rebuild(StreamLoader, loader, SeededDataset(loader.dataset, seed),
                     StreamBatchSampler(loader.batch_sampler))
 
 
@@ -236,7 +247,8 @@ def name_errors(loader: DataLoader) -> DataLoader:
     Returns:
         DataLoader: The same with a :class:`NamedErrors`.
     """
-    return _rebuild(loader, NamedErrors(loader.dataset), loader.batch_sampler)
+    return _rebuild(DataLoader, loader, NamedErrors(loader.dataset),
+                    loader.batch_sampler)
 
 
 def stop_workers(loader: DataLoader) -> None:
@@ -254,9 +266,9 @@ def stop_workers(loader: DataLoader) -> None:
         workers._shutdown_workers()
 
 
-def _rebuild(loader: DataLoader, dataset: Dataset,
+def _rebuild(kind: Type[DataLoader], loader: DataLoader, dataset: Dataset,
              batch_sampler: Sampler) -> DataLoader:
-    return DataLoader(
+    return kind(
         dataset,
         batch_sampler=batch_sampler,
         num_workers=loader.num_workers,

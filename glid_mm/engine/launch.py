@@ -126,6 +126,7 @@ def show_predictions(config: Config, folder: str) -> None:
     if hook.type.split('.')[-1] in ('DetVisualizationHook',
                                     'SegVisualizationHook'):
         hook.draw = True
+        hook.interval = 1  # upstream's mmseg leaves images out in tests too
         config.setdefault('visualizer', ConfigDict()).save_dir = folder
     else:
         hook.enable = True

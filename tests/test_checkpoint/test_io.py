@@ -3,6 +3,7 @@ import errno
 import os
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -28,6 +29,7 @@ def save(path, **content):
     return path
 
 
+@pytest.mark.smoke
 def test_what_mmengine_saves_is_read(tmp_path):
     buffer = HistoryBuffer([1., 2.], [1, 1])
     path = save(
@@ -43,6 +45,21 @@ def test_what_mmengine_saves_is_read(tmp_path):
     assert content['meta']['dataset_meta']['sigmas'].dtype == np.float32
     assert content['meta']['best'] == .5
     assert torch.equal(content['state_dict']['w'].float(), torch.ones(2))
+
+
+@pytest.mark.parametrize('module', [b'numpy.core', b'numpy._core'])
+def test_arrays_of_numpy_1_and_2_are_read_by_either(module, tmp_path):
+    here = save(tmp_path / 'a.pth', best=np.float64(.5), ids=np.arange(3))
+    there = tmp_path / 'b.pth'
+    with zipfile.ZipFile(here) as old, zipfile.ZipFile(there, 'w') as new:
+        for name in old.namelist():
+            data = re.sub(rb'numpy\._?core(?=\.multiarray)', module,
+                          old.read(name))
+            new.writestr(name, data)
+            if name.endswith('data.pkl'):
+                assert data.count(module + b'.multiarray\n') == 2
+    content = read_checkpoint(there)
+    assert content['best'] == .5 and content['ids'].tolist() == [0, 1, 2]
 
 
 def test_old_torch_is_named(tmp_path, monkeypatch):

@@ -178,6 +178,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_to_the_same_shards(folder, tmp_path):
     (folder / NAMES[1]).write_text('<html>')
     script = tmp_path / 'killed.py'

@@ -15,7 +15,7 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from glid_mm.engine.data_stream import Place, SeededDataset
+from glid_mm.engine.data_stream import Place, SeededDataset, stop_workers
 from glid_mm.engine.randomness import mix_seed, seeded_sample, shared_generator
 from .tiny import (Stop, StopHook, TinyDataset, assert_same, make_runner,
                    weights)
@@ -101,6 +101,20 @@ def test_workers_stop_with_the_run(kind, stopped, tmp_path):
     assert not multiprocessing.active_children()
 
 
+def test_no_worker_starts_before_the_first_batch_is_asked_for(tmp_path):
+    """Upstream's loop makes an iterator before a run is resumed."""
+    runner = make_runner(
+        tmp_path, by_epoch=False, sampler='InfiniteSampler', workers=1)
+    loader = runner.build_train_loop(runner._train_loop).dataloader
+    batches = iter(loader)
+    del batches
+    assert not multiprocessing.active_children()
+    batches = iter(loader)
+    next(batches)
+    assert multiprocessing.active_children()
+    stop_workers(loader)
+
+
 def test_batch_samplers_of_hosts_are_resumed_too(tmp_path):
     pytest.importorskip('mmdet')
     options = dict(
@@ -131,6 +145,7 @@ def test_run_without_a_seed_is_resumed_with_its_own(tmp_path):
     assert_same(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('options,death', [
     (dict(by_epoch=False, workers=2), dict(after=10)),
     (dict(workers=2), dict(saving='epoch_2')),

@@ -7,6 +7,8 @@ from torch._dynamo.utils import counters
 from glid_mm.models import ARCHITECTURES, sample_visible
 from .build import gradients, random_glid
 
+pytestmark = pytest.mark.slow
+
 UNITS = (4, 5)
 
 

@@ -248,6 +248,7 @@ def test_autocast_is_near_full_precision(masked):
     assert 0 < error < .05
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_exported_equals_eager_at_any_batch_size():
     glid = random_glid(4, layers=2)

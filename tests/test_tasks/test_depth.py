@@ -79,6 +79,7 @@ def relative_error(model, images, depths):
     return metric.evaluate(len(images))['abs_rel']
 
 
+@pytest.mark.slow
 def test_eight_images_are_over_fitted():
     torch.manual_seed(0)
     model = depth_estimator()

@@ -82,6 +82,7 @@ def average_precision(predictions, truth):
     return metric.evaluate(len(predictions))['coco/bbox_mAP_50']
 
 
+@pytest.mark.slow
 def test_images_are_over_fitted_with_hybrid_matching():
     torch.manual_seed(0)
     model = detector(10, 10)

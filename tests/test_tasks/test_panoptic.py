@@ -333,6 +333,7 @@ def test_objects_that_were_cropped_away_are_left_out(data_root):
 # The model
 
 
+@pytest.mark.slow
 def test_images_are_over_fitted(data_root):
     """Panoptic maps, and the instances that the same model tells."""
     torch.manual_seed(0)

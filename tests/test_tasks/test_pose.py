@@ -94,6 +94,7 @@ def worst_joint(model, data):
     return worst
 
 
+@pytest.mark.slow
 def test_eight_crops_are_over_fitted(data_root):
     torch.manual_seed(0)
     model = pose_estimator()

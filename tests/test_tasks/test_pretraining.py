@@ -16,6 +16,7 @@ def standardised(count=8, size=64):
     return (images - 127.5) / 64
 
 
+@pytest.mark.slow
 def test_eight_images_are_over_fitted_under_changing_masks():
     torch.manual_seed(0)
     model, images = pretrainer(), standardised()

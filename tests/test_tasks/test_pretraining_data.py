@@ -171,6 +171,7 @@ def train(work_dir, data_root, workers, canvas=None, kill=None, resume=False):
     return weights(runner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers,canvas', [(0, 86), (2, None)])
 def test_killed_run_from_shards_ends_with_the_same_weights(
         photos, tmp_path, workers, canvas, one_thread):

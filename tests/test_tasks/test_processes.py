@@ -16,6 +16,8 @@ for host in ('mmdet', 'mmpose', 'mmpretrain', 'mmseg'):
 from . import processes  # noqa: E402
 from .processes import CONFIGS, ROOT, TESTED  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def environment(**changes) -> dict:
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'

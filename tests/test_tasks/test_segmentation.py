@@ -49,6 +49,7 @@ def mean_iou(predictions, labels, num_classes=7):
     return torch.stack(ious).mean()
 
 
+@pytest.mark.slow
 def test_eight_images_are_over_fitted_and_queries_part():
     torch.manual_seed(0)
     model = segmentor()

@@ -23,6 +23,7 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_folder_becomes_shards(folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'shards'
     run(monkeypatch, CONVERTER, folder, out, '--shorter-side', 64,
@@ -40,6 +41,7 @@ def test_folder_becomes_shards(folder, tmp_path, monkeypatch, capsys):
                                          tmp_path / 'empty', out)
 
 
+@pytest.mark.slow
 def test_pipelines_are_timed(folder, tmp_path, monkeypatch, capsys,
                              one_thread):
     assert 'torn.jpg: move them away' in told(monkeypatch, BENCHMARK, folder)

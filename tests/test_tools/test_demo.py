@@ -85,6 +85,7 @@ def test_progress_is_read_from_logs(stages, line, progress):
     assert stages.progress_of(line, 5) == progress
 
 
+@pytest.mark.slow
 def test_whole_tour(tmp_path):
     """The slowest of all tests: every stage of the demo, by its tool."""
     command = [

@@ -69,6 +69,7 @@ def arguments(host, scenes, work_dir, *changes):
     ]
 
 
+@pytest.mark.slow
 def test_hosts_scripts_and_mmengines_runner(tmp_path):
     scripts = {host: script_of(host) for host in CONFIGS}
     scenes = tmp_path / 'scenes'

@@ -293,6 +293,7 @@ def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
     assert tool['first_failure'](error) == last
 
 
+@pytest.mark.slow
 def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):
     pytest.importorskip('mmpose')
     scenes = tmp_path / 'scenes'

@@ -24,6 +24,7 @@ def config(pytestconfig, tmp_path):
         yield config
 
 
+@pytest.mark.slow
 def test_columns_are_image_truth_and_each_model(config, tmp_path):
     model = MODELS.build(config.model)
     paths = []

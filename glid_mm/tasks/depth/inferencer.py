@@ -55,8 +55,9 @@ class DepthInferencer(MMSegInferencer):
             model = str(model)
             if not osp.isfile(model):
                 raise UserError(f'there is no config {model}')
-        super().__init__(
-            model, weights, device=device, show_progress=show_progress)
+        super().__init__(model, weights, device=device)
+        # Upstream's has no such argument.
+        self.show_progress = show_progress
         head = getattr(self.model, 'decode_head', None)
         if not hasattr(head, 'max_depth'):
             raise UserError('the config is not of depth estimation: its '

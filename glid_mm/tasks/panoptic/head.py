@@ -6,7 +6,7 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
-from mmdet.structures import INSTANCE_OFFSET
+from mmdet.evaluation import INSTANCE_OFFSET
 from torch import Tensor
 
 from ...errors import UserError

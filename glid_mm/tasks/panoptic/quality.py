@@ -2,7 +2,7 @@
 from typing import Dict
 
 import numpy as np
-from mmdet.structures import INSTANCE_OFFSET
+from mmdet.evaluation import INSTANCE_OFFSET
 
 
 def count_segments(guess: np.ndarray, truth: np.ndarray,

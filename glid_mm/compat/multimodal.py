@@ -1,0 +1,47 @@
+"""Mends: mmpretrain does not import beside a transformers that does not fit.
+
+It imports its multimodal models (BLIP and others) wherever it finds a
+transformers that is new enough, and fails on what newer releases have dropped.
+Where the release does not fit, or cannot be imported itself, this switches the
+multimodal models off, as mmpretrain does where there is no transformers.
+"""
+import importlib
+import logging
+from typing import Optional
+
+from .environment import Environment, installed_versions
+from .import_hooks import after_import
+
+
+def _obstacle(env: Environment) -> Optional[str]:
+    """Why mmpretrain cannot use this transformers, or None if it can."""
+    instead = env.transformers_instead
+    if instead is not None:
+        return f'it takes {instead}'
+    try:
+        importlib.import_module('transformers')
+    except Exception as error:  # it checks its own requirements
+        return f'{type(error).__name__}: {error}'.splitlines()[0]
+    return None
+
+
+def _switch_off_what_does_not_fit(module) -> None:
+    if not module.WITH_MULTIMODAL:
+        return
+    env = Environment(versions=installed_versions())
+    obstacle = _obstacle(env)
+    if obstacle is None:
+        return
+    module.WITH_MULTIMODAL = False
+    from mmengine.logging import print_log
+    print_log(
+        f"mmpretrain's multimodal models are off, as it cannot use "
+        f"transformers {env.versions['transformers']} ({obstacle}). "
+        'Nothing in glid_mm needs them.',
+        logger='current',
+        level=logging.WARNING)
+
+
+def install() -> None:
+    """Wait for mmpretrain to look whether transformers is there."""
+    after_import('mmpretrain.utils.dependency', _switch_off_what_does_not_fit)
