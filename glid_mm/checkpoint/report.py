@@ -10,6 +10,7 @@ from ..models import GLID
 from .facts import EncoderFacts, glid_of, stamped_facts
 from .formats import recognise
 from .io import ITSELF, CheckpointError
+from .tasks import fit_tasks
 from .upgrade import upgrade
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
@@ -270,7 +271,8 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
 
     Raises:
         CheckpointError: If the model has a GLID and the checkpoint is not of
-            the same architecture.
+            the same architecture, or is of a mixture of which several tasks
+            could be meant.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     metadata = getattr(weights, '_metadata', {})
@@ -279,10 +281,12 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
         weights = OrderedDict((re.sub(pattern, replacement, name), value)
                               for name, value in weights.items())
     upgrade(weights)
+    fitting, notes = fit_tasks(model.state_dict(), weights)
+    weights = OrderedDict(fitting)
     # Modules read the version of their weights from it.
     weights._metadata = metadata
     glid = glid_of(model)
-    notes = [] if glid is None else shift_note(checkpoint, glid)
+    notes += [] if glid is None else shift_note(checkpoint, glid)
     report = LoadReport(model.state_dict(), weights, notes)
     # The report says what mmengine would.
     load_state_dict(model, weights, strict, logger='silent')
