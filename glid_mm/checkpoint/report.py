@@ -281,10 +281,9 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
         weights = OrderedDict((re.sub(pattern, replacement, name), value)
                               for name, value in weights.items())
     upgrade(weights)
-    fitting, notes = fit_tasks(model.state_dict(), weights)
-    weights = OrderedDict(fitting)
     # Modules read the version of their weights from it.
     weights._metadata = metadata
+    weights, notes = fit_tasks(model.state_dict(), weights)
     glid = glid_of(model)
     notes += [] if glid is None else shift_note(checkpoint, glid)
     report = LoadReport(model.state_dict(), weights, notes)

@@ -4,6 +4,7 @@ A mixture names the weights of a task ``tasks.<task>.*`` where its own model
 has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both. Which
 of the queries are a task's is in ``tasks.<task>.backbone.rows``.
 """
+from collections import OrderedDict
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from torch import Tensor
@@ -45,9 +46,8 @@ def tasks_of(weights: Mapping[str, Tensor]) -> Dict[str, Task]:
     return tasks
 
 
-def fit_tasks(
-        own: Mapping[str, Tensor],
-        given: Mapping[str, Tensor]) -> Tuple[Dict[str, Tensor], List[str]]:
+def fit_tasks(own: Mapping[str, Tensor],
+              given: OrderedDict) -> Tuple[OrderedDict, List[str]]:
     """Weights for a model that is a mixture, or of a checkpoint that is one.
 
     Tasks of two mixtures belong together by their names. A mixture's and one
@@ -56,18 +56,19 @@ def fit_tasks(
 
     Args:
         own (mapping): The model's weights.
-        given (mapping): The checkpoint's.
+        given (OrderedDict): The checkpoint's, with PyTorch's ``_metadata``.
 
     Returns:
-        tuple[dict, list[str]]: The checkpoint's weights as the model names
-        them, and what there is to say. If neither has tasks, nothing changes.
+        tuple[OrderedDict, list[str]]: The checkpoint's weights as the model
+        names them, and what there is to say. If neither has tasks, nothing
+        changes.
 
     Raises:
         CheckpointError: If several tasks of the mixture could be meant.
     """
     theirs, ours = tasks_of(given), tasks_of(own)
     if not theirs and not ours:
-        return dict(given), []
+        return given, []
     if theirs and ours:
         pairs = [(theirs[name], task) for name, task in ours.items()
                  if name in theirs]
@@ -77,27 +78,29 @@ def fit_tasks(
     else:
         alone = _alone(given)
         pairs = [(alone, task) for task in _matching(alone, ours)]
-    weights = {
-        name: value
-        for name, value in given.items()
-        if name.startswith('backbone.') and name != _TABLE
-    }
-    notes = []
-    for theirs_, mine in pairs:
-        for name, value in theirs_.head.items():
+    weights = OrderedDict((name, value) for name, value in given.items()
+                          if name.startswith('backbone.') and name != _TABLE)
+    # It has the versions of modules, by their names.
+    weights._metadata = dict(given._metadata)
+    for its, mine in pairs:
+        for name, value in its.head.items():
             weights[mine.prefix + name] = value
+        for name, value in given._metadata.items():
+            if name.startswith(its.prefix):
+                name = mine.prefix + name.removeprefix(its.prefix)
+                weights._metadata[name] = value
     for task in ours.values():
         name = task.prefix + _ROWS
         weights[name] = own[name]
     table = _fit_table(own, given, pairs)
     if table is not None:
         weights[_TABLE] = table
-    left = [
-        name for name in theirs if not any(t is theirs[name] for t, _ in pairs)
-    ]
-    if theirs and left:
-        notes.append(f'tasks of the checkpoint that are not loaded: '
-                     f'{", ".join(left)}')
+    loaded = {its.prefix for its, _ in pairs}
+    left = [name for name, its in theirs.items() if its.prefix not in loaded]
+    notes = [
+        'tasks of the checkpoint that are not loaded: '
+        f'{", ".join(left)}'
+    ] if left else []
     return weights, notes
 
 

@@ -8,6 +8,8 @@ from glid_mm.tasks.multitask import mixture
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TASKS = dict(
     semantic='segmentation/glid_nano_1xb16-2k_scenes-128x128.py',
+    instance='instance/glid_nano_1xb16-7k_scenes-instance-128x128.py',
+    panoptic='panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py',
     detection='detection/glid_nano_1xb16-7k_scenes-128x128.py',
     depth='depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
     pose='pose/glid_nano_1xb16-16k_scenes-128x96.py')
@@ -17,7 +19,7 @@ BACKBONE = dict(
     encoder=dict(arch='nano'),
     neck=dict(channels=96, num_layers=2),
     decoder=dict(dims=192, num_layers=2, num_heads=6, ffn_dims=768))
-TABLES = [['semantic', 'depth', 'pose'], ['detection']]
+TABLES = [['semantic', 'instance', 'panoptic', 'depth', 'pose'], ['detection']]
 
 
 def single(task, data):
@@ -30,19 +32,18 @@ def single(task, data):
         train_dataloader=loader,
         val_dataloader=dict(loader, batch_size=2),
         test_dataloader=dict(loader, batch_size=2))
-    if task == 'detection':
+    if task in ('instance', 'detection'):
         file = str(data / 'annotations' / 'instances_val.json')
         changes['val_evaluator'] = changes['test_evaluator'] = dict(
             ann_file=file)
-    pipeline = {
-        'semantic': {
-            2: dict(scale=(64, 64)),
-            3: dict(crop_size=(64, 64))
+    small = {2: dict(scale=(64, 64))}
+    pipeline = dict(
+        semantic={
+            **small, 3: dict(crop_size=(64, 64))
         },
-        'detection': {
-            2: dict(scale=(64, 64))
-        },
-    }.get(task, {})
+        instance=small,
+        panoptic=small,
+        detection=small).get(task, {})
     flat = {
         f'train_dataloader.dataset.pipeline.{i}.{key}': value
         for i, step in pipeline.items()

@@ -23,23 +23,15 @@ from glid_mm.datasets.scenes import write_scenes  # noqa: E402
 from glid_mm.engine.data_stream import StreamSampler  # noqa: E402
 from glid_mm.engine.runner import Runner  # noqa: E402
 from glid_mm.errors import UserError  # noqa: E402
-from glid_mm.tasks.multitask import MultitaskDataset  # noqa: E402
-from glid_mm.tasks.multitask import OneTaskBatchSampler  # noqa: E402
-from glid_mm.tasks.multitask import (
-    TaskSampler,
-    TaskValLoop,  # noqa: E402
-    collate_tasks,
-    mixture)
-from ..test_engine.tiny import (
-    Stop,
-    StopHook,
-    assert_same,  # noqa: E402
-    weights)
+from glid_mm.tasks import multitask  # noqa: E402
+from ..test_engine import tiny  # noqa: E402
 from .mixtures import BACKBONE, CONFIGS, TASKS, mixed, run_config  # noqa: E402
 
 # Where a prediction has its numbers.
 PREDICTED = dict(
     semantic=('seg_logits', 'data'),
+    instance=('pred_instances', 'masks'),
+    panoptic=('pred_panoptic_seg', 'sem_seg'),
     detection=('pred_instances', 'bboxes'),
     depth=('pred_depth_map', 'data'),
     pose=('pred_instances', 'keypoints'))
@@ -60,16 +52,20 @@ def config(scenes):
 
 
 @pytest.fixture(scope='module')
-def batches(config):
-    """Two images of each task."""
+def dataset(config):
     init_default_scope('mmengine')
-    dataset = DATASETS.build(config.train_dataloader.dataset)
+    return DATASETS.build(config.train_dataloader.dataset)
+
+
+@pytest.fixture(scope='module')
+def batches(dataset):
+    """Two images of each task."""
     torch.manual_seed(0)
     samples = [
         dataset[first + i] for first in dataset.first.values()
         for i in range(2)
     ]
-    return collate_tasks(samples)
+    return multitask.collate_tasks(samples)
 
 
 def build(config):
@@ -200,11 +196,11 @@ def draw(monkeypatch, count, rank=0, world_size=1, batch=None, **kwargs):
     for module in ('mmengine.dataset.sampler', 'glid_mm.engine.data_stream',
                    'glid_mm.tasks.multitask.data'):
         monkeypatch.setattr(f'{module}.get_dist_info', world)
-    data = MultitaskDataset(
+    data = multitask.MultitaskDataset(
         dict(one=Numbers(5), two=Numbers(7), three=Numbers(4)))
-    sampler = TaskSampler(data, seed=3, **kwargs)
+    sampler = multitask.TaskSampler(data, seed=3, **kwargs)
     if batch:
-        OneTaskBatchSampler(sampler, batch)
+        multitask.OneTaskBatchSampler(sampler, batch)
     places = itertools.islice(StreamSampler(sampler), count)
     return [(*data[p], p.epoch, p.position) for p in places]
 
@@ -273,14 +269,14 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     whole = train(run_config(scenes, tmp_path / 'whole', **changes, **best))
     # What is evaluated on the way changes nothing.
     changes.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
-    with pytest.raises(Stop):
+    with pytest.raises(tiny.Stop):
         train(
             run_config(scenes, tmp_path / 'cut', **changes),
-            [StopHook(after=3)])
+            [tiny.StopHook(after=3)])
     resumed = train(
         run_config(scenes, tmp_path / 'cut', resume=True, **changes))
     assert resumed.iter == whole.iter == 4
-    assert_same(weights(whole), weights(resumed))
+    tiny.assert_same(tiny.weights(whole), tiny.weights(resumed))
     # Each task was evaluated, and a best checkpoint kept of those named.
     names = set(whole.message_hub.log_scalars)
     assert {'val/semantic/mIoU', 'val/pose/coco/AP'} <= names
@@ -296,9 +292,10 @@ def test_a_mixtures_checkpoint_starts_a_task_and_back(config, model):
     report = load_weights(single, checkpoint, False, ())
     assert not any(part.missing or part.unexpected
                    for part in report.parts.values())
-    assert 'not loaded: semantic, detection, pose' in str(report)
+    assert 'not loaded: semantic, instance, panoptic, detection, pose' in str(
+        report)
     expected = take_task(checkpoint, 'depth')['state_dict']
-    assert_same(single.state_dict(), expected)
+    tiny.assert_same(single.state_dict(), expected)
     # And back: the task's own weights change, those of the others stay.
     for p in single.parameters():
         torch.nn.init.normal_(p.data, std=.05)
@@ -306,7 +303,7 @@ def test_a_mixtures_checkpoint_starts_a_task_and_back(config, model):
     report = load_weights(model, dict(state_dict=single.state_dict()), False,
                           ())
     after = model.state_dict()
-    assert_same(
+    tiny.assert_same(
         take_task(dict(state_dict=after), 'depth')['state_dict'],
         single.state_dict())
     others = [k for k in after if k.startswith('tasks.') and '.depth' not in k]
@@ -325,9 +322,9 @@ def test_a_mixture_starts_another_mixture(scenes, model):
     assert rows[0] != rows[1] and len(rows[0]) == len(rows[1])
     load_weights(other, dict(state_dict=model.state_dict()), False, ())
     for task in other.tasks:
-        assert_same(*(take_task(dict(
+        tiny.assert_same(*(take_task(dict(
             state_dict=m.state_dict()), task)['state_dict']
-                      for m in (other, model)))
+                           for m in (other, model)))
 
 
 def test_pretrained_takes_the_queries_of_a_task(config, model, tmp_path):
@@ -345,9 +342,9 @@ def test_pretrained_takes_the_queries_of_a_task(config, model, tmp_path):
                        model.backbone.queries.embeddings[rows.start:rows.stop])
     with pytest.raises(
             CheckpointError,
-            match=r"mixture.pth: it has no task 'panoptic': it is a mixture of"
-            ' semantic, detection, depth, pose. Name one'):
-        Pretrained(path, task='panoptic')(single)
+            match=r"mixture.pth: it has no task 'flow': it is a mixture of "
+            'semantic, instance, panoptic, detection, depth, pose. Name one'):
+        Pretrained(path, task='flow')(single)
 
 
 def test_tasks_with_heads_alike_are_not_confused(config):
@@ -371,10 +368,10 @@ def test_tasks_with_heads_alike_are_not_confused(config):
 
 
 @pytest.mark.parametrize('change,match', [
-    (dict(tables=[['semantic', 'depth']]), "'detection' is in 0 of model.tab"),
-    (dict(tables=[['panoptic']]), "names 'panoptic', and model.tasks has sem"),
+    (dict(tables=[['semantic', 'depth']]), "'instance' is in 0 of model.tab"),
+    (dict(tables=[['flow']]), "names 'flow', and model.tasks has semantic, "),
     (dict(tables=None), "'semantic' and 'detection' share queries that are "),
-    (dict(loss_weights=dict(panoptic=2)), "loss_weights names 'panoptic'"),
+    (dict(loss_weights=dict(flow=2)), "loss_weights names 'flow'"),
     (dict(backbone=dict(BACKBONE, cuda_graph=True)), 'cuda-graph. out'),
     (dict(tasks={'my loss': {}}), "'my loss' cannot be the name of a task"),
     (dict(tables=None, tasks=dict(depth={})), "'depth' has no queries: set"),
@@ -389,19 +386,19 @@ def test_data_of_no_task_is_refused(model, batches):
     with pytest.raises(UserError, match="of task 'flow', and the model has"):
         losses(model, dict(flow=batches['depth']))
     with pytest.raises(UserError, match="'two' has no data: its data set is"):
-        MultitaskDataset(dict(one=Numbers(3), two=Numbers(0)))
+        multitask.MultitaskDataset(dict(one=Numbers(3), two=Numbers(0)))
     with pytest.raises(UserError, match='ratio.*one, two'):
-        data = MultitaskDataset(dict(one=Numbers(3), two=Numbers(1)))
-        TaskSampler(data, seed=0, ratio=dict(one=1))
+        data = multitask.MultitaskDataset(dict(one=Numbers(3), two=Numbers(1)))
+        multitask.TaskSampler(data, seed=0, ratio=dict(one=1))
     with pytest.raises(UserError, match="'flow' of the mixture: there is no"):
-        mixture(str(CONFIGS), dict(flow='flow/glid.py'))
+        multitask.mixture(str(CONFIGS), dict(flow='flow/glid.py'))
 
 
 @pytest.mark.parametrize('change,match', [
     ({}, None),
     ({
         'train': ('semantic', )
-    }, "'detection' of the model has no data to train with: the data has s"),
+    }, "'instance' of the model has no data to train with: the data has se"),
     ({
         'num_classes': 9
     }, 'decode_head.num_classes is 9, and the data set'),
@@ -409,13 +406,13 @@ def test_data_of_no_task_is_refused(model, batches):
         'num_queries': 5
     }, 'num_queries is 5, and the data set .* has 17 keypoints'),
 ])  # yapf: disable
-def test_each_task_is_checked_against_its_data(config, model, change, match):
+def test_each_task_is_checked_against_its_data(config, model, dataset, change,
+                                               match):
     """Of a run, hooks see the model and data sets alone."""
     init_default_scope('mmengine')
-    data = DATASETS.build(config.train_dataloader.dataset)
     hook = HOOKS.build(config.default_hooks.tasks)
-    for name in change.get('train', ()):
-        data.tasks = {name: data.tasks[name]}
+    names = change.get('train', dataset.tasks)
+    data = SimpleNamespace(tasks={name: dataset.tasks[name] for name in names})
     model.tasks.semantic.decode_head.num_classes = change.get('num_classes', 7)
     pose = model.tasks.pose.backbone.queries
     pose.num_queries = change.get('num_queries', 17)
@@ -437,13 +434,13 @@ def test_evaluation_leaves_tasks_out(config):
             build_dataloader=Runner.build_dataloader,
             build_evaluator=lambda config: Evaluator(config))
         evaluators = {**config.val_evaluator, **changes.pop('metrics', {})}
-        return TaskValLoop(runner, {
+        return multitask.TaskValLoop(runner, {
             **config.val_dataloader,
             **changes
         }, evaluators)
 
     init_default_scope('mmengine')
-    left = loop(detection=None, pose=None)
+    left = loop(instance=None, panoptic=None, detection=None, pose=None)
     assert [*left.dataloader.dataset.tasks] == ['semantic', 'depth']
     assert [*left.evaluator.tasks] == ['semantic', 'depth']
     assert [[*batch] for batch in left.dataloader] == [['semantic'],
