@@ -159,12 +159,13 @@ class LoadReport:
         missing = [name for part in self.parts.values()
                    for name in part.missing]  # yapf: disable
         if missing:
+            notes = ''.join(f' Note: {note}.' for note in self.notes)
             raise CheckpointError(
                 f'{len(missing)} weights of the model are not in the '
                 'checkpoint, or of another shape there, and would stay '
                 f'random: {self._first(missing)}. Take the config that the '
                 'checkpoint was trained with; one of pre-training has to be '
-                'fine-tuned first.')
+                f'fine-tuned first.{notes}')
 
     def share(self, part: str) -> float:
         """Share of a part's weights in the model that the checkpoint has."""

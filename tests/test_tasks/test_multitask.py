@@ -327,6 +327,23 @@ def test_a_mixture_starts_another_mixture(scenes, model):
                            for m in (other, model)))
 
 
+def test_a_mixture_without_the_task_is_not_evaluated_as_it(
+        config, scenes, model):
+    """In training the head starts anew, as from any other task."""
+    other = build(mixed(scenes, ('detection', 'pose')).model)
+    given = dict(state_dict=other.state_dict())
+    report = load_weights(alone(config, 'depth'), given, False, ())
+    assert not report.parts['encoder'].missing
+    with pytest.raises(
+            CheckpointError,
+            match='bin_length.*are not loaded: detection, pose'):
+        report.refuse_untrained()
+    # A mixture that has more tasks names those that are missing.
+    report = load_weights(model, given, False, ())
+    with pytest.raises(CheckpointError, match='not in .* tasks.semantic.dec'):
+        report.refuse_untrained()
+
+
 def test_pretrained_takes_the_queries_of_a_task(config, model, tmp_path):
     path = str(tmp_path / 'mixture.pth')
     torch.save(dict(state_dict=model.state_dict(), meta=dict()), path)
