@@ -92,13 +92,15 @@ class GLID(models.GLID):
     def forward(self,
                 images: Tensor,
                 padding_mask: Optional[Tensor] = None,
-                query_mask: Optional[Tensor] = None,
-                num_queries: Optional[int] = None) -> models.GLIDOutput:
+                *groups: slice) -> models.GLIDOutput:
         """See :class:`glid_mm.models.GLID`."""
-        rest = padding_mask, query_mask, num_queries
-        if self._replays(images) and rest == (None, None, None):
-            return self._graphs(super().forward, images)
-        return super().forward(images, *rest)
+        if not self._replays(images) or padding_mask is not None:
+            return super().forward(images, padding_mask, *groups)
+
+        def whole(images: Tensor) -> models.GLIDOutput:
+            return super(GLID, self).forward(images, None, *groups)
+
+        return self._graphs(whole, images, kind=str(groups))
 
     def forward_masked(self, images: Tensor, visible) -> Tensor:
         """See :class:`glid_mm.models.GLID`."""

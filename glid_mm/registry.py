@@ -14,9 +14,9 @@ from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
-    'DATASETS', 'HOOKS', 'INFERENCERS', 'METRICS', 'MODELS', 'OPTIM_WRAPPERS',
-    'OPTIM_WRAPPER_CONSTRUCTORS', 'RUNNERS', 'TRANSFORMS', 'VISUALIZERS',
-    'WEIGHT_INITIALIZERS'
+    'DATASETS', 'DATA_SAMPLERS', 'FUNCTIONS', 'HOOKS', 'INFERENCERS', 'LOOPS',
+    'METRICS', 'MODELS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
+    'RUNNERS', 'TRANSFORMS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS'
 ]
 
 
@@ -28,6 +28,8 @@ def _child(parent, *locations):
 MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
 
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
+DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS)
+FUNCTIONS = _child(_mmengine.FUNCTIONS)
 TRANSFORMS = _child(_mmengine.TRANSFORMS)
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
@@ -35,6 +37,7 @@ OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')
 RUNNERS = _child(_mmengine.RUNNERS, 'glid_mm.engine')
+LOOPS = _child(_mmengine.LOOPS)
 
 WEIGHT_INITIALIZERS = _child(_mmengine.WEIGHT_INITIALIZERS,
                              'glid_mm.checkpoint.pretrained')

@@ -10,6 +10,7 @@ from ..registry import WEIGHT_INITIALIZERS
 from .formats import recognise, to_glid
 from .io import CheckpointError, read_checkpoint
 from .report import PARTS, LoadReport, part_of, parts_of, shift_note
+from .tasks import take_task, without_tasks
 
 #: A Swin of others lacks the norms of the first three stages' outputs.
 MIN_SHARE = .9
@@ -33,6 +34,8 @@ class Pretrained:
         source (str): Whose Swin it is; see :func:`to_glid`.
         min_share (float): Least share of the weights of each part that the
             file must have.
+        task (str, optional): Of a mixture's file, whose queries; without, a
+            task's own start anew.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -42,7 +45,8 @@ class Pretrained:
                  checkpoint: str,
                  parts: Optional[Sequence[str]] = None,
                  source: str = 'auto',
-                 min_share: float = MIN_SHARE) -> None:
+                 min_share: float = MIN_SHARE,
+                 task: Optional[str] = None) -> None:
         unknown = set(parts or ()) - set(PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
@@ -53,6 +57,7 @@ class Pretrained:
         self.parts = parts
         self.source = source
         self.min_share = min_share
+        self.task = task
 
     def __call__(self, module: GLID) -> None:
         """Load the parts and log what that did.
@@ -62,7 +67,7 @@ class Pretrained:
 
         Raises:
             CheckpointError: If the file cannot be read, holds other parts or
-                another architecture, or too little of a part.
+                another architecture, too little of a part, or no such task.
         """
         parts = tuple(self.parts or parts_of(module))
         try:
@@ -75,8 +80,12 @@ class Pretrained:
             logging.WARNING if report.notes else logging.INFO)
 
     def _load(self, module: GLID, parts: Sequence[str]) -> LoadReport:
-        report, weights = plan(
-            read_checkpoint(self.checkpoint), module, parts, self.source)
+        checkpoint = read_checkpoint(self.checkpoint)
+        if self.task is not None:
+            checkpoint = take_task(checkpoint, self.task)
+        else:
+            checkpoint = without_tasks(checkpoint)
+        report, weights = plan(checkpoint, module, parts, self.source)
         report.refuse(parts, self.min_share)
         module.load_state_dict({**module.state_dict(), **weights})
         return report

@@ -10,6 +10,7 @@ from ..models import GLID
 from .facts import EncoderFacts, glid_of, stamped_facts
 from .formats import recognise
 from .io import ITSELF, CheckpointError
+from .tasks import fit_tasks
 from .upgrade import upgrade
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
@@ -158,12 +159,13 @@ class LoadReport:
         missing = [name for part in self.parts.values()
                    for name in part.missing]  # yapf: disable
         if missing:
+            notes = ''.join(f' Note: {note}.' for note in self.notes)
             raise CheckpointError(
                 f'{len(missing)} weights of the model are not in the '
                 'checkpoint, or of another shape there, and would stay '
                 f'random: {self._first(missing)}. Take the config that the '
                 'checkpoint was trained with; one of pre-training has to be '
-                'fine-tuned first.')
+                f'fine-tuned first.{notes}')
 
     def share(self, part: str) -> float:
         """Share of a part's weights in the model that the checkpoint has."""
@@ -270,7 +272,8 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
 
     Raises:
         CheckpointError: If the model has a GLID and the checkpoint is not of
-            the same architecture.
+            the same architecture, or is of a mixture of which several tasks
+            could be meant.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     metadata = getattr(weights, '_metadata', {})
@@ -281,8 +284,9 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     upgrade(weights)
     # Modules read the version of their weights from it.
     weights._metadata = metadata
+    weights, notes = fit_tasks(model.state_dict(), weights)
     glid = glid_of(model)
-    notes = [] if glid is None else shift_note(checkpoint, glid)
+    notes += [] if glid is None else shift_note(checkpoint, glid)
     report = LoadReport(model.state_dict(), weights, notes)
     # The report says what mmengine would.
     load_state_dict(model, weights, strict, logger='silent')

@@ -122,7 +122,10 @@ class StreamSampler(_Transparent, Sampler):
     def __iter__(self) -> Iterator[Place]:
         rank, world_size = get_dist_info()
         for count, index in enumerate(self.wrapped):
-            yield Place(index, self.epoch, count * world_size + rank)
+            # A sampler of several streams knows the places itself.
+            if not isinstance(index, Place):
+                index = Place(index, self.epoch, count * world_size + rank)
+            yield index
 
 
 class StreamBatchSampler(_Transparent, Sampler):
@@ -258,8 +261,11 @@ def stop_workers(loader: DataLoader) -> None:
     still there when Python exits, without telling it to stop.
 
     Args:
-        loader (DataLoader): Iterating over it again starts new workers.
+        loader (DataLoader): Or several, in a dict ``loaders``. Iterating over
+            it again starts new workers.
     """
+    for part in getattr(loader, 'loaders', {}).values():
+        stop_workers(part)
     workers = getattr(loader, '_iterator', None)
     if hasattr(workers, '_shutdown_workers'):
         loader._iterator = None

@@ -32,13 +32,14 @@ class Graphs:
         self._model = model
         self._captured: Dict[tuple, Callable] = {}
 
-    def __call__(self, function: Callable, *inputs: Tensor):
+    def __call__(self, function: Callable, *inputs: Tensor, kind=()):
         """Call a function of tensors; the first call of a kind captures.
 
         Args:
             function (Callable): Of tensors, to tensors. Functions of one
-                name are taken to be the same.
+                name and kind are taken to be the same.
             *inputs (Tensor): On the device, without gradients.
+            kind (hashable): What else the function depends on.
 
         Returns:
             What the function returns. It is overwritten by the next call.
@@ -50,7 +51,8 @@ class Graphs:
                 p.grad = p.grad.clone()
         amp = torch.is_autocast_enabled('cuda'), torch.get_autocast_dtype(
             'cuda')
-        key = (function.__name__, amp, *((x.shape, x.dtype) for x in inputs))
+        key = (function.__name__, kind, amp, *((x.shape, x.dtype)
+                                               for x in inputs))
         if key not in self._captured:
             # Copies that autocast keeps would outlive the graph's memory.
             with torch.autocast('cuda', amp[1], amp[0], cache_enabled=False):

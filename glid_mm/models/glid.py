@@ -17,6 +17,12 @@ from .necks.bifpn import BiFPN, Fusion, Lateral
 from .queries import Queries
 
 
+class Features(NamedTuple):
+    """Images as the decoder reads them, with :class:`GLIDOutput`'s map."""
+    mask_features: Tensor
+    memory: Memory
+
+
 class GLIDOutput(NamedTuple):
     """What every head reads.
 
@@ -26,7 +32,6 @@ class GLIDOutput(NamedTuple):
         query_features (Tensor): ``(L, B, M, D)``, the queries after each
             decoder layer, normalised.
     """
-
     mask_features: Tensor
     query_features: Tensor
 
@@ -43,8 +48,7 @@ class GLID(nn.Module):
         neck (BiFPN): The same strides at one width.
         decoder (QueryDecoder): Reads strides 32, 16 and 8 in turn.
         num_queries (int): Queries of the task; 0 for pre-training.
-        embedding_std (float): See :class:`Queries`.
-        embedding_positions (bool): See :class:`Queries`.
+        embedding_std, embedding_positions: See :class:`Queries`.
         recompute (bool, optional): Whether the backward pass computes cheap
             activations again; None does so on CPUs.
     """
@@ -70,25 +74,31 @@ class GLID(nn.Module):
     def forward(self,
                 images: Tensor,
                 padding_mask: Optional[Tensor] = None,
-                query_mask: Optional[Tensor] = None,
-                num_queries: Optional[int] = None) -> GLIDOutput:
-        """Answer the task's queries for whole images.
+                *groups: slice) -> GLIDOutput:
+        """:meth:`answers` from :meth:`features`."""
+        return self.answers(self.features(images, padding_mask), *groups)
+
+    def features(self, images: Tensor,
+                 padding_mask: Optional[Tensor]) -> Features:
+        """Encode whole images.
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, any size.
             padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
                 padded pixels, which lie to the right and below.
-            query_mask (Tensor, optional): ``(M, M)`` bool, True where a
-                query may attend to another.
-            num_queries (int, optional): Ask so many of the first ones alone.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
         tokens = self.neck(self.encoder(images, grid), grid)
-        query_features = self.decoder(
-            self.queries(images.shape[0], num_queries),
-            self._memory(tokens, grid), query_mask)
-        return GLIDOutput(_map(tokens[0], grid, 0, size), query_features)
+        return Features(
+            _map(tokens[0], grid, 0, size), self._memory(tokens, grid))
+
+    def answers(self, x: Features, *groups: slice) -> GLIDOutput:
+        """Answer queries, all or by groups, which do not see each other."""
+        queries = self.queries(x.mask_features.shape[0])
+        parts = [queries[:, rows] for rows in groups] or [queries]
+        outs = [self.decoder(part, x.memory) for part in parts]
+        return GLIDOutput(x.mask_features, torch.cat(outs, 2))
 
     def encode(self, images: Tensor, neck=False) -> Tuple[Tensor, ...]:
         """Maps of the encoder or neck, ``(B, C, ⌈H/4⌉, ⌈W/4⌉)`` and so on.

@@ -1,6 +1,4 @@
 """Queries: what is asked of the decoder."""
-from typing import Optional
-
 import torch
 from torch import Tensor, nn
 
@@ -38,8 +36,7 @@ class Queries(nn.Module):
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))
-        # A task does not use the mask token; it travels along untrained so
-        # that a checkpoint fits pre-training and tasks alike.
+        # Tasks keep the mask token untrained: checkpoints fit both.
         self.mask_token = nn.Parameter(
             torch.empty(dims), requires_grad=not num_queries)
         nn.init.trunc_normal_(self.cls_token, std=.02)
@@ -52,8 +49,8 @@ class Queries(nn.Module):
             elif embedding_std:
                 nn.init.normal_(self.embeddings, std=embedding_std)
 
-    def forward(self, batch: int, count: Optional[int] = None) -> Tensor:
-        """The task's queries, all or the first few: ``(batch, count, dims)``.
+    def forward(self, batch: int) -> Tensor:
+        """The task's queries, ``(batch, num_queries, dims)``.
 
         Raises:
             ValueError: If there are none.
@@ -61,7 +58,7 @@ class Queries(nn.Module):
         if not self.num_queries:
             raise ValueError('num_queries=0 is for pre-training: a task sets '
                              'how many it asks (model.backbone.num_queries)')
-        return (self.cls_token + self.embeddings[:count]).expand(batch, -1, -1)
+        return (self.cls_token + self.embeddings).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:
         """Those of masked units: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``."""

@@ -117,15 +117,34 @@ def test_nothing_padded_equals_no_padding_mask():
 
 
 @torch.no_grad()
-def test_query_mask_separates_groups_of_queries():
+def test_groups_of_queries_do_not_see_each_other():
     glid = random_glid(5)
-    images = torch.randn(1, 3, 64, 64).double()
-    apart = torch.block_diag(torch.ones(2, 2), torch.ones(3, 3)).bool()
-    before = glid(images, query_mask=apart).query_features
+    images = torch.randn(2, 3, 64, 50).double()
+    groups = slice(0, 2), slice(2, 5)
+    before = glid(images, None, *groups).query_features
+    together = glid(images).query_features
     glid.queries.embeddings[3] += torch.randn(48)
-    after = glid(images, query_mask=apart).query_features
+    after = glid(images, None, *groups).query_features
     assert torch.equal(before[:, :, :2], after[:, :, :2])
     assert not torch.allclose(before[:, :, 2], after[:, :, 2])
+    assert not torch.allclose(before[:, :, :2], together[:, :, :2])
+
+
+@torch.no_grad()
+def test_groups_are_answered_from_the_same_features():
+    """Prefixes of one table, in any order, as tasks that share it ask."""
+    glid = random_glid(5)
+    images = torch.randn(1, 3, 64, 64).double()
+    x = glid.features(images, None)
+    for rows in (slice(0, 2), slice(0, 5), slice(1, 4)):
+        own = glid.answers(x, rows)
+        assert own.mask_features is x.mask_features
+        # A model whose table is that part of it answers the same.
+        alone = random_glid(rows.stop - rows.start)
+        state = glid.state_dict()
+        state['queries.embeddings'] = state['queries.embeddings'][rows]
+        alone.load_state_dict(state)
+        assert torch.equal(own.query_features, alone(images).query_features)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import RUNNERS, DefaultScope
 
 from glid_mm.datasets.scenes import write_scenes
+from .mixtures import run_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {
@@ -135,6 +136,21 @@ def train(task: str,
         config.train_cfg.max_epochs = steps * JOINT_BATCH // IMAGES
     else:
         config.train_cfg = dict(by_epoch=False, max_iters=steps)
+    return _train(config)
+
+
+def train_mixture(data: Path, work_dir: Path, processes: int,
+                  **changes) -> dict:
+    """Train semantic segmentation and pose in one model."""
+    return _train(
+        _mixture(
+            data, work_dir, processes, **{
+                'train_dataloader.batch_size': JOINT_BATCH // processes,
+                **changes
+            }))
+
+
+def _train(config: Config) -> dict:
     for split in ('val', 'test'):
         for part in ('cfg', 'dataloader', 'evaluator'):
             config[f'{split}_{part}'] = None
@@ -143,6 +159,11 @@ def train(task: str,
     runner.register_hook(recorder)
     runner.train()
     return vars(recorder)
+
+
+def evaluate_mixture(data: Path, work_dir: Path, processes: int) -> dict:
+    """Metrics of an untrained model."""
+    return RUNNERS.build(_mixture(data, work_dir, processes)).test()
 
 
 def evaluate(task: str, data: Path, work_dir: Path, processes: int) -> dict:
@@ -184,13 +205,23 @@ class Gathered(BaseMetric):
 
 
 def _config(task: str, work_dir: Path, processes: int) -> Config:
+    config = Config.fromfile(ROOT / 'configs' / CONFIGS[task])
+    return _adapt(config, task, work_dir, processes)
+
+
+def _mixture(data: Path, work_dir: Path, processes: int, **changes) -> Config:
+    config = run_config(data, work_dir, **changes)
+    return _adapt(config, 'mixture', work_dir, processes)
+
+
+def _adapt(config: Config, name: str, work_dir: Path,
+           processes: int) -> Config:
     # mmengine keeps its scope and its messages for the whole process.
     DefaultScope._instance_dict.clear()
     MessageHub._instance_dict.clear()
-    config = Config.fromfile(ROOT / 'configs' / CONFIGS[task])
     config.merge_from_dict({
-        'work_dir': str(work_dir / task),
-        'experiment_name': f'{task} {next(_count)}',
+        'work_dir': str(work_dir / name),
+        'experiment_name': f'{name} {next(_count)}',
         'launcher': 'none' if processes == 1 else 'pytorch',
         'log_level': 'ERROR',
         'model.backbone.encoder.drop_path_rate': .3,
@@ -204,6 +235,13 @@ def run(scenes: Path, out: Path, processes: int) -> None:
     results = {task: train(task, scenes, out, processes) for task in CONFIGS}
     results['accumulated'] = train('segmentation', scenes, out, processes, 4,
                                    **{'optim_wrapper.accumulative_counts': 2})
+    results['mixture'] = train_mixture(scenes, out, processes)
+    results['mixture, a task a step'] = train_mixture(
+        scenes, out, processes, **{
+            'train_dataloader.batch_sampler':
+            dict(type='glid_mm.OneTaskBatchSampler')
+        })
+    results['mixture test'] = evaluate_mixture(scenes, out, processes)
     for task in TESTED:
         results[f'{task} test'] = evaluate(task, scenes, out, processes)
     torch.save(results, out / f'{get_rank()}.pt')

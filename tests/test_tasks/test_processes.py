@@ -103,7 +103,8 @@ def assert_gradients_equal(one, other):
         assert off < 1e-4 * gradient.norm() + 1e-6 * whole, name
 
 
-@pytest.mark.parametrize('task', CONFIGS)
+@pytest.mark.parametrize('task',
+                         [*CONFIGS, 'mixture', 'mixture, a task a step'])
 def test_two_processes_train_as_one(results, task):
     one, first, second = (result[task] for result in results)
     # Processes agree to the last bit, whatever they agree on.
@@ -133,3 +134,10 @@ def test_two_processes_measure_as_one(results, task):
     assert any(value > 0 for value in one['metrics'].values())
     assert first['metrics'] == pytest.approx(one['metrics'], rel=1e-4)
     assert second['metrics'] == first['metrics']
+
+
+def test_two_processes_measure_a_mixture_as_one(results):
+    one, first, second = (result['mixture test'] for result in results)
+    assert one['semantic/mIoU'] > 0 and 'pose/coco/AP' in one
+    assert first == pytest.approx(one, rel=1e-4)
+    assert second == first

@@ -234,3 +234,49 @@ def test_plain_values_only_are_written():
     from glid_mm.checkpoint.io import pack_weights
     with pytest.raises(CheckpointError, match='is no plain value'):
         pack_weights({}, dict(a=os.getcwd))
+
+
+def test_a_task_is_taken_out_of_a_mixture(monkeypatch, tmp_path, capsys):
+    """And is a checkpoint that plain loading takes, of mmseg for example."""
+    pytest.importorskip('mmseg')
+    from mmengine.registry import MODELS
+    from mmengine.runner import load_checkpoint
+
+    from glid_mm.tasks.multitask import MultitaskGLID
+    config = Config.fromfile(TASK)
+    own = dict(config.model, _scope_='mmseg')
+    torch.manual_seed(0)
+    mixture = MultitaskGLID(
+        {
+            k: v
+            for k, v in config.model.backbone.items()
+            if k not in ('num_queries', 'embedding_std')
+        },
+        dict(city=own, farm=own),
+        tables=[['city'], ['farm']])
+    torch.save(
+        dict(
+            meta=dict(
+                dataset_meta=dict(
+                    city=dict(classes=('a', )), farm=dict(classes=('b', )))),
+            state_dict=mixture.state_dict()), tmp_path / 'mixture.pth')
+    tool(monkeypatch, 'take_task', tmp_path / 'mixture.pth', 'farm',
+         tmp_path / 'farm.pth')
+    assert 'weights of farm' in capsys.readouterr().out
+    single = MODELS.build(own)
+    checkpoint = load_checkpoint(
+        single, str(tmp_path / 'farm.pth'), strict=True)
+    assert list(checkpoint['meta']['dataset_meta']['classes']) == ['b']
+    assert torch.equal(single.decode_head.cls_embed.weight,
+                       mixture.tasks.farm.decode_head.cls_embed.weight)
+    assert torch.equal(single.backbone.queries.embeddings,
+                       mixture.backbone.queries.embeddings[20:])
+    told = refusal(monkeypatch, 'take_task', tmp_path / 'mixture.pth', 'pose',
+                   tmp_path / 'pose.pth')
+    assert "mixture.pth: it has no task 'pose'" in told
+    assert 'city, farm' in told
+    told = refusal(monkeypatch, 'take_task', tmp_path / 'farm.pth', 'farm',
+                   tmp_path / 'again.pth')
+    assert 'is not of a mixture. Leave out the task' in told
+    tool(monkeypatch, 'inspect_checkpoint', tmp_path / 'mixture.pth')
+    assert 'nano' in capsys.readouterr().out

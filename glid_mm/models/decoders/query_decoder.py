@@ -28,12 +28,11 @@ class DecoderLayer(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor,
-                exists: Optional[Tensor],
-                query_mask: Optional[Tensor]) -> Tensor:
+                exists: Optional[Tensor]) -> Tensor:
         x = x + self.drop_path(
-            self.cross_attn(self.norm1(x), key, value, None, exists))
+            self.cross_attn(self.norm1(x), key, value, exists))
         own = self.norm2(x)
-        x = x + self.drop_path(self.self_attn(own, own, own, query_mask, None))
+        x = x + self.drop_path(self.self_attn(own, own, own, None))
         return x + self.drop_path(self.mlp(self.norm3(x)))
 
 
@@ -80,15 +79,12 @@ class QueryDecoder(nn.Module):
     def forward(self,
                 queries: Tensor,
                 memory: Memory,
-                query_mask: Optional[Tensor] = None,
                 every_layer: bool = True) -> Tensor:
         """Decode queries.
 
         Args:
             queries (Tensor): ``(B, M, dims)``, content + position.
             memory (Memory): Of strides 32, 16 and 8.
-            query_mask (Tensor, optional): ``(M, M)`` bool, True where a
-                query (row) may attend to another (column).
             every_layer (bool): Return what all layers give, or the last.
 
         Returns:
@@ -102,7 +98,7 @@ class QueryDecoder(nn.Module):
             levels.append((key, key if self.value_positions else value, valid))
         x, outs = queries, []
         for index, layer in enumerate(self.layers):
-            inputs = (x, *levels[index % len(levels)], query_mask)
+            inputs = (x, *levels[index % len(levels)])
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(layer, *inputs, use_reentrant=False)
             else:

@@ -25,9 +25,8 @@ def attend(q: Tensor,
     five times in training.
 
     ``(B, heads, M, channels)`` attend to ``(B, heads, n, channels)``. The
-    bias broadcasts to ``(B, heads, M, n)``: bool, True where attention is
-    allowed, or what to add to the logits. ``exists`` is ``(b, n)``, False at
-    keys that are not to be attended to, of image ``i`` in row ``i % b``.
+    bias is added to the logits ``(B, heads, M, n)``. ``exists`` is ``(b, n)``,
+    False at keys not to be attended to, of image ``i`` in row ``i % b``.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
     if exists is not None:
@@ -41,11 +40,9 @@ def attend(q: Tensor,
             q, k, v, attn_mask=bias, scale=scale)
     # Autocast would bring them back to half precision.
     with torch.autocast('cpu', enabled=False):
-        if bias is not None and bias.dtype != torch.bool:
-            bias = bias.float()
+        bias = bias if bias is None else bias.float()
         return F.scaled_dot_product_attention(
-            q.float(), k.float(), v.float(), attn_mask=bias,
-            scale=scale).to(dtype)
+            q.float(), k.float(), v.float(), bias, scale=scale).to(dtype)
 
 
 class Attention(nn.Module):
@@ -60,12 +57,12 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dims, dims)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor,
-                mask: Optional[Tensor], exists: Optional[Tensor]) -> Tensor:
+                exists: Optional[Tensor]) -> Tensor:
         """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`."""
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for t in (self.q(query), self.k(key), self.v(value)))
-        out = attend(q, k, v, mask, exists)
+        out = attend(q, k, v, exists=exists)
         return self.proj(out.transpose(1, 2).flatten(2))
 
 

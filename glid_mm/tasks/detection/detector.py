@@ -1,7 +1,6 @@
 """GLID as a detector of mmdet."""
 from typing import List, Optional, Tuple
 
-import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -16,9 +15,10 @@ from ..common import check_widths, padding_mask
 class GLIDDetector(BaseDetector):
     """Boxes from queries, each query at most one.
 
-    Padding is neither seen nor a key. In training, the queries that the head
-    matches one to one and the others do not see each other; afterwards the
-    others are not asked, so the results are those of a model without them.
+    Padding is neither seen nor a key. The queries that the head matches one to
+    one are a group of their own: in training the others answer apart from
+    them, afterwards they are not asked. The results are those of a model
+    without them.
 
     Args:
         backbone (dict): ``glid_mm.GLID``; its ``num_queries`` are those of
@@ -52,25 +52,24 @@ class GLIDDetector(BaseDetector):
         check_widths(self, 'bbox_head')
         total = self.backbone.queries.num_queries
         others = self.bbox_head.one_to_many_queries
-        self.num_queries = total - others
-        if self.num_queries < 1:
+        num_queries = total - others
+        if num_queries < 1:
             raise UserError(
                 f'backbone.num_queries={total} counts all queries, and '
                 f'bbox_head.one_to_many_queries={others} leaves none to be '
                 f'matched one to one. Set backbone.num_queries to {others} '
                 'plus those, for example 300.')
         wanted = self.bbox_head.test_cfg.get('max_per_img', 0)
-        most = self.num_queries * self.bbox_head.num_classes
+        most = num_queries * self.bbox_head.num_classes
         if wanted > most:
             raise UserError(
                 f'test_cfg.max_per_img={wanted} is more than the {most} '
-                f'scores that {self.num_queries} queries have for '
+                f'scores that {num_queries} queries have for '
                 f'{self.bbox_head.num_classes} classes. Set it to {most} or '
                 'less.')
-        # True where a query (row) may attend to another (column).
-        late = torch.arange(total) >= self.num_queries
-        mask = late[:, None] == late if others else None
-        self.register_buffer('query_mask', mask, persistent=False)
+        self.groups = [slice(0, num_queries)]
+        if others:
+            self.groups.append(slice(num_queries, total))
 
     def loss(self, batch_inputs: Tensor,
              batch_data_samples: List[DetDataSample]) -> dict:
@@ -85,7 +84,7 @@ class GLIDDetector(BaseDetector):
             dict[str, Tensor]: See :meth:`BoxHead.loss`.
         """
         mask = _padding_mask(batch_inputs, batch_data_samples)
-        x = self.backbone(batch_inputs, mask, self.query_mask)
+        x = self.backbone(batch_inputs, mask, *self.groups)
         return self.bbox_head.loss(x.query_features, batch_data_samples)
 
     def predict(self,
@@ -126,7 +125,7 @@ class GLIDDetector(BaseDetector):
             GLIDOutput: What the head reads.
         """
         mask = _padding_mask(batch_inputs, batch_data_samples)
-        return self.backbone(batch_inputs, mask, num_queries=self.num_queries)
+        return self.backbone(batch_inputs, mask, self.groups[0])
 
     def _forward(
         self,

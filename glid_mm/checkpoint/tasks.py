@@ -1,0 +1,193 @@
+"""Weights of a mixture of tasks as those of a task alone, and back.
+
+A mixture names the weights of a task ``tasks.<task>.*`` where its own model
+has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both. Which
+of the queries are a task's is in ``tasks.<task>.backbone.rows``.
+"""
+from collections import OrderedDict
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from torch import Tensor
+
+from .io import CheckpointError
+
+_TASKS = 'tasks.'
+_ROWS = 'backbone.rows'
+_TABLE = 'backbone.queries.embeddings'
+
+
+class Task(NamedTuple):
+    """What weights have of one task.
+
+    Attributes:
+        prefix (str): What the names of its head's weights begin with.
+        head (dict[str, Tensor]): These weights, without the prefix.
+        rows (slice): Its queries.
+    """
+
+    prefix: str
+    head: Dict[str, Tensor]
+    rows: slice
+
+
+def tasks_of(weights: Mapping[str, Tensor]) -> Dict[str, Task]:
+    """The tasks of a mixture; empty for other weights."""
+    tasks = {}
+    for name, rows in weights.items():
+        if name.startswith(_TASKS) and name.endswith('.' + _ROWS):
+            prefix = name.removesuffix(_ROWS)
+            head = {
+                key.removeprefix(prefix): value
+                for key, value in weights.items()
+                if key.startswith(prefix) and key != name
+            }
+            tasks[prefix[len(_TASKS):-1]] = Task(prefix, head,
+                                                 slice(*rows.tolist()))
+    return tasks
+
+
+def fit_tasks(own: Mapping[str, Tensor],
+              given: OrderedDict) -> Tuple[OrderedDict, List[str]]:
+    """Weights for a model that is a mixture, or of a checkpoint that is one.
+
+    Tasks of two mixtures belong together by their names. A mixture's and one
+    that is alone do if their heads have the same weights, by names and, where
+    several have, by shapes.
+
+    Args:
+        own (mapping): The model's weights.
+        given (OrderedDict): The checkpoint's, with PyTorch's ``_metadata``.
+
+    Returns:
+        tuple[OrderedDict, list[str]]: The checkpoint's weights as the model
+        names them, and what there is to say. If neither has tasks, nothing
+        changes.
+
+    Raises:
+        CheckpointError: If several tasks of the mixture could be meant.
+    """
+    theirs, ours = tasks_of(given), tasks_of(own)
+    if not theirs and not ours:
+        return given, []
+    if theirs and ours:
+        pairs = [(theirs[name], task) for name, task in ours.items()
+                 if name in theirs]
+    elif theirs:
+        alone = _alone(own)
+        pairs = [(task, alone) for task in _matching(alone, theirs)]
+    else:
+        alone = _alone(given)
+        pairs = [(alone, task) for task in _matching(alone, ours)]
+    weights = OrderedDict((name, value) for name, value in given.items()
+                          if name.startswith('backbone.') and name != _TABLE)
+    # It has the versions of modules, by their names.
+    weights._metadata = dict(given._metadata)
+    for its, mine in pairs:
+        for name, value in its.head.items():
+            weights[mine.prefix + name] = value
+        for name, value in given._metadata.items():
+            if name.startswith(its.prefix):
+                name = mine.prefix + name.removeprefix(its.prefix)
+                weights._metadata[name] = value
+    for task in ours.values():
+        name = task.prefix + _ROWS
+        weights[name] = own[name]
+    table = _fit_table(own, given, pairs)
+    if table is not None:
+        weights[_TABLE] = table
+    loaded = {its.prefix for its, _ in pairs}
+    left = [name for name, its in theirs.items() if its.prefix not in loaded]
+    notes = [
+        'tasks of the checkpoint that are not loaded: '
+        f'{", ".join(left)}'
+    ] if left else []
+    return weights, notes
+
+
+def take_task(checkpoint: dict, task: str) -> dict:
+    """One task of a mixture's checkpoint, as if it had been alone.
+
+    Args:
+        checkpoint (dict): See :func:`read_checkpoint`.
+        task (str): Its name in the mixture.
+
+    Returns:
+        dict: ``state_dict`` and ``meta``.
+
+    Raises:
+        CheckpointError: If it is not of a mixture, or of one without the
+            task.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    tasks = tasks_of(weights)
+    if task not in tasks:
+        raise CheckpointError(f'it has no task {task!r}: it ' + (
+            f'is a mixture of {", ".join(tasks)}. Name one of these, or give '
+            f'a checkpoint of a mixture with {task}.'
+            if tasks else 'is not of a mixture. Leave out the task.'))
+    own = tasks[task]
+    alone = {
+        name: value
+        for name, value in weights.items() if name.startswith('backbone.')
+    }
+    alone[_TABLE] = weights[_TABLE][own.rows].clone()
+    meta = dict(checkpoint.get('meta') or {})
+    # Of the mixture; the task's own config is another.
+    meta.pop('cfg', None)
+    if task in (meta.get('dataset_meta') or {}):
+        meta['dataset_meta'] = meta['dataset_meta'][task]
+    return dict(meta=meta, state_dict={**alone, **own.head})
+
+
+def without_tasks(checkpoint: dict) -> dict:
+    """A checkpoint without the queries of tasks, if it is of a mixture."""
+    weights = checkpoint.get('state_dict', checkpoint)
+    if not tasks_of(weights):
+        return checkpoint
+    weights = {k: v for k, v in weights.items() if k != _TABLE}
+    return dict(meta=checkpoint.get('meta') or {}, state_dict=weights)
+
+
+def _alone(weights: Mapping[str, Tensor]) -> Task:
+    head = {
+        name: value
+        for name, value in weights.items() if not name.startswith('backbone.')
+    }
+    return Task('', head, slice(0, len(weights.get(_TABLE, ()))))
+
+
+def _matching(alone: Task, tasks: Dict[str, Task]) -> List[Task]:
+    """The task of a mixture that one alone is, if there is one."""
+    found = [n for n, t in tasks.items() if t.head.keys() == alone.head.keys()]
+    if len(found) > 1:
+        shapes = _shapes(alone)
+        found = [name for name in found if _shapes(tasks[name]) == shapes]
+    if len(found) > 1:
+        raise CheckpointError(
+            f'tasks {", ".join(found)} of the mixture have heads alike, and '
+            'each could be meant. Take one out of the mixture\'s checkpoint '
+            'with tools/model_converters/take_task.py, or start the backbone '
+            "with init_cfg=dict(type='glid_mm.Pretrained', checkpoint=…, "
+            f"task='{found[0]}').")
+    return [tasks[name] for name in found]
+
+
+def _shapes(task: Task) -> dict:
+    return {name: value.shape for name, value in task.head.items()}
+
+
+def _fit_table(own: Mapping[str, Tensor], given: Mapping[str, Tensor],
+               pairs: List[Tuple[Task, Task]]) -> Optional[Tensor]:
+    """The model's queries, those of the checkpoint's tasks in their places.
+
+    Tasks that ask another number than there start anew, as they do alone.
+    """
+    if _TABLE not in own or _TABLE not in given:
+        return None
+    table, found = own[_TABLE].clone(), False
+    for theirs, mine in pairs:
+        rows = given[_TABLE][theirs.rows]
+        if rows.shape == table[mine.rows].shape:
+            table[mine.rows] = rows.to(table)
+            found = True
+    return table if found else None

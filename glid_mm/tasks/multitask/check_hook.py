@@ -1,0 +1,74 @@
+"""Every task belongs to its data, or a run does not start."""
+from types import SimpleNamespace
+from typing import Dict, List
+
+from mmengine.hooks import Hook
+
+from ...errors import UserError
+from ...registry import HOOKS
+from ...wrappers import bare_model
+
+
+@HOOKS.register_module()
+class TaskCheckHook(Hook):
+    """Compare each task with its data, as the hooks of the single tasks do.
+
+    Args:
+        tasks (dict[str, list[dict]]): By task, hooks that are
+            :class:`~glid_mm.engine.hooks.data_check_hook.DataCheckHook`.
+    """
+
+    def __init__(self, tasks: Dict[str, List[dict]]) -> None:
+        self.hooks = [(task, HOOKS.build(config))
+                      for task, configs in tasks.items() for config in configs]
+
+    def before_train(self, runner) -> None:
+        """Check the data of training and validation.
+
+        Raises:
+            UserError: If model and data have other tasks, or what the hooks
+                say.
+        """
+        tasks = bare_model(runner.model).tasks
+        data = runner.train_dataloader.dataset.tasks
+        for name in tasks:
+            if name not in data:
+                raise UserError(
+                    f'task {name!r} of the model has no data to train with: '
+                    f'the data has {", ".join(data)}. Add it to '
+                    'train_dataloader.dataset.tasks, or take it out of '
+                    'model.tasks.')
+        self._call('before_train', runner)
+
+    def before_val(self, runner) -> None:
+        """Check the data of validation."""
+        self._call('before_val', runner)
+
+    def before_test(self, runner) -> None:
+        """Check the data of testing."""
+        self._call('before_test', runner)
+
+    def _call(self, event: str, runner) -> None:
+        loader = getattr(runner,
+                         event.replace('before', '')[1:] + '_dataloader')
+        for task, hook in self.hooks:
+            if task in loader.dataset.tasks:
+                getattr(hook, event)(_TaskRunner(runner, task))
+
+
+class _TaskRunner:
+    """What a hook would see if a task were trained alone."""
+
+    def __init__(self, runner, task: str) -> None:
+        self._runner = runner
+        self._task = task
+        self.model = bare_model(runner.model).tasks[task]
+
+    def __getattr__(self, name: str):
+        value = getattr(self._runner, name)
+        if name == 'val_loop':
+            has = value is not None and self._task in value.dataloader.loaders
+            return value if has else None
+        if name.endswith('_dataloader'):
+            return SimpleNamespace(dataset=value.dataset.tasks[self._task])
+        return value

@@ -1,0 +1,177 @@
+"""Training data of several tasks as one stream."""
+import itertools
+from bisect import bisect_right
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from mmengine.dataset import InfiniteSampler, pseudo_collate
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import BatchSampler, Dataset, Sampler
+
+from ...engine.data_stream import Place
+from ...errors import UserError
+from ...registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
+
+
+@DATASETS.register_module()
+class MultitaskDataset(Dataset):
+    """Data sets of tasks, one after the other.
+
+    Args:
+        tasks (dict): Data sets by task: configs, or data sets.
+
+    Attributes:
+        first (dict[str, int]): Index of each task's first sample.
+
+    Raises:
+        UserError: If a task has no sample.
+    """
+
+    def __init__(self, tasks: Dict[str, dict]) -> None:
+        self.tasks = {
+            name: DATASETS.build(data) if isinstance(data, dict) else data
+            for name, data in tasks.items()
+        }
+        self.first, total = {}, 0
+        for name, data in self.tasks.items():
+            self.first[name] = total
+            total += len(data)
+            if not len(data):
+                raise UserError(
+                    f'task {name!r} has no data: its data set is empty. Look '
+                    'at data_root, data_prefix and ann_file of '
+                    f'dataset.tasks.{name}.')
+        self._length = total
+
+    @property
+    def metainfo(self) -> Dict[str, dict]:
+        """What each data set says about itself, by task."""
+        return {name: data.metainfo for name, data in self.tasks.items()}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Tuple[str, dict]:
+        """Task and sample."""
+        name, index = self._find(index)
+        return name, self.tasks[name][index]
+
+    def get_data_info(self, index: int) -> dict:
+        """What a task's data set says about a sample."""
+        name, index = self._find(index)
+        return self.tasks[name].get_data_info(index)
+
+    def _find(self, index: int) -> Tuple[str, int]:
+        place = bisect_right(list(self.first.values()), index) - 1
+        name = list(self.first)[place]
+        return name, int(index) - self.first[name]
+
+
+@FUNCTIONS.register_module()
+def collate_tasks(samples: List[Tuple[str, dict]]) -> Dict[str, dict]:
+    """Make a batch of each task that samples are of.
+
+    Args:
+        samples (list[tuple]): Tasks and samples.
+
+    Returns:
+        dict[str, dict]: By task, what mmengine's ``pseudo_collate`` makes of
+        its samples.
+    """
+    tasks = {}
+    for name, sample in samples:
+        tasks.setdefault(name, []).append(sample)
+    return {name: pseudo_collate(part) for name, part in tasks.items()}
+
+
+@DATA_SAMPLERS.register_module()
+class TaskSampler(Sampler):
+    """Samples of tasks in turn, endlessly.
+
+    Each task is a stream of its own, shuffled as mmengine's
+    ``InfiniteSampler`` shuffles it, and the first is the very stream that it
+    is in a run of its own. In each step all processes have samples of the
+    same tasks, and as many.
+
+    Args:
+        dataset (MultitaskDataset): The data.
+        shuffle (bool): Whether data sets are shuffled.
+        seed (int, optional): Of the run; without, processes agree on one.
+        ratio (dict[str, int], optional): How many samples of each task come
+            before all have had their turns; by default one of each. A batch
+            size that the sum divides gives every batch the same mix.
+
+    Attributes:
+        in_turn (int): How many samples of a task follow each other.
+
+    Raises:
+        UserError: If a ratio is not of the tasks, or no whole number.
+    """
+
+    def __init__(self,
+                 dataset: MultitaskDataset,
+                 shuffle: bool = True,
+                 seed: Optional[int] = None,
+                 ratio: Optional[Dict[str, int]] = None) -> None:
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.in_turn = 1
+        ratio = dict.fromkeys(dataset.tasks, 1) if ratio is None else ratio
+        fits = ratio.keys() == dataset.tasks.keys() and all(
+            isinstance(n, int) and n > 0 for n in ratio.values())
+        if not fits:
+            raise UserError(
+                f'train_dataloader.sampler.ratio={dict(ratio)}: it has to '
+                'give each task of the data a whole number above 0: '
+                f'{", ".join(dataset.tasks)}. To leave a task out, take it '
+                'out of the mixture.')
+        self.turns = _turns(ratio)
+
+    def __iter__(self) -> Iterator[Place]:
+        rank, world_size = get_dist_info()
+        streams = {
+            name: self._stream(number, data)
+            for number, (name, data) in enumerate(self.dataset.tasks.items())
+        }
+        counts = dict.fromkeys(streams, 0)
+        for name in itertools.cycle(self.turns):
+            for _ in range(self.in_turn):
+                number, stream = streams[name]
+                index = self.dataset.first[name] + next(stream)
+                # As an epoch is, a task is a stream of its own.
+                yield Place(index, number, counts[name] * world_size + rank)
+                counts[name] += 1
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def _stream(self, number: int, data: Dataset) -> Tuple[int, Iterator]:
+        # Tasks of the same images should not see the same ones in a batch.
+        seed = self.seed + number
+        return number, iter(InfiniteSampler(data, self.shuffle, seed))
+
+
+@DATA_SAMPLERS.register_module()
+class OneTaskBatchSampler(BatchSampler):
+    """Batches of one task each, the tasks in turn.
+
+    Args:
+        sampler (TaskSampler): Gives the tasks their turns.
+        batch_size (int): Samples in a batch.
+    """
+
+    def __init__(self, sampler: TaskSampler, batch_size: int) -> None:
+        sampler.in_turn = batch_size
+        super().__init__(sampler, batch_size, drop_last=True)
+
+
+def _turns(ratio: Dict[str, int]) -> List[str]:
+    """Each task as often as its number says, spread evenly."""
+    total = sum(ratio.values())
+    credit, turns = dict.fromkeys(ratio, 0), []
+    for _ in range(total):
+        for name, share in ratio.items():
+            credit[name] += share
+        turns.append(max(credit, key=credit.get))
+        credit[turns[-1]] -= total
+    return turns

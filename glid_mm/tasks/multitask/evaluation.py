@@ -1,0 +1,139 @@
+"""Validating and testing several tasks, each with its data and metrics."""
+from typing import Dict, Iterator, Mapping, Optional, Tuple
+
+from mmengine.evaluator import Evaluator
+from mmengine.runner import TestLoop, ValLoop
+from torch.utils.data import DataLoader
+
+from ...errors import UserError
+from ...registry import LOOPS
+from .data import MultitaskDataset
+
+
+class TaskLoaders:
+    """Data loaders of tasks, one after the other, as one.
+
+    Args:
+        loaders (mapping): Data loaders by task.
+    """
+
+    def __init__(self, loaders: Mapping[str, DataLoader]) -> None:
+        self.loaders = dict(loaders)
+        self.dataset = MultitaskDataset({
+            name: loader.dataset
+            for name, loader in self.loaders.items()
+        })
+
+    def __len__(self) -> int:
+        return sum(map(len, self.loaders.values()))
+
+    def __iter__(self) -> Iterator[Dict[str, dict]]:
+        for name, loader in self.loaders.items():
+            for batch in loader:
+                yield {name: batch}
+
+
+class TaskEvaluator(Evaluator):
+    """Evaluators of tasks; metrics are named ``<task>/<metric>``.
+
+    Args:
+        tasks (mapping): Evaluators by task.
+        sizes (mapping): How many samples each task's data has.
+    """
+
+    def __init__(self, tasks: Mapping[str, Evaluator],
+                 sizes: Mapping[str, int]) -> None:
+        # What tools add is of all tasks.
+        super().__init__([])
+        self.tasks = tasks
+        self.sizes = sizes
+
+    @property
+    def dataset_meta(self) -> Optional[dict]:
+        """What the data sets say about themselves, by task."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: Mapping[str, dict]) -> None:
+        self._dataset_meta = dataset_meta
+        for name, evaluator in self.tasks.items():
+            evaluator.dataset_meta = dataset_meta[name]
+
+    def process(self, data_samples: list, data_batch: Dict[str, dict]) -> None:
+        """Pass predictions on to the metrics of their task.
+
+        Args:
+            data_samples (list): Predictions with ground truth.
+            data_batch (dict): The batch they are of, by its task.
+        """
+        super().process(data_samples, data_batch)
+        (name, batch), = data_batch.items()
+        self.tasks[name].process(data_samples, batch)
+
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Metrics of all tasks.
+
+        Args:
+            size (int): Samples of all tasks.
+
+        Returns:
+            dict[str, float]: By ``<task>/<metric>``.
+        """
+        metrics = super().evaluate(size)
+        for task, evaluator in self.tasks.items():
+            for name, value in evaluator.evaluate(self.sizes[task]).items():
+                metrics[f'{task}/{name}'] = value
+        return metrics
+
+
+@LOOPS.register_module()
+class TaskValLoop(ValLoop):
+    """mmengine's ``ValLoop`` over one task after the other.
+
+    Args:
+        runner (Runner): The run.
+        dataloader (dict): By task, the config of a data loader; tasks that
+            have None are left out.
+        evaluator (dict): By task, the config of its metrics.
+        **kwargs: See mmengine's.
+    """
+
+    def __init__(self, runner, dataloader: dict, evaluator: dict,
+                 **kwargs) -> None:
+        super().__init__(runner, *_build(runner, dataloader, evaluator),
+                         **kwargs)
+
+
+@LOOPS.register_module()
+class TaskTestLoop(TestLoop):
+    """mmengine's ``TestLoop`` over one task after the other.
+
+    Args:
+        runner, dataloader, evaluator, **kwargs: See :class:`TaskValLoop`.
+    """
+
+    def __init__(self, runner, dataloader: dict, evaluator: dict,
+                 **kwargs) -> None:
+        super().__init__(runner, *_build(runner, dataloader, evaluator),
+                         **kwargs)
+
+
+def _build(runner, loaders: dict,
+           evaluators: dict) -> Tuple[TaskLoaders, TaskEvaluator]:
+    loaders = {name: config for name, config in loaders.items() if config}
+    for name in loaders:
+        if not evaluators.get(name):
+            raise UserError(
+                f'task {name!r} has data to be evaluated on and no metrics: '
+                f'set {name} of val_evaluator and test_evaluator, or '
+                f'{name}=None in val_dataloader and test_dataloader')
+    built = TaskLoaders({
+        name: runner.build_dataloader(config, seed=runner.seed)
+        for name, config in loaders.items()
+    })
+    sizes = {name: len(data) for name, data in built.dataset.tasks.items()}
+    metrics = {
+        name: runner.build_evaluator(evaluators[name])
+        for name in sizes
+    }
+    return built, TaskEvaluator(metrics, sizes)

@@ -1,0 +1,161 @@
+"""One model for several tasks: everything but their heads is shared."""
+from typing import Dict, Mapping, Optional, Sequence
+
+from mmengine.config import ConfigDict
+from mmengine.model import BaseDataPreprocessor, BaseModel, ModuleDict
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...registry import MODELS
+from .sharing import SETTINGS, QueryTables
+
+#: A batch of a mixture: by task, a batch as its host has it.
+Batches = Mapping[str, dict]
+
+
+class TaskPreprocessors(BaseDataPreprocessor):
+    """The data preprocessors of tasks, each for its own batch.
+
+    Args:
+        tasks (mapping): The tasks' models.
+    """
+
+    def __init__(self, tasks: Mapping[str, BaseModel]) -> None:
+        super().__init__()
+        # They are the models' own, which count them.
+        self._each = {name: (m.data_preprocessor, )
+                      for name, m in tasks.items()}  # yapf: disable
+
+    def forward(self, data: Batches, training: bool = False) -> dict:
+        """Prepare a batch of each task that it has.
+
+        Args:
+            data (mapping): Batches by task.
+            training (bool): See ``BaseDataPreprocessor``.
+
+        Returns:
+            dict: The same, on the device.
+
+        Raises:
+            UserError: If the model has no such task.
+        """
+        for name in data:
+            if name not in self._each:
+                raise UserError(
+                    f'a batch is of task {name!r}, and the model has '
+                    f'{", ".join(self._each)}. Name the tasks of the data '
+                    '(dataset.tasks, val_dataloader, test_dataloader) as '
+                    'those of the model (model.tasks).')
+        return {
+            name: self._each[name][0](batch, training)
+            for name, batch in data.items()
+        }
+
+
+@MODELS.register_module()
+class MultitaskGLID(BaseModel):
+    """Models of tasks whose encoder, neck, decoder and queries are one.
+
+    Each task is its host's model as the task's own config has it, head, loss
+    and data preprocessor included; in the slot ``backbone`` it has its part
+    of the shared GLID. Batches come by task. The losses of those that a batch
+    has are summed, each a mean over that task's images.
+
+    Weights are named ``backbone.*``, as in any single task, and
+    ``tasks.<task>.*``. ``model.tasks['semantic']`` is a whole model, which
+    predicts as one of that task does.
+
+    Args:
+        backbone (dict): ``glid_mm.GLID`` without ``num_queries``.
+        tasks (dict): The tasks' models by name, the names being free. Of
+            their ``backbone``, ``num_queries``, ``embedding_std`` and
+            ``embedding_positions`` count.
+        tables (sequence[sequence[str]], optional): Tasks that share queries;
+            see :class:`QueryTables`. By default all share one table, of which
+            each reads as many as it asks, the first ones.
+        loss_weights (dict, optional): What a task's losses are multiplied
+            by; 1 for those that are not named.
+        init_cfg (dict, optional): See ``BaseModel``.
+
+    Raises:
+        UserError: If a name cannot be one of a task, or queries cannot be
+            shared as they are to be.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 tasks: Dict[str, dict],
+                 tables: Optional[Sequence[Sequence[str]]] = None,
+                 loss_weights: Optional[Dict[str, float]] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        for name in tasks:
+            # Names of losses tell which are to be summed.
+            if (not name.isidentifier() or hasattr(nn.ModuleDict, name)
+                    or name == 'mode' or 'loss' in name):
+                raise UserError(
+                    f'{name!r} cannot be the name of a task (model.tasks): '
+                    'take letters, digits and underscores, without "loss", '
+                    "such as 'semantic'")
+        for name in loss_weights or ():
+            if name not in tasks:
+                raise UserError(
+                    f'model.loss_weights names {name!r}, and model.tasks has '
+                    f'{", ".join(tasks)}. Name tasks of the model.')
+        if backbone.get('cuda_graph'):
+            raise UserError(
+                'model.backbone.cuda_graph replays one pass in a step, and a '
+                'mixture has one for each task. Leave it (--cuda-graph) out.')
+        shared = QueryTables(
+            {
+                name: {
+                    key: value
+                    for key, value in config.get('backbone', {}).items()
+                    if key in SETTINGS
+                }
+                for name, config in tasks.items()
+            }, tables)
+        glid = MODELS.build(dict(backbone, num_queries=shared.num_queries))
+        shared.start(glid.queries)
+        models = {}
+        for name, config in tasks.items():
+            part = dict(
+                type='glid_mm.SharedGLID', glid=glid, rows=shared.rows[name])
+            models[name] = MODELS.build(ConfigDict(config, backbone=part))
+        super().__init__(TaskPreprocessors(models), init_cfg)
+        self.backbone = glid
+        self.tasks = ModuleDict(models)
+        self.loss_weights = dict(loss_weights or {})
+
+    def forward(self, mode: str = 'tensor', **batches: dict):
+        """Losses or predictions of batches.
+
+        Args:
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
+            **batches (dict): By task, what its model's ``forward`` takes.
+
+        Returns:
+            dict[str, Tensor] | list | dict: Losses by
+            ``<task>/<name of the loss>``; data samples of one task after
+            those of another; or by task, what its model gives.
+        """
+        results = {
+            name: model(**batches[name], mode=mode)
+            for name, model in self.tasks.items() if name in batches
+        }
+        if mode == 'predict':
+            return [sample for part in results.values() for sample in part]
+        if mode != 'loss':
+            return results
+        return {
+            f'{task}/{name}': self._weighted(task, name, value)
+            for task, losses in results.items()
+            for name, value in losses.items()
+        }
+
+    def _weighted(self, task: str, name: str, value):
+        weight = self.loss_weights.get(task, 1)
+        if weight == 1 or 'loss' not in name:
+            return value
+        if isinstance(value, Tensor):
+            return weight * value
+        return [weight * part for part in value]

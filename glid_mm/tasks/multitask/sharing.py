@@ -1,0 +1,138 @@
+"""Queries of several tasks to one GLID."""
+from types import SimpleNamespace
+from typing import Dict, Mapping, Optional, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...models import GLID, GLIDOutput, Queries
+from ...registry import MODELS
+
+#: What a task's ``backbone`` says about its queries.
+SETTINGS = ('num_queries', 'embedding_std', 'embedding_positions')
+
+
+@MODELS.register_module()
+class SharedGLID(nn.Module):
+    """One task's part of a shared GLID, in the slot ``backbone`` of its model.
+
+    The weights belong to the mixture; a task's model has none of them. What
+    it has is ``rows``, so that a checkpoint says which queries are whose.
+
+    Args:
+        glid (GLID): The shared one.
+        rows (range): The task's queries in the table of all.
+    """
+
+    def __init__(self, glid: GLID, rows: range) -> None:
+        super().__init__()
+        # In a tuple it is no submodule.
+        self._shared = (glid, )
+        self._rows = rows
+        self.queries = SimpleNamespace(num_queries=len(rows))
+        self.register_buffer('rows', torch.tensor([rows.start, rows.stop]))
+
+    def forward(self,
+                images: Tensor,
+                padding_mask: Optional[Tensor] = None,
+                *groups: slice) -> GLIDOutput:
+        """Answer the task's queries; see :class:`glid_mm.models.GLID`.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised.
+            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
+                padding.
+            *groups (slice): Of the task's queries; by default all, as one.
+
+        Returns:
+            GLIDOutput: What the head reads.
+        """
+        glid, = self._shared
+        own = [self._rows[group] for group in groups] or [self._rows]
+        return glid(images, padding_mask,
+                    *(slice(rows.start, rows.stop) for rows in own))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # A model's rows follow from its config.
+        if prefix + 'rows' in state_dict:
+            state_dict[prefix + 'rows'] = self.rows
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class QueryTables:
+    """Which queries tasks ask: prefixes of tables that they share.
+
+    Args:
+        tasks (mapping): By task, what its ``backbone`` says: the
+            :data:`SETTINGS`.
+        tables (sequence[sequence[str]], optional): The tasks of each table;
+            by default all share one, as in the paper (§4, "Multitask
+            fine-tuning").
+
+    Attributes:
+        rows (dict[str, range]): The queries of each task.
+        num_queries (int): Of all tables.
+
+    Raises:
+        UserError: If tables and tasks do not agree, or queries that are
+            shared are to start in different ways.
+    """
+
+    def __init__(self,
+                 tasks: Mapping[str, dict],
+                 tables: Optional[Sequence[Sequence[str]]] = None) -> None:
+        tables = [list(tasks)] if tables is None else tables
+        named = [task for table in tables for task in table]
+        unknown = [task for task in named if task not in tasks]
+        if unknown:
+            raise UserError(
+                f'model.tables names {unknown[0]!r}, and model.tasks has '
+                f'{", ".join(tasks)}. Name tasks of the model.')
+        for task in tasks:
+            if named.count(task) != 1:
+                raise UserError(
+                    f'task {task!r} is in {named.count(task)} of model.tables,'
+                    ' and each task reads one. Name every task once, or leave '
+                    'out tables to share all queries.')
+        self.rows: Dict[str, range] = {}
+        self._starts = []
+        self.num_queries = 0
+        for table in tables:
+            self._add([(task, dict(tasks[task])) for task in table])
+
+    def _add(self, table: list) -> None:
+        first, total = self.num_queries, self.num_queries
+        starts = {}
+        for task, settings in table:
+            count = settings.pop('num_queries', 0)
+            if count < 1:
+                raise UserError(
+                    f'task {task!r} has no queries: set model.tasks.{task}.'
+                    'backbone.num_queries to how many it asks')
+            self.rows[task] = range(first, first + count)
+            total = max(total, first + count)
+            wanted = {name: settings.get(name) or 0 for name in SETTINGS[1:]}
+            starts.setdefault(str(wanted), (task, wanted))
+        if len(starts) > 1:
+            (one, its), (other, their) = list(starts.values())[:2]
+            raise UserError(
+                f'tasks {one!r} and {other!r} share queries that are to start '
+                f'as {its} and as {their}. Set embedding_std and '
+                f'embedding_positions of model.tasks.{one}.backbone and '
+                f'model.tasks.{other}.backbone alike, or part the tasks with '
+                f"model.tables=[['{one}', …], ['{other}', …]].")
+        for _, wanted in starts.values():
+            self._starts.append((first, total, wanted))
+        self.num_queries = total
+
+    def start(self, queries: Queries) -> None:
+        """Let queries start as the tasks want it.
+
+        Args:
+            queries (Queries): As many as :attr:`num_queries`.
+        """
+        dims = queries.embeddings.shape[1]
+        for first, stop, wanted in self._starts:
+            own = Queries(dims, stop - first, **wanted)
+            queries.embeddings.data[first:stop] = own.embeddings.data

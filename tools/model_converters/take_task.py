@@ -1,0 +1,37 @@
+"""Take one task out of a mixture's checkpoint, as if it had been alone.
+
+tools/train.py and tools/test.py need no such file: the config of a single task
+takes what is its own. The hosts' inferencers do.
+"""
+import argparse
+from pathlib import Path
+
+from glid_mm.checkpoint.io import (CheckpointError, pack_weights,
+                                   read_checkpoint, write_atomically)
+from glid_mm.checkpoint.tasks import take_task
+from glid_mm.engine import launch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', type=Path, help='of a mixture')
+    parser.add_argument('task', help='its name in the mixture')
+    parser.add_argument('out', type=Path, help='FILE.pth or FILE.safetensors')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        taken = take_task(read_checkpoint(args.checkpoint), args.task)
+    except CheckpointError as error:
+        if str(args.checkpoint) in str(error):
+            raise
+        raise CheckpointError(f'{args.checkpoint}: {error}') from error
+    data = pack_weights(taken['state_dict'], taken['meta'], args.out.suffix)
+    write_atomically(args.out, data)
+    print(f'{args.out}: {len(taken["state_dict"])} weights of {args.task}')
+
+
+if __name__ == '__main__':
+    launch.main(main)
