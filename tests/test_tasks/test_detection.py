@@ -159,9 +159,8 @@ def test_the_two_groups_of_queries_do_not_see_each_other():
     for index in (0, 4, 5, 11):
         gradient, = torch.autograd.grad(
             together[index].square().sum(), embeddings, retain_graph=True)
-        assert (gradient.abs().sum(1) > 0).tolist() == [
-            (i < 5) == (index < 5) for i in range(12)
-        ]
+        assert (gradient.abs().sum(1)
+                > 0).tolist() == [(i < 5) == (index < 5) for i in range(12)]
     # Each group answers as it would alone.
     first = model.backbone(images, None, slice(5)).query_features[-1, 0]
     assert torch.allclose(together[:5], first, atol=1e-12)
