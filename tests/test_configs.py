@@ -51,6 +51,13 @@ def test_config_reads_and_names_its_parts(path):
     assert config.train_dataloader.batch_size == batch
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     assert base in (None, gpus * batch)
+    # Pictures are read by the loaders that know every kind of them.
+    for split in ('train', 'val', 'test'):
+        loader = config.get(f'{split}_dataloader')
+        for step in loader.dataset.pipeline if loader else ():
+            if step.type.startswith('LoadImage'):
+                assert step == dict(
+                    type='LoadImageFromFile', _scope_='glid_mm')
 
 
 @pytest.mark.parametrize(

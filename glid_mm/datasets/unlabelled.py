@@ -3,14 +3,11 @@ import posixpath
 from typing import List, Sequence
 
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get_file_backend
 
 from ..errors import UserError
 from ..registry import DATASETS
+from .folders import SUFFIXES, list_images
 from .shards import is_sharded, shard_addresses
-
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
-            '.webp')
 
 
 @DATASETS.register_module()
@@ -67,7 +64,7 @@ class UnlabelledImages(BaseDataset):
         else:
             paths = [
                 posixpath.join(folder, name)
-                for name in find_names(folder, self.extensions)
+                for name in list_images(folder, self.extensions)
             ]
         if not paths:
             raise UserError(
@@ -75,27 +72,3 @@ class UnlabelledImages(BaseDataset):
                 f'its sub-folders ({", ".join(self.extensions)}). Look at '
                 'data_root and data_prefix of train_dataloader.dataset.')
         return [dict(img_path=path) for path in paths]
-
-
-def find_names(folder: str, extensions: Sequence[str] = SUFFIXES) -> List[str]:
-    """Image files in a folder and its sub-folders.
-
-    Args:
-        folder (str): Where to look.
-        extensions (sequence[str]): Suffixes in lower case.
-
-    Returns:
-        list[str]: Their paths in the folder, sorted.
-
-    Raises:
-        UserError: If there is no such folder.
-    """
-    try:
-        return sorted(
-            name for name in get_file_backend(folder).list_dir_or_file(
-                folder, list_dir=False, recursive=True)
-            if name.lower().endswith(tuple(extensions)))
-    except OSError as error:
-        raise UserError(f'cannot list the images in {folder}: {error}. Look '
-                        'at data_root and data_prefix of the data '
-                        'set.') from error

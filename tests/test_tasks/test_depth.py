@@ -460,7 +460,7 @@ def test_files_that_are_missing_are_named(data_root):
     (data_root / 'bad.txt').write_text('000002.jpg 000002.png\n000001.jpg\n')
     with pytest.raises(UserError, match="bad.txt, line 2: '000001.jpg'"):
         dataset(data_root, ann_file='bad.txt')
-    with pytest.raises(UserError, match='folder of images .*nowhere'):
+    with pytest.raises(UserError, match='cannot list the images in nowhere'):
         DepthDataset(
             data_prefix=dict(img_path='nowhere', depth_map_path='nowhere'))
 

@@ -3,6 +3,7 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmpretrain', task='pre-training')
 
+from ...datasets.loading import LoadImageFromFile  # noqa: E402
 from ...datasets.unlabelled import UnlabelledImages  # noqa: E402
 from .head import PixelHead  # noqa: E402
 from .loading import LoadRandomResizedCrop  # noqa: E402
@@ -10,6 +11,6 @@ from .preprocessor import CropPreprocessor  # noqa: E402
 from .pretrainer import GLIDPretrainer  # noqa: E402
 
 __all__ = [
-    'CropPreprocessor', 'GLIDPretrainer', 'LoadRandomResizedCrop', 'PixelHead',
-    'UnlabelledImages'
+    'CropPreprocessor', 'GLIDPretrainer', 'LoadImageFromFile',
+    'LoadRandomResizedCrop', 'PixelHead', 'UnlabelledImages'
 ]
