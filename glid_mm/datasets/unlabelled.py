@@ -1,11 +1,12 @@
 """Images without labels, as pre-training takes them."""
 import posixpath
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from mmengine.dataset import BaseDataset
 
 from ..errors import UserError
 from ..registry import DATASETS
+from .decode import ImageError
 from .folders import SUFFIXES, list_images
 from .shards import is_sharded, shard_addresses
 
@@ -29,6 +30,12 @@ class UnlabelledImages(BaseDataset):
             are images.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
+    Attributes:
+        skip_damaged (bool): Whether another sample, drawn at random, takes
+            the place of one whose picture cannot be decoded. What was skipped
+            is then in ``damaged`` of its data sample, reasons by path.
+            :class:`glid_mm.engine.DamagedImagesHook` sets it, and counts.
+
     Raises:
         UserError: If there are no images, or shards are incomplete.
     """
@@ -39,6 +46,7 @@ class UnlabelledImages(BaseDataset):
                  extensions: Sequence[str] = SUFFIXES,
                  **kwargs) -> None:
         self.extensions = tuple(extensions)
+        self.skip_damaged = False
         super().__init__(
             ann_file='',
             data_root=data_root,
@@ -72,3 +80,21 @@ class UnlabelledImages(BaseDataset):
                 f'its sub-folders ({", ".join(self.extensions)}). Look at '
                 'data_root and data_prefix of train_dataloader.dataset.')
         return [dict(img_path=path) for path in paths]
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Get a sample; None if it is skipped, for which another is drawn."""
+        try:
+            return super().prepare_data(idx)
+        except ImageError as error:
+            if not self.skip_damaged:
+                raise
+            self._damaged[self.get_data_info(idx)['img_path']] = error.reason
+            return None
+
+    def __getitem__(self, idx: int) -> dict:
+        """Get a sample; see ``mmengine.dataset.BaseDataset``."""
+        self._damaged = {}
+        sample = super().__getitem__(idx)
+        if self._damaged:
+            sample['data_samples'].set_metainfo(dict(damaged=self._damaged))
+        return sample
