@@ -791,6 +791,11 @@ def test_inferencer_takes_files_folders_and_arrays(data_root, trained,
     given = inferencer([image, image[:40]], out_dir=str(tmp_path / 'array'))
     assert np.abs(given['predictions'][0] - alone).max() < .2
     assert given['predictions'][1].shape == (40, 64)
+    # Images of unlike sizes may come in one batch.
+    batch = inferencer([image, image[:40], image], batch_size=3)
+    for depth, other in zip(batch['predictions'],
+                            [*given['predictions'], given['predictions'][0]]):
+        assert np.abs(depth - other).max() < 1e-3
     inferencer(image, out_dir=str(tmp_path / 'array'))
     assert len(list((tmp_path / 'array' / 'pred').iterdir())) == 3
     for wrong in ('nowhere.jpg', tmp_path / 'nowhere'):
