@@ -29,6 +29,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mutations import damaged, mistaken_json
@@ -120,8 +121,8 @@ class Pictures(Kind):
 
     def read(self, path):
         image = load_image(str(path))
-        part = EncodedImage(path.read_bytes(), str(path)).crop((0, 0, 2, 2),
-                                                               (1, 1)).image
+        part = EncodedImage(path.read_bytes(), str(path)).crop(
+            (0, 0, 2, 2)).image
         if not np.array_equal(part, np.asarray(image)[:2, :2]):
             raise Finding('the crop is not of the picture')
         data, why = shard_file(path, 32, 90)
@@ -221,7 +222,8 @@ class Boxes(Kind):
     def read(self, path):
         from glid_mm.tasks.detection import CocoDataset, CocoMetric
         metainfo = dict(classes=('box', 'ball', 'cone', 'person'))
-        dataset = CocoDataset(ann_file=str(path), metainfo=metainfo)
+        dataset = CocoDataset(
+            ann_file=str(path), metainfo=metainfo, data_prefix=dict(img=''))
         metric = CocoMetric(ann_file=str(path))
         metric.dataset_meta = metainfo
         return [dataset.get_data_info(i) for i in range(len(dataset))]
@@ -518,6 +520,7 @@ def parse_args():
 def main():
     args = parse_args()
     faulthandler.enable()
+    cv2.setLogLevel(0)
     warnings.simplefilter('ignore')
     logging.disable(logging.WARNING)
     signal.signal(signal.SIGALRM, _too_long)
@@ -534,7 +537,8 @@ def main():
             name = KINDS[number % len(KINDS)].__name__
             if args.only not in (None, number) or name not in counts:
                 continue
-            folder = Path(temporary) / 'input'
+            # Each has its own: open files are kept by their path.
+            folder = Path(temporary) / str(number)
             folder.mkdir()
             rng = random.Random(f'{args.seed} {number}')
             signal.alarm(SECONDS)

@@ -195,12 +195,17 @@ def open_image(data: bytes, name: str) -> Image.Image:
         Image: Of any mode, not decoded yet.
 
     Raises:
-        ImageError: If this is no image that Pillow knows, or a larger one
-            than it takes.
+        ImageError: If this is no image that Pillow knows, a larger one than
+            it takes, or a PNG whose checksums are wrong.
     """
-    with _named(name):
+    with naming(name):
         try:
-            return Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data))
+            if image.format == 'PNG':
+                # Its checksums, which decoding does not look at.
+                image.verify()
+                image = Image.open(io.BytesIO(data))
+            return image
         except UnidentifiedImageError:
             if not data:
                 raise ValueError('the file is empty') from None
@@ -232,7 +237,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
         ImageError: If the file is damaged, or its pixels have no known
             range.
     """
-    with _named(name):
+    with naming(name):
         image.load()
         # Formats whose integers Pillow keeps in 32 bits, though they have 16.
         wide = image.mode == 'I' and image.format in ('PNG', 'PPM')
@@ -286,8 +291,15 @@ def orientation(image: Image.Image) -> int:
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Turn what Pillow says about a picture into one kind of error."""
+def naming(name: str) -> Iterator[None]:
+    """Turn what Pillow says about a picture into one kind of error.
+
+    Args:
+        name (str): What to call the picture: its path.
+
+    Raises:
+        ImageError: For any error but a lack of memory.
+    """
     try:
         yield
     except MemoryError:
