@@ -1,4 +1,5 @@
 """Every config is read, builds, and shares its weights with pre-training."""
+import argparse
 import re
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+
+from glid_mm.engine.launch import add_common_arguments, read_config
+from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -90,3 +94,29 @@ def test_model_index_lists_every_config():
         for name in model.get('Downstream', [])
     ]
     assert set(downstream) <= set(names)
+
+
+@pytest.mark.parametrize('text,says', [
+    ('a = (1,', 'SyntaxError'),
+    ('a = b', "NameError: name 'b'"),
+    ("_base_ = ['missing.py']", 'missing.py'),
+    ("custom_imports = dict(imports=['glid_mm.tasks.pose2'])",
+     'custom_imports'),
+])
+def test_config_that_cannot_be_read_is_named(tmp_path, text, says):
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    with pytest.raises(UserError, match='config.py') as error:
+        read_config(parser.parse_args([str(path)]))
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize('text', ['a=[1,', 'a=1,(2'])
+def test_brackets_that_do_not_match_are_no_setting(text, capsys):
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['config.py', '--cfg-options', text])
+    assert f'--cfg-options {text}: ' in capsys.readouterr().err

@@ -254,12 +254,24 @@ def test_incomplete_copies_are_named(made, tmp_path):
     index.write_text(index.read_text()[:-20].rsplit('\n', 1)[0])
     with pytest.raises(UserError, match='index of .*000001.tar is damaged'):
         shard_addresses(str(out))
+    whole = (made / '000001.idx').read_text()
+    for damage in (whole.replace(' ', '\t'), whole.replace('jpg 5', 'jpg x'),
+                   whole.replace('.jpg', '.jpg extra'), whole + whole):
+        index.write_text(damage)
+        with pytest.raises(UserError, match='000001.idx should be of 4'):
+            shard_addresses(str(out))
+    # A place beyond the end costs no memory.
+    index.write_text(whole.replace('jpg 512', f'jpg {10**15}'))
+    with pytest.raises(OSError, match='000001.tar ends too early'):
+        fileio.get(shard_addresses(str(out))[4])
     index.unlink()
     with pytest.raises(UserError, match='000001.idx'):
         shard_addresses(str(out))
-    (out / 'shards.json').write_text(json.dumps([])[:-1])
-    with pytest.raises(UserError, match='shards.json is damaged'):
-        shard_addresses(str(out))
+    for damage in ('[', '[]', '{"complete": true, "shards": [3]}',
+                   '{"complete": true, "shards": [{"name": 3}]}'):
+        (out / 'shards.json').write_text(damage)
+        with pytest.raises(UserError, match='shards.json is damaged'):
+            shard_addresses(str(out))
 
 
 def test_plain_folder_is_read_by_name(folder):
