@@ -28,7 +28,7 @@ def _child(parent, *locations):
 MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
 
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
-TRANSFORMS = _child(_mmengine.TRANSFORMS)
+TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.loading')
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')

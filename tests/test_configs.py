@@ -9,7 +9,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from glid_mm.engine.launch import add_common_arguments, read_config
+from glid_mm.engine.launch import add_common_arguments, read_run
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,14 +109,5 @@ def test_config_that_cannot_be_read_is_named(tmp_path, text, says):
     parser = argparse.ArgumentParser()
     add_common_arguments(parser)
     with pytest.raises(UserError, match='config.py') as error:
-        read_config(parser.parse_args([str(path)]))
+        read_run(parser.parse_args([str(path)]))
     assert says in str(error.value)
-
-
-@pytest.mark.parametrize('text', ['a=[1,', 'a=1,(2'])
-def test_brackets_that_do_not_match_are_no_setting(text, capsys):
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser)
-    with pytest.raises(SystemExit):
-        parser.parse_args(['config.py', '--cfg-options', text])
-    assert f'--cfg-options {text}: ' in capsys.readouterr().err

@@ -285,7 +285,7 @@ class Configs(Kind):
             launcher='none',
             local_rank=0,
             work_dir=None)
-        return launch.read_config(args)
+        return launch.read_run(args)
 
     def compare(self, path, value):
         written = {

@@ -605,9 +605,7 @@ def test_inferencer_takes_files_folders_and_arrays(trained, tmp_path):
                                      size).image).save(folder / name)
     (folder / 'notes.txt').write_text('no image')
     options = dict(
-        out_dir=str(tmp_path / 'out'),
-        no_save_pred=False,
-        return_vis=True)
+        out_dir=str(tmp_path / 'out'), no_save_pred=False, return_vis=True)
     files = inferencer(folder, **options)
     assert len(files['predictions']) == 2
     # Arrays are as OpenCV reads them: the same boxes, the same pictures.

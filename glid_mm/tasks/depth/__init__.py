@@ -5,7 +5,6 @@ require('mmengine', 'mmcv', 'mmseg', task='depth estimation')
 
 from ...datasets.colour import RandomColour  # noqa: E402
 from ...datasets.crop import FixedCrop  # noqa: E402
-from ...datasets.loading import LoadImageFromFile  # noqa: E402
 from .dataset import DepthDataset  # noqa: E402
 from .depth_head import DepthHead  # noqa: E402
 from .estimator import GLIDDepthEstimator  # noqa: E402
@@ -18,5 +17,5 @@ from .visualizer import DepthVisualizer  # noqa: E402
 __all__ = [
     'DepthDataset', 'DepthHead', 'DepthInferencer', 'DepthMetric',
     'DepthVisualizer', 'FixedCrop', 'GLIDDepthEstimator', 'LoadDepth',
-    'LoadImageFromFile', 'RandomColour', 'ScaleInvariantLogLoss'
+    'RandomColour', 'ScaleInvariantLogLoss'
 ]

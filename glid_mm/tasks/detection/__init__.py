@@ -3,7 +3,6 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmdet', task='object detection')
 
-from ...datasets.loading import LoadImageFromFile  # noqa: E402
 from .box_head import BoxHead  # noqa: E402
 from .coco_dataset import CocoDataset  # noqa: E402
 from .coco_metric import CocoMetric  # noqa: E402
@@ -13,5 +12,5 @@ from .inferencer import DetInferencer  # noqa: E402
 
 __all__ = [
     'BoxHead', 'CocoDataset', 'CocoMetric', 'DetInferencer', 'FocalLoss',
-    'GLIDDetector', 'LoadImageFromFile'
+    'GLIDDetector'
 ]

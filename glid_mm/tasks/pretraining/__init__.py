@@ -3,7 +3,6 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmpretrain', task='pre-training')
 
-from ...datasets.loading import LoadImageFromFile  # noqa: E402
 from ...datasets.unlabelled import UnlabelledImages  # noqa: E402
 from .head import PixelHead  # noqa: E402
 from .loading import LoadRandomResizedCrop  # noqa: E402
@@ -11,6 +10,6 @@ from .preprocessor import CropPreprocessor  # noqa: E402
 from .pretrainer import GLIDPretrainer  # noqa: E402
 
 __all__ = [
-    'CropPreprocessor', 'GLIDPretrainer', 'LoadImageFromFile',
-    'LoadRandomResizedCrop', 'PixelHead', 'UnlabelledImages'
+    'CropPreprocessor', 'GLIDPretrainer', 'LoadRandomResizedCrop', 'PixelHead',
+    'UnlabelledImages'
 ]

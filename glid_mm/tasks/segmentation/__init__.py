@@ -3,7 +3,6 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmseg', task='semantic segmentation')
 
-from ...datasets.loading import LoadImageFromFile  # noqa: E402
 from .inferencer import InferencerLoader, SegInferencer  # noqa: E402
 from .label_check_hook import LabelCheckHook  # noqa: E402
 from .loading import LoadSemanticMap  # noqa: E402
@@ -11,6 +10,6 @@ from .segmentor import GLIDSegmentor  # noqa: E402
 from .semantic_head import SemanticHead  # noqa: E402
 
 __all__ = [
-    'GLIDSegmentor', 'InferencerLoader', 'LabelCheckHook', 'LoadImageFromFile',
-    'LoadSemanticMap', 'SegInferencer', 'SemanticHead'
+    'GLIDSegmentor', 'InferencerLoader', 'LabelCheckHook', 'LoadSemanticMap',
+    'SegInferencer', 'SemanticHead'
 ]

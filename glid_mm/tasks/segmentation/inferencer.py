@@ -130,11 +130,7 @@ class SegInferencer(MMSegInferencer):
         self.visualizer.set_dataset_meta(**self.model.dataset_meta)
         self.visualizer.alpha = opacity
         self.visualizer.add_datasample(
-            'prediction',
-            image,
-            pred,
-            draw_gt=False,
-            with_labels=with_labels)
+            'prediction', image, pred, draw_gt=False, with_labels=with_labels)
         return self.visualizer.get_image()
 
     def postprocess(self,
