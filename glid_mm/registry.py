@@ -30,7 +30,7 @@ MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
 DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS)
 FUNCTIONS = _child(_mmengine.FUNCTIONS)
-TRANSFORMS = _child(_mmengine.TRANSFORMS)
+TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.loading')
 
 HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')

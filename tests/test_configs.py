@@ -1,4 +1,5 @@
 """Every config is read, builds, and shares its weights with pre-training."""
+import argparse
 import re
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+
+from glid_mm.engine.launch import add_common_arguments, read_run
+from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -51,6 +55,13 @@ def test_config_reads_and_names_its_parts(path):
     assert config.train_dataloader.batch_size == batch
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     assert base in (None, gpus * batch)
+    # Pictures are read by the loaders that know every kind of them.
+    for split in ('train', 'val', 'test'):
+        loader = config.get(f'{split}_dataloader')
+        for step in loader.dataset.pipeline if loader else ():
+            if step.type.startswith('LoadImage'):
+                assert step == dict(
+                    type='LoadImageFromFile', _scope_='glid_mm')
 
 
 @pytest.mark.parametrize(
@@ -83,3 +94,20 @@ def test_model_index_lists_every_config():
         for name in model.get('Downstream', [])
     ]
     assert set(downstream) <= set(names)
+
+
+@pytest.mark.parametrize('text,says', [
+    ('a = (1,', 'SyntaxError'),
+    ('a = b', "NameError: name 'b'"),
+    ("_base_ = ['missing.py']", 'missing.py'),
+    ("custom_imports = dict(imports=['glid_mm.tasks.pose2'])",
+     'custom_imports'),
+])
+def test_config_that_cannot_be_read_is_named(tmp_path, text, says):
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    with pytest.raises(UserError, match='config.py') as error:
+        read_run(parser.parse_args([str(path)]))
+    assert says in str(error.value)

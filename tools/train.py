@@ -46,6 +46,11 @@ def parse_args() -> argparse.Namespace:
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate to the batch size')
+    parser.add_argument(
+        '--strict',
+        action='store_true',
+        help='stop at the first damaged picture; without it, pre-training '
+        'skips and names it. Labelled data are always strict')
     parser.add_argument('--seed', type=int, help='seed of the run')
     parser.add_argument(
         '--deterministic',
@@ -85,6 +90,8 @@ def main() -> None:
     for key in ('compile', 'cuda_graph'):
         if getattr(args, key):
             config.merge_from_dict({f'model.backbone.{key}': True})
+    if args.strict:
+        config.get('default_hooks', {}).pop('damaged_images', None)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
             raise UserError(

@@ -10,4 +10,5 @@ data_preprocessor = dict(
 
 default_hooks = dict(
     checkpoint=dict(interval=5, max_keep_ckpts=3),
+    damaged_images=dict(type='glid_mm.DamagedImagesHook'),
     reconstruction=dict(type='glid_mm.ReconstructionHook', interval=1000))

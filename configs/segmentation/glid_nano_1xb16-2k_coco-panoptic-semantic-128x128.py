@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadSemanticMap'),
     dict(
         type='RandomChoiceResize',
@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(512, 128), keep_ratio=True),
     dict(type='glid_mm.LoadSemanticMap'),
     dict(type='PackSegInputs'),

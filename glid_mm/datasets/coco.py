@@ -1,7 +1,7 @@
 """What files in COCO's format have to hold."""
 import logging
 from collections import Counter
-from typing import Mapping, Optional, Sequence
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 
 from mmengine.logging import print_log
 
@@ -21,8 +21,10 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
             of a part needs.
 
     Raises:
-        UserError: If a part is missing, or an entry lacks something.
+        UserError: If a part is missing, an entry lacks something, or
+            something is of another type than the format has it.
     """
+    require_types(file, content, fields)
     for part, names in fields.items():
         if part not in content:
             raise UserError(
@@ -36,6 +38,90 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
                     f'have no {name!r}, the first being '
                     f'{str(lacking[0])[:200]}. Each needs '
                     f'{", ".join(names)}.')
+
+
+def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
+    """Refuse values of another type than COCO's format has them.
+
+    Hosts would end in an error that names no file, or compute with them.
+
+    Args:
+        file (str): Where they are from.
+        content: What the file holds.
+        parts (Iterable[str]): The parts to look at, where they are there.
+
+    Raises:
+        UserError: If the content is no object, a part is no list of objects,
+            or a value is of another type; NaN and infinity are no numbers.
+    """
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{file} has to be in COCO's format, a JSON object; it "
+            f'holds a {type(content).__name__}')
+    for part in parts:
+        entries = content.get(part, [])
+        if not isinstance(entries, list):
+            raise UserError(f'{file}: {part!r} has to be a list, and is '
+                            f'{str(entries)[:200]}')
+        wrong = [entry for entry in entries if not isinstance(entry, dict)]
+        if wrong:
+            raise UserError(f'{file}: {len(wrong)} of {len(entries)} {part} '
+                            f'are no objects, such as {str(wrong[0])[:200]}')
+        for name, (fits, what) in {
+                **_TYPES,
+                **_TYPES_OF.get(part, {})
+        }.items():
+            wrong = [e for e in entries if name in e and not fits(e[name])]
+            if wrong:
+                raise UserError(
+                    f'{file}: {name!r} of {len(wrong)} of {len(entries)} '
+                    f'{part} is not {what}, the first being '
+                    f'{str(wrong[0])[:200]}')
+
+
+def _is_id(value) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
+def _is_number(value) -> bool:
+    # Not so large that a float32 would be infinite.
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and abs(value) < 3e38)
+
+
+def _is_text(value) -> bool:
+    return isinstance(value, str)
+
+
+def _are(fits: Callable[[Any], bool], count: Optional[int] = None) -> Callable:
+    return lambda value: (
+        isinstance(value, list) and count in
+        (None, len(value)) and all(map(fits, value)))
+
+
+_NUMBER, _ID = (_is_number, 'a number'), (_is_id, 'a whole number or a text')
+_TYPES = {
+    'id': _ID,
+    'image_id': _ID,
+    'category_id': _ID,
+    'file_name': (_is_text, 'a text'),
+    'name': (_is_text, 'a text'),
+    'height': _NUMBER,
+    'width': _NUMBER,
+    'area': _NUMBER,
+    'score': _NUMBER,
+    'bbox': (_are(_is_number, 4), 'a list of four numbers'),
+    'iscrowd': (lambda value: value in (0, 1), '0 or 1'),
+    'num_keypoints': _NUMBER,
+}
+_TYPES_OF = {
+    'annotations': {
+        'keypoints': (_are(_is_number), 'a list of numbers')
+    },
+    'categories': {
+        'keypoints': (_are(_is_text), 'a list of names')
+    },
+}
 
 
 def require_categories(file: str, content: Mapping[str,

@@ -6,18 +6,57 @@ be made smaller anyway need not be decoded any finer than that.
 """
 import io
 import math
-from typing import NamedTuple, Optional, Tuple
+from contextlib import contextmanager
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch.nn import functional
+
+from ..errors import UserError
 
 Box = Tuple[float, float, float, float]
 
 # Orientations, as cameras note them, that swap the sides of the stored image,
 # and those whose upright image begins at its right or at its lower edge.
 _TURNED, _FROM_RIGHT, _FROM_BELOW = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What shows through transparent pixels: the mean of ImageNet, as behind grey
+# images with alpha in OpenMMLab. On black, black drawings would vanish.
+BACKGROUND = (124, 117, 104)
+
+# Brands of HEIC in the file's first box, which Pillow alone does not read.
+_HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
+         b'msf1')
+
+
+class ImageError(UserError):
+    """A picture that cannot be used: damaged, or of an unknown kind.
+
+    It is the content's fault. Files that cannot be opened or read at all
+    raise other errors.
+
+    Attributes:
+        reason (str): What is wrong with it.
+    """
+    reason = ''
+
+    @classmethod
+    def of(cls, name: str, reason: str) -> 'ImageError':
+        """Make one; loaders make their workers' anew from a text alone."""
+        error = cls(f'cannot read the image {name}: {reason}')
+        error.reason = reason
+        return error
 
 
 class Crop(NamedTuple):
@@ -58,22 +97,24 @@ class EncodedImage:
 
     Args:
         data (bytes): The content of an image file.
+        name (str): What to call it in errors: its path.
 
     Attributes:
         size (tuple[int, int]): Width and height, turned upright.
 
     Raises:
-        OSError: If this is no image.
+        ImageError: If this is no image, or none that can be used.
     """
 
-    def __init__(self, data: bytes) -> None:
-        image = Image.open(io.BytesIO(data))
+    def __init__(self, data: bytes, name: str) -> None:
+        self._name = name
+        image = open_image(data, name)
         self._orientation = 1
         if image.format in ('JPEG', 'MPO'):
-            self._orientation = image.getexif().get(ExifTags.Base.Orientation)
+            self._orientation = orientation(image)
         else:
             # Headers of other formats may be wrong about the size.
-            image = upright_rgb(image)
+            image = upright_rgb(image, name)
         self._image = image
         turned = self._orientation in _TURNED
         self.size = image.size[::-1] if turned else image.size
@@ -94,10 +135,10 @@ class EncodedImage:
             Crop: The part; at full resolution exactly its pixels.
 
         Raises:
-            OSError: If the file is damaged.
+            ImageError: If the file is damaged.
         """
         scale = self._reduce(box, size) if size else 1
-        image = upright_rgb(self._image)
+        image = upright_rgb(self._image, self._name)
         if scale == 1:
             return Crop(
                 image.crop(box), (0, 0, box[2] - box[0], box[3] - box[1]))
@@ -125,39 +166,153 @@ class EncodedImage:
         return 1
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Decode an image as OpenMMLab's Pillow backend does.
+def decode_image(data: bytes, name: str) -> Image.Image:
+    """Decode a picture: what every task makes of an image file.
 
-    But for grey of 16 bits, all of which Pillow would take for white: here
-    they are scaled to 8.
+    See :func:`upright_rgb`.
+
+    Args:
+        data (bytes): The content of an image file.
+        name (str): What to call it in errors: its path.
+
+    Returns:
+        Image: RGB.
+
+    Raises:
+        ImageError: See :func:`open_image` and :func:`upright_rgb`.
+    """
+    return upright_rgb(open_image(data, name), name)
+
+
+def open_image(data: bytes, name: str) -> Image.Image:
+    """Read the header of a picture.
+
+    Args:
+        data (bytes): The content of an image file.
+        name (str): What to call it in errors: its path.
+
+    Returns:
+        Image: Of any mode, not decoded yet.
+
+    Raises:
+        ImageError: If this is no image that Pillow knows, a larger one than
+            it takes, or a PNG whose checksums are wrong.
+    """
+    with naming(name):
+        try:
+            image = Image.open(io.BytesIO(data))
+            if image.format == 'PNG':
+                # Its checksums, which decoding does not look at.
+                image.verify()
+                image = Image.open(io.BytesIO(data))
+            return image
+        except UnidentifiedImageError:
+            if not data:
+                raise ValueError('the file is empty') from None
+            if data[4:8] == b'ftyp' and data[8:12] in _HEIC:
+                raise ValueError('Pillow does not read HEIC. Convert it to '
+                                 'JPEG or PNG') from None
+            raise ValueError('it is no image that Pillow knows') from None
+
+
+def upright_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Decode a picture as viewers show it.
+
+    - It is turned as the camera was held. Notes about that which cannot be
+      read turn nothing.
+    - Transparent pixels show :data:`BACKGROUND`.
+    - 16 bits are scaled to 8; OpenMMLab's backend would make them white.
+    - Of an animation or of several pages it is the first.
+
+    Apart from that, pixels are those of OpenMMLab's Pillow backend.
 
     Args:
         image (Image): Of any mode; may be changed.
+        name (str): What to call it in errors: its path.
 
     Returns:
-        Image: RGB, turned as the camera was held.
+        Image: RGB.
 
     Raises:
-        OSError: If the file is damaged, or of pixels without a known range.
+        ImageError: If the file is damaged, or its pixels have no known
+            range.
     """
-    if image.mode in ('I', 'F'):
-        raise OSError(
-            f'its pixels are numbers of 32 bits (mode {image.mode}), whose '
-            'range the file does not say. Save it with 8 bits, scaled as is '
-            'right for it.')
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith('I;16'):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode == 'LA':
-        # Not on black, where black drawings would vanish.
-        alpha = image.convert('RGBA')
-        image = Image.new('RGB', image.size, (124, 117, 104))
-        image.paste(alpha, mask=alpha.getchannel('A'))
-    image.load()
-    return image if image.mode == 'RGB' else image.convert('RGB')
+    with naming(name):
+        image.load()
+        # Formats whose integers Pillow keeps in 32 bits, though they have 16.
+        wide = image.mode == 'I' and image.format in ('PNG', 'PPM')
+        if image.mode in ('I', 'F') and not wide:
+            raise ValueError(
+                f'its pixels are numbers of 32 bits (mode {image.mode}), '
+                'whose range the file does not say. Save it with 8 bits, '
+                'scaled as is right for it')
+        turn = _UPRIGHT.get(orientation(image))
+        if turn is not None:
+            image = image.transpose(turn)
+        if wide or image.mode.startswith('I;16'):
+            grey = np.asarray(image) >> 8
+            image = Image.fromarray(grey.astype(np.uint8))
+        if image.has_transparency_data:
+            image = image.convert('RGBA')
+            alpha = image.getchannel('A')
+            if alpha.getextrema()[0] < 255:
+                behind = Image.new('RGB', image.size, BACKGROUND)
+                behind.paste(image, mask=alpha)
+                image = behind
+        if image.mode != 'RGB':
+            image = image.convert('RGB')
+        # What has been applied must not be found there again.
+        image.info.clear()
+        return image
 
 
 def bgr(image: Image.Image) -> np.ndarray:
     """Pixels of an RGB image, ``(H, W, 3)`` uint8, as OpenCV orders them."""
     pixels = bytearray(image.tobytes('raw', 'BGR'))
     return np.frombuffer(pixels, np.uint8).reshape(*image.size[::-1], 3)
+
+
+def orientation(image: Image.Image) -> int:
+    """How the camera was held when it took a picture.
+
+    Args:
+        image (Image): Of any mode.
+
+    Returns:
+        int: EXIF's number from 1, which is upright, to 8; 1 where the file
+        says nothing that can be read.
+    """
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    # Pillow has as many errors as damaged notes have kinds.
+    except Exception:
+        return 1
+    return found if found in _UPRIGHT else 1
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Turn what Pillow says about a picture into one kind of error.
+
+    Args:
+        name (str): What to call the picture: its path.
+
+    Raises:
+        ImageError: For any error but a lack of memory.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Image.DecompressionBombError as error:
+        limit = 2 * Image.MAX_IMAGE_PIXELS / 1e6
+        raise ImageError.of(
+            name, f'it has more than {limit:.0f} million pixels, the most '
+            'that Pillow takes. Scale it down, or cut it into '
+            'tiles.') from error
+    # Pillow has as many errors as damaged files have kinds.
+    except Exception as error:
+        kind = '' if isinstance(error,
+                                (OSError,
+                                 ValueError)) else f'{type(error).__name__}: '
+        raise ImageError.of(name, f'{kind}{error}') from error

@@ -13,12 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path, PurePosixPath
-from typing import Callable, Iterable, Optional, Sequence, Tuple
+from typing import Callable, Iterable, Optional, Sequence, Tuple, Union
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import UserError
-from .decode import upright_rgb
+from .decode import ImageError, open_image, orientation, upright_rgb
 from .shards import INDEX_VERSION, MANIFEST
 
 
@@ -136,11 +136,13 @@ def _begin(out: Path, job: dict) -> dict:
     return state
 
 
-def shard_image(data: bytes, shorter_side: int, quality: int) -> bytes:
+def shard_image(data: bytes, name: Union[str, Path], shorter_side: int,
+                quality: int) -> bytes:
     """An image as it goes into a shard.
 
     Args:
         data (bytes): The content of an image file.
+        name (str | Path): What to call it in errors.
         shorter_side (int): Pixels of the shorter side. Smaller images keep
             their size, and if they are upright JPEGs every byte.
         quality (int): Of the JPEG, 1 to 95.
@@ -149,21 +151,20 @@ def shard_image(data: bytes, shorter_side: int, quality: int) -> bytes:
         bytes: A JPEG, turned upright.
 
     Raises:
-        OSError: Or another error of Pillow's, if the image is damaged.
+        ImageError: If the image cannot be used.
     """
-    image = Image.open(io.BytesIO(data))
+    image = open_image(data, name)
     width, height = image.size
     if min(width, height) <= shorter_side:
-        if image.format == 'JPEG' and image.getexif().get(
-                ExifTags.Base.Orientation, 1) == 1:
-            image.load()
+        if image.format == 'JPEG' and orientation(image) == 1:
+            upright_rgb(image, name)
             return data
     else:
         # At twice the resolution the decoder's reducing leaves no trace.
         factor = 2 * shorter_side / min(width, height)
         image.draft(None, (round(width * factor), round(height * factor)))
     grey = image.mode == 'L'
-    image = upright_rgb(image)
+    image = upright_rgb(image, name)
     factor = shorter_side / min(image.size)
     if factor < 1:
         image = image.resize(
@@ -187,14 +188,12 @@ def shard_file(path: Path, shorter_side: int,
         tuple[bytes | None, str | None]: A JPEG, or a reason.
     """
     try:
-        return shard_image(path.read_bytes(), shorter_side, quality), None
-    except UnidentifiedImageError:
-        return None, 'no image that Pillow knows'
-    except MemoryError:
-        raise
-    # Pillow has as many errors as damaged files have kinds.
-    except Exception as error:
-        return None, f'{type(error).__name__}: {error}'
+        return shard_image(path.read_bytes(), path, shorter_side,
+                           quality), None
+    except ImageError as error:
+        return None, error.reason
+    except OSError as error:
+        return None, str(error)
 
 
 def write_shard(path: Path, images: Iterable[Tuple[str, bytes]]) -> int:

@@ -13,6 +13,7 @@ by its place, in any order: a sampler decides, as it does for plain files.
 import io
 import json
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import List, Union
@@ -25,6 +26,7 @@ from ..errors import UserError
 MANIFEST = 'shards.json'
 INDEX_VERSION = 'v1.2'
 _PREFIX = 'shard://'
+_MEMBER = re.compile(r'jpg (\d+) (\d+) ([\w/-]+\.jpg)', re.ASCII)
 
 
 def is_sharded(folder: str) -> bool:
@@ -49,8 +51,13 @@ def shard_addresses(folder: str) -> List[str]:
     folder = folder.rstrip('/')
     try:
         manifest = json.loads(_read([f'{folder}/{MANIFEST}'])[0])
-        complete, shards = manifest['complete'], manifest['shards']
-    except (ValueError, KeyError) as error:
+        complete = manifest['complete']
+        shards = {
+            f'{folder}/{str.removesuffix(shard["name"], ".tar")}':
+            int(shard['images'])
+            for shard in manifest['shards']
+        }
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(f'{folder}/{MANIFEST} is damaged: '
                         f'{type(error).__name__}: {error}') from error
     if not complete:
@@ -58,20 +65,21 @@ def shard_addresses(folder: str) -> List[str]:
             f'the shards in {folder} are incomplete: their making was '
             'interrupted. Run the same shard_images.py command again; it '
             'goes on where it stopped.')
-    tars = [f'{folder}/{shard["name"]}' for shard in shards]
-    indices = _read([f'{tar[:-len(".tar")]}.idx' for tar in tars])
+    if not shards:
+        return []
+    indices = _read([f'{stem}.idx' for stem in shards])
     addresses = []
-    for tar, shard, index in zip(tars, shards, indices):
-        head, *lines = index.decode().splitlines() or ['']
-        if head != f'{INDEX_VERSION} {shard["images"]}' or len(
-                lines) != shard['images']:
+    for (stem, images), index in zip(shards.items(), indices):
+        head, *lines = index.decode(errors='replace').splitlines() or ['']
+        members = [_MEMBER.fullmatch(line) for line in lines]
+        if (head != f'{INDEX_VERSION} {images}' or len(lines) != images
+                or not all(members)):
             raise UserError(
-                f'the index of {tar} is damaged: it should be of '
-                f'{shard["images"]} images. Copy it anew, or make the shards '
-                'anew.')
-        tar = quote(tar)
-        for line in lines:
-            _, start, size, name = line.split(' ')
+                f'the index of {stem}.tar is damaged: {stem}.idx should be '
+                f'of {images} images. Copy it anew, or make the shards anew.')
+        tar = quote(f'{stem}.tar')
+        for member in members:
+            start, size, name = member.groups()
             addresses.append(f'{_PREFIX}{tar}#{name}?{start}+{size}')
     return addresses
 
@@ -105,7 +113,10 @@ class ShardBackend(BaseStorageBackend):
             files, path = url_to_fs(tar)
             data = files.cat_file(path, start=start, end=start + size)
         else:
-            data = os.pread(_open(tar).fileno(), size, start)
+            file = _open(tar)
+            # A place of an index that is damaged may be anywhere.
+            inside = start + size <= os.fstat(file.fileno()).st_size
+            data = os.pread(file.fileno(), size, start) if inside else b''
         if len(data) != size:
             raise OSError(f'{tar} ends too early: copy it anew')
         return data

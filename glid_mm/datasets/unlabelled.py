@@ -1,16 +1,14 @@
 """Images without labels, as pre-training takes them."""
 import posixpath
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get_file_backend
 
 from ..errors import UserError
 from ..registry import DATASETS
+from .decode import ImageError
+from .folders import SUFFIXES, list_images
 from .shards import is_sharded, shard_addresses
-
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff',
-            '.webp')
 
 
 @DATASETS.register_module()
@@ -32,6 +30,12 @@ class UnlabelledImages(BaseDataset):
             are images.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
+    Attributes:
+        skip_damaged (bool): Whether another sample, drawn at random, takes
+            the place of one whose picture cannot be decoded. What was skipped
+            is then in ``damaged`` of its data sample, reasons by path.
+            :class:`glid_mm.engine.DamagedImagesHook` sets it, and counts.
+
     Raises:
         UserError: If there are no images, or shards are incomplete.
     """
@@ -42,6 +46,7 @@ class UnlabelledImages(BaseDataset):
                  extensions: Sequence[str] = SUFFIXES,
                  **kwargs) -> None:
         self.extensions = tuple(extensions)
+        self.skip_damaged = False
         super().__init__(
             ann_file='',
             data_root=data_root,
@@ -67,7 +72,7 @@ class UnlabelledImages(BaseDataset):
         else:
             paths = [
                 posixpath.join(folder, name)
-                for name in find_names(folder, self.extensions)
+                for name in list_images(folder, self.extensions)
             ]
         if not paths:
             raise UserError(
@@ -76,26 +81,20 @@ class UnlabelledImages(BaseDataset):
                 'data_root and data_prefix of train_dataloader.dataset.')
         return [dict(img_path=path) for path in paths]
 
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Get a sample; None if it is skipped, for which another is drawn."""
+        try:
+            return super().prepare_data(idx)
+        except ImageError as error:
+            if not self.skip_damaged:
+                raise
+            self._damaged[self.get_data_info(idx)['img_path']] = error.reason
+            return None
 
-def find_names(folder: str, extensions: Sequence[str] = SUFFIXES) -> List[str]:
-    """Image files in a folder and its sub-folders.
-
-    Args:
-        folder (str): Where to look.
-        extensions (sequence[str]): Suffixes in lower case.
-
-    Returns:
-        list[str]: Their paths in the folder, sorted.
-
-    Raises:
-        UserError: If there is no such folder.
-    """
-    try:
-        return sorted(
-            name for name in get_file_backend(folder).list_dir_or_file(
-                folder, list_dir=False, recursive=True)
-            if name.lower().endswith(tuple(extensions)))
-    except OSError as error:
-        raise UserError(f'cannot list the images in {folder}: {error}. Look '
-                        'at data_root and data_prefix of the data '
-                        'set.') from error
+    def __getitem__(self, idx: int) -> dict:
+        """Get a sample; see ``mmengine.dataset.BaseDataset``."""
+        self._damaged = {}
+        sample = super().__getitem__(idx)
+        if self._damaged:
+            sample['data_samples'].set_metainfo(dict(damaged=self._damaged))
+        return sample

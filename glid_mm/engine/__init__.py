@@ -6,6 +6,7 @@ require('mmengine', task='training')
 from .bf16 import BF16OptimWrapper  # noqa: E402
 from .hooks.checkpoint_hook import CheckpointHook  # noqa: E402
 from .hooks.class_check_hook import ClassCheckHook  # noqa: E402
+from .hooks.damaged_images_hook import DamagedImagesHook  # noqa: E402
 from .hooks.finite_loss_hook import FiniteLossHook  # noqa: E402
 from .hooks.finite_loss_hook import NonFiniteLossError  # noqa: E402
 from .hooks.iteration_seed_hook import IterationSeedHook  # noqa: E402
@@ -15,7 +16,8 @@ from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402
 
 __all__ = [
-    'BF16OptimWrapper', 'CheckpointHook', 'ClassCheckHook', 'FiniteLossHook',
-    'GLIDOptimWrapperConstructor', 'Interrupted', 'IterationSeedHook',
-    'NonFiniteLossError', 'Runner', 'shared_generator'
+    'BF16OptimWrapper', 'CheckpointHook', 'ClassCheckHook',
+    'DamagedImagesHook', 'FiniteLossHook', 'GLIDOptimWrapperConstructor',
+    'Interrupted', 'IterationSeedHook', 'NonFiniteLossError', 'Runner',
+    'shared_generator'
 ]

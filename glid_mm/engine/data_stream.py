@@ -52,7 +52,17 @@ class _Transparent:
         return len(self.wrapped)
 
 
-class NamedErrors(_Transparent, Dataset):
+class _TransparentDataset(_Transparent, Dataset):
+    """A wrapped data set; what is set is set within.
+
+    Hooks of hosts change ``pipeline`` this way.
+    """
+
+    def __setattr__(self, name, value) -> None:
+        setattr(self.wrapped, name, value)
+
+
+class NamedErrors(_TransparentDataset):
     """A data set that says which sample it could not prepare.
 
     Args:
@@ -74,11 +84,8 @@ class NamedErrors(_Transparent, Dataset):
                 f'prepared: {type(error).__name__}: {error}') from error
 
 
-class SeededDataset(_Transparent, Dataset):
+class SeededDataset(_TransparentDataset):
     """A data set whose samples depend on nothing but seed and place.
-
-    Reading and setting attributes, such as ``metainfo`` or ``pipeline``,
-    reads and sets those of the data set within.
 
     Args:
         dataset (Dataset): Any host's data set.
@@ -88,9 +95,6 @@ class SeededDataset(_Transparent, Dataset):
     def __init__(self, dataset: Dataset, seed: int) -> None:
         super().__init__(dataset)
         self.set_seed(seed)
-
-    def __setattr__(self, name, value) -> None:
-        setattr(self.wrapped, name, value)
 
     def set_seed(self, seed: int) -> None:
         """Take the seed of a run that is resumed."""

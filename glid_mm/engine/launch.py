@@ -55,7 +55,8 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         Config: The config.
 
     Raises:
-        UserError: If there is no such config, or nothing reads a setting.
+        UserError: If there is no such config, it cannot be read, or nothing
+            reads a setting.
         ImportError: If the config's task needs a library that is missing.
     """
     if not osp.isfile(path):
@@ -66,7 +67,16 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         # mmengine hides the reason behind two layers of its own.
         while isinstance(error.__context__, ImportError):
             error = error.__context__
+        if 'pip install' not in str(error):
+            raise UserError(f'{path} imports what is not there '
+                            f'(custom_imports): {error}') from error
         raise error
+    except UserError:
+        raise
+    # A config is a program, whose errors are of any kind.
+    except Exception as error:
+        raise UserError(f'the config {path} cannot be read: '
+                        f'{type(error).__name__}: {error}') from error
     apply_overrides(config, overrides)
     return config
 

@@ -1,10 +1,10 @@
 """Pictures: reconstructions, predictions, curves, and the report page."""
 from ..compat import require
 
-require('mmengine', task='visualization')
+require('mmengine', 'mmcv', task='visualization')
 
 from .curves import plot_curves, read_scalars  # noqa: E402
-from .images import find_images, read_image  # noqa: E402
+from .images import find_images  # noqa: E402
 from .panels import tile  # noqa: E402
 from .predictions import prediction_panel  # noqa: E402
 from .reconstruction_hook import ReconstructionHook  # noqa: E402
@@ -13,6 +13,6 @@ from .report import Report, result_cells  # noqa: E402
 
 __all__ = [
     'ReconstructionHook', 'Report', 'find_images', 'load_images',
-    'plot_curves', 'prediction_panel', 'read_image', 'read_scalars',
-    'reconstruction_panel', 'result_cells', 'tile'
+    'plot_curves', 'prediction_panel', 'read_scalars', 'reconstruction_panel',
+    'result_cells', 'tile'
 ]

@@ -1,16 +1,13 @@
 """Image files that people name."""
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Iterable, List, Union
 
 import numpy as np
-from mmengine import fileio
-from PIL import Image, ImageOps
 
+from ..datasets.folders import SUFFIXES, list_images
+from ..datasets.loading import load_image
 from ..errors import UserError
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
 def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
@@ -20,7 +17,8 @@ def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
         paths (Iterable[str | Path]): Files, and folders to look into.
 
     Returns:
-        list[Path]: Files in the given order; those of a folder by name.
+        list[Path]: Files in the given order; those of a folder and of the
+        folders below it by name.
 
     Raises:
         UserError: If a path does not exist or a folder has no images.
@@ -28,12 +26,11 @@ def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
     found = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir()
-                            if p.suffix.lower() in SUFFIXES)
+            inside = list_images(path)
             if not inside:
                 raise UserError(f'there are no images in the folder {path} '
                                 f'({", ".join(SUFFIXES)})')
-            found += inside
+            found += [path / name for name in inside]
         elif path.exists():
             found.append(path)
         else:
@@ -46,7 +43,7 @@ def list_inputs(inputs) -> List[Union[str, np.ndarray]]:
 
     Args:
         inputs (str | Path | ndarray | list): Images: files, folders,
-            ``(H, W, 3)`` arrays, or a list of these.
+            ``(H, W, 3)`` uint8 arrays, BGR, or a list of these.
 
     Returns:
         list[str | ndarray]: Paths of files, and the arrays.
@@ -56,14 +53,37 @@ def list_inputs(inputs) -> List[Union[str, np.ndarray]]:
     """
     found = []
     for image in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
-        if not isinstance(image, np.ndarray):
+        if isinstance(image, (str, Path)):
             found += map(str, find_images([image]))
-        elif image.ndim == 3 and image.shape[2] == 3:
+        elif not isinstance(image, np.ndarray):
+            raise UserError('an image is given as a file, a folder or an '
+                            f'array, not as {type(image).__name__}')
+        elif (image.ndim == 3 and image.shape[2] == 3 and image.size
+              and image.dtype == np.uint8):
             found.append(image)
         else:
-            raise UserError('an array must be an image of shape (height, '
-                            f'width, 3), not {image.shape}')
+            raise UserError(
+                'an array must be an image of shape (height, width, 3) and '
+                f'type uint8, in the order blue, green, red; not '
+                f'{image.shape}, {image.dtype}')
     return found
+
+
+def rgb_pixels(image: Union[str, np.ndarray]) -> np.ndarray:
+    """Pixels to draw on of what :func:`list_inputs` gives.
+
+    Args:
+        image (str | ndarray): A file, or ``(H, W, 3)`` uint8, BGR.
+
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8, RGB.
+
+    Raises:
+        UserError: If the file cannot be read as an image.
+    """
+    if isinstance(image, np.ndarray):
+        return np.ascontiguousarray(image[..., ::-1])
+    return np.array(load_image(image))
 
 
 def refuse_same_names(images: Iterable[Path]) -> None:
@@ -77,23 +97,3 @@ def refuse_same_names(images: Iterable[Path]) -> None:
             raise UserError(f'{count} images are called {name}, and would '
                             'write the same file. Give them one by one, each '
                             'with another --out.')
-
-
-def read_image(path: Union[str, Path]) -> Image.Image:
-    """Read an image, turned upright as hosts do.
-
-    Args:
-        path (str | Path): A file, or an address that ``mmengine.fileio``
-            knows.
-
-    Returns:
-        Image: RGB.
-
-    Raises:
-        UserError: If it cannot be read as an image; names it.
-    """
-    try:
-        image = Image.open(io.BytesIO(fileio.get(str(path))))
-        return ImageOps.exif_transpose(image).convert('RGB')
-    except OSError as error:
-        raise UserError(f'cannot read the image {path}: {error}') from error

@@ -9,8 +9,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, VISUALIZERS, init_default_scope
 from mmengine.runner import load_checkpoint
 
+from ..datasets.loading import load_image
 from ..errors import UserError
-from .images import read_image
 from .panels import tile
 
 
@@ -67,7 +67,7 @@ def prediction_panel(config: Config,
         for row, sample in zip(rows, samples):
             with torch.no_grad():
                 answer = model.test_step(pseudo_collate([sample]))[0]
-            image = np.array(read_image(answer.img_path))
+            image = np.array(load_image(answer.img_path))
             if not row:
                 row += [image, draw(answer, draw_gt=True, draw_pred=False)]
             row.append(draw(answer, draw_gt=False, draw_pred=True))

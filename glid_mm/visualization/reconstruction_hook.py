@@ -4,7 +4,9 @@ from typing import Optional, Sequence, Union
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
+from torch import Tensor
 
+from ..datasets.decode import ImageError
 from ..errors import UserError
 from ..models import sample_visible
 from ..models.layers.tokens import UNIT
@@ -77,10 +79,12 @@ class ReconstructionHook(Hook):
 
     @master_only
     def _choose(self, runner, size) -> None:
-        paths = (
-            _first_paths(runner.train_dataloader.dataset, self.num_images)
-            if self.paths is None else find_images(self.paths))
-        self.images = load_images(paths[:self.num_images], size)
+        if self.paths is None:
+            self.images = _first_images(runner.train_dataloader.dataset,
+                                        self.num_images, size)
+        else:
+            paths = find_images(self.paths)[:self.num_images]
+            self.images = load_images(paths, size)
         model = bare_model(runner.model)
         self.visible = sample_visible((size[0] // UNIT, size[1] // UNIT),
                                       model.mask_ratio, model.mask_strategy,
@@ -94,14 +98,22 @@ class ReconstructionHook(Hook):
         runner.visualizer.add_image('reconstruction', panel, step)
 
 
-def _first_paths(dataset, count: int) -> list:
-    try:
-        return [
-            dataset.get_data_info(index)['img_path']
-            for index in range(min(count, len(dataset)))
-        ]
-    except (AttributeError, KeyError):
-        raise UserError(
-            'the training set does not name image files, so its first ones '
-            'cannot be drawn. Name images to draw: '
-            'default_hooks.reconstruction.images') from None
+def _first_images(dataset, count: int, size) -> Tensor:
+    """The first images of a data set that are not damaged."""
+    images = []
+    for index in range(len(dataset)):
+        try:
+            path = dataset.get_data_info(index)['img_path']
+        except (AttributeError, KeyError):
+            raise UserError(
+                'the training set does not name image files, so its first '
+                'ones cannot be drawn. Name images to draw: '
+                'default_hooks.reconstruction.images') from None
+        try:
+            images.append(load_images([path], size))
+        except ImageError:
+            # Whether it stops the run is not this hook's matter.
+            continue
+        if len(images) == count:
+            break
+    return torch.cat(images)

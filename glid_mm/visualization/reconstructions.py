@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from .images import read_image
+from ..datasets.loading import load_image
 from .panels import tile
 
 
@@ -27,7 +27,7 @@ def load_images(paths: Sequence, size: Tuple[int, int]) -> Tensor:
     images = []
     for path in paths:
         image = ImageOps.fit(
-            read_image(path), size[::-1], Image.Resampling.BICUBIC)
+            load_image(path), size[::-1], Image.Resampling.BICUBIC)
         images.append(np.array(image)[..., ::-1].transpose(2, 0, 1))
     return torch.from_numpy(np.stack(images))
 

@@ -29,18 +29,10 @@ def decoded(data):
 def noise(mode='RGB', size=(53, 37)):
     pixels = np.random.default_rng(0).integers(
         0, 255, (size[1], size[0], 4), dtype=np.uint8)
-    if mode == 'I;16':
-        return Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
     if mode == 'LA':
         return Image.merge('LA', [Image.fromarray(pixels[..., i])
                                   for i in (0, 3)])  # yapf: disable
-    return Image.fromarray(pixels).convert(mode)
-
-
-def transparent_palette():
-    image = noise('P')
-    image.info['transparency'] = 3
-    return image
+    return Image.fromarray(pixels).convert('RGB').convert(mode)
 
 
 FILES = {
@@ -49,10 +41,7 @@ FILES = {
     'grey': lambda: encode(noise('L')),
     'CMYK': lambda: encode(noise('CMYK')),
     'palette': lambda: encode(noise('P'), 'PNG'),
-    'palette with transparency': lambda: encode(transparent_palette(), 'PNG'),
-    'alpha': lambda: encode(noise('RGBA'), 'PNG'),
     'grey with alpha': lambda: encode(noise('LA'), 'PNG'),
-    '16 bits': lambda: encode(noise('I;16'), 'PNG'),
     'black and white': lambda: encode(noise('1'), 'PNG'),
     'bitmap': lambda: encode(noise(), 'BMP'),
     'WebP': lambda: encode(noise(), 'WEBP', lossless=True),
@@ -68,30 +57,11 @@ FILES = {
 def test_crop_at_full_scale_is_exact(kind):
     data = FILES[kind]()
     whole = decoded(data)
-    if kind == '16 bits':  # the host's is white all over
-        grey = np.asarray(noise('I;16')) // 257
-        whole = np.repeat(grey[..., None], 3, 2)
-    image = EncodedImage(data)
+    image = EncodedImage(data, 'x')
     assert image.size == whole.shape[1::-1]
     part = image.crop((7, 5, 30, 29), size=(20, 20))
     assert np.array_equal(bgr(part.image), whole[5:29, 7:30])
     assert part.box == (0, 0, 23, 24)
-
-
-@pytest.mark.parametrize('dtype', [np.float32, np.int32])
-def test_pixels_without_a_known_range_are_refused(dtype):
-    data = encode(Image.fromarray(np.full((40, 50), .5 * 300, dtype)), 'TIFF')
-    with pytest.raises(OSError, match='32 bits.*Save it with 8 bits'):
-        EncodedImage(data)
-
-
-@pytest.mark.parametrize('keep', [0, 3, .3, .95])
-@pytest.mark.parametrize('suffix', ['JPEG', 'PNG'])
-def test_damaged_file_is_refused(keep, suffix):
-    data = encode(noise(size=(200, 200)), suffix)
-    data = data[:keep if keep >= 1 else int(keep * len(data))]
-    with pytest.raises(OSError):
-        EncodedImage(data).crop((0, 0, 150, 150), (32, 32))
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
@@ -104,12 +74,12 @@ def test_crop_at_reduced_scale_is_where_it_should_be(orientation):
     ], -1)  # yapf: disable
     data = oriented(
         Image.fromarray(pixels.astype(np.uint8)), orientation, quality=95)
-    width, height = EncodedImage(data).size
+    width, height = EncodedImage(data, "x").size
     for box in ((0, 0, width, height), (17, 33, 320, 351),
                 (width - 257, height - 300, width, height)):
         for size in ((64, 64), (120, 130), (30, 33)):
-            exact = EncodedImage(data).crop(box).resize(size, 'bicubic')
-            part = EncodedImage(data).crop(box, size)
+            exact = EncodedImage(data, "x").crop(box).resize(size, 'bicubic')
+            part = EncodedImage(data, "x").crop(box, size)
             # It has been reduced, and no more than it may.
             scale = (box[2] - box[0]) / (part.box[2] - part.box[0])
             assert scale in (2, 4, 8)
@@ -128,9 +98,9 @@ def test_reduced_photo_is_near_the_whole_one():
             Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)),
             quality=95)
         box, size = (100, 20, 600, 440), (192, 192)
-        part = EncodedImage(data).crop(box, size)
+        part = EncodedImage(data, "x").crop(box, size)
         assert part.image.size == (250, 210)
-        exact = EncodedImage(data).crop(box).resize(size, 'bicubic')
+        exact = EncodedImage(data, "x").crop(box).resize(size, 'bicubic')
         error = part.resize(size, 'bicubic').astype(float) - exact
         ratios.append(10 * np.log10(255**2 / (error**2).mean()))
     assert min(ratios) > 36, ratios
@@ -141,8 +111,8 @@ def test_reduced_photo_is_near_the_whole_one():
 def test_resizing_is_pillows(interpolation, size):
     image = Image.fromarray(render_scene(0, 'train', 0, (240, 320)).image)
     box = (31, 7, 290, 213)
-    ours = EncodedImage(encode(image,
-                               'PNG')).crop(box).resize(size, interpolation)
+    data = encode(image, 'PNG')
+    ours = EncodedImage(data, 'x').crop(box).resize(size, interpolation)
     theirs = mmcv.imresize(
         bgr(image.crop(box)),
         size,

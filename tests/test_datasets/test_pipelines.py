@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
+from glid_mm.datasets.decode import ImageError
 from glid_mm.datasets.scenes import render_scene
 
 CONFIG = (
@@ -29,7 +30,7 @@ def test_truncated_jpeg_is_refused(tmp_path, pipeline, keep):
     data = path.read_bytes()
     assert pipeline(dict(img_path=str(path)))
     path.write_bytes(data[:int(keep * len(data)) if keep < 1 else keep])
-    with pytest.raises(OSError):
+    with pytest.raises(ImageError, match='photo.jpg'):
         pipeline(dict(img_path=str(path)))
 
 

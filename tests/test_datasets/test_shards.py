@@ -17,10 +17,11 @@ import pytest
 from mmengine import fileio
 from PIL import Image
 
+from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import shard_image, write_shards
 from glid_mm.datasets.shards import shard_addresses
-from glid_mm.datasets.unlabelled import UnlabelledImages, find_names
+from glid_mm.datasets.unlabelled import UnlabelledImages
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def made(tmp_path_factory):
 
 def make(folder, out, **kwargs):
     options = dict(shorter_side=32, images_per_shard=4)
-    return write_shards(folder, find_names(str(folder)), out,
+    return write_shards(folder, list_images(folder), out,
                         **dict(options, **kwargs))
 
 
@@ -72,7 +73,7 @@ def test_round_trip(made):
     for index in (7, 0, 9, 3):
         data = fileio.get(dataset.get_data_info(index)['img_path'])
         photo = made.parent / 'photos' / NAMES[index]
-        assert data == shard_image(photo.read_bytes(), 32, 90)
+        assert data == shard_image(photo.read_bytes(), photo, 32, 90)
 
 
 @pytest.mark.parametrize('size,shorter_side,expected', [
@@ -87,7 +88,7 @@ def test_shorter_side(size, shorter_side, expected):
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     file = io.BytesIO()
     image.save(file, 'JPEG', quality=98)
-    data = shard_image(file.getvalue(), shorter_side, 95)
+    data = shard_image(file.getvalue(), 'x', shorter_side, 95)
     written = Image.open(io.BytesIO(data))
     assert written.size == expected
     error = np.asarray(written, float) - image.resize(expected,
@@ -105,7 +106,7 @@ def test_any_mode_becomes_a_jpeg(mode, suffix):
         image.convert(mode))
     file = io.BytesIO()
     image.save(file, suffix)
-    written = Image.open(io.BytesIO(shard_image(file.getvalue(), 32, 90)))
+    written = Image.open(io.BytesIO(shard_image(file.getvalue(), 'x', 32, 90)))
     assert written.format == 'JPEG' and written.size == (43, 32)
     assert written.mode == ('L' if mode == 'L' else 'RGB')
 
@@ -117,7 +118,7 @@ def test_orientation_is_applied():
         file = io.BytesIO()
         Image.new('RGB', (64, 48)).save(file, 'JPEG', exif=exif)
         written = Image.open(
-            io.BytesIO(shard_image(file.getvalue(), side, 90)))
+            io.BytesIO(shard_image(file.getvalue(), 'x', side, 90)))
         assert written.width < written.height
         assert 0x0112 not in written.getexif()
 
@@ -165,14 +166,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from glid_mm.datasets.shard_writer import write_shards
-from glid_mm.datasets.unlabelled import find_names
+from glid_mm.datasets.folders import list_images
 
 def progress(done, name, why):
     if done == 6:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == '__main__':
-    write_shards(Path(sys.argv[1]), find_names(sys.argv[1]),
+    write_shards(Path(sys.argv[1]), list_images(sys.argv[1]),
                  Path(sys.argv[2]), 32, images_per_shard=4, workers=2,
                  progress=progress)
 """
@@ -254,17 +255,28 @@ def test_incomplete_copies_are_named(made, tmp_path):
     index.write_text(index.read_text()[:-20].rsplit('\n', 1)[0])
     with pytest.raises(UserError, match='index of .*000001.tar is damaged'):
         shard_addresses(str(out))
+    whole = (made / '000001.idx').read_text()
+    for damage in (whole.replace(' ', '\t'), whole.replace('jpg 5', 'jpg x'),
+                   whole.replace('.jpg', '.jpg extra'), whole + whole):
+        index.write_text(damage)
+        with pytest.raises(UserError, match='000001.idx should be of 4'):
+            shard_addresses(str(out))
+    # A place beyond the end costs no memory.
+    index.write_text(whole.replace('jpg 512', f'jpg {10**15}'))
+    with pytest.raises(OSError, match='000001.tar ends too early'):
+        fileio.get(shard_addresses(str(out))[4])
     index.unlink()
     with pytest.raises(UserError, match='000001.idx'):
         shard_addresses(str(out))
-    (out / 'shards.json').write_text(json.dumps([])[:-1])
-    with pytest.raises(UserError, match='shards.json is damaged'):
-        shard_addresses(str(out))
+    for damage in ('[', '[]', '{"complete": true, "shards": [3]}',
+                   '{"complete": true, "shards": [{"name": 3}]}'):
+        (out / 'shards.json').write_text(damage)
+        with pytest.raises(UserError, match='shards.json is damaged'):
+            shard_addresses(str(out))
 
 
 def test_plain_folder_is_read_by_name(folder):
-    (folder / 'a' / 'notes.txt').write_text('no image')
-    (folder / 'a' / 'z.PNG').write_bytes(b'')
+    (folder / 'a' / 'z.PNG').write_bytes(b'image')
     dataset = UnlabelledImages(str(folder), indices=6)
     assert [dataset.get_data_info(i)['img_path'] for i in range(6)
             ] == [f'{folder}/{name}' for name in [*NAMES[:5], 'a/z.PNG']]

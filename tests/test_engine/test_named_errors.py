@@ -47,3 +47,6 @@ def test_data_set_answers_as_before(loader):
     _, loader = loader(0)
     assert loader.dataset.metainfo['classes'][3] == 'person'
     assert len(loader.dataset) == 2
+    # As hooks of hosts do that change a pipeline within a run.
+    loader.dataset.pipeline = 'another'
+    assert loader.dataset.wrapped.pipeline == 'another'

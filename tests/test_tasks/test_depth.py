@@ -461,7 +461,7 @@ def test_files_that_are_missing_are_named(data_root):
     (data_root / 'bad.txt').write_text('000002.jpg 000002.png\n000001.jpg\n')
     with pytest.raises(UserError, match="bad.txt, line 2: '000001.jpg'"):
         dataset(data_root, ann_file='bad.txt')
-    with pytest.raises(UserError, match='folder of images .*nowhere'):
+    with pytest.raises(UserError, match='cannot list the images in nowhere'):
         DepthDataset(
             data_prefix=dict(img_path='nowhere', depth_map_path='nowhere'))
 
@@ -792,6 +792,11 @@ def test_inferencer_takes_files_folders_and_arrays(data_root, trained,
     given = inferencer([image, image[:40]], out_dir=str(tmp_path / 'array'))
     assert np.abs(given['predictions'][0] - alone).max() < .2
     assert given['predictions'][1].shape == (40, 64)
+    # Images of unlike sizes may come in one batch.
+    batch = inferencer([image, image[:40], image], batch_size=3)
+    for depth, other in zip(batch['predictions'],
+                            [*given['predictions'], given['predictions'][0]]):
+        assert np.abs(depth - other).max() < 1e-3
     inferencer(image, out_dir=str(tmp_path / 'array'))
     assert len(list((tmp_path / 'array' / 'pred').iterdir())) == 3
     for wrong in ('nowhere.jpg', tmp_path / 'nowhere'):

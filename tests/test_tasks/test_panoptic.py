@@ -419,9 +419,9 @@ def test_only_the_last_layer_answers(data_root):
 
 
 @pytest.mark.parametrize('kind', SCENES)
-def test_training_evaluation_overlays_and_mmdets_inferencer(
-        kind, data_root, tmp_path):
-    from mmdet.apis import DetInferencer
+def test_training_evaluation_overlays_and_inferencer(kind, data_root,
+                                                     tmp_path):
+    from glid_mm.tasks.detection import DetInferencer
     config = config_of(kind, data_root, tmp_path / 'run')
     config.default_hooks.checkpoint.interval = 1
     config.default_hooks.visualization.update(

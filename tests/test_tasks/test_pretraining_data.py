@@ -18,9 +18,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, RUNNERS, init_default_scope
 from PIL import Image
 
+from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import write_shards
-from glid_mm.datasets.unlabelled import find_names
 from ..test_engine.tiny import assert_same, weights
 
 pytest.importorskip('mmpretrain')
@@ -177,7 +177,7 @@ def test_killed_run_from_shards_ends_with_the_same_weights(
         photos, tmp_path, workers, canvas, one_thread):
     write_shards(
         photos,
-        find_names(str(photos)),
+        list_images(photos),
         tmp_path / 'shards',
         shorter_side=64,
         images_per_shard=5)

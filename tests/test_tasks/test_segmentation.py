@@ -1,3 +1,4 @@
+import copy
 import re
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, RUNNERS, init_default_scope
 from mmengine.runner import load_state_dict
 from mmengine.structures import PixelData
+from mmseg.apis import MMSegInferencer
 from mmseg.structures import SegDataSample
+from PIL import Image
 
-from glid_mm.datasets.scenes import write_scenes
+from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.errors import UserError
+from glid_mm.tasks.segmentation import SegInferencer
 from glid_mm.tasks.segmentation.labels import no_class
 from ..nano import scenes, segmentor, short_run
 
@@ -302,3 +306,46 @@ def test_a_head_of_other_classes_stops_before_the_first_batch(tmp_path):
             match='^decode_head.num_classes is 5, and the data set '
             f'\\({tmp_path}\\) has 7 classes: box, ball'):
         RUNNERS.build(config).train()
+
+
+def test_inferencer_takes_files_folders_and_arrays(tmp_path):
+    config = Config.fromfile(next(CONFIGS.glob('*_scenes-128x128.py')))
+    config.model.decode_head.num_classes = 300
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    weights = MODELS.build(config.model).state_dict()
+    classes = tuple(map(str, range(300)))
+    meta = dict(classes=classes, palette=[[i % 256, 0, 9] for i in range(300)])
+    torch.save(
+        dict(state_dict=weights, meta=dict(dataset_meta=meta)),
+        tmp_path / 'weights.pth')
+    inferencer, host = (
+        kind(
+            copy.deepcopy(config),
+            str(tmp_path / 'weights.pth'),
+            device='cpu',
+            show_progress=False) for kind in (SegInferencer, MMSegInferencer))
+    folder = tmp_path / 'images'
+    (folder / 'more').mkdir(parents=True)
+    for name, size in {'a.png': (64, 64), 'more/b.png': (48, 80)}.items():
+        Image.fromarray(render_scene(0, 'val', 0,
+                                     size).image).save(folder / name)
+    (folder / 'notes.txt').write_text('no image')
+    out = tmp_path / 'out'
+    files = inferencer(folder, out_dir=str(out), batch_size=2, return_vis=True)
+    written = {str(path.relative_to(out)) for path in out.rglob('*.*')}
+    assert written == {'pred/a.png', 'pred/b.png', 'vis/a.png', 'vis/b.png'}
+    arrays = [cv2.imread(str(folder / n)) for n in ('a.png', 'more/b.png')]
+    given = inferencer(arrays, return_vis=True)
+    for key in ('predictions', 'visualization'):
+        for one, other in zip(files[key], given[key]):
+            assert np.array_equal(one, other)
+    for classes, name in zip(files['predictions'], 'ab'):
+        png = cv2.imread(str(out / 'pred' / f'{name}.png'), -1)
+        assert png.dtype == np.uint16 and np.array_equal(png, classes)
+    assert classes.shape == (48, 80)
+    # mmseg's own takes the same configs, and reads the same.
+    theirs = host(str(folder / 'more' / 'b.png'))['predictions']
+    assert np.array_equal(theirs, classes)
+    with pytest.raises(UserError, match='cannot read the image .*weights.pth'):
+        inferencer(tmp_path / 'weights.pth')

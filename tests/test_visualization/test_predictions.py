@@ -4,9 +4,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
+from glid_mm.datasets.loading import load_image
 from glid_mm.datasets.scenes import PALETTE, write_scenes
 from glid_mm.errors import UserError
-from glid_mm.visualization import prediction_panel, read_image
+from glid_mm.visualization import prediction_panel
 from glid_mm.visualization.panels import GAP, TITLE_HEIGHT
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
@@ -48,9 +49,9 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
         assert np.array_equal(
             image,
             np.array(
-                read_image(tmp_path / f'scenes/images/val/00000{row}.jpg')))
+                load_image(tmp_path / f'scenes/images/val/00000{row}.jpg')))
         labels = np.array(
-            read_image(tmp_path / f'scenes/semantic_val/00000{row}.png'))[...,
+            load_image(tmp_path / f'scenes/semantic_val/00000{row}.png'))[...,
                                                                           0]
         # Some versions of matplotlib, which draws it, repeat a column or row.
         same = (truth == np.array(PALETTE)[labels]).all(-1)

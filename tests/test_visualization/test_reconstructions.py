@@ -185,3 +185,13 @@ def test_hook_says_how_to_name_images(model, tmp_path):
 def test_hook_refuses_nothing_to_do(name):
     with pytest.raises(ValueError, match=name):
         ReconstructionHook(**{name: 0})
+
+
+def test_hook_draws_the_first_images_that_are_not_damaged(
+        model, folder, tmp_path):
+    paths = find_images([folder])
+    torn = tmp_path / 'torn.jpg'
+    torn.write_bytes(b'')
+    hook = ReconstructionHook(interval=1, num_images=2)
+    train(hook, model, Images([torn, *paths]), tmp_path / 'out', 1)
+    assert torch.equal(hook.images, load_images(paths[:2], (64, 64)))

@@ -24,9 +24,9 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from glid_mm.datasets.folders import SUFFIXES, list_images
 from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import write_shards
-from glid_mm.datasets.unlabelled import SUFFIXES, find_names
 from glid_mm.engine import launch
 from glid_mm.engine.data_stream import Place, SeededDataset
 from glid_mm.errors import UserError
@@ -200,7 +200,7 @@ def main():
         folder = Path(args.folder or temporary / 'images')
         if not args.folder:
             generate(folder, args.images)
-        names = find_names(str(folder))[:args.images]
+        names = list_images(folder)[:args.images]
         if not names:
             raise UserError(f'there are no images in {folder}')
         shards = temporary / 'shards'

@@ -8,10 +8,9 @@ import argparse
 import json
 from pathlib import Path
 
+from glid_mm.datasets.folders import list_images
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
-
-IMAGES = ('.jpg', '.jpeg', '.png')
 
 
 def parse_args():
@@ -50,9 +49,8 @@ def read_pairs(root, images, depth, meta):
             f'{type(error).__name__}: {error}') from error
     # By hand: with_suffix would cut a name at its last dot.
     files = {
-        path.name[:-len(path.suffix)]: path
-        for path in sorted((root / images).glob('*'))
-        if path.suffix.lower() in IMAGES
+        name[:-len(Path(name).suffix)]: name
+        for name in list_images(root / images)
     }
     splits = {}
     for name, split in sorted(entries):
@@ -61,7 +59,7 @@ def read_pairs(root, images, depth, meta):
                             f'{root / images}')
         if not (root / depth / f'{name}.png').exists():
             raise UserError(f'there is no {root / depth / name}.png')
-        line = f'{images}/{files[name].name}\t{depth}/{name}.png\n'
+        line = f'{images}/{files[name]}\t{depth}/{name}.png\n'
         splits.setdefault(split, []).append(line)
     return splits
 

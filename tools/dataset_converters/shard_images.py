@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeRemainingColumn)
 
+from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.shard_writer import write_shards
-from glid_mm.datasets.unlabelled import find_names
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
@@ -56,7 +56,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    names = find_names(str(args.folder))
+    names = list_images(args.folder)
     if not names:
         raise UserError(f'there are no images in {args.folder}')
     columns = (TextColumn('Writing shards'), BarColumn(), MofNCompleteColumn(),

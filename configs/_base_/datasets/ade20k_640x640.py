@@ -2,7 +2,7 @@ dataset_type = 'ADE20KDataset'
 data_root = 'data/ade/ADEChallengeData2016'
 crop_size = (640, 640)
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadSemanticMap', reduce_zero_label=True),
     dict(
         type='RandomChoiceResize',
@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(2560, 640), keep_ratio=True),
     dict(type='glid_mm.LoadSemanticMap', reduce_zero_label=True),
     dict(type='PackSegInputs'),

@@ -3,7 +3,7 @@ dataset_type = 'glid_mm.ADE20KInstanceDataset'
 data_root = 'data/ade/ADEChallengeData2016/'
 crop_size = (640, 640)
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='RandomChoiceResize',
@@ -20,7 +20,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(2560, 640), keep_ratio=True),
     # After resizing: the truth is of the size of the original image.
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),

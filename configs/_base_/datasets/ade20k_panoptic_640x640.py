@@ -4,7 +4,7 @@ dataset_type = 'glid_mm.ADE20KPanopticDataset'
 data_root = 'data/ade/ADEChallengeData2016/'
 crop_size = (640, 640)
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadPanopticMap'),
     dict(
         type='RandomChoiceResize',
@@ -20,7 +20,7 @@ train_pipeline = [
     dict(type='glid_mm.PackPanopticInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(2560, 640), keep_ratio=True),
     # After resizing: the truth is of the size of the original image.
     dict(type='glid_mm.LoadPanopticMap'),

@@ -5,7 +5,7 @@ dataset_type = 'glid_mm.CocoDataset'
 data_root = 'data/coco/'
 scales = [(short, 1333) for short in range(480, 801, 32)]
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RandomFlip', prob=0.5),
     dict(
@@ -30,7 +30,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
     # After resizing: ground truth is drawn on the original image.
     dict(type='LoadAnnotations', with_bbox=True),

@@ -4,7 +4,7 @@ dataset_type = 'glid_mm.CocoInstanceDataset'
 data_root = 'data/coco/'
 image_size = (1024, 1024)
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='RandomFlip', prob=0.5),
     dict(
@@ -21,7 +21,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
     # After resizing: the truth is of the size of the original image.
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),

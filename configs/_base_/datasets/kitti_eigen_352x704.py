@@ -9,7 +9,7 @@ meta_keys = ('img_path', 'depth_map_path', 'ori_shape', 'img_shape',
 # bottom: it is as high. Tests see whole images; the Garg crop of the
 # evaluation lies within the KB crop.
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1 / 256),
     dict(type='RandomRotate', prob=0.5, degree=2.5, pad_val=0, seg_pad_val=0),
     dict(type='RandomFlip', prob=0.5),
@@ -23,7 +23,7 @@ train_pipeline = [
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1 / 256),
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]

@@ -5,7 +5,7 @@ depth_range = dict(min_depth=1e-3, max_depth=10.)
 meta_keys = ('img_path', 'depth_map_path', 'ori_shape', 'img_shape',
              'pad_shape', 'scale_factor', 'flip', 'flip_direction')
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1e-3),
     # Registration of depth to the image leaves a frame where one is missing.
     dict(type='glid_mm.FixedCrop', box=(43, 45, 608, 472)),
@@ -21,7 +21,7 @@ train_pipeline = [
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     # NYUv2's own size; photographs of others are brought to it.
     dict(type='Resize', scale=(640, 480), keep_ratio=True),
     # After resizing: depth is compared at the original size.

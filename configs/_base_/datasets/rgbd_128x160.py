@@ -8,7 +8,7 @@ depth_range = dict(min_depth=0.1, max_depth=10.)
 meta_keys = ('img_path', 'depth_map_path', 'ori_shape', 'img_shape',
              'pad_shape', 'scale_factor', 'flip', 'flip_direction')
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1e-3),
     dict(type='Resize', scale=(160, 128), keep_ratio=True),
     dict(type='RandomRotate', prob=0.5, degree=2.5, pad_val=0, seg_pad_val=0),
@@ -17,7 +17,7 @@ train_pipeline = [
     dict(type='PackSegInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(160, 128), keep_ratio=True),
     # After resizing: depth is compared at the original size.
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1e-3),

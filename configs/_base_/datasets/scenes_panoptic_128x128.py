@@ -7,14 +7,14 @@ metainfo = dict(
     palette=[(200, 120, 30), (60, 170, 60), (200, 60, 60), (70, 90, 200),
              (130, 190, 230), (180, 170, 150), (110, 100, 90)])
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadPanopticMap'),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='glid_mm.PackPanopticInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='glid_mm.LoadPanopticMap'),
     dict(

@@ -12,7 +12,7 @@ codec = dict(
 # Little augmentation: a short run on many figures, which all stand upright,
 # has no time to learn them by heart.
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='glid_mm.LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
     dict(
@@ -25,7 +25,7 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='glid_mm.LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackPoseInputs'),

@@ -6,7 +6,7 @@ metainfo = dict(
     palette=[[200, 120, 30], [60, 170, 60], [200, 60, 60], [70, 90, 200],
              [130, 190, 230], [180, 170, 150], [110, 100, 90]])
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadSemanticMap'),
     dict(
         type='RandomResize',
@@ -18,7 +18,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadSemanticMap'),
     dict(type='PackSegInputs'),
 ]

@@ -5,6 +5,7 @@ from typing import Iterator, List, Tuple
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
 
+from ...datasets.folders import list_images
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -102,16 +103,5 @@ class DepthDataset(BaseSegDataset):
                     # Some lists begin at the data set's root.
                     yield fields[0].lstrip('/'), fields[1].lstrip('/')
             return
-        try:
-            found = sorted(
-                fileio.list_dir_or_file(
-                    images,
-                    list_dir=False,
-                    recursive=True,
-                    backend_args=self.backend_args))
-        except OSError as error:
-            raise UserError(f'the folder of images {images} cannot be read: '
-                            f'{error}') from error
-        for image in found:
-            if image.lower().endswith(self.img_suffix):
-                yield image, osp.splitext(image)[0] + self.depth_map_suffix
+        for image in list_images(images, self.img_suffix, self.backend_args):
+            yield image, osp.splitext(image)[0] + self.depth_map_suffix

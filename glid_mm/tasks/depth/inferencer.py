@@ -1,17 +1,13 @@
 """Depth of images that are not in a data set."""
 import os.path as osp
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
-import cv2
-import mmcv
 import numpy as np
-from mmengine.utils import mkdir_or_exist
-from mmseg.apis import MMSegInferencer
 
 from ...errors import UserError
 from ...registry import INFERENCERS
-from ...visualization.images import list_inputs, read_image
+from ..segmentation.inferencer import SegInferencer
 
 # Units of a 16-bit PNG per metre, the finest that fits the range being taken:
 # millimetres, KITTI's, centimetres, decimetres, metres.
@@ -19,7 +15,7 @@ PNG_SCALES = (1000, 256, 100, 10, 1)
 
 
 @INFERENCERS.register_module()
-class DepthInferencer(MMSegInferencer):
+class DepthInferencer(SegInferencer):
     """Metric depth of images, in an array, a PNG and a picture.
 
     ``inferencer('photo.jpg')['predictions']`` is the depth in metres, ``(H,
@@ -69,9 +65,7 @@ class DepthInferencer(MMSegInferencer):
         """Estimate depth.
 
         Args:
-            inputs (str | Path | ndarray | list): Images: files, folders,
-                ``(H, W, 3)`` uint8 arrays in OpenMMLab's order of channels,
-                which is BGR, or a list of these.
+            inputs (str | Path | ndarray | list): See :class:`SegInferencer`.
             *args: See ``mmseg.apis.MMSegInferencer``.
             **kwargs: See there; ``out_dir``, ``return_vis``, ``batch_size``.
 
@@ -85,70 +79,32 @@ class DepthInferencer(MMSegInferencer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _init_pipeline(self, cfg):
-        """The test pipeline without the truth; says what it cannot read."""
+        """The test pipeline without the truth."""
         steps = cfg.test_dataloader.dataset.pipeline
         steps[:] = [x for x in steps if 'LoadDepth' not in x['type']]
-        pipeline = super()._init_pipeline(cfg)
+        return super()._init_pipeline(cfg)
 
-        def named(image):
-            try:
-                return pipeline(image)
-            except (OSError, AssertionError) as error:
-                raise UserError(
-                    f'cannot read the image {image}: {error}') from error
+    def draw(self, image: np.ndarray, pred) -> np.ndarray:
+        """Draw an image beside its depth.
 
-        return named
+        Args:
+            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            pred (SegDataSample): What the model says of it.
 
-    def _inputs_to_list(self, inputs) -> list:
-        """Paths and arrays."""
-        return list_inputs(inputs)
+        Returns:
+            ndarray: RGB picture.
+        """
+        return self.visualizer.draw(
+            image, pred, draw_gt=False, with_image=True)
 
-    def _names(self, preds: list) -> List[str]:
-        """What to call the files of each prediction, all different."""
-        names = []
-        for number, pred in enumerate(preds, self.num_pred_imgs):
-            path = pred.metainfo.get('img_path')
-            name = Path(path).stem if path else f'{number:08d}'
-            names.append(f'{name}-{number}' if name in names else name)
-        return names
+    def levels(self, pred) -> np.ndarray:
+        """Depth as a PNG holds it.
 
-    def visualize(self,
-                  inputs: list,
-                  preds: list,
-                  return_vis: bool = False,
-                  show: bool = False,
-                  wait_time: int = 0,
-                  img_out_dir: str = '') -> Optional[List[np.ndarray]]:
-        """Draw images beside their depth; see ``MMSegInferencer``."""
-        if not (return_vis or show or img_out_dir):
-            return None
-        pictures = []
-        for image, pred, name in zip(inputs, preds, self._names(preds)):
-            image = (
-                image[..., ::-1] if isinstance(image, np.ndarray) else
-                np.array(read_image(image)))
-            picture = self.visualizer.draw(
-                image, pred, draw_gt=False, with_image=True)
-            if show:
-                self.visualizer.show(picture, name, wait_time)
-            if img_out_dir:
-                mmcv.imwrite(
-                    mmcv.rgb2bgr(picture), osp.join(img_out_dir,
-                                                    f'{name}.png'))
-            if return_vis:
-                pictures.append(picture)
-        return pictures or None
+        Args:
+            pred (SegDataSample): What the model says of an image.
 
-    def postprocess(self,
-                    preds: list,
-                    visualization: Optional[List[np.ndarray]],
-                    return_datasample: bool = False,
-                    pred_out_dir: str = ''):
-        """Write depth and return it; see ``MMSegInferencer``."""
-        if pred_out_dir:
-            mkdir_or_exist(pred_out_dir)
-            for pred, name in zip(preds, self._names(preds)):
-                depth = pred.pred_depth_map.data[0].cpu().numpy()
-                depth = np.rint(depth * self.png_scale).astype(np.uint16)
-                cv2.imwrite(osp.join(pred_out_dir, f'{name}.png'), depth)
-        return super().postprocess(preds, visualization, return_datasample)
+        Returns:
+            ndarray: ``(H, W)`` uint16, ``png_scale`` units per metre.
+        """
+        depth = pred.pred_depth_map.data[0].cpu().numpy()
+        return np.rint(depth * self.png_scale).astype(np.uint16)

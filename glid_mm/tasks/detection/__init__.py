@@ -8,5 +8,9 @@ from .coco_dataset import CocoDataset  # noqa: E402
 from .coco_metric import CocoMetric  # noqa: E402
 from .detector import GLIDDetector  # noqa: E402
 from .focal_loss import FocalLoss  # noqa: E402
+from .inferencer import DetInferencer  # noqa: E402
 
-__all__ = ['BoxHead', 'CocoDataset', 'CocoMetric', 'FocalLoss', 'GLIDDetector']
+__all__ = [
+    'BoxHead', 'CocoDataset', 'CocoMetric', 'DetInferencer', 'FocalLoss',
+    'GLIDDetector'
+]

@@ -107,6 +107,11 @@ class GLIDDetector(BaseDetector):
         x = self.extract_feat(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(x.query_features, batch_data_samples,
                                          rescale)
+        for sample in batch_data_samples:
+            if sample.get('img_path', '') is None:
+                # An array. Then mmdet's inferencer wants no path at all, to
+                # call what it saves by a number.
+                del sample.img_path
         return self.add_pred_to_datasample(batch_data_samples, results)
 
     def extract_feat(

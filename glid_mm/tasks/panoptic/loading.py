@@ -5,7 +5,6 @@ from 1 on, and 0 where it belongs to none. Packed, it is what mmdet's models
 predict: class + 1000 · number of the object, 0 for stuff, and the number of
 classes where there is nothing. Objects of a crowd have the number -1.
 """
-import io
 from typing import Optional
 
 import numpy as np
@@ -15,8 +14,8 @@ from mmdet.datasets.transforms import PackDetInputs
 from mmdet.structures import INSTANCE_OFFSET
 from mmengine import fileio
 from mmengine.structures import InstanceData, PixelData
-from PIL import Image
 
+from ...datasets.decode import ImageError, naming, open_image
 from ...errors import UserError
 from ...registry import TRANSFORMS
 
@@ -77,13 +76,14 @@ class LoadPanopticMap(BaseTransform):
         if path is None:
             return results
         try:
-            with Image.open(io.BytesIO(fileio.get(
-                    path, self.backend_args))) as image:
+            image = open_image(fileio.get(path, self.backend_args), path)
+            with naming(path):
                 ids = segment_ids(np.array(image.convert('RGB')))
-        except (OSError, SyntaxError, ValueError) as error:
+        except (ImageError, OSError) as error:
+            reason = getattr(error, 'reason', error)
             raise UserError(
                 f'the panoptic PNG {path} of {results["img_path"]} cannot be '
-                f'read: {error}. data_prefix.seg of the data set names the '
+                f'read: {reason}. data_prefix.seg of the data set names the '
                 'folder of PNGs.') from error
         if ids.shape != tuple(results['ori_shape'][:2]):
             raise UserError(

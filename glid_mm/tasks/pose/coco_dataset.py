@@ -1,5 +1,4 @@
 """Annotations of keypoints that are those of the config, or an error."""
-import json
 import os.path as osp
 import warnings
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ from mmpose.datasets.datasets.body import CocoDataset
 from xtcocotools.coco import COCO
 
 from ...datasets.coco import (count_unusable_boxes, require_categories,
-                              require_fields, require_unique_ids)
+                              require_fields, require_types,
+                              require_unique_ids)
 from ...errors import UserError
 from ...registry import DATASETS
 
@@ -88,8 +88,12 @@ class CocoPoseDataset(CocoDataset):
                                 (cure if name == 'bbox_file' else ''))
         try:
             samples = super().load_data_list()
-        except KeyError:
-            require_fields(self.ann_file, load(self.ann_file), FIELDS)
+        except UserError:
+            raise
+        except Exception:
+            # Which entry it is, the hosts do not say.
+            with _reading(self.ann_file):
+                require_fields(self.ann_file, load(self.ann_file), FIELDS)
             raise
         if not samples:
             raise UserError(
@@ -115,6 +119,7 @@ class CocoPoseDataset(CocoDataset):
 
     def _check_file(self, coco: COCO) -> None:
         """Refuse what only the evaluation would fail at, or not at all."""
+        require_types(self.ann_file, coco.dataset, FIELDS)
         require_unique_ids(self.ann_file, coco.dataset)
         count_unusable_boxes(
             self.ann_file,
@@ -282,5 +287,5 @@ def _reading(path: str):
     """
     try:
         yield
-    except (json.JSONDecodeError, AssertionError) as error:
+    except (ValueError, AssertionError) as error:
         raise UserError(f'{path} cannot be read: {error}') from error

@@ -11,8 +11,10 @@ from mmpose.apis import Pose2DInferencer
 from mmpose.evaluation.functional import nms
 from mmpose.structures import PoseDataSample
 
+from ...datasets.decode import bgr
+from ...datasets.loading import load_image
 from ...errors import UserError
-from ...visualization.images import list_inputs, read_image
+from ...visualization.images import list_inputs
 
 
 class PoseInferencer(Pose2DInferencer):
@@ -92,9 +94,9 @@ class PoseInferencer(Pose2DInferencer):
         for index, image in enumerate(inputs):
             name = image if isinstance(image, str) else f'{index:06d}.jpg'
             if isinstance(image, str):
-                # The hosts do not say which file is none, or is truncated.
-                read_image(image)
-            persons = self.preprocess_single(image, index, **kwargs)
+                # Detector, pose model and drawing see the very same.
+                image = bgr(load_image(image))
+            persons = self.preprocess_single(image, name, **kwargs)
             if not persons:
                 print_log(
                     f'no person found in {name} with a score above the '
@@ -102,16 +104,16 @@ class PoseInferencer(Pose2DInferencer):
             yield self.collate_fn(persons) if persons else name, [image]
 
     def preprocess_single(self,
-                          input: Union[str, np.ndarray],
-                          index: int,
+                          input: np.ndarray,
+                          name: str,
                           bbox_thr: float = .3,
                           nms_thr: float = .3,
                           **kwargs) -> List[dict]:
         """Detect persons and cut them out.
 
         Args:
-            input (str | ndarray): Path, or ``(H, W, 3)`` BGR.
-            index (int): Place among the images.
+            input (ndarray): ``(H, W, 3)`` uint8, BGR.
+            name (str): Its path, or what to call it.
             bbox_thr (float): Score that boxes have to exceed.
             nms_thr (float): Overlap (IoU) above which the lower score goes.
             **kwargs: Not used.
@@ -120,19 +122,19 @@ class PoseInferencer(Pose2DInferencer):
             list[dict]: One for each person.
         """
         if self.detector is None:
-            return super().preprocess_single(input, index)
-        answer = self.detector(input, return_datasamples=True)
-        found = answer['predictions'][0].pred_instances.cpu().numpy()
-        found = found[np.isin(found.labels, self.det_cat_ids)
-                      & (found.scores > bbox_thr)]
-        boxes = np.hstack([found.bboxes, found.scores[:, None]])
-        boxes = boxes[nms(boxes, nms_thr)]
-        image = dict(img_path=input) if isinstance(input, str) else dict(
-            img=input, img_path=f'{index:06d}.jpg')
+            boxes = np.array([[0, 0, *input.shape[1::-1], 1]], np.float32)
+        else:
+            answer = self.detector(input, return_datasamples=True)
+            found = answer['predictions'][0].pred_instances.cpu().numpy()
+            found = found[np.isin(found.labels, self.det_cat_ids)
+                          & (found.scores > bbox_thr)]
+            boxes = np.hstack([found.bboxes, found.scores[:, None]])
+            boxes = boxes[nms(boxes, nms_thr)]
         return [
             self.pipeline({
-                **self.model.dataset_meta,
-                **image, 'bbox': box[None, :4],
+                **self.model.dataset_meta, 'img': input,
+                'img_path': name,
+                'bbox': box[None, :4],
                 'bbox_score': box[4:]
             }) for box in boxes
         ]

@@ -4,11 +4,11 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
-from mmengine import fileio
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from PIL import Image
 
 from ...datasets.decode import Crop, EncodedImage, bgr
+from ...datasets.loading import read_file
 from ...registry import TRANSFORMS
 
 
@@ -32,9 +32,9 @@ class CanvasCrop(NamedTuple):
 
 @TRANSFORMS.register_module()
 class LoadRandomResizedCrop(RandomResizedCrop):
-    """``LoadImageFromFile``, ``RandomResizedCrop`` and ``RandomFlip`` in one.
+    """Loading, ``RandomResizedCrop`` and ``RandomFlip`` in one.
 
-    It takes the random numbers that these three (with Pillow as their
+    It takes the random numbers that the hosts' three (with Pillow as their
     backend) take, and cuts out and flips the same boxes. The box is drawn
     before the image is decoded, so a JPEG is decoded at 1/2, 1/4 or 1/8 of
     its resolution where the box then still has ``scale`` pixels or more.
@@ -98,10 +98,11 @@ class LoadRandomResizedCrop(RandomResizedCrop):
             dict: The same with the image, in BGR as mmcv has it.
 
         Raises:
-            OSError: If the file is damaged or no image.
+            ImageError: If the file is damaged or no image.
+            UserError: If it cannot be read at all.
         """
-        image = EncodedImage(
-            fileio.get(results['img_path'], self.backend_args))
+        path = results['img_path']
+        image = EncodedImage(read_file(path, self.backend_args), path)
         width, height = image.size
         top, left, rows, cols = self.rand_crop_params(
             SimpleNamespace(shape=(height, width)))

@@ -3,11 +3,13 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmseg', task='semantic segmentation')
 
+from .inferencer import InferencerLoader, SegInferencer  # noqa: E402
 from .label_check_hook import LabelCheckHook  # noqa: E402
 from .loading import LoadSemanticMap  # noqa: E402
 from .segmentor import GLIDSegmentor  # noqa: E402
 from .semantic_head import SemanticHead  # noqa: E402
 
 __all__ = [
-    'GLIDSegmentor', 'LabelCheckHook', 'LoadSemanticMap', 'SemanticHead'
+    'GLIDSegmentor', 'InferencerLoader', 'LabelCheckHook', 'LoadSemanticMap',
+    'SegInferencer', 'SemanticHead'
 ]

@@ -1,12 +1,11 @@
 """Reading label maps as they are, with errors that name them."""
-import io
 from typing import Optional
 
 import numpy as np
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
-from PIL import Image
 
+from ...datasets.decode import ImageError, naming, open_image
 from ...errors import UserError
 from ...registry import TRANSFORMS
 
@@ -53,14 +52,14 @@ class LoadSemanticMap(LoadAnnotations):
                 channel, or values that are no whole numbers.
         """
         try:
-            image = Image.open(io.BytesIO(fileio.get(path, self.backend_args)))
+            image = open_image(fileio.get(path, self.backend_args), path)
             spread = _SPREAD.get(image.tile and image.tile[0][3], 1)
-            image.load()
-        # Pillow has several words for damage.
-        except (OSError, SyntaxError, ValueError, EOFError,
-                Image.DecompressionBombError) as error:
+            with naming(path):
+                image.load()
+        except (ImageError, OSError) as error:
+            reason = getattr(error, 'reason', error)
             raise UserError(
-                f'the label map {path} cannot be read: {error}') from error
+                f'the label map {path} cannot be read: {reason}') from error
         channels = len(image.getbands())
         if channels > 1:
             bands = [np.asarray(band) for band in image.split()]

@@ -1,0 +1,98 @@
+"""Which files of a folder are images: one rule for everything that lists one.
+
+An image ends in one of :data:`SUFFIXES`, in capitals or not, in the folder or
+any folder below. Hidden files and folders, whose names begin with a dot, hold
+copies and thumbnails of other programs and are left out, as are files without
+content. The log says how many files are left out, and why.
+"""
+import logging
+import os
+from collections import Counter
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.logging import print_log
+
+from ..errors import UserError
+
+SUFFIXES = ('.jpg', '.jpeg', '.jfif', '.png', '.ppm', '.bmp', '.pgm', '.tif',
+            '.tiff', '.webp', '.gif')
+
+
+def list_images(folder: str,
+                suffixes: Sequence[str] = SUFFIXES,
+                backend_args: Optional[dict] = None) -> List[str]:
+    """Find the images of a folder; log what is left out.
+
+    Args:
+        folder (str): Where to look.
+        suffixes (sequence[str]): What names of images end in, in lower case.
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+
+    Returns:
+        list[str]: Their paths in the folder, with ``/``, sorted.
+
+    Raises:
+        UserError: If the folder or one below cannot be read.
+    """
+    folder = str(folder)
+    backend = get_file_backend(folder, backend_args=backend_args)
+    if isinstance(backend, LocalBackend):
+        files = _walk(folder or '.', '', ())
+    else:
+        files = ((name, 1) for name in backend.list_dir_or_file(
+            folder, list_dir=False, recursive=True))
+    images, kinds, hidden, empty = [], Counter(), 0, []
+    try:
+        for name, size in files:
+            if name.startswith('.') or '/.' in name:
+                hidden += 1
+            elif not name.lower().endswith(tuple(suffixes)):
+                kinds[os.path.splitext(name)[1] or 'no suffix'] += 1
+            elif not size:
+                empty.append(name)
+            else:
+                images.append(name)
+    except OSError as error:
+        raise UserError(
+            f'cannot list the images in {folder}: {error}. If it is a data '
+            "set's, look at its data_root and data_prefix.") from error
+    reasons = []
+    if kinds:
+        shown = ', '.join(f'{n} {kind}' for kind, n in kinds.most_common(5))
+        more = ', …' if len(kinds) > 5 else ''
+        reasons.append(f'{sum(kinds.values())} of other kinds ({shown}{more})')
+    if hidden:
+        reasons.append(f'{hidden} hidden')
+    if empty:
+        reasons.append(f'{len(empty)} empty ({min(empty)}'
+                       f'{", …" if len(empty) > 1 else ""})')
+    left_out = f'; left out: {", ".join(reasons)}' if reasons else ''
+    print_log(f'{len(images)} images in {folder or "."}{left_out}', 'current',
+              logging.WARNING if empty else logging.INFO)
+    return sorted(images)
+
+
+def _walk(folder: str, prefix: str,
+          above: Tuple[tuple, ...]) -> Iterator[Tuple[str, int]]:
+    """Path and size of every file; folders below hidden ones count as one.
+
+    Args:
+        folder (str): Where to look.
+        prefix (str): Its path from where the search began.
+        above (tuple[tuple]): Folders it lies in, so that links that lead back
+            to one of them do not go on forever.
+    """
+    info = os.stat(folder)
+    here = info.st_dev, info.st_ino
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith('.'):
+                yield name, 1
+            elif entry.is_dir():
+                yield from _walk(entry.path, f'{name}/', (*above, here))
+            elif entry.is_file():
+                yield name, entry.stat().st_size

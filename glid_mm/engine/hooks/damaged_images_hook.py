@@ -1,0 +1,107 @@
+"""A damaged picture among a million does not end a pre-training."""
+from typing import Optional
+
+from mmengine.dist import all_gather_object, get_world_size
+from mmengine.hooks import Hook
+
+from ...errors import UserError
+from ...registry import HOOKS
+
+# As few as this are never too many, however small the data set.
+FEW = 10
+# Iterations from one exchange between processes to the next.
+EXCHANGE = 50
+
+
+@HOOKS.register_module()
+class DamagedImagesHook(Hook):
+    """Skip damaged pictures, name each once, count them, stop at too many.
+
+    Data sets that have ``skip_damaged``, as :class:`UnlabelledImages` has,
+    draw another sample in the place of one that cannot be decoded, with the
+    random numbers of that place: the order of the data is a function of seed
+    and place as ever. What was skipped travels with the sample that took its
+    place, as ``damaged`` of its meta information, so that what is counted
+    depends on no worker either. The count is part of checkpoints.
+
+    Without this hook, and with data sets that cannot skip, the first damaged
+    picture stops the run. A file that cannot be opened or read at all does
+    so in any case.
+
+    Args:
+        max_share (float): Share of the pictures seen so far that may be
+            damaged. Ten are allowed in any case. With several processes the
+            check is made every 50 iterations.
+    """
+
+    def __init__(self, max_share: float = .01) -> None:
+        self.max_share = max_share
+
+    def before_train(self, runner) -> None:
+        """Let the data set skip; go on counting."""
+        dataset = runner.train_dataloader.dataset
+        if hasattr(dataset, 'skip_damaged'):
+            dataset.skip_damaged = True
+        self._found = dict(runner.message_hub.runtime_info.get(
+            'damaged_images', {}))  # yapf: disable
+        self._new = {}
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Collect what was skipped for a batch."""
+        for sample in data_batch.get('data_samples') or ():
+            self._new.update(sample.get('damaged') or {})
+        if get_world_size() == 1 or self.every_n_train_iters(runner, EXCHANGE):
+            self._settle(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner) -> None:
+        """Say how many there were so far."""
+        self._settle(runner, runner.iter)
+        if self._found:
+            runner.logger.warning(
+                f'{len(self._found)} of {self._seen(runner, runner.iter)} '
+                'pictures seen so far are damaged and were skipped')
+
+    def _settle(self, runner, iterations: int) -> None:
+        """Share what is new with all processes; stop if it is too much.
+
+        Raises:
+            UserError: In all of them.
+        """
+        new, self._new = self._new, {}
+        if get_world_size() > 1:
+            new = {
+                path: reason
+                for part in all_gather_object(new)
+                for path, reason in part.items()
+            }
+        new = {p: reason for p, reason in new.items() if p not in self._found}
+        if not new:
+            return
+        for path, reason in new.items():
+            runner.logger.warning(
+                f'cannot read the image {path}: {reason}. It is skipped; '
+                'another takes its place.')
+        self._found.update(new)
+        runner.message_hub.update_info('damaged_images', dict(self._found))
+        share = len(self._found) / self._seen(runner, iterations)
+        if len(self._found) > FEW and share > self.max_share:
+            names = '\n  '.join(list(self._found)[-FEW:])
+            raise UserError(
+                f'{len(self._found)} of the {self._seen(runner, iterations)} '
+                f'pictures seen so far are damaged, {share:.1%}. More than '
+                f'{self.max_share:.1%} says that something is wrong with the '
+                'data: an incomplete copy, or files of another kind. Mend or '
+                'remove them; to train without them, set '
+                f'default_hooks.damaged_images.max_share={2 * share:.2g}. The '
+                f'last ones:\n  {names}')
+
+    @staticmethod
+    def _seen(runner, iterations: int) -> int:
+        """How many different pictures have been read."""
+        loader = runner.train_dataloader
+        batch = loader.batch_sampler.batch_size * get_world_size()
+        return min(iterations * batch, len(loader.dataset))

@@ -1,0 +1,38 @@
+"""Reading pictures of people."""
+from typing import Optional
+
+from mmpose.datasets import transforms
+
+from ...datasets.decode import bgr
+from ...datasets.loading import load_image
+from ...registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadImage(transforms.LoadImage):
+    """mmpose's ``LoadImage``; any picture is read right or refused.
+
+    Args:
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+    """
+
+    def __init__(self, backend_args: Optional[dict] = None) -> None:
+        super().__init__(backend_args=backend_args)
+
+    def transform(self, results: dict) -> dict:
+        """Read the picture, unless ``img`` is there already.
+
+        Args:
+            results (dict): Of a pipeline, with ``img_path`` or ``img``, which
+                is ``(H, W, 3)`` uint8 in BGR.
+
+        Returns:
+            dict: The same with ``img``, ``img_shape`` and ``ori_shape``.
+
+        Raises:
+            UserError: See :func:`glid_mm.datasets.loading.load_image`.
+        """
+        if 'img' not in results:
+            results['img'] = bgr(
+                load_image(results['img_path'], self.backend_args))
+        return super().transform(results)

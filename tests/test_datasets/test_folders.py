@@ -1,0 +1,110 @@
+"""A folder is read by one rule, whoever reads it."""
+import logging
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.logging import MMLogger
+from PIL import Image
+
+from glid_mm.datasets.folders import list_images
+from glid_mm.datasets.unlabelled import UnlabelledImages
+from glid_mm.errors import UserError
+from glid_mm.visualization import find_images
+from glid_mm.visualization.images import list_inputs
+
+TAKEN = ['Photo.JPG', 'a/b/deep.webp', 'a/scan.tiff', 'cat.gif']
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four images among what else is in people's folders."""
+    for name in TAKEN:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(path)
+    photo = (tmp_path / 'Photo.JPG').read_bytes()
+    for name, content in {
+            'notes.txt': b'text',
+            'a/labels.json': b'[]',
+            'README': b'read',
+            '._Photo.JPG': photo,
+            'a/.thumbnails/small.jpg': photo,
+            '.ipynb_checkpoints/Photo.jpg': photo,
+            'a/empty.png': b'',
+            'broken.bmp': b'',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    # Neither a folder with an image's name nor a circle does harm.
+    (tmp_path / 'folder.png').mkdir()
+    os.symlink(tmp_path, tmp_path / 'a' / 'circle')
+    return tmp_path
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
+    monkeypatch.setattr(logger, 'level', logging.INFO)
+    return caplog
+
+
+def test_all_readers_take_the_same_images(folder):
+    paths = [str(folder / name) for name in TAKEN]
+    assert list_images(folder) == TAKEN
+    dataset = UnlabelledImages(str(folder))
+    assert [dataset[i]['img_path'] for i in range(len(dataset))] == paths
+    assert find_images([folder]) == list(map(Path, paths))
+    assert list_inputs(str(folder)) == paths
+
+
+def test_depth_takes_the_same_images(folder):
+    pytest.importorskip('mmseg')
+    from glid_mm.tasks.depth import DepthDataset
+    for name in TAKEN[:3]:
+        path = (folder / 'depth' / name).with_suffix('.map')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'depth')
+    dataset = DepthDataset(
+        data_root=str(folder),
+        data_prefix=dict(img_path='', depth_map_path='depth'),
+        depth_map_suffix='.map',
+        img_suffix=('.jpg', '.webp', '.tiff'))
+    assert [dataset[i]['img_path'][len(f'{folder}/'):]
+            for i in range(len(dataset))] == TAKEN[:3]  # yapf: disable
+
+
+def test_log_says_what_is_left_out_and_why(folder, log):
+    list_images(folder)
+    message, = log.messages
+    head, kinds, tail = re.split('[()]', message)[:3]
+    assert head == f'4 images in {folder}; left out: 3 of other kinds '
+    assert set(kinds.split(', ')) == {'1 .txt', '1 .json', '1 no suffix'}
+    assert tail.startswith(', 3 hidden, 2 empty ')
+    assert 'empty (a/empty.png, …)' in message
+    assert log.records[0].levelname == 'WARNING'
+
+
+def test_folder_without_anything_else_is_no_warning(folder, log):
+    list_images(folder / 'a' / 'b')
+    assert log.messages == [f"1 images in {folder / 'a' / 'b'}"]
+    assert log.records[0].levelname == 'INFO'
+
+
+def test_folder_that_cannot_be_read_is_named(folder):
+    with pytest.raises(UserError, match='cannot list the images in .*missing'):
+        list_images(folder / 'missing')
+
+
+@pytest.mark.parametrize('wrong,says', [
+    (np.zeros((4, 4, 3)), 'type uint8.*blue, green, red.*float64'),
+    (np.zeros((4, 4, 4), np.uint8), r'\(4, 4, 4\)'),
+    (np.zeros((4, 0, 3), np.uint8), r'\(4, 0, 3\)'),
+    (3, 'not as int'),
+])
+def test_what_is_no_image_is_refused(wrong, says):
+    with pytest.raises(UserError, match=says):
+        list_inputs([wrong])
