@@ -1,6 +1,6 @@
 # Your own data: change the three settings below.
 #
-#   data/custom/images/train/photo.jpg     .jpg; .png with img_suffix='.png'
+#   data/custom/images/train/photo.jpg     or .png, .tif, .webp, ...
 #   data/custom/images/val/
 #   data/custom/labels/train/photo.png     one channel: 0 is the first class,
 #   data/custom/labels/val/                1 the second, ..., 255 unlabelled
@@ -19,7 +19,7 @@ test_pipeline = _base_.test_pipeline
 test_pipeline[2].reduce_zero_label = False
 dataset = dict(
     _delete_=True,
-    type='BaseSegDataset',
+    type='glid_mm.SemanticDataset',
     data_root=data_root,
     metainfo=dict(classes=classes))
 train_dataloader = dict(

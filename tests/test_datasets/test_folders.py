@@ -77,6 +77,41 @@ def test_depth_takes_the_same_images(folder):
             for i in range(len(dataset))] == TAKEN[:3]  # yapf: disable
 
 
+def test_segmentation_takes_the_same_images(folder):
+    pytest.importorskip('mmseg')
+    from glid_mm.tasks.segmentation import SemanticDataset
+    labels = folder / '.labels'
+    for name in TAKEN:
+        path = (labels / name).with_suffix('.png')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def listed(**options):
+        dataset = SemanticDataset(
+            data_root=str(folder),
+            data_prefix=dict(img_path='', seg_map_path='.labels'),
+            **options)
+        return [(os.path.relpath(sample['img_path'], folder),
+                 os.path.relpath(sample['seg_map_path'], labels))
+                for sample in dataset]
+
+    pairs = [(name, str(Path(name).with_suffix('.png'))) for name in TAKEN]
+    assert listed() == pairs
+    (folder / 'list.txt').write_text('cat\na/b/deep\n')
+    assert listed(ann_file='list.txt') == [pairs[3], pairs[1]]
+    (folder / 'list.txt').write_text('cat\nanother\n')
+    with pytest.raises(UserError, match='1 of 2 images .*being another'):
+        listed(ann_file='list.txt')
+    (labels / 'cat.png').unlink()
+    with pytest.raises(UserError, match='1 of 4 label maps .*cat.png'):
+        listed()
+    (folder / 'cat.bmp').write_bytes(b'image')
+    with pytest.raises(UserError, match='cat.bmp and cat.gif .*same label'):
+        listed()
+    with pytest.raises(UserError, match='no images in .*img_path'):
+        listed(img_suffix=['.none'])
+
+
 def test_log_says_what_is_left_out_and_why(folder, log):
     list_images(folder)
     message, = log.messages

@@ -1,5 +1,5 @@
 # Scenes: tools/dataset_converters/make_scenes.py
-dataset_type = 'BaseSegDataset'
+dataset_type = 'glid_mm.SemanticDataset'
 data_root = 'data/scenes'
 metainfo = dict(
     classes=('box', 'ball', 'cone', 'person', 'sky', 'wall', 'ground'),

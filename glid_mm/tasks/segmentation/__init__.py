@@ -3,6 +3,7 @@ from ...compat import require
 
 require('mmengine', 'mmcv', 'mmseg', task='semantic segmentation')
 
+from .dataset import SemanticDataset  # noqa: E402
 from .inferencer import InferencerLoader, SegInferencer  # noqa: E402
 from .label_check_hook import LabelCheckHook  # noqa: E402
 from .loading import LoadSemanticMap  # noqa: E402
@@ -11,5 +12,5 @@ from .semantic_head import SemanticHead  # noqa: E402
 
 __all__ = [
     'GLIDSegmentor', 'InferencerLoader', 'LabelCheckHook', 'LoadSemanticMap',
-    'SegInferencer', 'SemanticHead'
+    'SegInferencer', 'SemanticDataset', 'SemanticHead'
 ]

@@ -1,0 +1,94 @@
+"""Images and label maps of one's own, in folders."""
+import os.path as osp
+from typing import Dict, List, Sequence
+
+from mmengine import fileio
+from mmseg.datasets import BaseSegDataset
+
+from ...datasets.folders import SUFFIXES, list_images
+from ...errors import UserError
+from ...registry import DATASETS
+
+
+@DATASETS.register_module()
+class SemanticDataset(BaseSegDataset):
+    """mmseg's ``BaseSegDataset`` for images of any kinds.
+
+    Every image in a folder or below has its label map at the same place and
+    of the same name, but for the suffix, in the other folder. Folders are
+    read as :mod:`glid_mm.datasets.folders` says.
+
+    Args:
+        img_suffix (sequence[str]): Suffixes of images, in lower case.
+        **kwargs: See ``mmseg.datasets.BaseSegDataset``. Lines of ``ann_file``
+            name images without their suffix.
+
+    Raises:
+        UserError: If there is no image, images or label maps are missing, or
+            two images have one label map; says how many and which.
+    """
+
+    def __init__(self, img_suffix: Sequence[str] = SUFFIXES, **kwargs) -> None:
+        super().__init__(img_suffix=tuple(img_suffix), **kwargs)
+
+    def load_data_list(self) -> List[dict]:
+        """Find images and label maps.
+
+        Returns:
+            list[dict]: ``img_path`` and, where there is a folder of label
+            maps, ``seg_map_path`` of each; by name, or as ``ann_file`` has
+            them.
+        """
+        folder = self.data_prefix['img_path']
+        labels = self.data_prefix.get('seg_map_path')
+        images = self._images(folder)
+        stems = list(images)
+        if self.ann_file:
+            lines = fileio.get_text(
+                self.ann_file, backend_args=self.backend_args).splitlines()
+            stems = [line.strip() for line in lines if line.strip()]
+            self._refuse(f'images that {self.ann_file} names',
+                         [s for s in stems if s not in images], stems, folder)
+        samples = []
+        for stem in stems:
+            sample = dict(
+                img_path=osp.join(folder, images[stem]),
+                label_map=self.label_map,
+                reduce_zero_label=self.reduce_zero_label,
+                seg_fields=[])
+            if labels is not None:
+                sample['seg_map_path'] = osp.join(labels,
+                                                  stem + self.seg_map_suffix)
+            samples.append(sample)
+        missing = [
+            s['seg_map_path'] for s in samples if 'seg_map_path' in s
+            and not fileio.exists(s['seg_map_path'], self.backend_args)
+        ]
+        self._refuse('label maps', missing, samples, labels)
+        return samples
+
+    def _images(self, folder: str) -> Dict[str, str]:
+        """Images by their names without suffixes."""
+        images: Dict[str, str] = {}
+        for name in list_images(folder, self.img_suffix, self.backend_args):
+            stem = osp.splitext(name)[0]
+            if stem in images:
+                raise UserError(
+                    f'{images[stem]} and {name} in {folder} would have the '
+                    f'same label map, {stem}{self.seg_map_suffix}. Give one '
+                    'of them another name.')
+            images[stem] = name
+        if not images:
+            raise UserError(
+                f'there are no images in {folder or "the current folder"} or '
+                f'its sub-folders ({", ".join(self.img_suffix)}). Look at '
+                'data_root and data_prefix.img_path of the data set.')
+        return images
+
+    @staticmethod
+    def _refuse(what: str, missing: list, of: list, folder: str) -> None:
+        if missing:
+            raise UserError(
+                f'{len(missing)} of {len(of)} {what} are missing in '
+                f'{folder}, the first being {missing[0]}. Look at data_root, '
+                'data_prefix, ann_file and seg_map_suffix of the data set.')
