@@ -25,8 +25,8 @@ MAINTAINED = {
     'mmpose': '1.3.2',
 }
 UPSTREAM = {
-    'torch': '2.1.2',
-    'torchvision': '0.16.2',
+    'torch': '2.3.1',
+    'torchvision': '0.18.1',
     'numpy': '1.26.4',
     'setuptools': '79.0.1',
     'mmengine': '0.10.7',
@@ -39,7 +39,7 @@ UPSTREAM = {
 
 # a healthy line, what is changed in it, the cure of the one conflict
 CASES = {
-    'old torch': (UPSTREAM, dict(torch='1.13.1'), 'pip install "torch>=2.0"'),
+    'old torch': (UPSTREAM, dict(torch='2.2.2'), 'pip install "torch>=2.3"'),
     'mmcv 1': (UPSTREAM, dict(mmcv='1.7.2'),
                'mmcv-full && pip install "mmcv-lite>=2.0,<2.2"'),
     'mmcv 1 alone': ({}, {'mmcv-full': '1.7.2'},
@@ -91,7 +91,7 @@ def test_one_change_gives_one_conflict_with_its_cure(case):
 
 
 @pytest.mark.parametrize(('torch', 'cure'), [('2.12.1', '==0.27.*'),
-                                             ('2.0.1+cu118', '==0.15.*'),
+                                             ('2.3.1+cu118', '==0.18.*'),
                                              ('2.15.0', '>=0.29.2')])
 def test_torchvision_of_another_release(torch, cure):
     env = _environment(

@@ -27,9 +27,9 @@ class Rule:
 
 
 RULES = (
-    Rule(lambda env: env.between('torch', below='2.0'),
-         'torch before 2.0 has no fused attention, which glid_mm calls',
-         'pip install "torch>=2.0"'),
+    Rule(lambda env: env.between('torch', below='2.3'),
+         'torch before 2.3 lacks functions that glid_mm calls',
+         'pip install "torch>=2.3"'),
     Rule(lambda env: 'torch' in env.broken,
          'torch is installed and cannot be imported',
          'pip install --force-reinstall torch'),

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.structures import INSTANCE_OFFSET, DetDataSample
+from mmdet.evaluation import INSTANCE_OFFSET
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import (DATASETS, METRICS, MODELS, RUNNERS,

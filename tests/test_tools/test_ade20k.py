@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmdet.datasets import ADE20KPanopticDataset
 from mmdet.datasets.ade20k import ADE20KSegDataset
-from mmdet.structures import INSTANCE_OFFSET
+from mmdet.evaluation import INSTANCE_OFFSET
 from mmengine.registry import DATASETS, init_default_scope
 from pycocotools.coco import COCO
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
-from mmdet.structures import INSTANCE_OFFSET
+from mmdet.evaluation import INSTANCE_OFFSET
 from mmengine import fileio
 from mmengine.structures import InstanceData, PixelData
 

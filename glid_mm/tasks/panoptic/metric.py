@@ -4,7 +4,7 @@ import os.path as osp
 from typing import Dict, Optional, Sequence
 
 import numpy as np
-from mmdet.structures import INSTANCE_OFFSET
+from mmdet.evaluation import INSTANCE_OFFSET
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.utils import mkdir_or_exist
