@@ -9,11 +9,16 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from torch import Tensor
 
-from .io import CheckpointError
+from .io import ITSELF, CheckpointError
 
 _TASKS = 'tasks.'
 _ROWS = 'backbone.rows'
 _TABLE = 'backbone.queries.embeddings'
+# What to do where a task cannot be told from another.
+_TAKE_OUT = ('Take the one you want out of it and load that: '
+             f'tools/model_converters/take_task.py {ITSELF} TASK TASK.pth')
+_SHARED = ('Start what is shared from it: model.backbone.init_cfg=dict(type='
+           f"'glid_mm.Pretrained', checkpoint='{ITSELF}') and no load_from.")
 
 
 class Task(NamedTuple):
@@ -74,10 +79,10 @@ def fit_tasks(own: Mapping[str, Tensor],
                  if name in theirs]
     elif theirs:
         alone = _alone(own)
-        pairs = [(task, alone) for task in _matching(alone, theirs)]
+        pairs = [(task, alone) for task in _matching(alone, theirs, _TAKE_OUT)]
     else:
         alone = _alone(given)
-        pairs = [(alone, task) for task in _matching(alone, ours)]
+        pairs = [(alone, task) for task in _matching(alone, ours, _SHARED)]
     weights = OrderedDict((name, value) for name, value in given.items()
                           if name.startswith('backbone.') and name != _TABLE)
     # It has the versions of modules, by their names.
@@ -156,7 +161,7 @@ def _alone(weights: Mapping[str, Tensor]) -> Task:
     return Task('', head, slice(0, len(weights.get(_TABLE, ()))))
 
 
-def _matching(alone: Task, tasks: Dict[str, Task]) -> List[Task]:
+def _matching(alone: Task, tasks: Dict[str, Task], cure: str) -> List[Task]:
     """The task of a mixture that one alone is, if there is one."""
     found = [n for n, t in tasks.items() if t.head.keys() == alone.head.keys()]
     if len(found) > 1:
@@ -165,10 +170,7 @@ def _matching(alone: Task, tasks: Dict[str, Task]) -> List[Task]:
     if len(found) > 1:
         raise CheckpointError(
             f'tasks {", ".join(found)} of the mixture have heads alike, and '
-            'each could be meant. Take one out of the mixture\'s checkpoint '
-            'with tools/model_converters/take_task.py, or start the backbone '
-            "with init_cfg=dict(type='glid_mm.Pretrained', checkpoint=…, "
-            f"task='{found[0]}').")
+            f'each could be meant. {cure}')
     return [tasks[name] for name in found]
 
 

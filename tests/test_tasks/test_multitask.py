@@ -369,10 +369,13 @@ def test_tasks_with_heads_alike_are_not_confused(config):
     semantic = settings['tasks']['semantic']
     twins = build(
         dict(settings, tables=None, tasks=dict(city=semantic, farm=semantic)))
-    with pytest.raises(CheckpointError, match='city, farm of the mixture.*'):
+    with pytest.raises(CheckpointError, match='city, farm of .*take_task.py'):
         load_weights(
             alone(config, 'semantic'), dict(state_dict=twins.state_dict()),
             False, ())
+    with pytest.raises(CheckpointError, match='city, farm of .*init_cfg=dict'):
+        given = alone(config, 'semantic').state_dict()
+        load_weights(twins, dict(state_dict=given), False, ())
     # Other labels tell which is meant.
     farm = dict(semantic, decode_head=dict(semantic['decode_head']))
     farm['decode_head']['num_classes'] = 3

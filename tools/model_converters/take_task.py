@@ -25,9 +25,7 @@ def main() -> None:
     try:
         taken = take_task(read_checkpoint(args.checkpoint), args.task)
     except CheckpointError as error:
-        if str(args.checkpoint) in str(error):
-            raise
-        raise CheckpointError(f'{args.checkpoint}: {error}') from error
+        raise error.of(args.checkpoint) from error
     data = pack_weights(taken['state_dict'], taken['meta'], args.out.suffix)
     write_atomically(args.out, data)
     print(f'{args.out}: {len(taken["state_dict"])} weights of {args.task}')
