@@ -32,6 +32,16 @@ def read(path):
     return Config.fromfile(ROOT / 'configs' / path)
 
 
+def pipelines(config):
+    """Those of a data loader; a mixture has one for each of its tasks."""
+    if 'pipeline' in config:
+        return [config.pipeline]
+    return [
+        found for part in config.values() if isinstance(part, dict)
+        for found in pipelines(part)
+    ]
+
+
 def weights(config):
     """Names and shapes, without allocating any weight."""
     init_default_scope(config.default_scope)
@@ -56,12 +66,12 @@ def test_config_reads_and_names_its_parts(path):
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     assert base in (None, gpus * batch)
     # Pictures are read by the loaders that know every kind of them.
-    for split in ('train', 'val', 'test'):
-        loader = config.get(f'{split}_dataloader')
-        for step in loader.dataset.pipeline if loader else ():
-            if step.type.startswith('LoadImage'):
-                assert step == dict(
-                    type='LoadImageFromFile', _scope_='glid_mm')
+    loaders = [config.get(f'{s}_dataloader') for s in ('train', 'val', 'test')]
+    found = [pipelines(loader) for loader in loaders if loader]
+    assert all(found)
+    for step in sum(sum(found, []), []):
+        if step.type.startswith('LoadImage'):
+            assert step == dict(type='LoadImageFromFile', _scope_='glid_mm')
 
 
 @pytest.mark.parametrize(
