@@ -23,6 +23,7 @@ def test_node_is_a_child_of_mmengines_and_its_locations_import(node):
         importlib.import_module(location)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scope', ['mmengine', 'mmseg', 'mmdet'])
 def test_resolves_in_a_fresh_process_under_a_hosts_scope(scope):
     pytest.importorskip(scope)

@@ -520,7 +520,9 @@ def parse_args():
 def main():
     args = parse_args()
     faulthandler.enable()
-    cv2.setLogLevel(0)
+    # OpenCV 5 moved it.
+    set_level = getattr(cv2, 'setLogLevel', None)
+    (set_level or cv2.utils.logging.setLogLevel)(0)
     warnings.simplefilter('ignore')
     logging.disable(logging.WARNING)
     signal.signal(signal.SIGALRM, _too_long)

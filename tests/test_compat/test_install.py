@@ -25,6 +25,7 @@ def test_install_twice_adds_nothing(run):
                'print(sys.meta_path == once)') == 'True\n'
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in HOSTS),

@@ -77,6 +77,7 @@ def test_without_it_the_import_fails(run):
     assert 'dropped_in_5' in out
 
 
+@pytest.mark.slow
 def test_the_real_mmpretrain_imports_beside_transformers_5(run):
     out = run('import glid_mm.tasks.pretraining, mmpretrain.apis\n',
               _transformers('5.24.0', ''))

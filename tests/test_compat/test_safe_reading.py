@@ -25,6 +25,7 @@ for name in ('good.pth', 'bad.pth', 'missing.pth'):
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('before', ['', 'import mmengine.runner\n'])
 def test_files_are_read_as_data(run, before):
     lines = run(before + INSTALL + READ)
@@ -33,6 +34,7 @@ def test_files_are_read_as_data(run, before):
     assert lines.count('CheckpointError') == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     Environment(versions=installed_versions()).is_upstream,
     reason="upstream's mmengine leaves it to torch, which refuses since 2.6")

@@ -55,6 +55,7 @@ def test_stays_away_where_the_ops_load(run):
         _fake_torchvision(has_ops=True)) == "False torchvision's own\n"
 
 
+@pytest.mark.slow
 def test_the_installed_one_imports_and_transforms(run):
     assert run(
         INSTALL + 'import torch, torchvision, torchvision.transforms\n'
@@ -63,6 +64,7 @@ def test_the_installed_one_imports_and_transforms(run):
         'print(tuple(crop(torch.rand(3, 16, 16)).shape))') == '(3, 8, 8)\n'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec('torchmetrics') is None,
     reason='wants torchmetrics')

@@ -140,6 +140,7 @@ def test_webdataset_and_tar_read_shards(made):
         ]
 
 
+@pytest.mark.slow
 def test_damaged_files_are_named_and_left_out(folder, tmp_path):
     torn = folder / NAMES[2]
     torn.write_bytes(torn.read_bytes()[:700])
@@ -221,6 +222,7 @@ def read_one(address):
     return fileio.get(address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['fork', 'spawn'])
 def test_processes_read_beside_each_other(made, method):
     dataset = UnlabelledImages(str(made))

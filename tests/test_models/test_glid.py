@@ -281,6 +281,7 @@ def test_exported_equals_eager_at_any_batch_size():
         assert (a - b).abs().max() <= 1e-9
 
 
+@pytest.mark.slow
 def test_the_heart_imports_torch_and_nothing_else():
     code = """
 import sys

@@ -419,6 +419,7 @@ def test_only_the_last_layer_answers(data_root):
     assert asked == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', SCENES)
 def test_training_evaluation_overlays_and_inferencer(kind, data_root,
                                                      tmp_path):

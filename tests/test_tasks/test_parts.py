@@ -89,6 +89,7 @@ def test_another_architecture_is_refused(checkpoint):
         started(dict(ENCODER, encoder=dict(arch='tiny')), checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [
     'segmentation/upernet_glid-nano_1xb16-2k_scenes-128x128.py',
     'instance/maskformer_glid-nano_1xb16-7k_scenes-instance-128x128.py',

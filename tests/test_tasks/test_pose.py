@@ -637,6 +637,7 @@ def run(config):
     return RUNNERS.build(config)
 
 
+@pytest.mark.slow
 def test_training_in_bf16_and_evaluation(data_root, tmp_path):
     config = short_run(SCENES, data_root, tmp_path / 'run')
     config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
@@ -646,6 +647,7 @@ def test_training_in_bf16_and_evaluation(data_root, tmp_path):
     assert 0 <= run(config).test()['coco/AP'] <= 1
 
 
+@pytest.mark.slow
 def test_evaluation_refuses_weights_that_are_not_all_there(
         data_root, tmp_path):
     path = tmp_path / 'weights.pth'
@@ -681,6 +683,7 @@ dataset_info = dict(
 """
 
 
+@pytest.mark.slow
 def test_other_keypoints_need_only_config_and_data(data_root, tmp_path):
     names = KEYPOINTS[:5]
     swaps = ['', *(names[i] for i in (2, 1, 4, 3))]

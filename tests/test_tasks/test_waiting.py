@@ -62,6 +62,7 @@ def data_root(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('config,questions,fetched', [
     # The loss of the iteration before.
     pytest.param(

@@ -34,6 +34,7 @@ def finals(out: Path):
     return {(r['settings'], r['seed']): r['loss'] for r in rows}
 
 
+@pytest.mark.slow
 def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
     assert 'no run has been finished' in told(monkeypatch, TOOL, *study,
                                               '--hours', 0)
@@ -53,6 +54,7 @@ def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
     assert finals(out) == first
 
 
+@pytest.mark.slow
 def test_each_arm_gets_the_best_of_its_rates(study, tmp_path, monkeypatch):
     study = study[:study.index('--vary')] + study[study.index('--seeds'):]
     run(monkeypatch, TOOL, *study, '--lrs', 1e-9, .05)
