@@ -474,7 +474,7 @@ def test_data_without_pairs_are_named_and_capitals_are_no_obstacle(
     with pytest.raises(UserError, match='no pair .*list .*none.txt'):
         dataset(data_root, ann_file='none.txt')
     for name in ('IMG_1.JPG', 'IMG_1.png'):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b'1')
     folders = dict.fromkeys(('img_path', 'depth_map_path'), str(tmp_path))
     data = DepthDataset(data_prefix=folders, img_suffix='.jpg')
     assert [Path(pair['img_path']).name for pair in data] == ['IMG_1.JPG']
@@ -658,7 +658,7 @@ def test_lists_of_pairs_are_written_by_split(tmp_path):
     for folder, suffix in (('rgb', 'jpg'), ('depth_mm', 'png')):
         (tmp_path / folder).mkdir()
         for name in ('a b', 'b.1', 'c'):
-            (tmp_path / folder / f'{name}.{suffix}').touch()
+            (tmp_path / folder / f'{name}.{suffix}').write_bytes(b'1')
     meta = [
         dict(name='c', split='train'),
         dict(name='b.1', split='val'),
