@@ -339,9 +339,17 @@ def _refuse_other_versions(path: Path, content: dict) -> None:
     """Say which glid_mm is needed instead of listing names that differ."""
     meta = content.get('meta')
     stamp = meta.get('glid_mm') if isinstance(meta, dict) else None
-    if not stamp or stamp['format'] == FORMAT:
+    if not stamp:
         return
-    theirs = stamp['format'], stamp.get('versions', {}).get('glid_mm', '?')
+    try:
+        theirs = (int(stamp['format']), stamp.get('versions',
+                                                  {}).get('glid_mm', '?'))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f'{path} is damaged: what it says of the glid_mm that wrote it '
+            f'cannot be read ({str(stamp)[:200]}).') from error
+    if theirs[0] == FORMAT:
+        return
     newer = theirs[0] > FORMAT
     raise CheckpointError(
         f'{path} was written by glid_mm {theirs[1]}, whose checkpoints are of '
@@ -371,7 +379,11 @@ def _refuse_altered(path: Path) -> None:
     """Compare the checksums that ``torch.save`` writes, as it does not."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
-            altered = file.testzip()
+            # PyTorch takes what is marked as a folder for read, and leaves
+            # the weights in it to chance.
+            altered = file.testzip() or next(
+                (record.filename for record in file.infolist()
+                 if record.is_dir() or record.external_attr & 0x10), None)
         if altered is not None:
             raise zipfile.BadZipFile(altered)
 

@@ -205,6 +205,13 @@ def open_image(data: bytes, name: str) -> Image.Image:
                 # Its checksums, which decoding does not look at.
                 image.verify()
                 image = Image.open(io.BytesIO(data))
+            if image.format == 'TIFF' and image.tile:
+                ends = map(max, zip(*(tile[1][2:] for tile in image.tile)))
+                # The size may be that of the image turned upright already.
+                pairs = zip(sorted(ends), sorted(image.size))
+                if any(end < size for end, size in pairs):
+                    # The rest would be black.
+                    raise ValueError('its parts do not cover its size')
             return image
         except UnidentifiedImageError:
             if not data:

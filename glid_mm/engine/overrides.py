@@ -38,6 +38,11 @@ class Options(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except (UserError, AssertionError) as error:
             raise ArgumentError(self, str(error)) from error
+        except RecursionError as error:
+            # mmengine's parser looks for the end of a list time and again.
+            raise ArgumentError(
+                self, f'{" ".join(values)} cannot be read as a list. Put a '
+                'text that has brackets in quotes.') from error
 
     @staticmethod
     def _parse_iterable(val: str) -> Any:

@@ -119,9 +119,28 @@ def _flipped(path):
     path.write_bytes(data)
 
 
+def _folder(path):
+    """Weights that are marked as a folder, which PyTorch does not read."""
+    save(path, w=torch.ones(8))
+    data = bytearray(path.read_bytes())
+    entry = data.index(b'/data/0', data.index(b'PK\1\2'))
+    start = data.rindex(b'PK\1\2', 0, entry)
+    data[start + 38] |= 0x10
+    path.write_bytes(data)
+
+
+def _stamped(stamp):
+    return lambda path: torch.save(
+        dict(meta=dict(glid_mm=stamp), state_dict={}), path)
+
+
 @pytest.mark.parametrize('make,message', [
     (_truncated, 'damaged, cut short'),
     (_flipped, 'damaged, cut short'),
+    (_folder, 'damaged, cut short'),
+    (_stamped(dict(versions={})), 'is damaged: .*versions'),
+    (_stamped([3]), 'is damaged'),
+    (_stamped(dict(format=1, versions=3)), 'is damaged'),
     (lambda p: p.mkdir(), 'is a folder'),
     (lambda p: None, 'there is no checkpoint'),
     (lambda p: p.touch(), 'is empty'),

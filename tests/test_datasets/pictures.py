@@ -1,5 +1,6 @@
 """Pictures of every kind that people have, and what is to be seen on them."""
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -159,6 +160,13 @@ def pictures():
     return kinds
 
 
+def taller(tiff):
+    """A TIFF that says it is higher than what is in it."""
+    entry = tiff.index(struct.pack('<HHI', 257, 4, 1)) + 8
+    assert tiff[entry] == 40
+    return tiff[:entry] + struct.pack('<I', 400) + tiff[entry + 4:]
+
+
 def refused():
     """Kinds that are refused: the file, and what the error says."""
     rgb = waves()
@@ -183,4 +191,5 @@ def refused():
                              'GIF')[:1000], '[Tt]runcated'),
         'WebP, half': (encode(image, 'WEBP', lossless=True)[:200], ''),
         'TIFF, half': (encode(image, 'TIFF')[:3000], ''),
+        'TIFF with a gap': (taller(encode(image, 'TIFF')), 'do not cover'),
     }

@@ -197,7 +197,8 @@ def test_groups_and_quoted_texts_are_what_they_spell(text, value):
 
 @pytest.mark.parametrize('text', [
     'key', '=3', 'a..b=3', 'key=dict(a=/x.pth)', 'key="dict(a=1"',
-    'key="dict(a=open(\'x\'))"', 'key="{1: [].append}"', 'key="[dict(1)]"'
+    'key="dict(a=open(\'x\'))"', 'key="{1: [].append}"', 'key="[dict(1)]"',
+    'key=[1^(2,3)]', 'key=[1,(2'
 ])  # yapf: disable
 def test_what_cannot_be_read_is_refused_in_one_line(text, capsys):
     with pytest.raises(SystemExit):

@@ -1,6 +1,8 @@
+import io
 import json
 import math
 import runpy
+import struct
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mmengine.registry import DATASETS, RUNNERS, init_default_scope
 from mmengine.runner import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from PIL import Image
 
 from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.engine import arrival
@@ -503,7 +506,17 @@ def test_depth_maps_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(UserError, match='depth.png has 8 bits'):
         load(depth.astype(np.uint8))
     (tmp_path / 'text.png').write_text('no picture')
-    for name in ('text.png', 'missing.png'):
+    # Of two widths decoders choose one or the other; and one of 0.
+    image = io.BytesIO()
+    Image.fromarray(depth.astype(np.float32)).save(image, 'TIFF')
+    data = image.getvalue()
+    width, compression = (data.index(struct.pack('<HHI', tag, kind, 1))
+                          for tag, kind in ((256, 4), (259, 3)))
+    for name, place, tag in (('two.tif', compression, struct.pack('<H', 256)),
+                             ('none.tif', width + 8, bytes(4))):
+        (tmp_path / name).write_bytes(data[:place] + tag +
+                                      data[place + len(tag):])
+    for name in ('text.png', 'missing.png', 'two.tif', 'none.tif'):
         with pytest.raises(UserError, match=f'{name} cannot be read'):
             LoadDepth()(
                 dict(

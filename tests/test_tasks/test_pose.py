@@ -467,6 +467,8 @@ def unlabelled(content):
     (swapped, 'person are nose, right_eye.*another order: nose, left_eye'),
     (nobody, 'changed.json: 5 of 5 boxes .* because they are of crowds'),
     (normalised, '5 of 5 boxes .* because they are less than a pixel wide'),
+    (lambda content: content['images'][0].update(id='one'),
+     "changed.json: 1 ids of images are texts, such as 'one'"),
     (unlabelled, 'changed.json: no keypoint of any person is labelled'),
     (lambda content: content['annotations'].clear(), 'no person in any image'),
     (lambda content: content['annotations'][1].pop('id'),

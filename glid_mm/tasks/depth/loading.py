@@ -1,9 +1,11 @@
 """Reading depth maps, with errors that name them."""
+import cv2
 import numpy as np
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadDepthAnnotation
 from mmseg.utils import datafrombytes
 
+from ...datasets.decode import ImageError, open_image
 from ...errors import UserError
 from ...registry import TRANSFORMS
 
@@ -35,13 +37,22 @@ class LoadDepth(LoadDepthAnnotation):
         """
         path = results['depth_map_path']
         try:
-            depth = datafrombytes(
-                fileio.get(path, self.backend_args),
-                backend=self.decode_backend)
+            data = fileio.get(path, self.backend_args)
+            depth = datafrombytes(data, backend=self.decode_backend)
             shape = depth.shape
-        except (OSError, AttributeError) as error:
+        except (OSError, AttributeError, cv2.error) as error:
             # OpenCV gives None for what it cannot decode.
             raise UserError(f'the depth map {path} cannot be read') from error
+        try:
+            header = open_image(data, path).size[::-1]
+        except ImageError:
+            # Of a kind that OpenCV or NumPy alone knows.
+            header = shape[:2]
+        if header != shape[:2]:
+            raise UserError(
+                f'the depth map {path} cannot be read: OpenCV finds '
+                f'{shape[0]}×{shape[1]} pixels in it (height × width) and '
+                f'Pillow {header[0]}×{header[1]}, so it is damaged')
         size = results['ori_shape'][:2]
         if len(shape) != 2:
             raise UserError(

@@ -93,7 +93,16 @@ class CocoPoseDataset(CocoDataset):
         except Exception:
             # Which entry it is, the hosts do not say.
             with _reading(self.ann_file):
-                require_fields(self.ann_file, load(self.ann_file), FIELDS)
+                content = load(self.ann_file)
+            require_fields(self.ann_file, content, FIELDS)
+            texts = [
+                image['id'] for image in content['images']
+                if isinstance(image['id'], str)
+            ]
+            if texts:
+                raise UserError(
+                    f'{self.ann_file}: {len(texts)} ids of images are texts, '
+                    f'such as {texts[0]!r}. mmpose takes whole numbers.')
             raise
         if not samples:
             raise UserError(
