@@ -72,8 +72,12 @@ class Run(NamedTuple):
 
     @property
     def config(self) -> Path:
-        """Its config, which :func:`plan_runs` writes."""
-        return self.folder / 'config.py'
+        """Its config, which :func:`plan_runs` writes.
+
+        It lies beside the folder: mmengine writes what a run makes of its
+        config into the folder, under the same name.
+        """
+        return self.folder.with_suffix('.py')
 
 
 def read_start(text: str, checkpoint: str = '') -> Start:
