@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -88,25 +89,32 @@ def run(stages: Sequence[Stage],
     places = SimpleQueue()
     for place in range(jobs):
         places.put(place)
-    processes = []
+    processes, ending = [], Event()
     with _Display(console) as display, ThreadPoolExecutor(jobs) as pool:
 
         def whole(stage: Stage) -> None:
+            if ending.is_set():
+                return
             if time.time() > until:
                 console.print(f'[yellow]–[/] {stage.title}: no time left')
                 return
             place = places.get()
-            process = _start(stage, jobs, place, console)
-            processes.append(process)
-            _follow(stage, process, display, console)
-            places.put(place)
+            try:
+                process = _start(stage, jobs, place, console)
+                processes.append(process)
+                if ending.is_set():
+                    # It came too late to be stopped with the others.
+                    _stop(process)
+                _follow(stage, process, display, console)
+            finally:
+                places.put(place)
 
         ends = [pool.submit(whole, stage) for stage in missing]
         try:
             for end in as_completed(ends):
                 end.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            ending.set()
             for process in processes:
                 _stop(process)
             raise
