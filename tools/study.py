@@ -23,7 +23,6 @@ from rich.table import Table
 from stages import Stage, is_done, run
 
 from glid_mm.engine import launch
-from glid_mm.engine.length import LENGTHS, rescale
 from glid_mm.engine.overrides import read_value
 from glid_mm.errors import UserError
 from glid_mm.study import (Arm, compare, plan_runs, read_outcome, read_start,
@@ -78,12 +77,7 @@ def parse_args():
         help='runs at a time (default: one for each GPU, or core)')
     parser.add_argument(
         '--hours', type=float, help='after which no run is started')
-    for unit in LENGTHS:
-        parser.add_argument(
-            f'--{unit}',
-            type=int,
-            metavar='N',
-            help=f'train for N {unit}, as tools/train.py does')
+    launch.add_length_options(parser)
     launch.add_config_options(parser)
     return parser.parse_args()
 
@@ -92,9 +86,7 @@ def main():
     args = parse_args()
     console = Console()
     config = launch.read_config(args.config, args.cfg_options)
-    for unit in LENGTHS:
-        if length := getattr(args, unit):
-            rescale(config, unit, length)
+    launch.set_length(config, args)
     metric, higher = _metric(config, args)
     starts = [read_start(text, args.weights) for text in args.parts]
     settings = [[(key, read_value(v)) for v in values]

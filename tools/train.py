@@ -4,7 +4,6 @@ import argparse
 import torch
 
 from glid_mm.engine import launch
-from glid_mm.engine.length import rescale
 from glid_mm.engine.runner import checkpoints_of
 from glid_mm.errors import UserError
 
@@ -19,14 +18,7 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='go on with an interrupted run: from the given checkpoint, or '
         'from the last one in the work dir')
-    length = parser.add_mutually_exclusive_group()
-    for unit in ('epochs', 'iters'):
-        length.add_argument(
-            f'--{unit}',
-            type=_count,
-            metavar='N',
-            help=f'train for N {unit}, with warm-up, decay and milestones in '
-            "proportion to the config's")
+    launch.add_length_options(parser)
     parser.add_argument(
         '--amp',
         action=argparse.BooleanOptionalAction,
@@ -59,27 +51,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_count.__name__ = 'whole number above 0'
-
-
 def main() -> None:
     args = parse_args()
     config = launch.read_run(args)
-    for unit in ('epochs', 'iters'):
-        length = getattr(args, unit)
-        if length is not None:
-            if f'train_cfg.max_{unit}' in args.cfg_options:
-                raise UserError(f'--{unit} and train_cfg.max_{unit}: give one '
-                                f'of them. --{unit} changes the schedule as '
-                                'well.')
-            rescale(config, unit, length)
+    launch.set_length(config, args)
     if args.amp is not None and 'optim_wrapper' in config:
         if not args.amp:
             config.optim_wrapper.type = 'OptimWrapper'

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import EXIT_CODE, UserError
+from .length import LENGTHS, rescale
 from .overrides import Options, apply_overrides
 
 
@@ -26,6 +27,49 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help='settings of the config to override, such as '
         'train_dataloader.batch_size=8; lists as key="[a,b]" or key=a,b, '
         'groups as key="dict(name=value)"')
+
+
+def add_length_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give a training another length."""
+    group = parser.add_mutually_exclusive_group()
+    for unit in LENGTHS:
+        group.add_argument(
+            f'--{unit}',
+            type=_count,
+            metavar='N',
+            help=f'train for N {unit}, with warm-up, decay and milestones in '
+            "proportion to the config's")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = 'whole number above 0'
+
+
+def set_length(config: Config, args: argparse.Namespace) -> None:
+    """Give a training the length that the command line asks for.
+
+    Args:
+        config (Config): Changed in place.
+        args (Namespace): What :func:`add_length_options` and
+            :func:`add_config_options` parse.
+
+    Raises:
+        UserError: If both set it, or see :func:`rescale`.
+    """
+    for unit, name in LENGTHS.items():
+        length = getattr(args, unit)
+        if length is None:
+            continue
+        if f'train_cfg.{name}' in args.cfg_options:
+            raise UserError(f'--{unit} and train_cfg.{name}: give one of '
+                            f'them. --{unit} changes the schedule as well.')
+        rescale(config, unit, length)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:

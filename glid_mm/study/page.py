@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..visualization import Report
-from .results import Comparison, mean_curve
+from .results import Comparison, common_steps, mean_and_sd
 
 
 def table_of(rows: Sequence[Comparison]) -> List[List[str]]:
@@ -20,14 +20,9 @@ def table_of(rows: Sequence[Comparison]) -> List[List[str]]:
             str(len(row.outcomes)),
             _spread(row.mean, row.sd)
         ]
-        if row.differences:
-            cells.append(
-                _spread(
-                    np.mean(row.differences),
-                    np.std(row.differences, ddof=1)
-                    if len(row.differences) > 1 else np.nan, '+'))
-        else:
-            cells.append('–')
+        cells.append(
+            _spread(*mean_and_sd(row.differences), '+') if row.
+            differences else '–')
         cells.append('–' if row.passes is None else f'{row.passes:.0%}')
         table.append(cells)
     return table
@@ -72,17 +67,13 @@ def _plot(rows: Sequence[Comparison], metric: str) -> np.ndarray:
     figure = Figure(figsize=(7.2, 4.2), layout='constrained')
     axes = figure.subplots()
     for row in rows:
-        curve = mean_curve(row.outcomes)
-        every = np.stack([
-            o.curve.values[np.isin(o.curve.steps, curve.steps)]
-            for o in row.outcomes
-        ])
+        curve = common_steps(row.outcomes)
         line, = axes.plot(
-            curve.steps, curve.values, marker='.', label=str(row.arm))
+            curve.steps, curve.values.mean(0), marker='.', label=str(row.arm))
         axes.fill_between(
             curve.steps,
-            every.min(0),
-            every.max(0),
+            curve.values.min(0),
+            curve.values.max(0),
             color=line.get_color(),
             alpha=.15)
     axes.set(ylabel=metric, xlabel=curve.unit)

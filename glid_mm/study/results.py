@@ -4,7 +4,7 @@ import io
 import math
 import statistics
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -60,12 +60,12 @@ class Comparison(NamedTuple):
         if not self.differences:
             return f'{self.arm}: nothing to compare with'
         count = len(self.differences)
-        difference = statistics.fmean(self.differences)
+        difference, sd = mean_and_sd(self.differences)
         beside = f'{self.arm} beside {self.baseline}'
         if count == 1:
             return (f'{beside}: {difference:+.4g}, from one seed, which says '
                     'little')
-        error = statistics.stdev(self.differences) / math.sqrt(count)
+        error = sd / math.sqrt(count)
         sign = 1 if higher_is_better else -1
         word = 'better' if sign * difference > 0 else 'worse'
         if abs(difference) <= 2 * error:
@@ -119,12 +119,12 @@ def compare(outcomes: Sequence[Outcome],
     rows = []
     for arm, mine in arms.items():
         baseline = next(iter(arms)) if alone else cells[arm.cell][0]
-        finals = [outcome.final for outcome in mine]
+        mean, sd = mean_and_sd([outcome.final for outcome in mine])
         row = dict(
             arm=arm,
             outcomes=mine,
-            mean=statistics.fmean(finals),
-            sd=statistics.stdev(finals) if len(finals) > 1 else math.nan,
+            mean=mean,
+            sd=sd,
             baseline=None,
             differences=[],
             passes=None)
@@ -140,20 +140,26 @@ def compare(outcomes: Sequence[Outcome],
     return rows
 
 
-def mean_curve(outcomes: Sequence[Outcome]) -> Curve:
-    """The mean over seeds, at the steps that all have."""
+def common_steps(outcomes: Sequence[Outcome]) -> Curve:
+    """Values ``(seeds, n)`` at the n steps that the curves of all have."""
     steps = set.intersection(*(set(o.curve.steps.tolist()) for o in outcomes))
     steps = np.array(sorted(steps))
     values = [o.curve.values[np.isin(o.curve.steps, steps)] for o in outcomes]
-    return Curve(steps, np.mean(values, 0), outcomes[0].curve.unit)
+    return Curve(steps, np.stack(values), outcomes[0].curve.unit)
+
+
+def mean_and_sd(values: Sequence[float]) -> Tuple[float, float]:
+    """Mean and standard deviation, which is NaN of a single value."""
+    sd = statistics.stdev(values) if len(values) > 1 else math.nan
+    return statistics.fmean(values), sd
 
 
 def _passes(pairs, higher_is_better: bool) -> Optional[float]:
     if not pairs:
         return None
-    mine, theirs = map(mean_curve, zip(*pairs))
+    mine, theirs = map(common_steps, zip(*pairs))
     sign = 1 if higher_is_better else -1
-    there = sign * mine.values >= sign * theirs.values[-1]
+    there = sign * mine.values.mean(0) >= sign * theirs.values[:, -1].mean()
     if not there.any():
         return None
     return float(mine.steps[there.argmax()] / theirs.steps[-1])

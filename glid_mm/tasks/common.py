@@ -50,6 +50,27 @@ def check_widths(model: nn.Module, name: str) -> None:
                 f'{setting}={width}.')
 
 
+def check_answers(setting: str, wanted: int, num_queries: int,
+                  num_classes: int) -> None:
+    """Refuse more answers of an image than queries have scores.
+
+    Args:
+        setting (str): Key of ``test_cfg`` that says how many are wanted.
+        wanted (int): Its value.
+        num_queries (int): Queries that answer, each with every class.
+        num_classes (int): Number of classes.
+
+    Raises:
+        UserError: If there are too few.
+    """
+    most = num_queries * num_classes
+    if wanted > most:
+        raise UserError(
+            f'test_cfg.{setting}={wanted} is more than the {most} scores that '
+            f'{num_queries} queries have for {num_classes} classes. Set it to '
+            f'{most} or less.')
+
+
 def padding_mask(inputs: Tensor,
                  metas: Optional[Sequence[dict]]) -> Optional[Tensor]:
     """Where the images of a batch are padding.

@@ -1,55 +1,14 @@
-# Scenes: tools/dataset_converters/make_scenes.py. Flips alone: instead of
-# cropping few images, one can make many.
+# Scenes with masks beside boxes.
+_base_ = './scenes_detection_128x128.py'
 dataset_type = 'glid_mm.CocoInstanceDataset'
-data_root = 'data/scenes/'
-metainfo = dict(
-    classes=('box', 'ball', 'cone', 'person'),
-    palette=[(200, 120, 30), (60, 170, 60), (200, 60, 60), (70, 90, 200)])
-train_pipeline = [
-    dict(type='LoadImageFromFile', _scope_='glid_mm'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', scale=(128, 128), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile', _scope_='glid_mm'),
-    dict(type='Resize', scale=(128, 128), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor')),
-]
+annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
+train_pipeline = _base_.train_pipeline
+train_pipeline[1] = annotations
+test_pipeline = _base_.test_pipeline
+test_pipeline[2] = annotations
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_train.json',
-        data_prefix=dict(img='images/train/'),
-        filter_cfg=dict(filter_empty_gt=False),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_val.json',
-        data_prefix=dict(img='images/val/'),
-        test_mode=True,
-        pipeline=test_pipeline))
+    dataset=dict(type=dataset_type, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(type=dataset_type, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    type='glid_mm.CocoMetric',
-    ann_file=data_root + 'annotations/instances_val.json',
-    metric=['bbox', 'segm'])
+val_evaluator = dict(metric=['bbox', 'segm'])
 test_evaluator = val_evaluator

@@ -8,7 +8,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_widths, padding_mask
+from ..common import check_answers, check_widths, padding_mask
 
 
 @MODELS.register_module()
@@ -59,14 +59,9 @@ class GLIDDetector(BaseDetector):
                 f'bbox_head.one_to_many_queries={others} leaves none to be '
                 f'matched one to one. Set backbone.num_queries to {others} '
                 'plus those, for example 300.')
-        wanted = self.bbox_head.test_cfg.get('max_per_img', 0)
-        most = num_queries * self.bbox_head.num_classes
-        if wanted > most:
-            raise UserError(
-                f'test_cfg.max_per_img={wanted} is more than the {most} '
-                f'scores that {num_queries} queries have for '
-                f'{self.bbox_head.num_classes} classes. Set it to {most} or '
-                'less.')
+        check_answers('max_per_img',
+                      self.bbox_head.test_cfg.get('max_per_img', 0),
+                      num_queries, self.bbox_head.num_classes)
         self.groups = [slice(0, num_queries)]
         if others:
             self.groups.append(slice(num_queries, total))

@@ -6,10 +6,9 @@ from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_widths, dense_features
+from ..common import check_answers, check_widths, dense_features
 
 
 @MODELS.register_module()
@@ -54,14 +53,9 @@ class GLIDMaskFormer(MaskFormer):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
         check_widths(self, 'panoptic_head')
-        most = self.backbone.queries.num_queries * self.num_classes
-        wanted = test_cfg.get('max_per_image', 100)
-        if test_cfg.get('instance_on') and wanted > most:
-            raise UserError(
-                f'test_cfg.max_per_image={wanted} is more than the {most} '
-                f'scores that {self.backbone.queries.num_queries} queries '
-                f'have for {self.num_classes} classes. Set it to {most} or '
-                'less.')
+        if test_cfg.get('instance_on'):
+            check_answers('max_per_image', test_cfg.get('max_per_image', 100),
+                          self.backbone.queries.num_queries, self.num_classes)
 
     def extract_feat(
         self,
