@@ -9,9 +9,11 @@ from typing import Any, Callable, Mapping, Optional
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import EXIT_CODE, UserError
+from .interruption import Interrupted
 from .length import LENGTHS, rescale
 from .overrides import Options, apply_overrides
 
@@ -199,6 +201,9 @@ def main(tool: Callable[[], None]) -> None:
     """
     try:
         tool()
+    except Interrupted:
+        _leave_group()
+        raise
     except KeyboardInterrupt:
         # Before a training, or in a tool that has nothing to save.
         print('interrupted', file=sys.stderr)
@@ -211,6 +216,18 @@ def main(tool: Callable[[], None]) -> None:
         if message is None:
             raise
         sys.exit(EXIT_CODE if started else message)
+    else:
+        _leave_group()
+
+
+def _leave_group() -> None:
+    """Stop the threads of the process group while Python still runs.
+
+    One that returns to Python during its shutdown aborts the process. After
+    an error other ranks may wait for this one, so it just exits.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _mendable(error: Exception) -> Optional[str]:

@@ -22,7 +22,7 @@ from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from glid_mm.engine import Runner, shared_generator
+from glid_mm.engine import Runner, launch, shared_generator
 
 SAMPLES = 21
 
@@ -240,12 +240,17 @@ def assert_same(one: dict, other: dict) -> None:
         assert torch.equal(value, other[name]), name
 
 
-if __name__ == '__main__':
-    torch.set_num_threads(1)
-    # A shell that started the tests in the background has it ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def train() -> None:
+    """One process of a run, with the options of :func:`make_runner`."""
     options = json.loads(sys.argv[1])
     runner = make_runner(**options)
     runner.train()
     if get_rank() == 0:
         torch.save(weights(runner), Path(options['work_dir']) / 'end.pt')
+
+
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    # A shell that started the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    launch.main(train)

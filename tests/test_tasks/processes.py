@@ -19,6 +19,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import RUNNERS, DefaultScope
 
 from glid_mm.datasets.scenes import write_scenes
+from glid_mm.engine import launch
 from .mixtures import run_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,4 +250,4 @@ def run(scenes: Path, out: Path, processes: int) -> None:
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    run(Path(sys.argv[1]), Path(sys.argv[2]), 2)
+    launch.main(lambda: run(Path(sys.argv[1]), Path(sys.argv[2]), 2))
