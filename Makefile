@@ -27,17 +27,23 @@ export MPLBACKEND ?= Agg
 demo: .venv/.installed
 	$(VENV_PYTHON) tools/demo.py --out work_dirs/demo
 
-test: .venv/.installed
-	$(VENV_PYTHON) -m pytest tests
+# One thread a process: the processes share the cores.
+test test-fast test-upstream test-newest smoke: export OMP_NUM_THREADS := 1
+PYTEST := -m pytest tests --numprocesses auto --maxprocesses 4 \
+    --dist worksteal
+
+test: test-fast
+	$(VENV_PYTHON) $(PYTEST) -m slow
 
 test-fast: .venv/.installed
-	$(VENV_PYTHON) -m pytest tests -m 'not slow'
+	$(VENV_PYTHON) $(PYTEST) -m 'not slow'
 
 test-upstream test-newest: test-%: .venv-%/.installed
-	.venv-$*/bin/python -m pytest tests
+	.venv-$*/bin/python $(PYTEST) -m 'not slow'
+	.venv-$*/bin/python $(PYTEST) -m slow
 
 smoke: .venv-upstream/.installed .venv-newest/.installed
-	$(foreach venv,$(^D),$(venv)/bin/python -m pytest tests -m smoke && ) true
+	$(foreach venv,$(^D),$(venv)/bin/python $(PYTEST) -m smoke && ) true
 
 lint: .venv/.installed
 	$(VENV_PYTHON) -m flake8 $(SOURCES)
