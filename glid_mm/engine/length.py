@@ -20,8 +20,8 @@ def rescale(config: Config, unit: str, length: int) -> None:
     """Give a training another length, and its schedule with it.
 
     Warm-up, decay and milestones keep their share of the training. Intervals
-    of validation and checkpoints stay, but those that the training is now too
-    short for become shorter in proportion.
+    stay where the training is long enough for them; else validation keeps its
+    share, and the only checkpoint by number is that of the end.
 
     Args:
         config (Config): Changed in place.
@@ -44,12 +44,13 @@ def rescale(config: Config, unit: str, length: int) -> None:
     for scheduler in _schedulers(config.get('param_scheduler')):
         _rescale(scheduler, length, before)
     checkpoint = (config.get('default_hooks') or {}).get('checkpoint') or {}
-    intervals = [(loop, 'val_interval'), (loop, 'val_begin')]
+    for key in 'val_interval', 'val_begin':
+        if loop.get(key, 0) > length:
+            loop[key] = max(1, round(loop[key] * length / before))
     if checkpoint.get('by_epoch', True) == (unit == 'epochs'):
-        intervals += [(checkpoint, 'interval'), (checkpoint, 'save_begin')]
-    for group, key in intervals:
-        if group.get(key, 0) > length:
-            group[key] = max(1, round(group[key] * length / before))
+        for key in 'interval', 'save_begin':
+            if checkpoint.get(key, 0) > length:
+                checkpoint[key] = length
     if loop.get('dynamic_intervals'):
         loop.dynamic_intervals = [(round(start * length / before), interval)
                                   for start, interval in loop.dynamic_intervals

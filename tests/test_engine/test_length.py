@@ -96,7 +96,8 @@ def test_all_times_are_scaled():
     rescale(config, 'iters', 400)
     assert [s.end for s in config.param_scheduler] == [10, 400]
     assert config.train_cfg.val_interval == 100
-    assert config.default_hooks.checkpoint.interval == 100
+    # Not one for each validation: they may be gigabytes.
+    assert config.default_hooks.checkpoint.interval == 400
     config = read('pretrain/glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py')
     rescale(config, 'epochs', 100)
     warm_up, cosine = config.param_scheduler
