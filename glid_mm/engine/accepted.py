@@ -46,6 +46,10 @@ _GROUPS = {
     'visualizer': (Visualizer, ),
     'compile': (torch.compile, {'target'}),
 }
+# Plain values hold no settings.
+for _name in ('default_scope', 'experiment_name', 'launcher', 'load_from',
+              'log_level', 'resume', 'work_dir'):
+    _GROUPS[_name] = (set(), )
 
 
 def accepted_names(config: Config, path: Sequence[str]) -> Optional[Set[str]]:

@@ -331,8 +331,10 @@ class Runner(runner.Runner):
 
     def _run_facts(self) -> dict:
         """What the weights of a run depend on beside its config."""
+        sampler = self.train_dataloader.batch_sampler.sampler.wrapped
         return {
-            **self._data_facts(), 'processes': self.world_size,
+            **self._data_facts(),
+            **getattr(sampler, 'facts', {}), 'processes': self.world_size,
             'iterations accumulated': accumulated(self.optim_wrapper)
         }
 

@@ -279,6 +279,7 @@ def test_settings_of_mixtures_are_taken(path):
     (POSE, 'param_scheduler.end=3', 'param_scheduler is a list. Write '),
     (POSE, 'param_scheduler.2.end=3', 'param_scheduler is a list. Write '),
     (POSE, 'log_level.x=3', "log_level is 'INFO', not a group"),
+    (POSE, 'load_from.checkpoint=3', 'nothing reads load_from.checkpoint'),
     (POSE, 'model.backbone.encoder=large',
      'such as model.backbone.encoder.arch=…'),
     (POSE, 'custom_imports.imports=mine', 'nothing reads custom_imports'),

@@ -17,15 +17,9 @@ from glid_mm.errors import UserError
 from .test_checkpoints import VAL, RisingMetric, names
 from .test_trajectory import (KINDS, finish, free_port, start, train,
                               train_and_stop)
-from .tiny import TinyDataset, assert_same, make_runner, weights
+from .tiny import TinyDataset, assert_same, make_runner, said_by, weights
 
 EACH = dict(minutes=1e-9)
-
-
-def said_by(runner, level='warning') -> list:
-    said = []
-    setattr(runner.logger, level, lambda text, *_: said.append(text))
-    return said
 
 
 def resumed(work_dir, **options):

@@ -234,6 +234,13 @@ def weights(runner) -> dict:
     return state
 
 
+def said_by(runner, level='warning') -> list:
+    """What a runner will have logged at a level."""
+    said = []
+    setattr(runner.logger, level, lambda text, *_: said.append(text))
+    return said
+
+
 def assert_same(one: dict, other: dict) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():

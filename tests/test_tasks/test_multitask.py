@@ -1,5 +1,6 @@
 """Several tasks in one model: each is what it is alone."""
 import itertools
+import shutil
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -273,6 +274,7 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
         train(
             run_config(scenes, tmp_path / 'cut', **changes),
             [tiny.StopHook(after=3)])
+    shutil.copytree(tmp_path / 'cut', tmp_path / 'other')
     resumed = train(
         run_config(scenes, tmp_path / 'cut', resume=True, **changes))
     assert resumed.iter == whole.iter == 4
@@ -284,6 +286,14 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     best = {path.name for path in (tmp_path / 'whole').glob('best_*')}
     assert {name.split('_iter')[0]
             for name in best} == {'best_semantic_mIoU', 'best_pose_coco_AP'}
+    # Another mix is another run.
+    changes['train_dataloader.sampler.ratio'] = dict(semantic=3, pose=1)
+    runner = RUNNERS.build(
+        run_config(scenes, tmp_path / 'other', resume=True, **changes))
+    told = tiny.said_by(runner)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    assert 'turns of tasks (semantic, pose) by 1 then' in told[0]
 
 
 def test_a_mixtures_checkpoint_starts_a_task_and_back(config, model):

@@ -41,6 +41,7 @@ class MultitaskDataset(Dataset):
                     'at data_root, data_prefix and ann_file of '
                     f'dataset.tasks.{name}.')
         self._length = total
+        self._names, self._starts = zip(*self.first.items())
 
     @property
     def metainfo(self) -> Dict[str, dict]:
@@ -61,9 +62,8 @@ class MultitaskDataset(Dataset):
         return self.tasks[name].get_data_info(index)
 
     def _find(self, index: int) -> Tuple[str, int]:
-        place = bisect_right(list(self.first.values()), index) - 1
-        name = list(self.first)[place]
-        return name, int(index) - self.first[name]
+        place = bisect_right(self._starts, index) - 1
+        return self._names[place], int(index) - self._starts[place]
 
 
 @FUNCTIONS.register_module()
@@ -126,6 +126,12 @@ class TaskSampler(Sampler):
                 f'{", ".join(dataset.tasks)}. To leave a task out, take it '
                 'out of the mixture.')
         self.turns = _turns(ratio)
+
+    @property
+    def facts(self) -> Dict[str, str]:
+        """What a resumed run has to have as before."""
+        turns = ', '.join(self.turns)
+        return {'turns of tasks': f'({turns}) by {self.in_turn}'}
 
     def __iter__(self) -> Iterator[Place]:
         rank, world_size = get_dist_info()
