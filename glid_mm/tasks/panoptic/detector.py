@@ -73,7 +73,8 @@ class GLIDMaskFormer(MaskFormer):
             GLIDOutput: What the head reads.
         """
         metas = [sample.metainfo for sample in batch_data_samples or ()]
-        return dense_features(self.backbone, batch_inputs, metas)
+        return dense_features(self.backbone, batch_inputs, metas,
+                              self.panoptic_head.focus)
 
     def loss(self, batch_inputs: Tensor,
              batch_data_samples: List[DetDataSample]) -> dict:

@@ -45,7 +45,8 @@ class GLIDSegmentor(EncoderDecoder):
         Returns:
             GLIDOutput: What the head reads.
         """
-        return dense_features(self.backbone, inputs, batch_img_metas)
+        return dense_features(self.backbone, inputs, batch_img_metas,
+                              self.decode_head.focus)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
         """Losses of a batch, see ``EncoderDecoder.loss``."""
