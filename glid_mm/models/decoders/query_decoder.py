@@ -12,7 +12,7 @@ from ..layers.basics import MLP, DropPath, LayerNorm
 #: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
 Memory = Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]]
 #: Of queries as a layer returns them, ``(B, M, dims)``, and the index of the
-#: level that is read next: ``(B, 1, M, n)`` bool, the tokens that each sees.
+#: level that the next one reads: the tokens each sees, ``(B, 1, M, n)`` bool.
 Focus = Callable[[Tensor, int], Tensor]
 
 
@@ -31,9 +31,9 @@ class DecoderLayer(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor,
-                exists: Optional[Tensor], seen: Optional[Tensor]) -> Tensor:
+                exists: Optional[Tensor]) -> Tensor:
         x = x + self.drop_path(
-            self.cross_attn(self.norm1(x), key, value, exists, seen))
+            self.cross_attn(self.norm1(x), key, value, exists))
         own = self.norm2(x)
         x = x + self.drop_path(self.self_attn(own, own, own, None))
         return x + self.drop_path(self.mlp(self.norm3(x)))
@@ -105,8 +105,10 @@ class QueryDecoder(nn.Module):
         x, outs = queries, []
         for index, layer in enumerate(self.layers):
             level = index % len(levels)
-            seen = focus(self.norm(x), level) if focus and index else None
-            inputs = (x, *levels[level], seen)
+            key, value, seen = levels[level]
+            if focus and index:
+                seen = focus(self.norm(x), level)
+            inputs = x, key, value, seen
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(layer, *inputs, use_reentrant=False)
             else:

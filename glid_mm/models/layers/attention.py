@@ -25,11 +25,13 @@ def attend(q: Tensor,
     five times in training.
 
     ``(B, heads, M, channels)`` attend to ``(B, heads, n, channels)``. The
-    bias is added to the logits ``(B, heads, M, n)``, or a bool tells which
-    ones count, at least one of each query. ``exists`` is ``(b, n)``,
-    False at keys not to be attended to, of image ``i`` in row ``i % b``.
+    bias is added to the logits ``(B, heads, M, n)``. ``exists`` is ``(b, n)``,
+    False at keys not to be attended to, of image ``i`` in row ``i % b``; or in
+    place of a bias ``(B, 1, M, n)``, of each query.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
+    if exists is not None and exists.dim() == 4:
+        bias, exists = (~exists).to(dtype) * _ABSENT, None
     if exists is not None:
         absent = (~exists).to(k.dtype) * (_ABSENT / scale)
         absent = F.pad(absent[:, None, :, None], (0, _EXTRA - 1))
@@ -41,8 +43,7 @@ def attend(q: Tensor,
             q, k, v, attn_mask=bias, scale=scale)
     # Autocast would bring them back to half precision.
     with torch.autocast('cpu', enabled=False):
-        if bias is not None and bias.dtype != torch.bool:
-            bias = bias.float()
+        bias = bias if bias is None else bias.float()
         return F.scaled_dot_product_attention(
             q.float(), k.float(), v.float(), bias, scale=scale).to(dtype)
 
@@ -58,20 +59,13 @@ class Attention(nn.Module):
         self.v = nn.Linear(key_dims, dims)
         self.proj = nn.Linear(dims, dims)
 
-    def forward(self,
-                query: Tensor,
-                key: Tensor,
-                value: Tensor,
-                exists: Optional[Tensor],
-                seen: Optional[Tensor] = None) -> Tensor:
-        """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`.
-
-        ``seen`` is ``(B, 1, M, n)`` bool, what each query reads of it.
-        """
+    def forward(self, query: Tensor, key: Tensor, value: Tensor,
+                exists: Optional[Tensor]) -> Tensor:
+        """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`."""
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for t in (self.q(query), self.k(key), self.v(value)))
-        out = attend(q, k, v, seen, exists)
+        out = attend(q, k, v, exists=exists)
         return self.proj(out.transpose(1, 2).flatten(2))
 
 

@@ -3,8 +3,9 @@ from typing import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from ...errors import UserError
 from ...models import Features, TokenGrid
 from ...models.layers.tokens import STRIDES, UNIT
 
@@ -53,11 +54,30 @@ class Foreground:
             level (int): Index in the memory.
 
         Returns:
-            Tensor: ``(B, 1, M, n)`` bool, True in at least one token of each
-            query.
+            Tensor: ``(B, 1, M, n)`` bool, by query, False at padding.
         """
         features, valid = self._levels[level]
         inside = self._embed(queries) @ features >= 0
-        if valid is not None:
-            inside = inside & valid[:, None]
-        return (inside | ~inside.any(-1, keepdim=True))[:, None]
+        exists = torch.ones_like(inside) if valid is None else valid[:, None]
+        inside = inside & exists
+        seen = torch.where(inside.any(-1, keepdim=True), inside, exists)
+        return seen[:, None]
+
+
+def check_focus(model: nn.Module, name: str) -> None:
+    """Refuse masked attention in a backbone that asks no head.
+
+    Args:
+        model (nn.Module): Of a mask task, with its backbone and its head.
+        name (str): Of the head, such as ``decode_head``.
+
+    Raises:
+        UserError: If the passes of the backbone are to be CUDA graphs.
+    """
+    replays = getattr(model.backbone, 'cuda_graph', False)
+    if replays and getattr(model, name).masked_attention:
+        raise UserError(
+            'model.backbone.cuda_graph replays the backbone as a whole, and '
+            'with masked attention every decoder layer asks the head. Leave '
+            f'it (--cuda-graph) out, or set model.{name}.masked_attention='
+            'False.')
