@@ -103,6 +103,23 @@ def test_after_the_first_layer_queries_see_what_their_focus_tells(
     assert torch.allclose(one, other, 1e-9, 1e-9) and one.any()
 
 
+@pytest.mark.usefixtures('one_thread')
+@torch.no_grad()
+def test_layers_compile_without_breaks_whatever_queries_see():
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    decoder = QueryDecoder(16, 32, 2, 4).eval()
+    queries = torch.randn(2, 7, 32)
+    memory = [(torch.randn(2, 9, 16), torch.randn(1, 9, 16), None)] * 3
+    seen = torch.rand(2, 1, 7, 9) < .5
+    expected = decoder(queries, memory, focus=lambda *_: seen)
+    for layer in decoder.layers:
+        layer.compile(fullgraph=True, dynamic=False, backend='eager')
+    out = decoder(queries, memory, focus=lambda *_: seen)
+    assert torch.allclose(out, expected, atol=1e-6)
+    torch.compiler.reset()
+
+
 def test_layers_have_the_width_of_the_paper():
     decoder = QueryDecoder()
     assert len(decoder.layers) == 6 and decoder.dims == 512
