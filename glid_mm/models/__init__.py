@@ -4,13 +4,14 @@
 """
 from .decoders.query_decoder import QueryDecoder
 from .encoders.swin import ARCHITECTURES, SwinEncoder
-from .glid import GLID, GLIDOutput
+from .glid import GLID, Features, GLIDOutput
 from .layers.tokens import TokenGrid, masked_units
 from .masking import sample_visible
 from .necks.bifpn import BiFPN
 from .queries import Queries
 
 __all__ = [
-    'ARCHITECTURES', 'BiFPN', 'GLID', 'GLIDOutput', 'Queries', 'QueryDecoder',
-    'SwinEncoder', 'TokenGrid', 'masked_units', 'sample_visible'
+    'ARCHITECTURES', 'BiFPN', 'Features', 'GLID', 'GLIDOutput', 'Queries',
+    'QueryDecoder', 'SwinEncoder', 'TokenGrid', 'masked_units',
+    'sample_visible'
 ]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .decoders.query_decoder import DecoderLayer, Memory, QueryDecoder
+from .decoders.query_decoder import DecoderLayer, Focus, Memory, QueryDecoder
 from .encoders.swin import PatchMerging, SwinBlock, SwinEncoder
 from .layers.basics import LayerNorm, Recomputing
 from .layers.tokens import STRIDES, UNIT, TokenGrid
@@ -93,11 +93,17 @@ class GLID(nn.Module):
         return Features(
             _map(tokens[0], grid, 0, size), self._memory(tokens, grid))
 
-    def answers(self, x: Features, *groups: slice) -> GLIDOutput:
-        """Answer queries, all or by groups, which do not see each other."""
+    def answers(self,
+                x: Features,
+                *groups: slice,
+                focus: Optional[Focus] = None) -> GLIDOutput:
+        """Answer queries, all or by groups, which do not see each other.
+
+        ``focus`` tells what they see of the images; see :class:`QueryDecoder`.
+        """
         queries = self.queries(x.mask_features.shape[0])
         parts = [queries[:, rows] for rows in groups] or [queries]
-        outs = [self.decoder(part, x.memory) for part in parts]
+        outs = [self.decoder(part, x.memory, focus=focus) for part in parts]
         return GLIDOutput(x.mask_features, torch.cat(outs, 2))
 
     def encode(self, images: Tensor, neck=False) -> Tuple[Tensor, ...]:

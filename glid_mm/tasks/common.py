@@ -1,5 +1,5 @@
 """What the tasks' models have in common."""
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -113,24 +113,28 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def dense_features(model: GLID, inputs: Tensor,
-                   metas: Optional[List[dict]]) -> GLIDOutput:
+def dense_features(model: GLID,
+                   inputs: Tensor,
+                   metas: Optional[List[dict]],
+                   focus: Optional[Callable] = None) -> GLIDOutput:
     """Features of a batch for a task that answers for every pixel.
 
     Args:
         model (GLID): The backbone.
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
         metas (list[dict], optional): See :func:`padding_mask`.
+        focus (Callable, optional): Of features, to what queries see of them,
+            see :class:`~.masks.focus.Foreground`; by default all of it.
 
     Returns:
         GLIDOutput: What the head reads. Mask features go on into padding, so
         that an image's last pixels do not depend on it.
     """
     mask = padding_mask(inputs, metas)
-    x = model(inputs, mask)
-    if mask is None:
-        return x
-    return x._replace(mask_features=_extend_edges(x.mask_features, metas))
+    x = model.features(inputs, mask) if focus else model(inputs, mask)
+    if mask is not None:
+        x = x._replace(mask_features=_extend_edges(x.mask_features, metas))
+    return model.answers(x, focus=focus(x)) if focus else x
 
 
 def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:

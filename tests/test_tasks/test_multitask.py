@@ -106,10 +106,16 @@ def copy(batch):
     return {key: [x.clone() for x in value] for key, value in batch.items()}
 
 
-@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('task,masked_attention', [
+    *((task, False) for task in TASKS), ('semantic', True), ('panoptic', True)
+])
 def test_a_task_has_the_losses_and_answers_that_it_has_alone(
-        task, config, model, batches):
+        task, masked_attention, config, model, batches):
     single = alone(config, task)
+    if masked_attention:
+        name = 'decode_head' if task == 'semantic' else 'panoptic_head'
+        for part in single, model.tasks[task]:
+            getattr(part, name).masked_attention = True
     given = take_task(dict(state_dict=model.state_dict()), task)
     assert not any(single.load_state_dict(given['state_dict']))
     theirs = losses(single, copy(batches[task]))

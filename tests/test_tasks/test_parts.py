@@ -1,14 +1,18 @@
 """The encoder, or encoder and neck, as backbones of the hosts' own models."""
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.registry import MODELS, RUNNERS
+from mmengine.config import Config
+from mmengine.registry import MODELS, RUNNERS, init_default_scope
 
 import glid_mm.tasks.panoptic  # noqa: F401
 import glid_mm.tasks.segmentation  # noqa: F401
 from glid_mm.checkpoint.io import CheckpointError
 from glid_mm.datasets.scenes import write_scenes
+from glid_mm.engine.hooks.class_check_hook import ClassCheckHook
+from glid_mm.errors import UserError
 from ..nano import BACKBONE, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -87,6 +91,20 @@ def test_a_checkpoint_without_the_neck_starts_no_pyramid(checkpoint):
 def test_another_architecture_is_refused(checkpoint):
     with pytest.raises(CheckpointError, match='another architecture'):
         started(dict(ENCODER, encoder=dict(arch='tiny')), checkpoint)
+
+
+def test_proposals_of_mask_rcnn_need_no_classes():
+    config = Config.fromfile(
+        CONFIGS / 'instance/mask-rcnn_glid-swin-b_8xb2-12e_coco-instance.py')
+    config.model.backbone.encoder.arch = 'nano'
+    init_default_scope('mmdet')
+    model = MODELS.build(config.model)
+    assert model.rpn_head.num_classes == 1
+    classes = [f'kind {i}' for i in range(80)]
+    hook = ClassCheckHook()
+    hook.check(model, SimpleNamespace(metainfo=dict(classes=classes)))
+    with pytest.raises(UserError, match='roi_head.bbox_head.num_classes is 8'):
+        hook.check(model, SimpleNamespace(metainfo=dict(classes=classes[1:])))
 
 
 @pytest.mark.slow

@@ -1,67 +1,136 @@
-"""Times semantic segmentation at 640×640: GLID beside Mask2Former.
+"""Times segmentation at 640×640: GLID beside Mask2Former.
 
 Training steps (forward, matching, backward and AdamW) and inference (scores
-of every pixel) on random images and labels; each model as its own config for
-ADE20K has it, with Swin-B. Ratios are to the first model that is named.
+of every pixel, or class and mask logits) on random images of sixteen squares.
+Semantic models are those of both libraries' configs for ADE20K, panoptic ones
+of those for COCO, with Swin-B; names that end in ``-t`` have Swin-T's sizes in
+its place, with the windows of 12 that Swin-B has. Ratios are to the first
+model that is named.
 """
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.structures import PixelData
-from step_timing import PixelInference, Step, run
+from mmengine.structures import InstanceData, PixelData
+from step_timing import Inference, PixelInference, Step, run
 
 from glid_mm.engine import launch
 
-OURS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
-THEIRS = (
-    Path(find_spec('mmseg').origin).parent / '.mim' / 'configs' /
-    'mask2former')
-METHODS = {
-    'mask2former': THEIRS /
-    'mask2former_swin-b-in22k-384x384-pre_8xb2-160k_ade20k-640x640.py',
-    'glid': OURS / 'glid_swin-b_8xb2-160k_ade20k-640x640.py',
-}
-SIDE, CLASSES = 640, 150
+OURS = Path(__file__).resolve().parents[2] / 'configs'
+SIDE, SQUARES = 640, 4
+SHAPE = dict.fromkeys(
+    ('img_shape', 'pad_shape', 'ori_shape', 'batch_input_shape'), (SIDE, SIDE))
+NAMES = ('mask2former', 'glid', 'mask2former-t', 'glid-t')
+
+
+def theirs(library, name):
+    folder = Path(find_spec(library).origin).parent / '.mim' / 'configs'
+    return folder / 'mask2former' / name
 
 
 class Training(Step):
-    """A training step; see :class:`Step`."""
+    """A training step of semantic segmentation; see :class:`Step`."""
+    scope, head = 'mmseg', 'decode_head'
+    configs = dict(
+        mask2former=(
+            'mask2former_swin-b-in22k-384x384-pre_8xb2-160k_ade20k-640x640.py'
+        ),
+        glid='segmentation/glid_swin-b_8xb2-160k_ade20k-640x640.py')
+    classes = 150
 
-    @staticmethod
-    def prepare():
+    @classmethod
+    def prepare(cls):
+        import glid_mm.tasks.panoptic  # noqa: F401
         import glid_mm.tasks.segmentation  # noqa: F401
-        init_default_scope('mmseg')
+        init_default_scope(cls.scope)
 
     def build(self, name):
-        model = Config.fromfile(METHODS[name]).model
+        method, _, small = name.partition('-')
+        path = self.configs[method]
+        ours = method == 'glid'
+        path = OURS / path if ours else theirs(self.scope, path)
+        model = Config.fromfile(path).model
         model.backbone.pop('init_cfg', None)
+        if small and ours:
+            model.backbone.encoder.arch = 'tiny'
+        elif small:
+            model.backbone.update(
+                embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24])
+            model[self.head].in_channels = [96, 192, 384, 768]
         return MODELS.build(model), (SIDE, SIDE)
 
     def draw(self):
         """Random labels: sixteen squares of some class."""
         from mmseg.structures import SegDataSample
-        shape = dict.fromkeys(('img_shape', 'pad_shape', 'ori_shape'),
-                              (SIDE, SIDE))
         samples = []
         for _ in self.images:
-            labels = torch.randint(CLASSES, (1, 4, 4), device=self.device)
+            labels = torch.randint(
+                self.classes, (1, SQUARES, SQUARES), device=self.device)
             for axis in (1, 2):
-                labels = labels.repeat_interleave(SIDE // 4, axis)
-            sample = SegDataSample(metainfo=shape)
+                labels = labels.repeat_interleave(SIDE // SQUARES, axis)
+            sample = SegDataSample(metainfo=SHAPE)
             sample.gt_sem_seg = PixelData(data=labels)
             samples.append(sample)
         return samples
 
 
 class Prediction(PixelInference, Training):
-    """Scores; see :class:`Step`."""
+    """Scores of every pixel; see :class:`Step`."""
+
+
+class PanopticTraining(Training):
+    """A training step of panoptic segmentation; see :class:`Step`."""
+    scope, head = 'mmdet', 'panoptic_head'
+    configs = dict(
+        mask2former=(
+            'mask2former_swin-b-p4-w12-384_8xb2-lsj-50e_coco-panoptic.py'),
+        glid='panoptic/glid_swin-b_8xb2-lsj-50e_coco-panoptic.py')
+    classes = 80
+
+    def draw(self):
+        """Sixteen objects, each a square."""
+        from mmdet.structures import DetDataSample
+        from mmdet.structures.mask import BitmapMasks
+        side = SIDE // SQUARES
+        places = np.arange(SQUARES**2).reshape(SQUARES, SQUARES)
+        squares = places.repeat(side, 0).repeat(side, 1)
+        masks = (squares == places.reshape(-1, 1, 1)).astype(np.uint8)
+        samples = []
+        for _ in self.images:
+            sample = DetDataSample(metainfo=SHAPE)
+            labels = torch.randint(
+                self.classes, (len(masks), ), device=self.device)
+            sample.gt_instances = InstanceData(
+                labels=labels, masks=BitmapMasks(masks, SIDE, SIDE))
+            sample.ignored_instances = InstanceData(
+                labels=labels[:0], masks=BitmapMasks(masks[:0], SIDE, SIDE))
+            # No stuff, which mmdet's reads here.
+            sample.gt_sem_seg = PixelData(
+                sem_seg=torch.full((1, SIDE, SIDE), 255, device=self.device))
+            samples.append(sample)
+        return samples
+
+
+class PanopticPrediction(Inference, PanopticTraining):
+    """Logits of queries, which both libraries' one fusion head reads."""
+
+    def forward(self):
+        with self.autocast():
+            return self.model.panoptic_head.predict(
+                self.model.extract_feat(self.images), self.samples)
 
 
 def main():
-    run(__doc__, METHODS, training=Training, inference=Prediction)
+    run(__doc__,
+        NAMES,
+        default=NAMES[:2],
+        training=Training,
+        inference=Prediction,
+        panoptic_training=PanopticTraining,
+        panoptic_inference=PanopticPrediction)
 
 
 if __name__ == '__main__':

@@ -240,7 +240,7 @@ def show(results, what, args):
     Console().print(table)
 
 
-def parse_args(description, models):
+def parse_args(description, models, kinds, default):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         '--models',
@@ -251,9 +251,11 @@ def parse_args(description, models):
                        for way in WAYS)
         ],
         metavar='MODEL',
-        default=list(models),
+        default=default or list(models),
         help=f'some of {", ".join(models)}; the first is what ratios are to. '
         f'GLID runs as glid@WAY, too, where WAY is {", ".join(WAYS)}')
+    parser.add_argument(
+        '--kinds', nargs='+', choices=kinds, default=list(kinds))
     parser.add_argument('--batch-size', type=int, default=16)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--warmup', type=int, default=1)
@@ -271,20 +273,22 @@ def parse_args(description, models):
     return parser.parse_args()
 
 
-def run(description, models, **kinds):
+def run(description, models, default=None, **kinds):
     """Time models as the command line says, and show the figures.
 
     Args:
         description (str): Of the tool.
         models (sequence[str]): Names of all models.
+        default (list[str], optional): Those that are timed if the command
+            line names none; by default all.
         **kinds (type): What is timed: a :class:`Step` by its name.
     """
-    args = parse_args(description, models)
+    args = parse_args(description, models, kinds, default)
     results = {}
-    for what, kind in kinds.items():
+    for what in args.kinds:
         # On Linux, a process begins with the peak memory of the one that
         # starts it, so that this one must stay small.
-        results[what] = _apart(measure, kind, args)
+        results[what] = _apart(measure, kinds[what], args)
         show(results[what], what, args)
     if args.json:
         with open(args.json, 'w') as file:

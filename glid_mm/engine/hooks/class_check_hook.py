@@ -35,6 +35,9 @@ class ClassCheckHook(DataCheckHook):
             # mmseg's and mmdet's whole models repeat what their heads say.
             if not name or found in (expected, {'num_classes': None}):
                 continue
+            # Proposals of mmdet's two-stage models have one class, "object".
+            if 'rpn_head' in name.split('.'):
+                continue
             counts, settings = (' and '.join(
                 text.format(name, *pair) for pair in numbers.items())
                                 for text, numbers in (('{0}.{1} is {2}',

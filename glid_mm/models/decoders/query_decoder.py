@@ -1,5 +1,5 @@
 """The query decoder: queries read multi-scale memory and each other."""
-from typing import Optional, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,9 @@ from ..layers.basics import MLP, DropPath, LayerNorm
 #: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
 #: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
 Memory = Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]]
+#: Of queries as a layer returns them, ``(B, M, dims)``, and the index of the
+#: level that the next one reads: the tokens each sees, ``(B, 1, M, n)`` bool.
+Focus = Callable[[Tensor, int], Tensor]
 
 
 class DecoderLayer(nn.Module):
@@ -79,13 +82,16 @@ class QueryDecoder(nn.Module):
     def forward(self,
                 queries: Tensor,
                 memory: Memory,
-                every_layer: bool = True) -> Tensor:
+                every_layer: bool = True,
+                focus: Optional[Focus] = None) -> Tensor:
         """Decode queries.
 
         Args:
             queries (Tensor): ``(B, M, dims)``, content + position.
             memory (Memory): Of strides 32, 16 and 8.
             every_layer (bool): Return what all layers give, or the last.
+            focus (Focus, optional): What queries see after the first layer;
+                by default everything.
 
         Returns:
             Tensor: ``(layers or 1, B, M, dims)``, normalised.
@@ -98,7 +104,11 @@ class QueryDecoder(nn.Module):
             levels.append((key, key if self.value_positions else value, valid))
         x, outs = queries, []
         for index, layer in enumerate(self.layers):
-            inputs = (x, *levels[index % len(levels)])
+            level = index % len(levels)
+            key, value, seen = levels[level]
+            if focus and index:
+                seen = focus(self.norm(x), level)
+            inputs = x, key, value, seen
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(layer, *inputs, use_reentrant=False)
             else:

@@ -26,9 +26,12 @@ def attend(q: Tensor,
 
     ``(B, heads, M, channels)`` attend to ``(B, heads, n, channels)``. The
     bias is added to the logits ``(B, heads, M, n)``. ``exists`` is ``(b, n)``,
-    False at keys not to be attended to, of image ``i`` in row ``i % b``.
+    False at keys not to be attended to, of image ``i`` in row ``i % b``; or in
+    place of a bias ``(B, 1, M, n)``, of each query.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
+    if exists is not None and exists.dim() == 4:
+        bias, exists = (~exists).to(dtype) * _ABSENT, None
     if exists is not None:
         absent = (~exists).to(k.dtype) * (_ABSENT / scale)
         absent = F.pad(absent[:, None, :, None], (0, _EXTRA - 1))

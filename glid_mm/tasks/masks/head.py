@@ -1,14 +1,15 @@
 """Mask classification on GLID's output: masks and classes from queries."""
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...models import GLIDOutput
+from ...models import Features, GLIDOutput
 from ..common import Widths, full_size
 from ..matching import CostsError
+from .focus import Foreground
 from .loss import MaskLoss, MaskTargets
 
 
@@ -24,6 +25,9 @@ class MaskHead(BaseModule):
         mask_channels (int): Channels of the mask features.
         scale_logits (bool): Whether mask logits are products divided by the
             root of ``mask_channels``, which begin near 0.
+        masked_attention (bool): Whether queries see of an image only what
+            the decoder layer before took to be their masks; the first layer
+            sees everything. It adds no weights.
         train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
         init_cfg (dict, optional): See ``BaseModule``. By default, linear
             layers keep PyTorch's initialisation.
@@ -37,6 +41,7 @@ class MaskHead(BaseModule):
                  in_channels: int = 512,
                  mask_channels: int = 256,
                  scale_logits: bool = True,
+                 masked_attention: bool = False,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
@@ -45,6 +50,7 @@ class MaskHead(BaseModule):
         self.cls_embed = nn.Linear(in_channels, num_classes + 1)
         self.mask_embed = nn.Linear(in_channels, mask_channels)
         self.scale = mask_channels**-.5 if scale_logits else 1.
+        self.masked_attention = masked_attention
         self.criterion = MaskLoss(num_classes, **(train_cfg or {}))
 
     def forward(self, x: GLIDOutput, *args) -> Tuple[Tensor, Tensor]:
@@ -63,6 +69,13 @@ class MaskHead(BaseModule):
         embeddings = self.scale * self.mask_embed(x.query_features)
         masks = torch.einsum('lbqc,bchw->lbqhw', embeddings, x.mask_features)
         return scores, masks
+
+    @property
+    def focus(self) -> Optional[Callable[[Features], Foreground]]:
+        """What queries see of features; None if it is all of them."""
+        if not self.masked_attention:
+            return None
+        return lambda x: Foreground(x, self.mask_embed)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata,
                               *args) -> None:

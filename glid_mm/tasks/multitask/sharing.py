@@ -1,12 +1,12 @@
 """Queries of several tasks to one GLID."""
 from types import SimpleNamespace
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Callable, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...models import GLID, GLIDOutput, Queries
+from ...models import GLID, Features, GLIDOutput, Queries
 from ...registry import MODELS
 
 #: What a task's ``backbone`` says about its queries.
@@ -49,9 +49,26 @@ class SharedGLID(nn.Module):
             GLIDOutput: What the head reads.
         """
         glid, = self._shared
+        return glid(images, padding_mask, *self._own(groups))
+
+    def features(self, images: Tensor,
+                 padding_mask: Optional[Tensor]) -> Features:
+        """See :meth:`glid_mm.models.GLID.features`."""
+        glid, = self._shared
+        return glid.features(images, padding_mask)
+
+    def answers(self,
+                x: Features,
+                *groups: slice,
+                focus: Optional[Callable] = None) -> GLIDOutput:
+        """The task's, see :meth:`glid_mm.models.GLID.answers`."""
+        glid, = self._shared
+        return glid.answers(x, *self._own(groups), focus=focus)
+
+    def _own(self, groups: Sequence[slice]) -> Sequence[slice]:
+        """Groups of the task's queries in the table of all."""
         own = [self._rows[group] for group in groups] or [self._rows]
-        return glid(images, padding_mask,
-                    *(slice(rows.start, rows.stop) for rows in own))
+        return [slice(rows.start, rows.stop) for rows in own]
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # A model's rows follow from its config.

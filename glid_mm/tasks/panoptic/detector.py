@@ -9,6 +9,7 @@ from torch import Tensor
 from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import check_answers, check_widths, dense_features
+from ..masks.focus import check_focus
 
 
 @MODELS.register_module()
@@ -53,6 +54,7 @@ class GLIDMaskFormer(MaskFormer):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
         check_widths(self, 'panoptic_head')
+        check_focus(self, 'panoptic_head')
         if test_cfg.get('instance_on'):
             check_answers('max_per_image', test_cfg.get('max_per_image', 100),
                           self.backbone.queries.num_queries, self.num_classes)
@@ -73,7 +75,8 @@ class GLIDMaskFormer(MaskFormer):
             GLIDOutput: What the head reads.
         """
         metas = [sample.metainfo for sample in batch_data_samples or ()]
-        return dense_features(self.backbone, batch_inputs, metas)
+        return dense_features(self.backbone, batch_inputs, metas,
+                              self.panoptic_head.focus)
 
     def loss(self, batch_inputs: Tensor,
              batch_data_samples: List[DetDataSample]) -> dict:

@@ -7,6 +7,7 @@ from torch import Tensor
 from ...models import GLIDOutput
 from ...registry import MODELS
 from ..common import check_widths, dense_features
+from ..masks.focus import check_focus
 from .ignored import follow
 
 
@@ -28,6 +29,7 @@ class GLIDSegmentor(EncoderDecoder):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         check_widths(self, 'decode_head')
+        check_focus(self, 'decode_head')
         follow(self.data_preprocessor, self.decode_head.ignore_index,
                'model.data_preprocessor')
 
@@ -45,7 +47,8 @@ class GLIDSegmentor(EncoderDecoder):
         Returns:
             GLIDOutput: What the head reads.
         """
-        return dense_features(self.backbone, inputs, batch_img_metas)
+        return dense_features(self.backbone, inputs, batch_img_metas,
+                              self.decode_head.focus)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
         """Losses of a batch, see ``EncoderDecoder.loss``."""

@@ -1,0 +1,83 @@
+"""Masked attention: a query sees what the layer before took to be its mask."""
+from typing import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...models import Features, TokenGrid
+from ...models.layers.tokens import STRIDES, UNIT
+
+
+class Foreground:
+    """The tokens of the memory that lie in each query's mask.
+
+    Mask2Former's (https://arxiv.org/abs/2112.01527, §3.2.1): mask logits are
+    resized to the level that the next layer reads, and tokens below 0 are not
+    attended to. A query whose mask is empty attends everywhere. The mask is a
+    constant to the backward pass.
+
+    Resizing is linear, so mask features are resized, once for all layers, and
+    not the masks of all queries.
+
+    Args:
+        x (Features): Of the images; mask features go on into padding.
+        embed (Callable[[Tensor], Tensor]): The mask embeddings of queries,
+            ``(B, M, D)`` to ``(B, M, C)``.
+    """
+
+    def __init__(self, x: Features, embed: Callable[[Tensor], Tensor]) -> None:
+        self._embed = embed
+        features = x.mask_features.detach()
+        rows, columns = (-side % (UNIT // STRIDES[0])
+                         for side in features.shape[-2:])
+        # The tokens that this adds are padding. Each token is resized from
+        # pixels in its middle, those of other tokens have no part in it.
+        features = F.pad(features, (0, columns, 0, rows), mode='replicate')
+        height, width = features.shape[-2:]
+        grid = TokenGrid.whole(STRIDES[0] * height, STRIDES[0] * width,
+                               features.device)
+        self._levels = []
+        for index, (_, _, valid) in zip((3, 2, 1), x.memory):
+            level = grid.levels[index]
+            tokens = level.from_map(
+                F.interpolate(features, level.shape, mode='bilinear'))
+            self._levels.append((tokens.transpose(1, 2), valid))
+
+    @torch.no_grad()
+    def __call__(self, queries: Tensor, level: int) -> Tensor:
+        """What queries see of a level.
+
+        Args:
+            queries (Tensor): ``(B, M, D)``, as a decoder layer returns them.
+            level (int): Index in the memory.
+
+        Returns:
+            Tensor: ``(B, 1, M, n)`` bool, by query, False at padding.
+        """
+        features, valid = self._levels[level]
+        inside = self._embed(queries) @ features >= 0
+        exists = torch.ones_like(inside) if valid is None else valid[:, None]
+        inside = inside & exists
+        seen = torch.where(inside.any(-1, keepdim=True), inside, exists)
+        return seen[:, None]
+
+
+def check_focus(model: nn.Module, name: str) -> None:
+    """Refuse masked attention in a backbone that asks no head.
+
+    Args:
+        model (nn.Module): Of a mask task, with its backbone and its head.
+        name (str): Of the head, such as ``decode_head``.
+
+    Raises:
+        UserError: If the passes of the backbone are to be CUDA graphs.
+    """
+    replays = getattr(model.backbone, 'cuda_graph', False)
+    if replays and getattr(model, name).masked_attention:
+        raise UserError(
+            'model.backbone.cuda_graph replays the backbone as a whole, and '
+            'with masked attention every decoder layer asks the head. Leave '
+            f'it (--cuda-graph) out, or set model.{name}.masked_attention='
+            'False.')
