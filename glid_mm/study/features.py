@@ -117,17 +117,20 @@ def extract_features(model: nn.Module,
     model.eval()
     loader = DataLoader(
         _Pictures(paths, size), batch_size, num_workers=workers)
-    found = {kind: [] for kind in kinds}
+    batches = []
     for images in loader:
         inputs = model.data_preprocessor(
             dict(inputs=images, data_samples=None))['inputs']
-        for kind in kinds:
-            found[kind].append(features_of(model.backbone, inputs, kind).cpu())
-    return {kind: torch.cat(parts) for kind, parts in found.items()}
+        batches.append(features_of(model.backbone, inputs, kinds))
+    return {
+        kind: torch.cat([batch[kind].cpu() for batch in batches])
+        for kind in kinds
+    }
 
 
-def features_of(glid: GLID, images: Tensor, kind: str) -> Tensor:
-    """One vector for each image of a batch.
+def features_of(glid: GLID, images: Tensor,
+                kinds: Sequence[str]) -> Dict[str, Tensor]:
+    """One vector of each kind for each image of a batch.
 
     - encoder: the mean of the encoder's last map, stride 32;
     - neck: the means of the neck's four maps, side by side;
@@ -139,20 +142,25 @@ def features_of(glid: GLID, images: Tensor, kind: str) -> Tensor:
         glid (GLID): The backbone.
         images (Tensor): ``(B, 3, H, W)``, standardised, H and W multiples of
             32.
-        kind (str): Of :data:`FEATURES`.
+        kinds (sequence[str]): Of :data:`FEATURES`.
 
     Returns:
-        Tensor: ``(B, C)``.
+        dict[str, Tensor]: ``(B, C)`` of each kind.
     """
-    if kind == 'encoder':
-        return glid.encode(images)[-1].mean((2, 3))
-    if kind == 'neck':
-        maps = glid.encode(images, neck=True)
-        return torch.cat([x.mean((2, 3)) for x in maps], 1)
+    found = {}
+    if 'encoder' in kinds:
+        found['encoder'] = glid.encode(images)[-1].mean((2, 3))
+    if set(kinds) == {'encoder'}:
+        return found
     x = glid.features(images, None)
-    grid = TokenGrid.whole(*images.shape[-2:], images.device)
-    # A unit is one token of the coarsest stride.
-    positions = grid.positions(3, glid.decoder.dims, images.dtype)
-    queries = glid.queries.masked(positions).expand(len(images), -1, -1)
-    answers = glid.decoder(queries, x.memory, every_layer=False)[-1]
-    return answers[:, 1:].mean(1)
+    if 'neck' in kinds:
+        coarser = [tokens.mean(1) for tokens, *_ in reversed(x.memory)]
+        found['neck'] = torch.cat([x.mask_features.mean((2, 3)), *coarser], 1)
+    if 'decoder' in kinds:
+        grid = TokenGrid.whole(*images.shape[-2:], images.device)
+        # A unit is one token of the coarsest stride.
+        positions = grid.positions(3, glid.decoder.dims, images.dtype)
+        queries = glid.queries.masked(positions).expand(len(images), -1, -1)
+        answers = glid.decoder(queries, x.memory, every_layer=False)[-1]
+        found['decoder'] = answers[:, 1:].mean(1)
+    return found
