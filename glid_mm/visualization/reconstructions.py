@@ -72,7 +72,7 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
     """
     if preprocessor._enable_normalize:
         inputs = inputs * preprocessor.std + preprocessor.mean
-    # mmseg names it otherwise.
+    # Upstream's mmseg names it otherwise.
     to_rgb = getattr(preprocessor, '_channel_conversion',
                      getattr(preprocessor, 'channel_conversion', False))
     if not to_rgb:

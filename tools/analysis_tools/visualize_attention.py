@@ -119,7 +119,7 @@ def look_at_pretraining(model, path, size, visible):
     true, made = (
         pick_units(x, masked)[0].flatten(1)
         for x in (inputs, answer.reconstructed))
-    # As far as the unit is explained, which is the loss with norm_pix.
+    # Minus the share that is not explained, which is the loss with norm_pix.
     scores = -(made - true).square().mean(1) / (true.var(1) + 1e-6)
     cols = size // UNIT
     points = torch.stack([masked[0] % cols, masked[0] // cols], 1)
