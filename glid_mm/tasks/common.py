@@ -24,6 +24,37 @@ class Widths(NamedTuple):
     mask_channels: Optional[int] = None
 
 
+class Located(NamedTuple):
+    """What queries answer about an image, and where that is.
+
+    A head's ``locate(x, size)`` tells it of the first image of a batch.
+
+    Attributes:
+        scores (Tensor): ``(M,)``, how sure or how large an answer is.
+        points (Tensor): ``(M, 2)``, x and y in pixels of the input.
+    """
+
+    scores: Tensor
+    points: Tensor
+
+
+def centres(maps: Tensor) -> Tensor:
+    """Centres of mass of maps of the finest stride.
+
+    Args:
+        maps (Tensor): ``(M, h, w)``, not negative.
+
+    Returns:
+        Tensor: ``(M, 2)``, x and y in pixels of the input.
+    """
+    height, width = (
+        STRIDES[0] * (torch.arange(side, device=maps.device) + .5)
+        for side in maps.shape[1:])
+    total = maps.sum((1, 2)).clamp(min=1e-12)
+    return torch.stack([(maps.sum(1) * width).sum(1) / total,
+                        (maps.sum(2) * height).sum(1) / total], 1)
+
+
 def check_widths(model: nn.Module, name: str) -> None:
     """Refuse a head that does not fit the backbone, before it meets a batch.
 

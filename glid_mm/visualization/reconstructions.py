@@ -55,16 +55,27 @@ def reconstruction_panel(model: nn.Module, images: Tensor,
     finally:
         model.train(training)
     return tile([
-        list(_to_pictures(row, model.data_preprocessor))
+        list(to_pictures(row, model.data_preprocessor))
         for row in (inputs, answer.masked, answer.reconstructed)
     ])
 
 
-def _to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
-    """Undo a preprocessor: ``(B, H, W, 3)`` uint8 RGB."""
+def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
+    """Undo a preprocessor of any host.
+
+    Args:
+        inputs (Tensor): ``(B, 3, H, W)``, standardised.
+        preprocessor (nn.Module): Which did that.
+
+    Returns:
+        ndarray: ``(B, H, W, 3)`` uint8 RGB.
+    """
     if preprocessor._enable_normalize:
         inputs = inputs * preprocessor.std + preprocessor.mean
-    if not preprocessor._channel_conversion:
+    # Upstream's mmseg names it otherwise.
+    to_rgb = getattr(preprocessor, '_channel_conversion',
+                     getattr(preprocessor, 'channel_conversion', False))
+    if not to_rgb:
         inputs = inputs.flip(1)
     pixels = inputs.round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()

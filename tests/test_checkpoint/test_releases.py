@@ -91,6 +91,20 @@ def test_tasks_compute_as_they_did(version):
         assert (getattr(out, name) - expected[name]).abs().max() <= 1e-5, name
 
 
+@pytest.mark.parametrize('version', RELEASES)
+@torch.no_grad()
+def test_a_probe_reads_its_features(version):
+    from glid_mm.checkpoint.pretrained import Pretrained
+    from glid_mm.study.features import FEATURES, features_of
+    expected = torch.load(FOLDER / f'glid-{version}-outputs.pth')
+    glid = MODELS.build(BACKBONE).eval()
+    Pretrained(str(FOLDER / f'glid-{version}.pth'), FEATURES['decoder'])(glid)
+    found = features_of(glid, expected['images'], list(FEATURES))
+    encoded = expected['encoded'][-1].mean((2, 3))
+    assert (found['encoder'] - encoded).abs().max() <= 1e-5
+    assert all(values.isfinite().all() for values in found.values())
+
+
 def test_a_run_of_another_optimizer_state_is_not_resumed(tmp_path):
     from glid_mm.checkpoint.io import CheckpointError
     runner = runner_of(

@@ -3,14 +3,13 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from PIL import Image
 
 from glid_mm.engine import launch
-from glid_mm.errors import UserError
 from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import UNIT
+from glid_mm.tasks.pretraining import build_pretrainer, crop_size
 from glid_mm.visualization import (find_images, load_images,
                                    reconstruction_panel)
 
@@ -46,23 +45,11 @@ def parse_args():
     return args
 
 
-def crop_size(config):
-    """The side of the square that the config's images are cropped to."""
-    for transform in config.train_dataloader.dataset.pipeline:
-        if transform['type'].endswith('RandomResizedCrop'):
-            return transform['scale']
-    raise UserError('the config has no RandomResizedCrop: give --size')
-
-
 def main():
     args = parse_args()
     paths = find_images(args.images)
     config = launch.read_config(args.config, args.cfg_options)
-    init_default_scope(config.default_scope)
-    model = MODELS.build(config.model)
-    if not hasattr(model, 'reconstruct'):
-        raise UserError(f'{args.config} is no config of pre-training: a '
-                        f'{type(model).__name__} reconstructs nothing')
+    model = build_pretrainer(config)
     load_checkpoint(model, args.checkpoint, map_location='cpu')
     size = args.size or crop_size(config)
     visible = sample_visible((size // UNIT, ) * 2, args.mask_ratio

@@ -48,10 +48,24 @@ def expected_depth(centres: Tensor, embeddings: Tensor,
         Tensor: ``(L, B, h, w)`` in the unit of the centres, at least fp32
         (eq. 6 and 7).
     """
+    return torch.einsum('lbmhw,lbm->lbhw', bin_shares(embeddings,
+                                                      mask_features),
+                        _at_least_fp32(centres))
+
+
+def bin_shares(embeddings: Tensor, mask_features: Tensor) -> Tensor:
+    """How much of every pixel each bin has (eq. 6).
+
+    Args:
+        embeddings (Tensor): ``(L, B, M, C)``, of bins.
+        mask_features (Tensor): ``(B, C, h, w)``.
+
+    Returns:
+        Tensor: ``(L, B, M, h, w)``, at least fp32, with a sum of 1 over bins.
+    """
     logits = torch.einsum('lbmc,bchw->lbmhw', _at_least_fp32(embeddings),
                           _at_least_fp32(mask_features))
-    return torch.einsum('lbmhw,lbm->lbhw', logits.softmax(2),
-                        _at_least_fp32(centres))
+    return logits.softmax(2)
 
 
 def _at_least_fp32(x: Tensor) -> Tensor:

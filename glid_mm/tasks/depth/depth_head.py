@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from ...engine.arrival import Arrival, works_ahead
 from ...errors import UserError
 from ...models import GLIDOutput
+from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
-from ..common import Widths, full_size, padding_mask
-from .bins import bin_centres, bin_lengths, expected_depth
+from ..common import Located, Widths, centres, full_size, padding_mask
+from .bins import bin_centres, bin_lengths, bin_shares, expected_depth
 
 # Depth whose median is that far from the range is in another unit: a wrong
 # factor is 1000, 256 or 100 at least. As the lower end of the range is often
@@ -80,8 +81,8 @@ class DepthHead(BaseModule):
         with torch.autocast(x.mask_features.device.type, enabled=False):
             queries = x.query_features.to(self.bin_length.weight.dtype)
             lengths = bin_lengths(self.bin_length(queries).squeeze(-1))
-            centres = bin_centres(lengths, self.min_depth, self.max_depth)
-            return expected_depth(centres, self.bin_embed(queries),
+            depths = bin_centres(lengths, self.min_depth, self.max_depth)
+            return expected_depth(depths, self.bin_embed(queries),
                                   x.mask_features)
 
     def loss(self, x: GLIDOutput, batch_data_samples: list,
@@ -129,6 +130,19 @@ class DepthHead(BaseModule):
         # Only the last layer answers.
         x = x.last_layer()
         return full_size(self(x), size)[0, :, None]
+
+    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+        """Shares of the image that bins have, and their centres of mass.
+
+        Args:
+            x (GLIDOutput): Features of one image.
+            size (tuple[int, int]): Height and width of what is not padding.
+        """
+        queries = x.last_layer().query_features
+        rows, cols = (-(-side // STRIDES[0]) for side in size)
+        shares = bin_shares(
+            self.bin_embed(queries), x.mask_features[..., :rows, :cols])[0, 0]
+        return Located(shares.mean((1, 2)), centres(shares))
 
     def _targets(self, data_samples: list) -> Tuple[Tensor, Tensor]:
         """True depth and where it is known, both ``(B, H, W)``."""

@@ -12,9 +12,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...errors import UserError
+from ...models import GLIDOutput
 from ...models.layers.position import spread_points
 from ...registry import MODELS
-from ..common import Widths, losses_by_layer, mean_over_processes, upload
+from ..common import (Located, Widths, losses_by_layer, mean_over_processes,
+                      upload)
 from ..matching import CostsError, fetch, match
 
 # Matching of Deformable DETR and H-DETR, with the weights of the losses.
@@ -143,6 +145,17 @@ class BoxHead(DETRHead):
                 points = spread_points(boxes.shape[2], boxes.device).flip(-1)
                 boxes = boxes + F.pad(points.logit(), (0, 2))
             return self.fc_cls(hidden_states), boxes.sigmoid()
+
+    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+        """Scores of the likeliest classes, and the centres of the boxes.
+
+        Args:
+            x (GLIDOutput): Features of one image.
+            size (tuple[int, int]): Height and width of what is not padding.
+        """
+        (scores, ), (boxes, ) = self(x.last_layer().query_features)
+        points = boxes[0, :, :2] * boxes.new_tensor([size[1], size[0]])
+        return Located(scores[0].sigmoid().amax(-1), points)
 
     def loss(self, hidden_states: Tensor, batch_data_samples: list) -> dict:
         """Losses of both groups of queries.

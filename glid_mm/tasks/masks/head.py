@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...models import Features, GLIDOutput
-from ..common import Widths, full_size
+from ...models.layers.tokens import STRIDES
+from ..common import Located, Widths, centres, full_size
 from ..matching import CostsError
 from .focus import Foreground
 from .loss import MaskLoss, MaskTargets
@@ -101,6 +102,18 @@ class MaskHead(BaseModule):
         """
         (scores, ), (masks, ) = self(x.last_layer())
         return scores, full_size(masks, size)
+
+    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+        """Scores of the likeliest classes, and the masks' centres of mass.
+
+        Args:
+            x (GLIDOutput): Features of one image.
+            size (tuple[int, int]): Height and width of what is not padding.
+        """
+        (scores, ), (masks, ) = self(x.last_layer())
+        rows, cols = (-(-side // STRIDES[0]) for side in size)
+        return Located(scores[0].softmax(-1)[:, :-1].amax(-1),
+                       centres(masks[0, :, :rows, :cols].sigmoid()))
 
     def losses(self, x: GLIDOutput, targets: MaskTargets,
                metas: List[dict]) -> dict:

@@ -1,5 +1,5 @@
 """A heatmap per query (paper eq. 8)."""
-from typing import List, Optional, Union
+from typing import List, Optional, Tuple, Union
 
 import torch
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
@@ -10,7 +10,7 @@ from ...errors import UserError
 from ...models import GLIDOutput
 from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
-from ..common import Widths
+from ..common import Located, Widths
 from .accuracy import heatmap_accuracy
 
 # Queries and features are normalised, and each step of AdamW moves every
@@ -83,6 +83,19 @@ class QueryHeatmapHead(HeatmapHead):
                 queries.to(self.keypoint_embed.weight.dtype)).float()
             embeddings = embeddings * (SCALE / embeddings.shape[-1])
             return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
+
+    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+        """Peaks of the heatmaps, their heights and where they are.
+
+        Args:
+            x (GLIDOutput): Features of one image.
+            size (tuple[int, int]): Not looked at: crops are not padded.
+        """
+        heatmaps = self(x)[0]
+        scores, place = heatmaps.flatten(1).max(1)
+        width = heatmaps.shape[2]
+        points = torch.stack([place % width, place // width], 1)
+        return Located(scores, STRIDES[0] * (points + .5))
 
     def predict(self,
                 feats: Union[GLIDOutput, List[GLIDOutput]],

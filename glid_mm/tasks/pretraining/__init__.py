@@ -5,11 +5,11 @@ require('mmengine', 'mmcv', 'mmpretrain', task='pre-training')
 
 from ...datasets.unlabelled import UnlabelledImages  # noqa: E402
 from .head import PixelHead  # noqa: E402
-from .loading import LoadRandomResizedCrop  # noqa: E402
+from .loading import LoadRandomResizedCrop, crop_size  # noqa: E402
 from .preprocessor import CropPreprocessor  # noqa: E402
-from .pretrainer import GLIDPretrainer  # noqa: E402
+from .pretrainer import GLIDPretrainer, build_pretrainer  # noqa: E402
 
 __all__ = [
     'CropPreprocessor', 'GLIDPretrainer', 'LoadRandomResizedCrop', 'PixelHead',
-    'UnlabelledImages'
+    'UnlabelledImages', 'build_pretrainer', 'crop_size'
 ]

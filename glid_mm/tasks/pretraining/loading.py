@@ -4,11 +4,13 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from PIL import Image
 
 from ...datasets.decode import Crop, EncodedImage, bgr
 from ...datasets.loading import read_file
+from ...errors import UserError
 from ...registry import TRANSFORMS
 
 
@@ -136,3 +138,18 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         ]
         image = part.image.resize(size, Image.Resampling.BICUBIC, part.box)
         return Crop(image, (0, 0, *size))
+
+
+def crop_size(config: Config) -> int:
+    """The side of the square that images of a pre-training are cropped to.
+
+    Args:
+        config (Config): Of the pre-training.
+
+    Raises:
+        UserError: If its pipeline does not tell.
+    """
+    for transform in config.train_dataloader.dataset.pipeline:
+        if transform['type'].endswith('RandomResizedCrop'):
+            return transform['scale']
+    raise UserError('the config has no RandomResizedCrop: give --size')

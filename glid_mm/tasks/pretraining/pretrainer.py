@@ -3,12 +3,15 @@ import math
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_dist_info
+from mmengine.registry import init_default_scope
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ...engine.randomness import shared_generator
+from ...errors import UserError
 from ...models import TokenGrid, sample_visible
 from ...models.layers.tokens import UNIT, pick_units
 from ...registry import MODELS
@@ -161,6 +164,23 @@ class GLIDPretrainer(BaseSelfSupervisor):
         repeats = batch // own if next(self.parameters()).is_cpu else 1
         return self.backbone.plan(visible[[i % groups for i in places]], units,
                                   repeats)
+
+
+def build_pretrainer(config: Config) -> GLIDPretrainer:
+    """Build the model of a pre-training's config.
+
+    Args:
+        config (Config): Also sets the default scope.
+
+    Raises:
+        UserError: If it is the config of a task.
+    """
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    if not isinstance(model, GLIDPretrainer):
+        raise UserError(f'{config.filename} is no config of pre-training: a '
+                        f'{type(model).__name__} reconstructs nothing')
+    return model
 
 
 def _units_of(images: Tensor) -> Tuple[int, int]:

@@ -1,0 +1,198 @@
+"""How well features tell classes apart: nearest neighbours, a linear layer."""
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+#: Share of the images that the better part of a split has.
+SHARE = .8
+#: Penalties of the linear layer's weights, of which held-out images choose.
+PENALTIES = tuple(10.**-i for i in range(6))
+
+
+class Accuracy(NamedTuple):
+    """Shares of the validation images whose class is found.
+
+    Attributes:
+        knn (float): By weighted nearest neighbours.
+        linear (float): By a linear layer.
+    """
+
+    knn: float
+    linear: float
+
+
+class Split(NamedTuple):
+    """Which images are for training and which for validation.
+
+    Attributes:
+        train (Tensor): ``(n,)`` int64, ascending.
+        val (Tensor): ``(m,)`` int64, ascending.
+    """
+
+    train: Tensor
+    val: Tensor
+
+
+def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
+         k: int) -> List[Split]:
+    """Draw :data:`SHARE` of the images of every class, once for each seed.
+
+    Args:
+        labels (Tensor): ``(n,)`` int64, places in ``classes``.
+        classes (sequence[str]): Names of the classes.
+        seeds (sequence[int]): Of the draws.
+        k (int): Neighbours that are to vote.
+
+    Returns:
+        list[Split]: Of each seed.
+
+    Raises:
+        UserError: If a class has fewer than three images, or fewer images
+            are drawn than there are neighbours.
+    """
+    for name, count in zip(classes, labels.bincount().tolist()):
+        if count < 3:
+            raise UserError(
+                f'class {name} has too few images to learn from ({count}): '
+                'give three or more of each class')
+    splits = [_split(labels, seed) for seed in seeds]
+    if len(splits[0].train) < k:
+        raise UserError(
+            f'{k} neighbours are to vote, and there are {len(splits[0].train)}'
+            ' images to learn from (80 % of those given); give more images, '
+            'or a smaller --k')
+    return splits
+
+
+def _split(labels: Tensor, seed: int) -> Split:
+    """Of each class about 80 % and the rest, one or more in either."""
+    generator = torch.Generator().manual_seed(seed)
+    train, val = [], []
+    for label in labels.unique():
+        mine = (labels == label).nonzero()[:, 0]
+        mine = mine[torch.randperm(len(mine), generator=generator)]
+        count = min(max(round(SHARE * len(mine)), 1), len(mine) - 1)
+        train.append(mine[:count])
+        val.append(mine[count:])
+    return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)
+
+
+def probe(train: Tuple[Tensor, Tensor],
+          val: Optional[Tuple[Tensor, Tensor]],
+          splits: Sequence[Split],
+          k: int = 20) -> List[Accuracy]:
+    """Measure features once for each split.
+
+    Args:
+        train (tuple[Tensor, Tensor]): Features ``(n, C)`` and labels
+            ``(n,)`` int64, of which splits are.
+        val (tuple[Tensor, Tensor], optional): The same of other images, for
+            validation; by default a split's own.
+        splits (sequence[Split]): Which images to learn from.
+        k (int): Neighbours that vote.
+
+    Returns:
+        list[Accuracy]: Of each split.
+    """
+    features, labels = train
+    found = []
+    for seed, (rows, others) in enumerate(splits):
+        x, y = features[rows], labels[rows]
+        queries, truth = val or (features[others], labels[others])
+        answers = knn(x, y, queries, k), linear_probe(x, y, queries, seed)
+        found.append(
+            Accuracy(*((answer == truth).double().mean().item()
+                       for answer in answers)))
+    return found
+
+
+def knn(features: Tensor,
+        labels: Tensor,
+        queries: Tensor,
+        k: int = 20,
+        temperature: float = .07) -> Tensor:
+    """Classes by a vote of the nearest neighbours, as DINO has it.
+
+    A neighbour's vote weighs ``exp(cosine / temperature)``.
+
+    Args:
+        features (Tensor): ``(n, C)`` of the images that vote.
+        labels (Tensor): ``(n,)`` int64, their classes.
+        queries (Tensor): ``(m, C)`` of the images in question.
+        k (int): How many vote, n or fewer.
+        temperature (float): The smaller, the more the nearest ones decide.
+
+    Returns:
+        Tensor: ``(m,)`` int64.
+    """
+    bank = F.normalize(features, dim=1)
+    found = []
+    for part in F.normalize(queries, dim=1).split(1024):
+        cosines, places = (part @ bank.T).topk(k)
+        votes = cosines.new_zeros(len(part), int(labels.max()) + 1)
+        votes.scatter_add_(1, labels[places], (cosines / temperature).exp())
+        found.append(votes.argmax(1))
+    return torch.cat(found)
+
+
+def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
+                 seed: int) -> Tensor:
+    """Classes by a linear layer on frozen features.
+
+    Features are standardised. The layer minimises cross-entropy and a penalty
+    of its squared weights, a convex problem that L-BFGS solves without a
+    learning rate. A fifth of the images, held out, chooses the penalty from
+    :data:`PENALTIES`; then the layer is fitted to all.
+
+    Args:
+        features (Tensor): ``(n, C)`` of the images to learn from.
+        labels (Tensor): ``(n,)`` int64, their classes, each of two or more.
+        queries (Tensor): ``(m, C)`` of the images in question.
+        seed (int): Of the draw of the held-out images.
+
+    Returns:
+        Tensor: ``(m,)`` int64.
+    """
+    mean, sd = features.mean(0), features.std(0).clamp(min=1e-6)
+    x, queries = (features - mean) / sd, (queries - mean) / sd
+    fitted, held = _split(labels, seed)
+    right = []
+    for penalty in PENALTIES:
+        layer = fit_linear(x[fitted], labels[fitted], penalty)
+        right.append((layer(x[held]).argmax(1) == labels[held]).sum())
+    # Of equal ones, the strongest.
+    penalty = PENALTIES[int(torch.stack(right).argmax())]
+    return fit_linear(x, labels, penalty)(queries).argmax(1)
+
+
+@torch.enable_grad()
+def fit_linear(features: Tensor, labels: Tensor, penalty: float) -> nn.Linear:
+    """Logistic regression.
+
+    Args:
+        features (Tensor): ``(n, C)``, standardised.
+        labels (Tensor): ``(n,)`` int64.
+        penalty (float): λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are free.
+
+    Returns:
+        Linear: From C to the classes, without gradients.
+    """
+    layer = nn.Linear(features.shape[1], int(labels.max()) + 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.LBFGS(
+        layer.parameters(), max_iter=200, line_search_fn='strong_wolfe')
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(layer(features), labels)
+        loss = loss + penalty / 2 * layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return layer.requires_grad_(False)

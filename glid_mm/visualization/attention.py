@@ -1,0 +1,214 @@
+"""Where queries look: weights of the decoder's cross-attention (Figure 4).
+
+The model computes fused attention, which never has the weights. Hooks note
+what goes into it, and the weights are computed again from that.
+"""
+from contextlib import contextmanager
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from ..models import GLID, GLIDOutput, TokenGrid
+from ..models.layers.tokens import STRIDES
+from .panels import tile
+
+#: Strides of the memory, in the order in which decoder layers read them.
+SCALES = STRIDES[:0:-1]
+# Smaller pictures are enlarged to about this side.
+_SIDE = 192
+
+
+class Pass:
+    """What one forward pass of GLID did.
+
+    Attributes:
+        images (Tensor): ``(B, 3, H, W)``, as the encoder got them.
+        grid (TokenGrid): The tokens that it computed on.
+        reads (list[tuple]): Of each decoder layer its cross-attention and
+            what that was given: queries, keys, values and which keys exist.
+        output (GLIDOutput, optional): What heads read; None in pre-training.
+    """
+
+    def __init__(self, images: Tensor, grid: TokenGrid) -> None:
+        self.images, self.grid = images, grid
+        self.reads: List[tuple] = []
+        self.output: Optional[GLIDOutput] = None
+
+    @property
+    def size(self) -> Tuple[int, int]:
+        """Height and width in pixels of what is not padding, first image."""
+        if self.grid.sizes is None:
+            return tuple(self.images.shape[-2:])
+        return tuple(self.grid.sizes[0].tolist())
+
+    def layer_of(self, scale: int) -> int:
+        """The last layer that reads the memory of a place in SCALES."""
+        return max(range(scale, len(self.reads), len(SCALES)))
+
+    def weights(self, layer: int, queries: Sequence[int]) -> Tensor:
+        """Weights with which queries read the memory.
+
+        Args:
+            layer (int): Of the decoder.
+            queries (sequence[int]): Places of those in question.
+
+        Returns:
+            Tensor: ``(B, heads, M, n)`` fp32, with a sum of 1 over the n
+            tokens of the layer's stride; 0 where a token is padding.
+        """
+        attention, query, key, _, exists = self.reads[layer]
+        q, k = (
+            x.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2).float()
+            for x in (attention.q(query[:, list(queries)]), attention.k(key)))
+        logits = q @ k.mT * q.shape[-1]**-.5
+        if exists is not None:
+            exists = exists.repeat(len(key) // len(exists), 1)[:, None, None]
+            logits = logits.masked_fill(~exists, -torch.inf)
+        return logits.softmax(-1)
+
+    def maps(self, scale: int, queries: Sequence[int]) -> Tensor:
+        """Weights of a scale as maps, the mean over heads.
+
+        Args:
+            scale (int): Place in :data:`SCALES`.
+            queries (sequence[int]): Places of those in question.
+
+        Returns:
+            Tensor: ``(B, M, h, w)`` with a sum of 1, 0 where no token is.
+        """
+        weights = self.weights(self.layer_of(scale), queries).mean(1)
+        level = self.grid.levels[STRIDES.index(SCALES[scale])]
+        return level.to_map(weights.mT)
+
+
+@contextmanager
+def passes_of(glid: GLID) -> Iterator[List[Pass]]:
+    """Note the passes of a model while the context lasts.
+
+    Args:
+        glid (GLID): The backbone; it computes what it would without.
+
+    Yields:
+        list[Pass]: Grows by one with every pass.
+    """
+    passes = []
+
+    def begin(_, args: tuple) -> None:
+        passes.append(Pass(*args))
+
+    def read(attention: nn.Module, args: tuple) -> None:
+        passes[-1].reads.append((attention, *args))
+
+    def end(_, args: tuple, output: GLIDOutput) -> None:
+        passes[-1].output = output
+
+    hooks = [
+        glid.encoder.register_forward_pre_hook(begin),
+        glid.register_forward_hook(end)
+    ]
+    hooks += [
+        layer.cross_attn.register_forward_pre_hook(read)
+        for layer in glid.decoder.layers
+    ]
+    try:
+        yield passes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class Distances(NamedTuple):
+    """How far from their places queries look, in pixels, means.
+
+    Attributes:
+        own (float): From a query's own place.
+        others (float): From the places of the other queries. If this is no
+            more, where they look has nothing to do with what they answer.
+    """
+
+    own: float
+    others: float
+
+
+def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
+    """Tell whether queries look near their places.
+
+    Args:
+        maps (Tensor): ``(M, h, w)``, each with a sum of 1.
+        points (Tensor): ``(M, 2)``, x and y of their places in pixels.
+        stride (int): Of the maps.
+
+    Returns:
+        Distances: NaN without others to compare with.
+    """
+    rows, cols = (
+        stride * (torch.arange(side, device=maps.device) + .5)
+        for side in maps.shape[1:])
+    places = torch.cartesian_prod(rows, cols).flip(1)
+    table = maps.flatten(1) @ torch.cdist(places, points.to(places))
+    own = table.diagonal()
+    others = (table.sum() - own.sum()) / (table.numel() - len(table))
+    return Distances(own.mean().item(), others.item())
+
+
+def attention_panel(seen: Pass, picture: np.ndarray, queries: Sequence[int],
+                    points: Tensor, labels: Sequence[str]) -> np.ndarray:
+    """Draw a row for each query: the image, and the three scales over it.
+
+    Each map is scaled to its own maximum. A cross marks the query's place.
+
+    Args:
+        seen (Pass): Of one image.
+        picture (ndarray): ``(H, W, 3)`` uint8 RGB, what the model has seen.
+        queries (sequence[int]): Which to draw.
+        points (Tensor): ``(M, 2)``, x and y in pixels of the place of each of
+            them; NaN for one without.
+        labels (sequence[str]): What to write on the image of each.
+
+    Returns:
+        ndarray: ``(H', W', 3)`` uint8 RGB.
+    """
+    height, width = seen.size
+    zoom = max(1, round(_SIDE / max(height, width)))
+    maps = [seen.maps(scale, queries)[0] for scale in range(len(SCALES))]
+    base = Image.fromarray(picture[:height, :width]).resize(
+        (width * zoom, height * zoom), Image.Resampling.BICUBIC)
+    rows = []
+    for index, (point, label) in enumerate(zip(points.tolist(), labels)):
+        cells = [base.copy()]
+        for stride, scale in zip(SCALES, maps):
+            heat = F.interpolate(
+                scale[None, index:index + 1], scale_factor=stride * zoom)[0, 0]
+            heat = heat[:base.height, :base.width].cpu().numpy()
+            cells.append(_overlay(base, heat / heat.max()))
+        for cell in cells:
+            if not np.isnan(point).any():
+                _cross(cell, [zoom * x for x in point])
+        ImageDraw.Draw(cells[0]).text((3, 2),
+                                      label,
+                                      fill='white',
+                                      stroke_fill='black',
+                                      stroke_width=1)
+        rows.append([np.array(cell) for cell in cells])
+    return tile(rows, ['image', *(f'stride {stride}' for stride in SCALES)])
+
+
+def _overlay(picture: Image.Image, heat: np.ndarray) -> Image.Image:
+    """Lay ``(H, W)`` of 0 to 1 over a picture without its colours."""
+    colours = matplotlib.colormaps['inferno'](heat)[..., :3]
+    grey = np.array(picture.convert('L'))[..., None] / 255
+    mixed = .35 * grey + .65 * colours
+    return Image.fromarray((255 * mixed).round().astype(np.uint8))
+
+
+def _cross(picture: Image.Image, point: Sequence[float]) -> None:
+    x, y = point
+    draw = ImageDraw.Draw(picture)
+    for colour, width in (('black', 4), ('cyan', 2)):
+        for line in ((x - 6, y, x + 6, y), (x, y - 6, x, y + 6)):
+            draw.line(line, fill=colour, width=width)

@@ -1,0 +1,41 @@
+"""The command line of the probe."""
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from glid_mm.datasets.scenes import render_scene
+from .test_tools import PRETRAIN, ROOT, run, told
+
+PROBE = 'analysis_tools/probe.py'
+DETECTION = 'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five dark and five bright images."""
+    for index in range(10):
+        image = render_scene(0, 'train', index, 64).image // 2
+        name = ('dark', 'bright')[index % 2]
+        (tmp_path / 'set' / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image + index % 2 * 127).save(
+            tmp_path / f'set/{name}/{index}.png')
+    return tmp_path / 'set'
+
+
+@pytest.mark.slow
+def test_dark_and_bright_are_told_apart(folder, monkeypatch, capsys,
+                                        one_thread):
+    options = '--size', 64, '--workers', 0
+    run(monkeypatch, PROBE, PRETRAIN, folder, 'none', '--features', 'encoder',
+        'decoder', '--k', 3, '--seeds', 0, 1, *options)
+    shown = capsys.readouterr().out
+    assert 'the largest of 2 classes is 50.0%' in ' '.join(shown.split())
+    assert shown.count('100.0 ± 0.0') == 4
+    # Before any picture is read.
+    (folder / 'dark' / '0.png').write_bytes(b'torn')
+    assert '20 neighbours are to vote' in told(monkeypatch, PROBE, PRETRAIN,
+                                               folder, 'none', *options)
+    assert 'no config of pre-training' in told(monkeypatch, PROBE,
+                                               ROOT / DETECTION, folder,
+                                               'none')

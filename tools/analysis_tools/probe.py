@@ -1,0 +1,128 @@
+"""Do pre-trained features tell classes apart? k-NN and a linear probe.
+
+The features are frozen: one vector an image, of the whole image. Weights are
+compared on the same images. 'none' stands for random weights:
+
+  python tools/analysis_tools/probe.py CONFIG FOLDER none epoch_30.pth
+"""
+import argparse
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from glid_mm.checkpoint.pretrained import Pretrained
+from glid_mm.engine import launch
+from glid_mm.models.layers.tokens import UNIT
+from glid_mm.study.features import (FEATURES, extract_features,
+                                    read_class_folders)
+from glid_mm.study.probe import draw, probe
+from glid_mm.study.results import mean_and_sd
+from glid_mm.tasks.pretraining import build_pretrainer, crop_size
+
+NONE = 'none'
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of a pre-training')
+    parser.add_argument(
+        'folder',
+        type=Path,
+        help='with a folder of images for each class, or with train and val '
+        'that have them')
+    parser.add_argument(
+        'weights',
+        nargs='+',
+        help='checkpoints, of pre-training or of a task, or none')
+    parser.add_argument(
+        '--features',
+        nargs='+',
+        choices=list(FEATURES),
+        default=['encoder'],
+        help="means of the encoder's last map, of the neck's four maps, or of "
+        "the decoder's answers (default: encoder)")
+    parser.add_argument(
+        '--size',
+        type=int,
+        help="side of the square cut out of each, a multiple of 32; by "
+        "default as in the config's RandomResizedCrop")
+    parser.add_argument(
+        '--k', type=int, default=20, help='neighbours that vote (20)')
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0, 1, 2, 3, 4],
+        help='of the draws of training images')
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument(
+        '--workers', type=int, default=2, help='processes that read images')
+    launch.add_config_options(parser)
+    args = parser.parse_args()
+    if args.size is not None and (args.size < 1 or args.size % UNIT):
+        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
+    for name in ('k', 'batch_size'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be 1 or more')
+    return args
+
+
+def build_model(config, weights, features):
+    # Untrained features are the same each time.
+    torch.manual_seed(0)
+    model = build_pretrainer(config)
+    if weights != NONE:
+        # The parts that the features take, and no others.
+        parts = max((FEATURES[kind] for kind in features), key=len)
+        Pretrained(weights, parts)(model.backbone)
+    return model.cuda() if torch.cuda.is_available() else model
+
+
+def main():
+    args = parse_args()
+    console = Console()
+    config = launch.read_config(args.config, args.cfg_options)
+    # What is wrong is said before the features take their time.
+    models = [build_model(config, w, args.features) for w in args.weights]
+    size = args.size or crop_size(config)
+    train, val = read_class_folders(args.folder)
+    splits = draw(train.labels, train.classes, args.seeds, args.k)
+    tested = train if val is None else val
+    chance = tested.labels.bincount().max() / len(tested.labels)
+    table = Table(title=f'{len(train.paths)} images to draw from, '
+                  f'{len(val.paths) if val else "the rest"} for validation, '
+                  f'{size} px; the largest of {len(train.classes)} classes is '
+                  f'{chance:.1%} of them')
+    table.add_column('weights', overflow='fold')
+    for title in ('features', f'k-NN, k = {args.k}', 'linear'):
+        table.add_column(title, justify='right')
+    for name, model in zip(args.weights, models):
+        sets = [
+            extract_features(model, images.paths, size, args.features,
+                             args.batch_size, args.workers)
+            for images in (train, val) if images
+        ]
+        for kind in args.features:
+            parts = [(found[kind], images.labels)
+                     for found, images in zip(sets, (train, val))]
+            accuracies = probe(parts[0], parts[1] if val else None, splits,
+                               args.k)
+            table.add_row(name, kind, *map(_spread, zip(*accuracies)))
+    console.print(table)
+    console.print(
+        f'Accuracy in percent: mean ± standard deviation over '
+        f'{len(args.seeds)} draws of 80 % of the training images.',
+        highlight=False)
+
+
+def _spread(values):
+    mean, sd = mean_and_sd([100 * value for value in values])
+    return f'{mean:.1f} ± {sd:.1f}' if len(values) > 1 else f'{mean:.1f}'
+
+
+if __name__ == '__main__':
+    launch.main(main)

@@ -1,0 +1,192 @@
+"""Draws where queries look: attention of the decoder over images.
+
+Of a task, test images and the queries that are surest; of a pre-training,
+training images with some units masked, and the queries of these. A row shows a
+query: the image with a cross at its place (what it answers for: a masked unit,
+the middle of a box or a mask, a keypoint, the middle of what a bin of depth
+has), and the attention to the memory of three scales.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from PIL import Image
+
+from glid_mm.checkpoint.facts import glid_of
+from glid_mm.checkpoint.io import read_checkpoint
+from glid_mm.checkpoint.report import load_weights
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+from glid_mm.models import sample_visible
+from glid_mm.models.layers.tokens import UNIT, pick_units
+from glid_mm.visualization import load_images
+from glid_mm.visualization.attention import (SCALES, attention_panel,
+                                             distances, passes_of)
+from glid_mm.visualization.reconstructions import to_pictures
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='path of a config')
+    parser.add_argument('checkpoint', help='path of its weights')
+    parser.add_argument(
+        '--out', default='attention', help='folder for the pictures')
+    parser.add_argument(
+        '--num-images',
+        type=int,
+        default=4,
+        help='images, spread evenly over the data set')
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--queries', nargs='+', type=int, help='which to draw, from 0')
+    group.add_argument(
+        '--best', type=int, default=4, help='draw the surest ones (4)')
+    group.add_argument('--all', action='store_true', help='draw all queries')
+    parser.add_argument(
+        '--size',
+        type=int,
+        help="of a pre-training, the side of the square cut out of each, by "
+        "default as in the config's RandomResizedCrop")
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the masks of a pre-training')
+    launch.add_config_options(parser)
+    args = parser.parse_args()
+    for name in ('num_images', 'best'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be 1 or more')
+    if args.size is not None and (args.size < 1 or args.size % UNIT):
+        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
+    return args
+
+
+def build_model(config, checkpoint):
+    model = MODELS.build(config.model).eval()
+    glid = glid_of(model)
+    if glid is None or glid.decoder is None:
+        raise UserError(f'{config.filename}: its model has no decoder of GLID,'
+                        ' so no queries look at anything')
+    heads = [m for m in model.modules() if hasattr(m, 'locate')]
+    if len(heads) != 1 and not hasattr(model, 'reconstruct'):
+        raise UserError(f'{config.filename} is of {len(heads)} tasks. Give '
+                        'the config of one, which reads the same checkpoint')
+    report = load_weights(
+        model, read_checkpoint(checkpoint), strict=False, revise_keys=())
+    missing = [name for part in report.parts.values() for name in part.missing]
+    if missing:
+        raise UserError(f'{checkpoint} has no weights for {missing[0]} and '
+                        f'{len(missing) - 1} more of {config.filename}. Give '
+                        'a checkpoint that was trained with that config')
+    return model, heads[0] if heads else None
+
+
+def images_of(config, pretraining, count):
+    loader = 'train_dataloader' if pretraining else 'test_dataloader'
+    if config.get(loader) is None:
+        raise UserError(f'{config.filename} has no {loader}')
+    dataset = DATASETS.build(config[loader].dataset)
+    count = min(count, len(dataset))
+    for i in range(count):
+        index = i * len(dataset) // count
+        yield (dataset.get_data_info(index)['img_path']
+               if pretraining else dataset[index])
+
+
+def look_at_task(model, head, sample):
+    """The pass, its picture, scores and places of all queries."""
+    with passes_of(model.backbone) as passes:
+        model.test_step(pseudo_collate([sample]))
+    # Mirror images and further crops come after the first.
+    seen = passes[0]
+    scores, points = head.locate(seen.output, seen.size)
+    picture, = to_pictures(seen.images[:1], model.data_preprocessor)
+    return seen, picture, scores, points
+
+
+def look_at_pretraining(model, path, size, visible):
+    """The same, of ``[CLS]`` and the masked units."""
+    inputs = model.data_preprocessor(
+        dict(inputs=load_images([path], (size, size)),
+             data_samples=None))['inputs']
+    with passes_of(model.backbone) as passes:
+        answer = model.reconstruct(inputs, visible)
+    seen, = passes
+    masked = seen.grid.masked
+    true, made = (
+        pick_units(x, masked)[0].flatten(1)
+        for x in (inputs, answer.reconstructed))
+    # Minus the share that is not explained, which is the loss with norm_pix.
+    scores = -(made - true).square().mean(1) / (true.var(1) + 1e-6)
+    cols = size // UNIT
+    points = torch.stack([masked[0] % cols, masked[0] // cols], 1)
+    points = UNIT * (points + .5)
+    picture, = to_pictures(answer.masked, model.data_preprocessor)
+    return (seen, picture, torch.cat([scores.new_tensor([-torch.inf]),
+                                      scores]),
+            torch.cat([torch.full((1, 2), torch.nan), points]))
+
+
+def choose(args, scores):
+    if args.all:
+        return list(range(len(scores)))
+    if args.queries is None:
+        return scores.argsort(descending=True)[:args.best].tolist()
+    for query in args.queries:
+        if not 0 <= query < len(scores):
+            raise UserError(f'--queries {query}: the model has {len(scores)} '
+                            f'queries, from 0 to {len(scores) - 1}')
+    return args.queries
+
+
+@torch.no_grad()
+def main():
+    args = parse_args()
+    config = launch.read_config(args.config, args.cfg_options)
+    init_default_scope(config.default_scope)
+    model, head = build_model(config, args.checkpoint)
+    pretraining = head is None
+    if pretraining:
+        # Its library may be missing where a task is drawn.
+        from glid_mm.tasks.pretraining import crop_size
+        size = args.size or crop_size(config)
+        visible = sample_visible((size // UNIT, ) * 2, model.mask_ratio,
+                                 model.mask_strategy, args.num_images,
+                                 torch.Generator().manual_seed(args.seed))
+    out = Path(args.out)
+    found = []
+    for i, sample in enumerate(
+            images_of(config, pretraining, args.num_images)):
+        if pretraining:
+            look = look_at_pretraining(model, sample, size, visible[i:i + 1])
+        else:
+            look = look_at_task(model, head, sample)
+        seen, picture, scores, points = look
+        queries = choose(args, scores)
+        labels = [
+            '[CLS]' if pretraining and not q else f'{q}: {scores[q]:.2f}'
+            for q in queries
+        ]
+        panel = attention_panel(seen, picture, queries, points[queries],
+                                labels)
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f'attention_{i}.png'
+        Image.fromarray(panel).save(path)
+        print(path)
+        placed = [q for q in queries if not points[q].isnan().any()]
+        if len(placed) > 1:
+            found.append([
+                distances(seen.maps(scale, placed)[0], points[placed], stride)
+                for scale, stride in enumerate(SCALES)
+            ])
+    for stride, (own, others) in zip(SCALES,
+                                     np.mean(found, 0) if found else ()):
+        print(f'stride {stride}: attention is {own:.1f} px from the place of '
+              f'a query on average, {others:.1f} px from those of the others')
+
+
+if __name__ == '__main__':
+    launch.main(main)
