@@ -51,7 +51,8 @@ def parse_args():
         nargs='+',
         type=float,
         default=[1.],
-        help='of the training images; smaller ones are within larger ones')
+        help='of the training images, or above 1 how many; smaller ones are '
+        'within larger ones')
     parser.add_argument(
         '--cover-classes',
         action='store_true',

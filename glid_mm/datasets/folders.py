@@ -73,6 +73,66 @@ def list_images(folder: str,
     return sorted(images)
 
 
+def read_names(path: str) -> List[str]:
+    """The lines of a list of names; empty ones are left out.
+
+    Args:
+        path (str): Of a text.
+
+    Returns:
+        list[str]: The names, in its order.
+
+    Raises:
+        UserError: If it cannot be read, names nothing, or one thing twice.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            names = [line.strip() for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'the list {path} cannot be read: {error}') from error
+    if not names:
+        raise UserError(f'the list {path} names nothing')
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise UserError(f'the list {path} has {name} {times} times')
+    return names
+
+
+def chosen_images(images: Sequence[str], path: str) -> List[str]:
+    """The images that a list names, with their suffixes or without.
+
+    Args:
+        images (sequence[str]): Names of all, as :func:`list_images` has them.
+        path (str): Of the list.
+
+    Returns:
+        list[str]: Names of some, in the order of ``images``.
+
+    Raises:
+        UserError: See :func:`read_names`; or if a line names no image, or
+            more than one.
+    """
+    wanted = Counter(read_names(path))
+    found = [
+        name for name in images
+        if name in wanted or os.path.splitext(name)[0] in wanted
+    ]
+    there = Counter(
+        name if name in wanted else os.path.splitext(name)[0]
+        for name in found)
+    missing = [name for name in wanted if not there[name]]
+    if missing:
+        raise UserError(
+            f'the list {path} names {len(wanted)} images, of which '
+            f'{len(missing)} are not there, the first being {missing[0]}. '
+            'Look at data_root and data_prefix of the data set')
+    name, times = there.most_common(1)[0]
+    if times > 1:
+        raise UserError(f'the list {path} has {name}, which {times} images '
+                        'are called: write their suffixes')
+    return found
+
+
 def _walk(folder: str, prefix: str,
           above: Tuple[tuple, ...]) -> Iterator[Tuple[str, int]]:
     """Path and size of every file; folders below hidden ones count as one.

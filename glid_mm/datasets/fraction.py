@@ -2,7 +2,7 @@
 import hashlib
 import math
 from pathlib import Path
-from typing import Iterable, List, Set
+from typing import Iterable, List, Set, Union
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -13,9 +13,24 @@ from ..errors import UserError
 from ..registry import DATASETS
 
 
+def drawn_order(names: Iterable[str], seed: int) -> List[str]:
+    """The order in which images are drawn: by a hash of seed and name.
+
+    Args:
+        names (Iterable[str]): Of images, without folders and endings.
+        seed (int): Another seed gives another order.
+
+    Returns:
+        list[str]: The names.
+    """
+    return sorted(
+        names,
+        key=lambda name: hashlib.sha256(f'{seed}/{name}'.encode()).digest())
+
+
 @DATASETS.register_module(name='Fraction')
 def fraction_of(dataset: dict,
-                fraction: float,
+                fraction: Union[float, int],
                 seed: int = 0,
                 cover_classes: bool = False) -> BaseDataset:
     """Build a host's data set and keep a fraction of its images.
@@ -30,7 +45,8 @@ def fraction_of(dataset: dict,
 
     Args:
         dataset (dict): Any host's data set.
-        fraction (float): In (0, 1], of images, rounded up.
+        fraction (float | int): In (0, 1] a share of the images, rounded up;
+            above 1 the number of images.
         seed (int): Of the order.
         cover_classes (bool): Whether images that together show all classes
             come first. The data set must have label maps or instances with
@@ -40,13 +56,15 @@ def fraction_of(dataset: dict,
         BaseDataset: The host's data set, with fewer samples.
 
     Raises:
-        UserError: If the fraction is not in (0, 1], two images have one name,
-            or classes are to be covered and nothing tells them, or the
-            fraction is too small for it.
+        UserError: If the fraction is no share and no number of images, there
+            are fewer images, two images have one name, or classes are to be
+            covered and nothing tells them, or the fraction is too small for
+            it.
     """
-    if not 0 < fraction <= 1:
-        raise UserError(
-            f'glid_mm.Fraction: fraction={fraction} is not in (0, 1]')
+    if not (0 < fraction <= 1
+            or fraction > 1 and float(fraction).is_integer()):
+        raise UserError(f'glid_mm.Fraction: fraction={fraction} is neither a '
+                        'share in (0, 1] nor a whole number of images above 1')
     built = DATASETS.build(dataset)
     built.full_init()
     samples = {}
@@ -59,17 +77,19 @@ def fraction_of(dataset: dict,
         raise UserError(
             f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have one '
             'name, which is what images are drawn by')
-    order = sorted(
-        names,
-        key=lambda name: hashlib.sha256(f'{seed}/{name}'.encode()).digest())
+    order = drawn_order(names, seed)
     # Not 4 of 30 for 0.1, which is a little more than a tenth.
-    count = math.ceil(round(fraction * len(order), 6))
+    count = int(fraction) if fraction > 1 else math.ceil(
+        round(fraction * len(order), 6))
+    if count > len(order):
+        raise UserError(f'glid_mm.Fraction: fraction={count} images are more '
+                        f'than the {len(order)} that there are')
     if cover_classes:
         first = _covering(order,
                           lambda name: _classes(built, samples[names[name]]))
         if len(first) > count:
             raise UserError(
-                f'glid_mm.Fraction: {fraction:.4g} of {len(order)} images are '
+                f'glid_mm.Fraction: {fraction:g} of {len(order)} images are '
                 f'{count}, and it takes {len(first)} to show all classes. '
                 'Leave cover_classes out, or take more')
         order = first + [name for name in order if name not in set(first)]
@@ -77,7 +97,7 @@ def fraction_of(dataset: dict,
     digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
     built.get_subset_(sorted(i for name in kept for i in samples[names[name]]))
     print_log(
-        f'{fraction:.4g} of the training images, seed {seed}: {len(kept)} of '
+        f'{fraction:g} of the training images, seed {seed}: {len(kept)} of '
         f'{len(order)} images, {len(built)} samples (digest {digest})',
         'current')
     return built

@@ -7,7 +7,7 @@ from mmengine.dataset import BaseDataset
 from ..errors import UserError
 from ..registry import DATASETS
 from .decode import ImageError
-from .folders import SUFFIXES, list_images
+from .folders import SUFFIXES, chosen_images, list_images
 from .shards import is_sharded, shard_addresses
 
 
@@ -28,6 +28,9 @@ class UnlabelledImages(BaseDataset):
         data_prefix (str): A folder in it, if not the whole.
         extensions (sequence[str]): Suffixes, in lower case, of files that
             are images.
+        ann_file (str): A list of the images to take, if not all: a text in
+            ``data_root`` whose lines are names as the folder has them, with
+            their suffixes or without.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
     Attributes:
@@ -37,18 +40,20 @@ class UnlabelledImages(BaseDataset):
             :class:`glid_mm.engine.DamagedImagesHook` sets it, and counts.
 
     Raises:
-        UserError: If there are no images, or shards are incomplete.
+        UserError: If there are no images, the list names others or cannot be
+            read, or shards are incomplete.
     """
 
     def __init__(self,
                  data_root: str = '',
                  data_prefix: str = '',
                  extensions: Sequence[str] = SUFFIXES,
+                 ann_file: str = '',
                  **kwargs) -> None:
         self.extensions = tuple(extensions)
         self.skip_damaged = False
         super().__init__(
-            ann_file='',
+            ann_file=ann_file,
             data_root=data_root,
             data_prefix=dict(img_path=data_prefix),
             **kwargs)
@@ -59,6 +64,8 @@ class UnlabelledImages(BaseDataset):
             key: posixpath.join(self.data_root, prefix)
             for key, prefix in self.data_prefix.items()
         }
+        if self.ann_file:
+            self.ann_file = posixpath.join(self.data_root, self.ann_file)
 
     def load_data_list(self) -> List[dict]:
         """List the images.
@@ -68,12 +75,16 @@ class UnlabelledImages(BaseDataset):
         """
         folder = self.data_prefix['img_path']
         if is_sharded(folder):
+            if self.ann_file:
+                raise UserError(f'{folder} holds shards, of which '
+                                f'{self.ann_file} cannot choose images. Make '
+                                'shards of these alone, or give the folder')
             paths = shard_addresses(folder)
         else:
-            paths = [
-                posixpath.join(folder, name)
-                for name in list_images(folder, self.extensions)
-            ]
+            names = list_images(folder, self.extensions)
+            if self.ann_file:
+                names = chosen_images(names, self.ann_file)
+            paths = [posixpath.join(folder, name) for name in names]
         if not paths:
             raise UserError(
                 f'there are no images in {folder or "the current folder"} or '

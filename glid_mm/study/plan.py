@@ -33,7 +33,7 @@ class Arm(NamedTuple):
 
     Attributes:
         start (Start): The weights.
-        fraction (float): Of the training images.
+        fraction (float): Of the training images; see :func:`fraction_of`.
         settings (tuple[tuple[str, object]]): Further keys of the config and
             their values.
     """
@@ -49,7 +49,9 @@ class Arm(NamedTuple):
 
     def __str__(self) -> str:
         words = [self.start.name]
-        if self.fraction != 1:
+        if self.fraction > 1:
+            words.append(f'{self.fraction:g} images')
+        elif self.fraction < 1:
             words.append(f'{100 * self.fraction:.4g} % of the images')
         words += [f'{k.rpartition(".")[2]} {v}' for k, v in self.settings]
         return ', '.join(words)

@@ -61,6 +61,38 @@ def test_all_readers_take_the_same_images(folder):
     assert list_inputs(str(folder)) == paths
 
 
+def listed_images(folder, text):
+    (folder / 'list.txt').write_text(text)
+    dataset = UnlabelledImages(str(folder), 'a', ann_file='list.txt')
+    return [
+        os.path.relpath(dataset[i]['img_path'], folder)
+        for i in range(len(dataset))
+    ]
+
+
+def test_a_list_chooses_images(folder):
+    assert listed_images(folder, 'scan.tiff\n\nb/deep\n') == TAKEN[1:3]
+    assert listed_images(folder, 'scan\n') == TAKEN[2:3]
+
+
+@pytest.mark.parametrize('text, words', [
+    ('scan\ncat\n', '2 images, of which 1 are not there, .*being cat'),
+    ('scan\nscan\n', 'scan 2 times'),
+    ('\n', 'names nothing'),
+    ('twins', 'twins, which 2 images'),
+])
+def test_lists_that_do_not_fit_are_refused(folder, text, words):
+    for suffix in ('png', 'gif'):
+        (folder / 'a' / f'twins.{suffix}').write_bytes(b'image')
+    with pytest.raises(UserError, match=f'list.txt.*{words}'):
+        listed_images(folder, text)
+
+
+def test_a_list_that_is_missing_is_named(folder):
+    with pytest.raises(UserError, match='none.txt cannot be read'):
+        UnlabelledImages(str(folder), ann_file='none.txt')
+
+
 def test_depth_takes_the_same_images(folder):
     pytest.importorskip('mmseg')
     from glid_mm.tasks.depth import DepthDataset

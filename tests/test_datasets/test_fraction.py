@@ -58,6 +58,11 @@ def test_fractions_are_nested_and_follow_the_seed(data):
     assert len(images(part('detection', data, 1))) == 30
 
 
+def test_a_number_of_images_is_that_many_of_the_same_order(data):
+    assert images(part('detection', data,
+                       11)) == images(part('detection', data, .34))
+
+
 def test_tasks_share_their_images(data):
     assert images(part('detection', data,
                        .2)) == images(part('segmentation', data, .2))
@@ -111,9 +116,11 @@ def test_depth_has_no_classes_to_cover(data):
 
 
 def test_what_cannot_be_is_refused(data):
-    for fraction in (0, 1.5, float('nan')):
-        with pytest.raises(UserError, match=r'not in \(0, 1\]'):
+    for fraction in (0, 1.5, float('nan'), float('inf')):
+        with pytest.raises(UserError, match=r'neither a share in \(0, 1\]'):
             part('detection', data, fraction)
+    with pytest.raises(UserError, match='31 images are more than the 30'):
+        part('detection', data, 31)
 
 
 def test_the_log_names_the_fraction(data, monkeypatch):

@@ -74,6 +74,8 @@ def test_round_trip(made):
         data = fileio.get(dataset.get_data_info(index)['img_path'])
         photo = made.parent / 'photos' / NAMES[index]
         assert data == shard_image(photo.read_bytes(), photo, 32, 90)
+    with pytest.raises(UserError, match='shards, of which /list.txt cannot'):
+        UnlabelledImages(str(made), ann_file='/list.txt')
 
 
 @pytest.mark.parametrize('size,shorter_side,expected', [

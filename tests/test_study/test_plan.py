@@ -79,6 +79,7 @@ def test_runs_come_seed_by_seed_in_folders_of_their_own(weights, tmp_path):
     assert [run.seed for run in runs] == [0, 0, 1, 1]
     assert len({run.folder for run in runs}) == 4
     assert runs[1].folder == tmp_path / 'all-10pc-of-the-images' / 'seed-0'
+    assert str(Arm(Start('none'), 316.)) == 'none, 316 images'
 
 
 def test_a_folder_of_another_study_is_refused(tmp_path):

@@ -1,14 +1,19 @@
-"""The command lines that make shards and time the data pipeline."""
+"""The command lines that make data sets and time the data pipeline."""
 import json
+import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from glid_mm.datasets.scenes import render_scene
+from glid_mm.datasets.fraction import drawn_order
+from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.unlabelled import UnlabelledImages
 from .test_tools import run, told
 
 CONVERTER = 'dataset_converters/shard_images.py'
+SPLITTER = 'dataset_converters/split_names.py'
+SEMANTIC = 'dataset_converters/coco_panoptic_to_semantic.py'
 BENCHMARK = 'analysis_tools/benchmark_pipeline.py'
 
 
@@ -55,3 +60,78 @@ def test_pipelines_are_timed(folder, tmp_path, monkeypatch, capsys,
     ]
     assert all(row['images_per_second'] > 0 for row in figures.values())
     assert 'on one core' in capsys.readouterr().out
+
+
+def test_names_are_split_in_the_order_of_fractions(tmp_path, monkeypatch):
+    names = [f'2008_{number:06d}' for number in range(12)]
+    (tmp_path / 'train.txt').write_text('\n'.join(names))
+
+    def split(*parts):
+        run(monkeypatch, SPLITTER, tmp_path / 'train.txt', tmp_path / 'out',
+            *parts, '--seed', 3)
+        return [(tmp_path / 'out' / f'{part.split("=")[0]}.txt').read_text()
+                for part in parts]
+
+    labelled, held_out, rest = split('labelled=3', 'held_out=2', 'rest=7')
+    parts = [text.split() for text in (labelled, held_out, rest)]
+    assert list(map(len, parts)) == [3, 2, 7]
+    assert sum(parts, []) == drawn_order(names, 3)
+    # A larger part begins with the smaller one.
+    assert split('labelled=9')[0].startswith(labelled)
+
+
+@pytest.mark.parametrize('text, parts, words', [
+    ('a\nb', ['x=3'], 'the parts have 3 names, and .*train.txt has 2'),
+    ('a\nb', ['x=1', 'x=1'], 'two parts have one name'),
+    ('a\na', ['x=1'], 'has a 2 times'),
+])
+def test_splits_that_cannot_be_are_refused(tmp_path, monkeypatch, text, parts,
+                                           words):
+    (tmp_path / 'train.txt').write_text(text)
+    message = told(monkeypatch, SPLITTER, tmp_path / 'train.txt',
+                   tmp_path / 'out', *parts)
+    assert re.search(words, message)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    write_scenes(root, train=3, val=0, unlabelled=0, size=64, seed=1)
+    return root
+
+
+def test_panoptic_maps_become_semantic(scenes, tmp_path, monkeypatch):
+    args = (scenes / 'annotations/panoptic_train.json',
+            scenes / 'panoptic_train')
+    run(monkeypatch, SEMANTIC, *args, tmp_path / 'all')
+    run(monkeypatch, SEMANTIC, *args, tmp_path / 'two', '--supercategories')
+    categories = json.loads(args[0].read_text())['categories']
+    classes = (tmp_path / 'all/classes.txt').read_text().split()
+    assert classes == [c['name'] for c in categories]
+    groups = (tmp_path / 'two/classes.txt').read_text().split()
+    assert sorted(groups) == ['stuff', 'thing']
+    group_of = np.full(256, 255)
+    for index, category in enumerate(categories):
+        group_of[index] = groups.index(category['supercategory'])
+    for number in range(3):
+        name = f'{number:06d}.png'
+        drawn, found, grouped = (
+            np.array(Image.open(folder / name))
+            for folder in (scenes / 'semantic_train', tmp_path / 'all',
+                           tmp_path / 'two'))
+        # Not by the panoptic map: where something is labelled, these agree.
+        known = found != 255
+        assert known.mean() > .9
+        assert (found == drawn)[known].all()
+        assert (grouped == group_of[found]).all()
+
+
+def test_panoptic_annotations_that_are_none_are_refused(
+        scenes, tmp_path, monkeypatch):
+    instances = scenes / 'annotations/instances_train.json'
+    path = scenes / 'annotations/panoptic_train.json'
+    for args, words in (((tmp_path / 'none.json', tmp_path),
+                         'none.json'), ((instances, tmp_path), 'file_name'),
+                        ((path, tmp_path), '000000.png')):
+        assert words in told(monkeypatch, SEMANTIC, *args, tmp_path / 'out')

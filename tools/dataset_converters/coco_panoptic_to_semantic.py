@@ -3,23 +3,56 @@
 Every pixel gets the index of its category, things and stuff alike; what is
 in no segment, or in a crowd, gets 255. ``classes.txt`` beside the label maps
 names the categories in order, as the configs read it.
+
+With ``--supercategories`` the classes are COCO's 27 supercategories in place
+of its 133 categories: enough pixels of each for few images.
 """
 import argparse
 import json
-import os
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from glid_mm.checkpoint.io import write_atomically
+from glid_mm.datasets.coco import require_fields
+from glid_mm.engine import launch
+from glid_mm.errors import UserError
+
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('json', type=Path, help='panoptic_*.json')
     parser.add_argument('segments', type=Path, help='its folder of PNGs')
     parser.add_argument('out', type=Path, help='where to write label maps')
+    parser.add_argument(
+        '--supercategories',
+        action='store_true',
+        help='one class for each supercategory')
     return parser.parse_args()
+
+
+def classes_of(categories, key):
+    """Classes in the order of the lowest category id that each has.
+
+    Args:
+        categories (list[dict]): Of the annotations.
+        key (str): 'name', or 'supercategory' to join categories.
+
+    Returns:
+        tuple[list[str], dict[int, int]]: The names of the classes, and the
+        index of the class of each category id.
+    """
+    by_id = {
+        c['id']: c[key]
+        for c in sorted(categories, key=lambda c: c['id'])
+    }
+    names = list(dict.fromkeys(by_id.values()))
+    return names, {number: names.index(name) for number, name in by_id.items()}
 
 
 def label_map(png, segments_info, index_of):
@@ -51,9 +84,17 @@ def label_map(png, segments_info, index_of):
 
 def main():
     args = parse_args()
-    data = json.loads(args.json.read_text())
-    categories = sorted(data['categories'], key=lambda c: c['id'])
-    index_of = {c['id']: index for index, c in enumerate(categories)}
+    key = 'supercategory' if args.supercategories else 'name'
+    try:
+        data = json.loads(args.json.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f'{args.json} cannot be read: {error}') from error
+    require_fields(
+        args.json, data,
+        dict(
+            annotations=('file_name', 'segments_info'),
+            categories=('id', key)))
+    names, index_of = classes_of(data['categories'], key)
     args.out.mkdir(parents=True, exist_ok=True)
     for annotation in track(data['annotations'], 'Writing label maps'):
         name = annotation['file_name']
@@ -61,15 +102,15 @@ def main():
             png = np.array(Image.open(args.segments / name).convert('RGB'))
             labels = label_map(png, annotation['segments_info'], index_of)
         except (OSError, KeyError, ValueError) as error:
-            raise SystemExit(f'{args.segments / name}: {error}') from error
-        part = args.out / f'{name}.part'
-        Image.fromarray(labels).save(part, format='PNG')
-        os.replace(part, args.out / name)
-    (args.out / 'classes.txt').write_text(''.join(f'{c["name"]}\n'
-                                                  for c in categories))
-    print(f'{len(data["annotations"])} label maps of {len(categories)} '
-          f'classes in {args.out}')
+            raise UserError(f'{args.segments / name}: {error}') from error
+        file = BytesIO()
+        Image.fromarray(labels).save(file, 'PNG')
+        write_atomically(args.out / name, file.getvalue())
+    write_atomically(args.out / 'classes.txt',
+                     ''.join(f'{name}\n' for name in names).encode())
+    print(f'{len(data["annotations"])} label maps of {len(names)} classes in '
+          f'{args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    launch.main(main)

@@ -1,0 +1,44 @@
+# PASCAL VOC 2012 in three parts: tools/dataset_converters/split_names.py makes
+# the lists (docs/yardsticks.md). Photographs are 500 pixels long; they are
+# resized as COCO's are, but to 0.64 of the size.
+_base_ = './coco_detection.py'
+dataset_type = 'VOCDataset'
+data_root = 'data/VOCdevkit/'
+data_prefix = dict(sub_data_root='VOC2012/')
+scales = [(short, 853) for short in range(320, 513, 32)]
+train_pipeline = _base_.train_pipeline
+resized, cropped = train_pipeline[3].transforms
+resized[0].scales = cropped[2].scales = scales
+cropped[0].scales = [(256, 4200), (320, 4200), (384, 4200)]
+cropped[1].crop_size = (256, 384)
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = (853, 512)
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='VOC2012/ImageSets/glid/labelled.txt',
+        data_prefix=data_prefix,
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='VOC2012/ImageSets/glid/held_out.txt',
+        data_prefix=data_prefix,
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='VOC2012/ImageSets/Main/val.txt',
+        data_prefix=data_prefix,
+        test_mode=True,
+        pipeline=test_pipeline))
+val_evaluator = dict(
+    _delete_=True, type='VOCMetric', metric='mAP', eval_mode='area')
+test_evaluator = val_evaluator
