@@ -63,7 +63,9 @@ class TimmFeatures(nn.Module):
         published = _names(network)
         self.encoder = nn.ModuleList()
         modules = []
-        layers = FeatureListNet(network, places, flatten_sequential=True)
+        # Stages are members of the network, or of a sequence in it.
+        nested = '.' in network.feature_info[places[0]]['module']
+        layers = FeatureListNet(network, places, flatten_sequential=nested)
         for key, module in layers.items():
             modules.append(module)
             if key in layers.return_layers:

@@ -100,7 +100,8 @@ def _maps(network: nn.Module, part: str, strides: Tuple[int]) -> Tuple[int]:
     """Channels of a network's maps, of which the last have such strides."""
     device = next(network.parameters()).device
     image = torch.zeros(1, 3, _PROBE, _PROBE, device=device)
-    maps = network.eval()(image)
+    network.eval()  # some of the hosts' return nothing
+    maps = network(image)
     network.train()
     maps = list(maps) if isinstance(maps, (tuple, list)) else [maps]
     maps = maps[-1:] if len(strides) == 1 else maps
@@ -111,5 +112,6 @@ def _maps(network: nn.Module, part: str, strides: Tuple[int]) -> Tuple[int]:
             f'model.backbone.{part}: {type(network).__name__} gives '
             f'{len(found)} maps at {there} of the image, and '
             f'{", ".join(f"1/{s}" for s in strides)} are wanted. Networks of '
-            'mmpretrain need out_indices=(0, 1, 2, 3)')
+            'mmpretrain need out_indices=(0, 1, 2, 3), its ConvNeXt '
+            'gap_before_final_norm=False as well')
     return tuple(x.shape[1] for x in maps)

@@ -75,7 +75,7 @@ class XNet(nn.Module):
         self.mixings = nn.ModuleList(
             Mixing(narrow, fine, mixing) for narrow, fine in takes)
         self.pyramid = PostFeaturePyramid(classifier_channels, channels)
-        self.order = order
+        self.channels, self.order = channels, order
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of images.
