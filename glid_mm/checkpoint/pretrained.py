@@ -108,7 +108,8 @@ class Pretrained:
             return self._load(encoder, parts)
         report, weights = plan_published(checkpoint, module, parts)
         report.refuse(parts, self.min_share)
-        module.load_state_dict(weights, strict=False)
+        # GLID's encoder refuses what has none of it.
+        module.load_state_dict({**module.state_dict(), **weights})
         return report
 
 
