@@ -10,8 +10,7 @@ from ..registry import WEIGHT_INITIALIZERS
 from .formats import recognise, to_glid
 from .io import CheckpointError, read_checkpoint
 from .published import plan_published
-from .report import (ALL_PARTS, PARTS, LoadReport, part_of, parts_of,
-                     shift_note)
+from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
 
 #: A Swin of others lacks the norms of the first three stages' outputs.
@@ -31,9 +30,9 @@ class Pretrained:
         checkpoint (str): A file of glid_mm, or of a library that
             :func:`to_glid` knows; of ×Net, see :func:`plan_published`.
         parts (sequence[str], optional): Any of encoder, neck, queries and
-            decoder, or encoder and classifier; by default all that the model has. The queries are
-            ``[CLS]``, the mask token and, from a task with as many queries,
-            those.
+            decoder, or encoder and classifier; by default all that the model
+            has. The queries are ``[CLS]``, the mask token and, from a task
+            with as many queries, those.
         source (str): Whose Swin it is; see :func:`to_glid`.
         min_share (float): Least share of the weights of each part that the
             file must have.

@@ -127,8 +127,8 @@ class LoadReport:
                         f'the checkpoint is of another architecture: {name!r} '
                         f'has shape {shapes[0]} there and {shapes[1]} here, '
                         f'and {len(self.differing) - 1} more weights differ. '
-                        f'Configure the {", ".join(parts)} that it was trained '
-                        'with.')
+                        f'Configure the {", ".join(parts)} that it was '
+                        'trained with.')
         poor = [part for part in parts if self.share(part) < min_share]
         if not poor:
             return
@@ -207,8 +207,9 @@ class LoadReport:
 
 def parts_of(backbone: nn.Module) -> Tuple[str, ...]:
     """The parts that a model has; some of the hosts' have only the first."""
-    return tuple(part for part in ALL_PARTS
-                 if getattr(backbone, part, None) is not None)
+    return tuple(
+        part for part in ALL_PARTS
+        if getattr(backbone, part, None) is not None)
 
 
 def part_of(name: str) -> str:

@@ -68,9 +68,9 @@ class XNet(nn.Module):
         takes, gives = maps[:4], [*maps[2:], (encoder_channels, STRIDES[-1])]
         if order == 'forward':
             takes, gives = takes[:1], gives[-1:]
+        std = WHOLE if mixing == 'none' else SMALL
         self.reshapes = nn.ModuleList(
-            ReShape(wide, narrow, coarse // fine,
-                    WHOLE if mixing == 'none' else SMALL)
+            ReShape(wide, narrow, coarse // fine, std)
             for (wide, coarse), (narrow, fine) in zip(gives, takes))
         self.mixings = nn.ModuleList(
             Mixing(narrow, fine, mixing) for narrow, fine in takes)

@@ -103,8 +103,8 @@ def read_start(text: str, checkpoint: str = '') -> Start:
     if unknown:
         raise UserError(
             f'{text}: {unknown[0]!r} is no part of a model. Write none, all, '
-            f'or some of {", ".join(ALL_PARTS)} with + between them; with weights '
-            'of its own, NAME=FILE:PARTS')
+            f'or some of {", ".join(ALL_PARTS)} with + between them; with '
+            'weights of its own, NAME=FILE:PARTS')
     if not Path(file).is_file():
         raise UserError(f'{text}: there is no checkpoint {file!r}' +
                         ('' if file else '; give --weights'))

@@ -115,8 +115,8 @@ def test_the_reversed_order_runs_the_last_stage_first():
     model, x = build(order='reversed'), images(64, 64)
     seen = []
     for i, stage in enumerate(model.classifier.stages):
-        stage.register_forward_pre_hook(
-            lambda _, args, i=i: seen.append((i, tuple(args[0].shape[1:]))))
+        stage.register_forward_pre_hook(lambda _, args, i=i: seen.append(
+            (i, tuple(args[0].shape[1:]))))
     maps = model.decode(x, model.encoder(x)[-1])
     # Each stage gets what it knows: channels and size of its own input.
     assert seen == [(3, (10, 4, 4)), (2, (8, 8, 8)), (1, (6, 16, 16)),

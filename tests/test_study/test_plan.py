@@ -19,8 +19,8 @@ def weights(tmp_path):
 
 def plan(out, *arms, seeds=(0, ), lrs=(None, ), config=None):
     config = config or Config.fromfile(CONFIG)
-    return plan_runs({'': config}, out, arms, seeds,
-                     {arm: lrs for arm in arms})
+    lrs = {arm: lrs for arm in arms}
+    return plan_runs({'': config}, out, arms, seeds, lrs)
 
 
 def test_starts_are_read(weights):
@@ -100,8 +100,8 @@ def test_another_model_is_an_arm_of_the_same_cell(weights, tmp_path):
     assert arms[0].cell == arms[1].cell
     assert str(arms[1]) == 'other: all'
     lrs = {arm: [None] for arm in arms}
-    runs = plan_runs({'': own, 'configs/other.py': other}, tmp_path, arms,
-                     [0], lrs)
+    configs = {'': own, 'configs/other.py': other}
+    runs = plan_runs(configs, tmp_path, arms, [0], lrs)
     first, second = (Config.fromfile(run.config) for run in runs)
     assert first.model == own.model
     assert second.model.backbone.num_queries == 7

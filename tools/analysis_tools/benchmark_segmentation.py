@@ -2,7 +2,8 @@
 
 Training steps (forward, matching, backward and AdamW) and inference (scores
 of every pixel) on random images and labels; each model as its own config for
-ADE20K has it, with Swin-B or ConvNeXt-B. Ratios are to the first model that is named.
+ADE20K has it, with Swin-B or ConvNeXt-B. Ratios are to the first model that is
+named.
 """
 from importlib.util import find_spec
 from pathlib import Path

@@ -34,9 +34,9 @@ class GLIDDepthEstimator(DepthEstimator):
         check_widths(self, 'decode_head')
 
     def extract_feat(
-            self,
-            inputs: Tensor,
-            batch_img_metas: Optional[List[dict]] = None
+        self,
+        inputs: Tensor,
+        batch_img_metas: Optional[List[dict]] = None
     ) -> Union[GLIDOutput, Sequence[Tensor]]:
         """Features of a batch.
 
