@@ -118,8 +118,9 @@ def beside(config: str, start: Start) -> Start:
         config (str): Config of the same task and data.
         start (Start): Of that model.
     """
-    return start._replace(
-        name=f'{Path(config).stem}: {start.name}', config=config)
+    # What a config's name says of the model, before GPUs and batch size.
+    model = re.split(r'_\d+xb\d', Path(config).stem)[0]
+    return start._replace(name=f'{model}: {start.name}', config=config)
 
 
 def plan_runs(configs: Dict[str, Config],

@@ -95,12 +95,14 @@ def test_another_model_is_an_arm_of_the_same_cell(weights, tmp_path):
     other.model.backbone.num_queries = 7
     arms = [
         Arm(Start('none')),
-        Arm(beside('configs/other.py', read_start('all', weights)))
+        Arm(
+            beside('configs/other_nano_1xb16-7k_scenes.py',
+                   read_start('all', weights)))
     ]
     assert arms[0].cell == arms[1].cell
-    assert str(arms[1]) == 'other: all'
+    assert str(arms[1]) == 'other_nano: all'
     lrs = {arm: [None] for arm in arms}
-    configs = {'': own, 'configs/other.py': other}
+    configs = {'': own, 'configs/other_nano_1xb16-7k_scenes.py': other}
     runs = plan_runs(configs, tmp_path, arms, [0], lrs)
     first, second = (Config.fromfile(run.config) for run in runs)
     assert first.model == own.model
