@@ -25,7 +25,8 @@ def _child(parent, *locations):
         parent.name, parent=parent, scope='glid_mm', locations=list(locations))
 
 
-MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts')
+MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts',
+                'glid_mm.timm_features', 'glid_mm.xnet')
 
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
 DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS)

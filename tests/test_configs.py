@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
     path.relative_to(ROOT / 'configs')
     for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+# Those whose networks come from elsewhere have no pre-training here.
+OURS = [p for p in CONFIGS if p.name.split('_')[0] not in ('xnet', 'fpn')]
 # The pre-training whose architecture a model has, by its embedding width.
 PRETRAINING = {
     path.name.split('_')[1]: path
@@ -56,10 +58,15 @@ def test_config_reads_and_names_its_parts(path):
     assert config.runner_type == 'glid_mm.Runner'
     assert config.default_hooks.checkpoint.type == 'glid_mm.CheckpointHook'
     assert config.custom_imports.imports
-    arch = dict(b='base', l='large', t='tiny')
-    name = architecture(path)
-    assert config.model.backbone.encoder.arch == arch.get(
-        name.removeprefix('swin-'), name)
+    family, _, size = architecture(path).rpartition('-')
+    encoder = config.model.backbone.get('encoder', config.model.backbone)
+    arch = dict(b='base', l='large', t='tiny').get(size, size)
+    if encoder.get('type') == 'glid_mm.TimmFeatures':
+        assert arch in encoder.name or arch == 'nano'
+        assert family.split('-')[-1] in encoder.name
+        assert config.model.backbone.get('classifier', encoder) == encoder
+    else:
+        assert encoder.arch == arch
     # Names tell what the learning rate is for: <GPUs>xb<images on each>.
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
     assert config.train_dataloader.batch_size == batch
@@ -75,7 +82,7 @@ def test_config_reads_and_names_its_parts(path):
 
 
 @pytest.mark.parametrize(
-    'path', [p for p in CONFIGS if p.parts[0] != 'pretrain'], ids=str)
+    'path', [p for p in OURS if p.parts[0] != 'pretrain'], ids=str)
 def test_every_backbone_weight_of_pretraining_fits(path):
     source, target = ({
         k: v
@@ -91,6 +98,17 @@ def test_every_backbone_weight_of_pretraining_fits(path):
             k: v
             for k, v in source.items() if k.startswith('backbone.encoder.')
         }
+
+
+@pytest.mark.parametrize('path', sorted(set(CONFIGS) - set(OURS)), ids=str)
+def test_a_model_of_other_networks_builds(path):
+    names = weights(read(path))
+    assert any(name.startswith('backbone.encoder.') for name in names)
+    twins = [
+        sorted(s for n, s in names.items() if n.startswith(f'backbone.{part}'))
+        for part in ('encoder', 'classifier')
+    ]
+    assert twins[0] == twins[1] or path.name.startswith('fpn_')
 
 
 def test_model_index_lists_every_config():

@@ -25,8 +25,8 @@ from stages import Stage, is_done, run
 from glid_mm.engine import launch
 from glid_mm.engine.overrides import read_value
 from glid_mm.errors import UserError
-from glid_mm.study import (Arm, compare, plan_runs, read_outcome, read_start,
-                           write_csv)
+from glid_mm.study import (Arm, beside, compare, plan_runs, read_outcome,
+                           read_start, write_csv)
 from glid_mm.study.page import table_of, write_page
 
 
@@ -46,6 +46,14 @@ def parse_args():
         help='what is loaded of it: none, all, or parts such as encoder+neck; '
         'NAME=FILE:PARTS has weights of its own. The first is the baseline '
         '(default: none all)')
+    parser.add_argument(
+        '--beside',
+        nargs='+',
+        default=[],
+        action='append',
+        metavar='CONFIG START',
+        help='another model for the same data, and its starts (default: '
+        'none); may be given several times')
     parser.add_argument(
         '--fractions',
         nargs='+',
@@ -86,10 +94,15 @@ def parse_args():
 def main():
     args = parse_args()
     console = Console()
-    config = launch.read_config(args.config, args.cfg_options)
-    launch.set_length(config, args)
-    metric, higher = _metric(config, args)
+    configs = {'': _read(args.config, args)}
+    metric, higher = _metric(configs[''], args)
     starts = [read_start(text, args.weights) for text in args.parts]
+    for path, *texts in args.beside:
+        configs[path] = _read(path, args)
+        starts += [
+            beside(path, read_start(text, args.weights))
+            for text in texts or ['none']
+        ]
     settings = [[(key, read_value(v)) for v in values]
                 for key, *values in args.vary]
     arms = [
@@ -101,7 +114,8 @@ def main():
                         f'{"; ".join(map(str, arms))}. Name each once')
     hours = math.inf if args.hours is None else args.hours
     until = time.time() + 3600 * hours
-    plan = dict(config=config, out=args.out, cover_classes=args.cover_classes)
+    plan = dict(
+        configs=configs, out=args.out, cover_classes=args.cover_classes)
     lrs = {arm: args.lrs or [None] for arm in arms}
 
     def train(seeds):
@@ -132,6 +146,12 @@ def main():
         console.print(f'[yellow]{missing} runs are missing.[/] The same '
                       'command goes on with them.')
     console.print(f'Table, curves and verdicts: {args.out / "study.html"}')
+
+
+def _read(path, args):
+    config = launch.read_config(path, args.cfg_options)
+    launch.set_length(config, args)
+    return config
 
 
 def _metric(config, args):

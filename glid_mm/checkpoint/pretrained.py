@@ -3,13 +3,14 @@ import logging
 from typing import Dict, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models import GLID
 from ..registry import WEIGHT_INITIALIZERS
 from .formats import recognise, to_glid
 from .io import CheckpointError, read_checkpoint
-from .report import PARTS, LoadReport, part_of, parts_of, shift_note
+from .published import plan_published
+from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
 
 #: A Swin of others lacks the norms of the first three stages' outputs.
@@ -18,19 +19,20 @@ MIN_SHARE = .9
 
 @WEIGHT_INITIALIZERS.register_module()
 class Pretrained:
-    """Load some parts of GLID; the others start from scratch (Table 4).
+    """Load some parts of a model; the others start from scratch (Table 4).
 
     As ``model.backbone.init_cfg``, such as ``dict(type='glid_mm.Pretrained',
     checkpoint='glid.pth', parts=('encoder', 'neck'))``. A Swin of another
-    library is converted on the way, for ``parts=('encoder',)``.
+    library is converted on the way, for ``parts=('encoder',)``. ×Net's parts,
+    encoder and classifier, take a classifier's own file.
 
     Args:
         checkpoint (str): A file of glid_mm, or of a library that
-            :func:`to_glid` knows.
+            :func:`to_glid` knows; of ×Net, see :func:`plan_published`.
         parts (sequence[str], optional): Any of encoder, neck, queries and
-            decoder; by default all that the model has. The queries are
-            ``[CLS]``, the mask token and, from a task with as many queries,
-            those.
+            decoder, or encoder and classifier; by default all that the model
+            has. The queries are ``[CLS]``, the mask token and, from a task
+            with as many queries, those.
         source (str): Whose Swin it is; see :func:`to_glid`.
         min_share (float): Least share of the weights of each part that the
             file must have.
@@ -47,11 +49,11 @@ class Pretrained:
                  source: str = 'auto',
                  min_share: float = MIN_SHARE,
                  task: Optional[str] = None) -> None:
-        unknown = set(parts or ()) - set(PARTS)
+        unknown = set(parts or ()) - set(ALL_PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
                 f'glid_mm.Pretrained: parts={parts!r} names other parts than '
-                f'GLID has: {", ".join(PARTS)}. One alone is written '
+                f'there are: {", ".join(ALL_PARTS)}. One alone is written '
                 "parts=('encoder',)")
         self.checkpoint = checkpoint
         self.parts = parts
@@ -59,11 +61,11 @@ class Pretrained:
         self.min_share = min_share
         self.task = task
 
-    def __call__(self, module: GLID) -> None:
+    def __call__(self, module: nn.Module) -> None:
         """Load the parts and log what that did.
 
         Args:
-            module (GLID): The model's backbone.
+            module (nn.Module): The model's backbone.
 
         Raises:
             CheckpointError: If the file cannot be read, holds other parts or
@@ -79,14 +81,33 @@ class Pretrained:
             f'{report}', 'current',
             logging.WARNING if report.notes else logging.INFO)
 
-    def _load(self, module: GLID, parts: Sequence[str]) -> LoadReport:
+    def _load(self, module: nn.Module, parts: Sequence[str]) -> LoadReport:
         checkpoint = read_checkpoint(self.checkpoint)
+        if not isinstance(module, GLID):
+            return self._load_networks(checkpoint, module, parts)
         if self.task is not None:
             checkpoint = take_task(checkpoint, self.task)
         else:
             checkpoint = without_tasks(checkpoint)
         report, weights = plan(checkpoint, module, parts, self.source)
         report.refuse(parts, self.min_share)
+        module.load_state_dict({**module.state_dict(), **weights})
+        return report
+
+    def _load_networks(self, checkpoint: dict, module: nn.Module,
+                       parts: Sequence[str]) -> LoadReport:
+        """For parts that are networks of several libraries, ours included."""
+        encoder = getattr(module, 'encoder', None)
+        if isinstance(encoder, GLID) and 'encoder' in parts:
+            if len(parts) > 1:
+                raise CheckpointError(
+                    'GLID\'s encoder and a classifier have no file in common: '
+                    'give init_cfg a list, with parts=(\'encoder\',) and '
+                    'parts=(\'classifier\',)')
+            return self._load(encoder, parts)
+        report, weights = plan_published(checkpoint, module, parts)
+        report.refuse(parts, self.min_share)
+        # GLID's encoder refuses what has none of it.
         module.load_state_dict({**module.state_dict(), **weights})
         return report
 

@@ -1,7 +1,8 @@
 """What loading a checkpoint does to a model: said, and refused if wrong."""
 import re
 from collections import OrderedDict
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (Dict, Iterable, List, Mapping, NamedTuple, Optional,
+                    Sequence, Tuple)
 
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from .upgrade import upgrade
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
 PARTS = ('encoder', 'neck', 'queries', 'decoder')
+#: Of GLID and of ×Net, whose decoder is a classifier.
+ALL_PARTS = (*PARTS, 'classifier')
 # A task's own: another number of them starts anew.
 _EMBEDDINGS = 'queries.embeddings'
 _NAMES_SHOWN = 3
@@ -48,7 +51,7 @@ class LoadReport:
 
     Attributes:
         parts (dict[str, Part]): By part, in the order encoder, neck, queries,
-            decoder, others.
+            decoder, classifier, others.
         differing (dict[str, tuple]): Shapes, there and here, of weights
             whose shapes do not agree.
     """
@@ -64,7 +67,7 @@ class LoadReport:
         self.differing: Dict[str, Tuple[tuple, tuple]] = {}
         self.notes = list(notes)
         names = list(own) + [name for name in given if name not in own]
-        for part in (*PARTS, 'others'):
+        for part in (*ALL_PARTS, 'others'):
             mine = [name for name in names if part_of(name) == part]
             if mine or part == 'others' and left:
                 self.parts[part] = Part([], [], [], [])
@@ -95,13 +98,13 @@ class LoadReport:
             part.missing.append(name)
             self.differing[name] = tuple(given.shape), tuple(own.shape)
 
-    def refuse(self, parts: Iterable[str] = PARTS, min_share=1.) -> None:
+    def refuse(self, parts: Sequence[str] = PARTS, min_share=1.) -> None:
         """Raise if the checkpoint is not for this model.
 
         A task's own queries may be missing or of another number.
 
         Args:
-            parts (iterable[str]): Parts of GLID that are wanted.
+            parts (sequence[str]): Parts that are wanted.
             min_share (float): Least share of each part's weights that the
                 checkpoint must have.
 
@@ -124,20 +127,20 @@ class LoadReport:
                         f'the checkpoint is of another architecture: {name!r} '
                         f'has shape {shapes[0]} there and {shapes[1]} here, '
                         f'and {len(self.differing) - 1} more weights differ. '
-                        'Configure the encoder, neck and decoder that it was '
+                        f'Configure the {", ".join(parts)} that it was '
                         'trained with.')
         poor = [part for part in parts if self.share(part) < min_share]
         if not poor:
             return
         missing = [name for part in poor for name in self._missing(part)]
-        found = [part for part in PARTS if part in self.parts
+        found = [part for part in ALL_PARTS if part in self.parts
                  and self.parts[part].matched]  # yapf: disable
         known = sum(len(p.matched) for p in self.parts.values())
         strange = [
             name for part in poor for name in self.parts[part].unexpected
         ]
-        text = (f'the checkpoint lacks {len(missing)} weights of GLID '
-                f'({", ".join(poor)}), the first being {missing[0]!r}. ')
+        text = (f'the checkpoint lacks {len(missing)} weights '
+                f'of {", ".join(poor)}, the first being {missing[0]!r}. ')
         if strange and known:
             text += (f'It has {len(strange)} that this version does not know, '
                      f'such as {strange[0]!r}, so another version of glid_mm '
@@ -146,8 +149,7 @@ class LoadReport:
             text += ('To load what it has and start the rest anew, give '
                      f'{start_from(found)} and no load_from.')
         else:
-            text += ('Give a checkpoint of glid_mm with the same encoder, '
-                     'neck and decoder.')
+            text += 'Give a checkpoint with the same ' + ', '.join(parts) + '.'
         raise CheckpointError(text)
 
     def refuse_untrained(self) -> None:
@@ -203,15 +205,17 @@ class LoadReport:
         return ', '.join(shown) + (f' and {more} more' if more else '')
 
 
-def parts_of(glid: GLID) -> Tuple[str, ...]:
+def parts_of(backbone: nn.Module) -> Tuple[str, ...]:
     """The parts that a model has; some of the hosts' have only the first."""
-    return tuple(part for part in PARTS if getattr(glid, part) is not None)
+    return tuple(
+        part for part in ALL_PARTS
+        if getattr(backbone, part, None) is not None)
 
 
 def part_of(name: str) -> str:
-    """Which part of a model a weight belongs to: one of GLID's or others."""
+    """Which part of a model a weight belongs to: a known one or others."""
     part = name.removeprefix('backbone.').partition('.')[0]
-    return part if part in PARTS else 'others'
+    return part if part in ALL_PARTS else 'others'
 
 
 def shift_note(checkpoint: dict, glid: GLID) -> List[str]:

@@ -19,6 +19,7 @@ from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
 from ..checkpoint.report import load_weights, refuse_foreign
+from ..models import GLID, XNet
 from ..registry import RUNNERS
 from ..wrappers import bare_model
 from .data_stream import (StreamIterator, count_from_start, name_errors,
@@ -371,7 +372,7 @@ class Runner(runner.Runner):
             CheckpointError: If it cannot be read, or does not fit; see
                 :func:`read_checkpoint` and :func:`load_weights`. If it is
                 only to be evaluated, also if it lacks weights of a model with
-                GLID; in training these are the new ones.
+                GLID or ×Net; in training these are the new ones.
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = bare_model(self.model)
@@ -379,7 +380,8 @@ class Runner(runner.Runner):
             refuse_foreign(model, checkpoint)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             report = load_weights(model, checkpoint, strict, revise_keys)
-            if self._only_evaluates() and glid_of(model) is not None:
+            ours = isinstance(getattr(model, 'backbone', model), (GLID, XNet))
+            if self._only_evaluates() and ours:
                 report.refuse_untrained()
         except CheckpointError as error:
             raise error.of(filename) from error

@@ -9,9 +9,10 @@ from .layers.tokens import TokenGrid, masked_units
 from .masking import sample_visible
 from .necks.bifpn import BiFPN
 from .queries import Queries
+from .xnet import XNet
 
 __all__ = [
     'ARCHITECTURES', 'BiFPN', 'Features', 'GLID', 'GLIDOutput', 'Queries',
-    'QueryDecoder', 'SwinEncoder', 'TokenGrid', 'masked_units',
+    'QueryDecoder', 'SwinEncoder', 'TokenGrid', 'XNet', 'masked_units',
     'sample_visible'
 ]

@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from mmengine.config import Config
 
 from ..checkpoint.io import write_atomically
-from ..checkpoint.report import PARTS
+from ..checkpoint.report import ALL_PARTS
 from ..engine.overrides import apply_overrides
 from ..errors import UserError
 
@@ -20,12 +20,15 @@ class Start(NamedTuple):
     Attributes:
         name (str): What tables call it.
         checkpoint (str): A file, or '' for random weights.
-        parts (tuple[str]): Which parts of GLID it starts.
+        parts (tuple[str]): Which parts of the model it starts; none for all
+            that the model has.
+        config (str): Of another model than the study's; '' for its own.
     """
 
     name: str
     checkpoint: str = ''
     parts: Tuple[str, ...] = ()
+    config: str = ''
 
 
 class Arm(NamedTuple):
@@ -97,20 +100,32 @@ def read_start(text: str, checkpoint: str = '') -> Start:
     file, _, parts = rest.rpartition(':') if given else (checkpoint, '', name)
     if parts == 'none':
         return Start(name)
-    chosen = PARTS if parts == 'all' else tuple(parts.split('+'))
-    unknown = [part for part in chosen if part not in PARTS]
+    chosen = () if parts == 'all' else tuple(parts.split('+'))
+    unknown = [part for part in chosen if part not in ALL_PARTS]
     if unknown:
         raise UserError(
-            f'{text}: {unknown[0]!r} is no part of GLID. Write none, all, or '
-            f'some of {", ".join(PARTS)} with + between them; with weights '
-            'of its own, NAME=FILE:PARTS')
+            f'{text}: {unknown[0]!r} is no part of a model. Write none, all, '
+            f'or some of {", ".join(ALL_PARTS)} with + between them; with '
+            'weights of its own, NAME=FILE:PARTS')
     if not Path(file).is_file():
         raise UserError(f'{text}: there is no checkpoint {file!r}' +
                         ('' if file else '; give --weights'))
     return Start(name, file, chosen)
 
 
-def plan_runs(config: Config,
+def beside(config: str, start: Start) -> Start:
+    """A start of another model, to be compared with those of the study's.
+
+    Args:
+        config (str): Config of the same task and data.
+        start (Start): Of that model.
+    """
+    # What a config's name says of the model, before GPUs and batch size.
+    model = re.split(r'_\d+xb\d', Path(config).stem)[0]
+    return start._replace(name=f'{model}: {start.name}', config=config)
+
+
+def plan_runs(configs: Dict[str, Config],
               out: Path,
               arms: Sequence[Arm],
               seeds: Sequence[int],
@@ -119,7 +134,8 @@ def plan_runs(config: Config,
     """Write the configs of all runs.
 
     Args:
-        config (Config): Of a task; what all runs have in common.
+        configs (dict[str, Config]): Of a task, by :attr:`Start.config`; what
+            all runs of a model have in common.
         out (Path): The study's folder.
         arms (sequence[Arm]): What is compared.
         seeds (sequence[int]): Of each arm. The images of a fraction are drawn
@@ -140,6 +156,7 @@ def plan_runs(config: Config,
             words = [_slug(str(arm))]
             words += [] if lr is None else [f'lr-{lr:g}']
             run = Run(arm, seed, lr, out / '_'.join(words) / f'seed-{seed}')
+            config = configs[arm.start.config]
             _write(_config_of(run, config, cover_classes), run.config)
             runs.append(run)
     return runs
@@ -162,7 +179,7 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
         options['model.backbone.init_cfg'] = dict(
             type='glid_mm.Pretrained',
             checkpoint=str(Path(start.checkpoint).resolve()),
-            parts=start.parts)
+            parts=start.parts or None)
     if fraction != 1:
         options['train_dataloader.dataset'] = dict(
             _delete_=True,

@@ -8,7 +8,7 @@ from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..models import GLID, GLIDOutput
+from ..models import GLID, GLIDOutput, XNet
 from ..models.layers.tokens import STRIDES
 
 
@@ -66,9 +66,15 @@ def check_widths(model: nn.Module, name: str) -> None:
     Raises:
         UserError: Names both widths and the setting to change.
     """
-    glid, widths = model.backbone, getattr(getattr(model, name), 'widths', ())
+    glid, head = model.backbone, getattr(model, name)
+    if isinstance(glid, XNet) and head.in_channels != glid.channels:
+        raise UserError(
+            f'model.{name}.in_channels is {head.in_channels}, and ×Net makes '
+            f'maps of {glid.channels} channels (model.backbone.channels). Set '
+            f'model.{name}.in_channels={glid.channels}.')
     if not isinstance(glid, GLID):
         return
+    widths = getattr(head, 'widths', ())
     given = ((glid.decoder.dims, 'the decoder makes queries', 'decoder.dims'),
              (glid.neck.channels, 'the neck makes mask features',
               'neck.channels'))

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from glid_mm.errors import UserError
-from glid_mm.study import Arm, Start, plan_runs, read_start
+from glid_mm.study import Arm, Start, beside, plan_runs, read_start
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py'
@@ -19,20 +19,20 @@ def weights(tmp_path):
 
 def plan(out, *arms, seeds=(0, ), lrs=(None, ), config=None):
     config = config or Config.fromfile(CONFIG)
-    return plan_runs(config, out, arms, seeds, {arm: lrs for arm in arms})
+    lrs = {arm: lrs for arm in arms}
+    return plan_runs({'': config}, out, arms, seeds, lrs)
 
 
 def test_starts_are_read(weights):
     assert read_start('none') == Start('none')
-    parts = ('encoder', 'neck', 'queries', 'decoder')
-    assert read_start('all', weights) == Start('all', weights, parts)
+    assert read_start('all', weights) == Start('all', weights)
     assert read_start('encoder+neck', weights).parts == ('encoder', 'neck')
     assert read_start(f'swin={weights}:encoder') == Start(
         'swin', weights, ('encoder', ))
 
 
 @pytest.mark.parametrize('text, words', [
-    ('head', "'head' is no part of GLID"),
+    ('head', "'head' is no part of a model"),
     ('all', 'give --weights'),
     ('swin=missing.pth:encoder', "no checkpoint 'missing.pth'"),
 ])
@@ -89,3 +89,24 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
     config.train_cfg.max_iters = 7
     with pytest.raises(UserError, match='another study'):
         plan(tmp_path, Arm(Start('none')), config=config)
+
+
+def test_another_model_is_an_arm_of_the_same_cell(weights, tmp_path):
+    own, other = map(Config.fromfile, (CONFIG, CONFIG))
+    other.model.backbone.num_queries = 7
+    arms = [
+        Arm(Start('none')),
+        Arm(
+            beside('configs/other_nano_1xb16-7k_scenes.py',
+                   read_start('all', weights)))
+    ]
+    assert arms[0].cell == arms[1].cell
+    assert str(arms[1]) == 'other_nano: all'
+    lrs = {arm: [None] for arm in arms}
+    configs = {'': own, 'configs/other_nano_1xb16-7k_scenes.py': other}
+    runs = plan_runs(configs, tmp_path, arms, [0], lrs)
+    first, second = (Config.fromfile(run.config) for run in runs)
+    assert first.model == own.model
+    assert second.model.backbone.num_queries == 7
+    assert second.model.backbone.init_cfg.parts is None
+    assert first.train_dataloader == second.train_dataloader

@@ -1,4 +1,4 @@
-"""Times depth estimation at 416×544, as the configs for NYUv2 have it.
+"""Times depth estimation at 416×544: GLID beside ×Net, as for NYUv2.
 
 Training steps (forward, loss, backward and AdamW) and inference (depth of
 every pixel) on random images. Ratios are to the first model that is named.
@@ -17,6 +17,7 @@ OURS = Path(__file__).resolve().parents[2] / 'configs' / 'depth'
 METHODS = {
     'glid-swin-b': OURS / 'glid_swin-b_8xb2-38k_nyu-416x544.py',
     'glid-swin-l': OURS / 'glid_swin-l_8xb2-38k_nyu-416x544.py',
+    'xnet-convnext-b': OURS / 'xnet_convnext-b_8xb2-38k_nyu-416x544.py',
 }
 HEIGHT, WIDTH = 416, 544
 

@@ -1,10 +1,10 @@
-"""Times segmentation at 640×640: GLID beside Mask2Former.
+"""Times segmentation at 640×640: GLID, Mask2Former and ×Net.
 
 Training steps (forward, matching, backward and AdamW) and inference (scores
 of every pixel, or class and mask logits) on random images of sixteen squares.
-Semantic models are those of both libraries' configs for ADE20K, panoptic ones
-of those for COCO, with Swin-B; names that end in ``-t`` have Swin-T's sizes in
-its place, with the windows of 12 that Swin-B has. Ratios are to the first
+Semantic models are those of the configs for ADE20K, panoptic ones of those for
+COCO, with Swin-B or ConvNeXt-B; names that end in ``-t`` have Swin-T's sizes
+in its place, with the windows of 12 that Swin-B has. Ratios are to the first
 model that is named.
 """
 from importlib.util import find_spec
@@ -13,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from step_timing import Inference, PixelInference, Step, run
 
 from glid_mm.engine import launch
+from glid_mm.errors import UserError
 
 OURS = Path(__file__).resolve().parents[2] / 'configs'
 SIDE, SQUARES = 640, 4
 SHAPE = dict.fromkeys(
     ('img_shape', 'pad_shape', 'ori_shape', 'batch_input_shape'), (SIDE, SIDE))
-NAMES = ('mask2former', 'glid', 'mask2former-t', 'glid-t')
+NAMES = ('mask2former', 'glid', 'mask2former-t', 'glid-t', 'xnet')
 
 
 def theirs(library, name):
@@ -38,7 +40,8 @@ class Training(Step):
         mask2former=(
             'mask2former_swin-b-in22k-384x384-pre_8xb2-160k_ade20k-640x640.py'
         ),
-        glid='segmentation/glid_swin-b_8xb2-160k_ade20k-640x640.py')
+        glid='segmentation/glid_swin-b_8xb2-160k_ade20k-640x640.py',
+        xnet='segmentation/xnet_convnext-b_8xb2-160k_ade20k-640x640.py')
     classes = 150
 
     @classmethod
@@ -49,8 +52,11 @@ class Training(Step):
 
     def build(self, name):
         method, _, small = name.partition('-')
+        if method not in self.configs:
+            raise UserError(f'{name} has no config for this; there are those '
+                            f'of {", ".join(self.configs)}')
         path = self.configs[method]
-        ours = method == 'glid'
+        ours = method != 'mask2former'
         path = OURS / path if ours else theirs(self.scope, path)
         model = Config.fromfile(path).model
         model.backbone.pop('init_cfg', None)
@@ -60,7 +66,9 @@ class Training(Step):
             model.backbone.update(
                 embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24])
             model[self.head].in_channels = [96, 192, 384, 768]
-        return MODELS.build(model), (SIDE, SIDE)
+        # On a CPU there is no batch norm that several processes share.
+        model = revert_sync_batchnorm(MODELS.build(model))
+        return model, (SIDE, SIDE)
 
     def draw(self):
         """Random labels: sixteen squares of some class."""

@@ -34,8 +34,8 @@ VIEWS = {
 TASKS = dict(
     pretraining=(['simmim', 'glid'], 8),
     pose=(['vitpose-b', 'swin-b', 'glid-swin-b'], 2),
-    segmentation=(['mask2former', 'glid'], 1),
-    depth=(['glid-swin-b'], 1),
+    segmentation=(['mask2former', 'glid', 'xnet'], 1),
+    depth=(['glid-swin-b', 'xnet-convnext-b'], 1),
     detection=(['glid'], 1))
 
 

@@ -11,11 +11,12 @@ from .estimator import GLIDDepthEstimator  # noqa: E402
 from .inferencer import DepthInferencer  # noqa: E402
 from .loading import LoadDepth  # noqa: E402
 from .metric import DepthMetric  # noqa: E402
+from .pixel_head import PixelDepthHead  # noqa: E402
 from .silog_loss import ScaleInvariantLogLoss  # noqa: E402
 from .visualizer import DepthVisualizer  # noqa: E402
 
 __all__ = [
     'DepthDataset', 'DepthHead', 'DepthInferencer', 'DepthMetric',
     'DepthVisualizer', 'FixedCrop', 'GLIDDepthEstimator', 'LoadDepth',
-    'RandomColour', 'ScaleInvariantLogLoss'
+    'PixelDepthHead', 'RandomColour', 'ScaleInvariantLogLoss'
 ]

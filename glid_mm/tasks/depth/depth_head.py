@@ -1,32 +1,24 @@
 """Depth from queries, each of them a bin."""
-from typing import Optional, Tuple
+from typing import Tuple
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...engine.arrival import Arrival, works_ahead
-from ...errors import UserError
 from ...models import GLIDOutput
 from ...models.layers.tokens import STRIDES
 from ...registry import MODELS
-from ..common import Located, Widths, centres, full_size, padding_mask
+from ..common import Located, Widths, centres
 from .bins import bin_centres, bin_lengths, bin_shares, expected_depth
-
-# Depth whose median is that far from the range is in another unit: a wrong
-# factor is 1000, 256 or 100 at least. As the lower end of the range is often
-# next to nothing, the upper one counts as well.
-FAR = 5.
-NEAR_TO_NOTHING = 1e-3
+from .range_head import RangeHead
 
 
 @MODELS.register_module()
-class DepthHead(BaseModule):
+class DepthHead(RangeHead):
     """Two linear layers per query: a bin's length and its embedding.
 
     The bins cut the range of depth into pieces, whose centres are averaged in
-    every pixel (eq. 5 to 7). Whatever the model computes in, the head and its
-    loss are in fp32.
+    every pixel (eq. 5 to 7). The paper supervises the last decoder layer
+    alone; with ``auxiliary_weight`` those before it are, too.
 
     Args:
         min_depth (float): Least depth, in metres; what is nearer is not
@@ -34,40 +26,22 @@ class DepthHead(BaseModule):
         max_depth (float): Greatest depth, in metres.
         in_channels (int): Channels of queries.
         mask_channels (int): Channels of the mask features.
-        auxiliary_weight (float): Weight of the loss of each decoder layer
-            before the last; the paper supervises the last alone.
-        loss_depth (dict): Loss of predicted depth, true depth and a mask.
-        init_cfg (dict, optional): See ``BaseModule``.
+        **kwargs: See :class:`RangeHead`.
 
     Raises:
         UserError: If the range is none.
     """
-    # What mmseg's segmentors ask a head for.
-    num_classes = out_channels = 1
-    align_corners = False
 
     def __init__(self,
                  min_depth: float,
                  max_depth: float,
                  in_channels: int = 512,
                  mask_channels: int = 256,
-                 auxiliary_weight: float = 0.,
-                 loss_depth: dict = dict(type='glid_mm.ScaleInvariantLogLoss'),
-                 init_cfg: dict = None) -> None:
-        if not 0 <= min_depth < max_depth:
-            raise UserError(
-                f'decode_head: min_depth={min_depth} and max_depth='
-                f'{max_depth}, in metres, must be a range with 0 <= min_depth '
-                '< max_depth')
-        super().__init__(init_cfg)
-        self.min_depth = min_depth
-        self.max_depth = max_depth
-        self.auxiliary_weight = auxiliary_weight
+                 **kwargs) -> None:
+        super().__init__(min_depth, max_depth, **kwargs)
         self.widths = Widths(in_channels, mask_channels)
         self.bin_length = nn.Linear(in_channels, 1)
         self.bin_embed = nn.Linear(in_channels, mask_channels)
-        self.loss_depth = MODELS.build(loss_depth)
-        self._unit_check: Optional[_UnitCheck] = None
 
     def forward(self, x: GLIDOutput) -> Tensor:
         """Depth after every decoder layer that is given.
@@ -87,49 +61,14 @@ class DepthHead(BaseModule):
 
     def loss(self, x: GLIDOutput, batch_data_samples: list,
              train_cfg: dict) -> dict:
-        """Losses at the size of the input.
-
-        Args:
-            x (GLIDOutput): Features.
-            batch_data_samples (list[SegDataSample]): With ``gt_depth_map``
-                in metres, 0 where unknown, and ``img_shape``: padding is not
-                supervised, whatever its depth is said to be.
-            train_cfg (dict): The estimator's, not used.
-
-        Returns:
-            dict[str, Tensor]: ``loss_silog`` of the last layer and, with an
-            auxiliary weight, ``d0.loss_silog`` and so on of those before it.
-
-        Raises:
-            UserError: If the depth of an image is in another unit; of one
-                that is on a GPU, when the next batch comes.
-        """
+        """See :meth:`RangeHead.loss`."""
         if not self.auxiliary_weight:
             x = x.last_layer()
-        target, valid = self._targets(batch_data_samples)
-        depths = full_size(self(x), target.shape[-2:])
-        with torch.autocast(target.device.type, enabled=False):
-            *earlier, last = [
-                self.loss_depth(depth, target, valid) for depth in depths
-            ]
-        losses = dict(loss_silog=last)
-        for i, loss in enumerate(earlier):
-            losses[f'd{i}.loss_silog'] = self.auxiliary_weight * loss
-        return losses
+        return super().loss(x, batch_data_samples, train_cfg)
 
     def predict(self, x: GLIDOutput, size: Tuple[int, int]) -> Tensor:
-        """Depth of images.
-
-        Args:
-            x (GLIDOutput): Features.
-            size (tuple[int, int]): Height and width of the input.
-
-        Returns:
-            Tensor: ``(B, 1, H, W)`` in metres.
-        """
-        # Only the last layer answers.
-        x = x.last_layer()
-        return full_size(self(x), size)[0, :, None]
+        """Depth ``(B, 1, H, W)`` in metres; only the last layer answers."""
+        return super().predict(x.last_layer(), size)
 
     def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
         """Shares of the image that bins have, and their centres of mass.
@@ -143,64 +82,3 @@ class DepthHead(BaseModule):
         shares = bin_shares(
             self.bin_embed(queries), x.mask_features[..., :rows, :cols])[0, 0]
         return Located(shares.mean((1, 2)), centres(shares))
-
-    def _targets(self, data_samples: list) -> Tuple[Tensor, Tensor]:
-        """True depth and where it is known, both ``(B, H, W)``."""
-        target = torch.cat([s.gt_depth_map.data for s in data_samples]).float()
-        metas = [sample.metainfo for sample in data_samples]
-        known = (target > 0) & target.isfinite()
-        padding = padding_mask(target, metas)
-        if padding is not None:
-            known &= ~padding
-        self._check_unit(target, known, metas)
-        return target, known & (target >= self.min_depth) & (
-            target <= self.max_depth)
-
-    def _check_unit(self, target: Tensor, known: Tensor, metas: list) -> None:
-        """Raise if most of an image's depth is far outside the range.
-
-        A GPU is asked about the batch when it gets the next one: it need not
-        stop for that, and pixels outside the range harm nothing.
-        """
-        check = _UnitCheck(self, target, known, metas)
-        if works_ahead(target.device):
-            check, self._unit_check = self._unit_check, check
-        if check is not None:
-            check.stop_if_wrong()
-
-
-class _UnitCheck:
-    """Whether the depth of some image is in another unit than the range."""
-
-    def __init__(self, head: DepthHead, target: Tensor, known: Tensor,
-                 metas: list) -> None:
-        self.range = head.min_depth, head.max_depth
-        self.target, self.known, self.metas = target, known, metas
-        low = max(head.min_depth / FAR, head.max_depth * NEAR_TO_NOTHING)
-        high = head.max_depth * FAR
-        most = known.sum((1, 2)) / 2
-        near, far = ((known & beyond).sum((1, 2)) > most
-                     for beyond in (target < low, target > high))
-        self.wrong = Arrival(near | far)
-
-    def stop_if_wrong(self) -> None:
-        """Raise if so.
-
-        Raises:
-            UserError: Says which image, and what to set.
-        """
-        wrong = self.wrong.get()
-        if not wrong.any():
-            return
-        index = int(wrong.int().argmax())
-        meta = self.metas[index]
-        path = meta.get('depth_map_path', meta.get('img_path', 'an image'))
-        median = self.target[index][self.known[index]].median().item()
-        low, high = self.range
-        raise UserError(
-            f'the depth of {path} has a median of {median:.4g} m, far from '
-            f'the range of the config ({low:g} to {high:g} m): its unit is '
-            'another one. Set depth_rescale_factor of LoadDepth in the '
-            'pipelines to what makes metres of it (1e-3 for millimetres, '
-            '1/256 for KITTI), or min_depth and max_depth of the head; '
-            'unknown depth has to be 0.')

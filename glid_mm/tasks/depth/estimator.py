@@ -1,11 +1,11 @@
 """GLID as a depth estimator of mmseg."""
-from typing import List, Optional
+from typing import List, Optional, Sequence, Union
 
 from mmseg.models.segmentors import DepthEstimator
 from torch import Tensor
 
 from ...errors import UserError
-from ...models import GLIDOutput
+from ...models import GLID, GLIDOutput
 from ...registry import MODELS
 from ..common import check_widths, dense_features, padding_mask
 
@@ -16,8 +16,10 @@ class GLIDDepthEstimator(DepthEstimator):
 
     Args:
         backbone (dict): ``glid_mm.GLID``; ``num_queries`` is the number of
-            bins.
-        decode_head (dict): ``glid_mm.DepthHead``.
+            bins. Or one that gives maps, such as ``glid_mm.XNet``, which sees
+            padding.
+        decode_head (dict): ``glid_mm.DepthHead``, or for maps
+            ``glid_mm.PixelDepthHead``.
         test_cfg (dict): ``mode``, ``'whole'`` or ``'slide'`` with
             ``crop_size`` and ``stride``; ``flip``, whether the answer is the
             mean of those to the image and to its mirror image.
@@ -32,9 +34,10 @@ class GLIDDepthEstimator(DepthEstimator):
         check_widths(self, 'decode_head')
 
     def extract_feat(
-            self,
-            inputs: Tensor,
-            batch_img_metas: Optional[List[dict]] = None) -> GLIDOutput:
+        self,
+        inputs: Tensor,
+        batch_img_metas: Optional[List[dict]] = None
+    ) -> Union[GLIDOutput, Sequence[Tensor]]:
         """Features of a batch.
 
         Args:
@@ -43,8 +46,10 @@ class GLIDDepthEstimator(DepthEstimator):
                 image is padding.
 
         Returns:
-            GLIDOutput: What the head reads.
+            GLIDOutput | sequence[Tensor]: What the head reads.
         """
+        if not isinstance(self.backbone, GLID):
+            return super().extract_feat(inputs, batch_img_metas)
         return dense_features(self.backbone, inputs, batch_img_metas)
 
     def inference(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:

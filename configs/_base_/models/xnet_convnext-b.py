@@ -1,0 +1,8 @@
+# Encoder and decoder are two copies of one classifier. Their weights come from
+# a file: model.backbone.init_cfg, see docs/xnet.md.
+network = dict(
+    type='glid_mm.TimmFeatures', name='convnext_base', drop_path_rate=0.3)
+model = dict(
+    backbone=dict(
+        type='glid_mm.XNet', encoder=network, classifier=network,
+        channels=256))

@@ -1,0 +1,6 @@
+_base_ = './xnet_convnext-b.py'
+# Tests average an image and its mirror image, as GLID's do.
+model = dict(
+    type='glid_mm.GLIDDepthEstimator',
+    decode_head=dict(type='glid_mm.PixelDepthHead', in_channels=256),
+    test_cfg=dict(mode='whole', flip=True))

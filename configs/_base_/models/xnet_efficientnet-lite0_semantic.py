@@ -1,0 +1,6 @@
+# Ten million parameters; a package has the weights: docs/xnet.md.
+_base_ = './xnet_convnext-b_semantic.py'
+network = dict(name='tf_efficientnet_lite0', drop_path_rate=0.)
+model = dict(
+    backbone=dict(encoder=network, classifier=network, channels=64),
+    decode_head=dict(in_channels=64, channels=64, norm_cfg=dict(type='BN')))

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/xnet_convnext-b_depth.py',
+    '../_base_/datasets/kitti_eigen_352x704.py',
+    '../_base_/schedules/depth_38k.py',
+    '../_base_/depth_runtime.py',
+]
+model = dict(
+    data_preprocessor=_base_.data_preprocessor, decode_head=_base_.depth_range)

@@ -1,0 +1,12 @@
+# COCO's 27 supercategories, for a hundred photographs.
+_base_ = [
+    '../_base_/models/xnet_efficientnet-lite0_semantic.py',
+    '../_base_/datasets/coco_supercategories_128x128.py',
+    '../_base_/schedules/segmentation_nano.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(
+    # As the weights know images.
+    data_preprocessor=dict(
+        _base_.data_preprocessor, mean=[127.] * 3, std=[128.] * 3),
+    decode_head=dict(num_classes=27))

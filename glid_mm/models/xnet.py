@@ -1,0 +1,210 @@
+"""×Net: a classifier, pre-trained as such, is the decoder.
+
+After *Is Pre-Training Applicable to the Decoder for Dense Prediction?* (ICRA
+2026), of which the abstract and summaries are public and code is not: this is
+a reconstruction, and docs/xnet.md says which parts of it are readings.
+"""
+from typing import List, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers.basics import LayerNorm
+from .layers.tokens import STRIDES
+
+MIXINGS = 'sum', 'concat', 'gate', 'none'
+ORDERS = 'forward', 'reversed'
+# Standard deviation of what Re-Shape makes at the start, if the image, whose
+# own is about 1, is mixed in; without the image Re-Shape stands for it.
+SMALL, WHOLE = .1, 1.
+
+
+class XNet(nn.Module):
+    """A pre-trained encoder × a pre-trained decoder.
+
+    The encoder's last map becomes an image again (:class:`ReShape`), is mixed
+    with the image itself (:class:`Mixing`), and the unmodified classifier runs
+    over that. Its four maps meet in a pyramid behind it; the encoder's finer
+    maps go nowhere.
+
+    The paper's "reversing its structure" may be about the direction of data,
+    which here goes from coarse to fine although the classifier stays as it
+    is (``order='forward'``), or about the stages: with ``order='reversed'``
+    the last one comes first, and Re-Shape stands before each.
+
+    Args:
+        encoder (nn.Module): ``(B, 3, H, W)`` to maps; the last is at 1/32.
+        classifier (nn.Module): ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and
+            1/32. For ``'reversed'`` it has ``stage(i, x)``, its ``i``-th
+            quarter, which takes the map before, or the image.
+        encoder_channels (int): Of the encoder's last map.
+        classifier_channels (sequence[int]): Of the four maps.
+        channels (int): Of the result.
+        mixing (str): See :class:`Mixing`.
+        order (str): ``'forward'`` or ``'reversed'``.
+
+    Raises:
+        ValueError: If mixing or order is none of these.
+    """
+
+    def __init__(self,
+                 encoder: nn.Module,
+                 classifier: nn.Module,
+                 encoder_channels: int,
+                 classifier_channels: Sequence[int],
+                 channels: int = 256,
+                 mixing: str = 'sum',
+                 order: str = 'forward') -> None:
+        super().__init__()
+        if mixing not in MIXINGS or order not in ORDERS:
+            raise ValueError(f'mixing={mixing!r} and order={order!r} have to '
+                             f'be of {MIXINGS} and {ORDERS}')
+        self.encoder = encoder
+        self.classifier = classifier
+        # Channels and stride: what each stage takes, and what it is made of,
+        # which is the map of the stage after it or the encoder's.
+        maps = list(zip((3, *classifier_channels), (1, *STRIDES)))
+        takes, gives = maps[:4], [*maps[2:], (encoder_channels, STRIDES[-1])]
+        if order == 'forward':
+            takes, gives = takes[:1], gives[-1:]
+        std = WHOLE if mixing == 'none' else SMALL
+        self.reshapes = nn.ModuleList(
+            ReShape(wide, narrow, coarse // fine, std)
+            for (wide, coarse), (narrow, fine) in zip(gives, takes))
+        self.mixings = nn.ModuleList(
+            Mixing(narrow, fine, mixing) for narrow, fine in takes)
+        self.pyramid = PostFeaturePyramid(classifier_channels, channels)
+        self.channels, self.order = channels, order
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of images.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+
+        Returns:
+            Tensor: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+        """
+        height, width = images.shape[-2:]
+        # To whole positions of the coarsest map.
+        images = F.pad(images, (0, -width % 32, 0, -height % 32))
+        maps = self.decode(images, self.encoder(images)[-1])
+        return self.pyramid(maps)[..., :-(-height // 4), :-(-width // 4)]
+
+    def decode(self, images: Tensor, x: Tensor) -> List[Tensor]:
+        """The classifier's four maps.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, multiples of 32.
+            x (Tensor): ``(B, C, H/32, W/32)``, of the encoder.
+        """
+        if self.order == 'forward':
+            x = self.mixings[0](images, self.reshapes[0](x))
+            return list(self.classifier(x))
+        maps = []
+        for i in reversed(range(len(self.reshapes))):
+            x = self.mixings[i](images, self.reshapes[i](x))
+            x = self.classifier.stage(i, x)
+            maps.insert(0, x)
+        return maps
+
+
+class ChannelNorm(LayerNorm):
+    """``LayerNorm`` over the channels of maps ``(B, C, H, W)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ReShape(nn.Module):
+    """Norm, 1×1 convolution and pixel shuffle: fewer channels, finer maps.
+
+    Args:
+        in_channels (int): Of ``(B, C, h, w)``.
+        out_channels (int): Of the result, ``(B, c, h·scale, w·scale)``.
+        scale (int): How much finer it is.
+        std (float): Standard deviation of the result at the start.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int,
+                 std: float) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(in_channels)
+        self.proj = nn.Conv2d(in_channels, out_channels * scale**2, 1)
+        self.shuffle = nn.PixelShuffle(scale)
+        # The norm's channels have a variance of 1.
+        nn.init.normal_(self.proj.weight, std=std * in_channels**-.5)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shuffle(self.proj(self.norm(x)))
+
+
+class Mixing(nn.Module):
+    """Mix re-shaped features with the image, seen at their stride.
+
+    - ``'sum'``: their sum.
+    - ``'concat'``: both side by side and a 1×1 convolution, which is their
+      sum at the start.
+    - ``'gate'``: the image and a share of the features, which a 1×1
+      convolution of both says for every pixel and channel.
+    - ``'none'``: the features alone.
+
+    The first three pass the image on as it is if the features are zero.
+
+    Args:
+        channels (int): Of the features.
+        stride (int): Of the features. At stride 1 the image is itself;
+            elsewhere a convolution of such patches sees it.
+        kind (str): Which.
+    """
+
+    def __init__(self, channels: int, stride: int, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        if stride > 1 and kind != 'none':
+            self.view = nn.Conv2d(3, channels, stride, stride)
+            nn.init.normal_(self.view.weight, std=(3 * stride**2)**-.5)
+        else:
+            self.view = nn.Identity()
+        if kind in ('concat', 'gate'):
+            self.proj = nn.Conv2d(2 * channels, channels, 1)
+            nn.init.zeros_(self.proj.bias)
+        if kind == 'concat':
+            both = torch.eye(channels).repeat(1, 2)[..., None, None]
+            self.proj.weight = nn.Parameter(both)
+
+    def forward(self, images: Tensor, features: Tensor) -> Tensor:
+        if self.kind == 'none':
+            return features
+        image = self.view(images)
+        if self.kind == 'sum':
+            return image + features
+        mixed = self.proj(torch.cat([image, features], 1))
+        if self.kind == 'concat':
+            return mixed
+        return image + mixed.sigmoid() * features
+
+
+class PostFeaturePyramid(nn.Module):
+    """Norms and 1×1 laterals, summed from coarse to fine, and a 3×3 at 1/4.
+
+    Args:
+        in_channels (sequence[int]): Of the maps, the finest first.
+        channels (int): Of the result.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            nn.Sequential(ChannelNorm(width), nn.Conv2d(width, channels, 1))
+            for width in in_channels)
+        self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        laterals = [lateral(x) for lateral, x in zip(self.laterals, maps)]
+        x = laterals.pop()
+        for finer in reversed(laterals):
+            x = finer + F.interpolate(x, finer.shape[-2:])
+        return self.smooth(x)

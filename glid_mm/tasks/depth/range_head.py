@@ -1,0 +1,161 @@
+"""What heads have in common that tell depth within a range."""
+from typing import Optional, Tuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ...engine.arrival import Arrival, works_ahead
+from ...errors import UserError
+from ...registry import MODELS
+from ..common import full_size, padding_mask
+
+# Depth whose median is that far from the range is in another unit: a wrong
+# factor is 1000, 256 or 100 at least. As the lower end of the range is often
+# next to nothing, the upper one counts as well.
+FAR = 5.
+NEAR_TO_NOTHING = 1e-3
+
+
+class RangeHead(BaseModule):
+    """Loss and prediction of depth; ``forward`` is a head's own.
+
+    ``forward`` gives ``(L, B, h, w)`` in metres, at a finest stride of 4, of
+    which the last is the answer. Whatever the model computes in, it and the
+    loss are in fp32.
+
+    Args:
+        min_depth (float): Least depth, in metres; what is nearer is not
+            supervised.
+        max_depth (float): Greatest depth, in metres.
+        auxiliary_weight (float): Weight of the loss of each answer before the
+            last.
+        loss_depth (dict): Loss of predicted depth, true depth and a mask.
+        init_cfg (dict, optional): See ``BaseModule``.
+
+    Raises:
+        UserError: If the range is none.
+    """
+    # What mmseg's segmentors ask a head for.
+    num_classes = out_channels = 1
+    align_corners = False
+
+    def __init__(self,
+                 min_depth: float,
+                 max_depth: float,
+                 auxiliary_weight: float = 0.,
+                 loss_depth: dict = dict(type='glid_mm.ScaleInvariantLogLoss'),
+                 init_cfg: dict = None) -> None:
+        if not 0 <= min_depth < max_depth:
+            raise UserError(
+                f'decode_head: min_depth={min_depth} and max_depth='
+                f'{max_depth}, in metres, must be a range with 0 <= min_depth '
+                '< max_depth')
+        super().__init__(init_cfg)
+        self.min_depth = min_depth
+        self.max_depth = max_depth
+        self.auxiliary_weight = auxiliary_weight
+        self.loss_depth = MODELS.build(loss_depth)
+        self._unit_check: Optional[_UnitCheck] = None
+
+    def loss(self, x, batch_data_samples: list, train_cfg: dict) -> dict:
+        """Losses at the size of the input.
+
+        Args:
+            x: Features, as ``forward`` takes them.
+            batch_data_samples (list[SegDataSample]): With ``gt_depth_map``
+                in metres, 0 where unknown, and ``img_shape``: padding is not
+                supervised, whatever its depth is said to be.
+            train_cfg (dict): The estimator's, not used.
+
+        Returns:
+            dict[str, Tensor]: ``loss_silog`` of the last answer, and
+            ``d0.loss_silog`` and so on of those before it.
+
+        Raises:
+            UserError: If the depth of an image is in another unit; of one
+                that is on a GPU, when the next batch comes.
+        """
+        target, valid = self._targets(batch_data_samples)
+        depths = full_size(self(x), target.shape[-2:])
+        with torch.autocast(target.device.type, enabled=False):
+            *earlier, last = [
+                self.loss_depth(depth, target, valid) for depth in depths
+            ]
+        losses = dict(loss_silog=last)
+        for i, loss in enumerate(earlier):
+            losses[f'd{i}.loss_silog'] = self.auxiliary_weight * loss
+        return losses
+
+    def predict(self, x, size: Tuple[int, int]) -> Tensor:
+        """Depth of images.
+
+        Args:
+            x: Features, as ``forward`` takes them.
+            size (tuple[int, int]): Height and width of the input.
+
+        Returns:
+            Tensor: ``(B, 1, H, W)`` in metres.
+        """
+        return full_size(self(x), size)[-1, :, None]
+
+    def _targets(self, data_samples: list) -> Tuple[Tensor, Tensor]:
+        """True depth and where it is known, both ``(B, H, W)``."""
+        target = torch.cat([s.gt_depth_map.data for s in data_samples]).float()
+        metas = [sample.metainfo for sample in data_samples]
+        known = (target > 0) & target.isfinite()
+        padding = padding_mask(target, metas)
+        if padding is not None:
+            known &= ~padding
+        self._check_unit(target, known, metas)
+        return target, known & (target >= self.min_depth) & (
+            target <= self.max_depth)
+
+    def _check_unit(self, target: Tensor, known: Tensor, metas: list) -> None:
+        """Raise if most of an image's depth is far outside the range.
+
+        A GPU is asked about the batch when it gets the next one: it need not
+        stop for that, and pixels outside the range harm nothing.
+        """
+        check = _UnitCheck(self, target, known, metas)
+        if works_ahead(target.device):
+            check, self._unit_check = self._unit_check, check
+        if check is not None:
+            check.stop_if_wrong()
+
+
+class _UnitCheck:
+    """Whether the depth of some image is in another unit than the range."""
+
+    def __init__(self, head: RangeHead, target: Tensor, known: Tensor,
+                 metas: list) -> None:
+        self.range = head.min_depth, head.max_depth
+        self.target, self.known, self.metas = target, known, metas
+        low = max(head.min_depth / FAR, head.max_depth * NEAR_TO_NOTHING)
+        high = head.max_depth * FAR
+        most = known.sum((1, 2)) / 2
+        near, far = ((known & beyond).sum((1, 2)) > most
+                     for beyond in (target < low, target > high))
+        self.wrong = Arrival(near | far)
+
+    def stop_if_wrong(self) -> None:
+        """Raise if so.
+
+        Raises:
+            UserError: Says which image, and what to set.
+        """
+        wrong = self.wrong.get()
+        if not wrong.any():
+            return
+        index = int(wrong.int().argmax())
+        meta = self.metas[index]
+        path = meta.get('depth_map_path', meta.get('img_path', 'an image'))
+        median = self.target[index][self.known[index]].median().item()
+        low, high = self.range
+        raise UserError(
+            f'the depth of {path} has a median of {median:.4g} m, far from '
+            f'the range of the config ({low:g} to {high:g} m): its unit is '
+            'another one. Set depth_rescale_factor of LoadDepth in the '
+            'pipelines to what makes metres of it (1e-3 for millimetres, '
+            '1/256 for KITTI), or min_depth and max_depth of the head; '
+            'unknown depth has to be 0.')

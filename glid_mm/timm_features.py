@@ -1,0 +1,103 @@
+"""Networks of timm as backbones, and as the halves of ×Net."""
+from typing import Dict, List, Optional
+
+from mmengine.model import initialize
+from torch import Tensor, nn
+
+from .compat import require
+from .errors import UserError
+from .models.layers.tokens import STRIDES
+from .registry import MODELS
+
+
+@MODELS.register_module()
+class TimmFeatures(nn.Module):
+    """A classifier of timm without its head: maps at 1/4, 1/8, 1/16, 1/32.
+
+    Weights come from a file, by ``glid_mm.Pretrained``; nothing is downloaded.
+
+    Args:
+        name (str): timm's, such as ``convnext_base``.
+        init_cfg (dict, optional): ``glid_mm.Pretrained``, to start it from a
+            checkpoint of timm's network.
+        **kwargs: Of ``timm.create_model``, such as ``drop_path_rate=0.3``.
+
+    Attributes:
+        encoder (nn.ModuleList): What leads to each of the maps.
+        published_names (dict[str, str]): timm's name of every weight, by the
+            one it has here.
+
+    Raises:
+        MissingPackageError: Without timm.
+        UserError: If timm has no such network or the network no such maps.
+    """
+
+    def __init__(self,
+                 name: str,
+                 init_cfg: Optional[dict] = None,
+                 **kwargs) -> None:
+        super().__init__()
+        require('timm', task=f'the network {name}')
+        import timm
+        from timm.models._features import FeatureListNet
+        if not timm.is_model(name):
+            near = timm.list_models(f'*{name.partition("_")[0]}*')[:5]
+            raise UserError(f'timm has no network {name!r}' +
+                            (f', but {", ".join(near)}' if near else ''))
+        if kwargs.pop('pretrained', False):
+            raise UserError(
+                f'{name}: glid_mm downloads no weights. Give their file with '
+                "init_cfg=dict(type='glid_mm.Pretrained', checkpoint=…)")
+        if name.startswith('swin'):
+            # Of any size, as other networks.
+            kwargs.setdefault('strict_img_size', False)
+        network = timm.create_model(name, **kwargs)
+        self._last = getattr(network, 'output_fmt', 'NCHW') == 'NHWC'
+        reductions = [m['reduction'] for m in network.feature_info]
+        places = [i for i, r in enumerate(reductions) if r in STRIDES]
+        if [reductions[i] for i in places] != list(STRIDES):
+            raise UserError(
+                f'{name} has maps at 1/{", 1/".join(map(str, reductions))} '
+                f'of the image; {", ".join(f"1/{s}" for s in STRIDES)} are '
+                'wanted, as ConvNeXt, Swin, ResNet and EfficientNet have them')
+        published = _names(network)
+        self.encoder = nn.ModuleList()
+        modules = []
+        # Stages are members of the network, or of a sequence in it.
+        nested = '.' in network.feature_info[places[0]]['module']
+        layers = FeatureListNet(network, places, flatten_sequential=nested)
+        for key, module in layers.items():
+            modules.append(module)
+            if key in layers.return_layers:
+                self.encoder.append(nn.Sequential(*modules))
+                modules = []
+        self.published_names: Dict[str, str] = {
+            name: published[key]
+            for key, name in _names(self).items()
+        }
+        self.init_cfg = init_cfg
+
+    def forward(self, images: Tensor) -> List[Tensor]:
+        """Maps of images ``(B, 3, H, W)``, the finest first."""
+        maps = [images]
+        for i in range(len(self.encoder)):
+            maps.append(self.stage(i, maps[-1]))
+        return maps[1:]
+
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        """A map from the one before it, or the first from images."""
+        if self._last and index:
+            x = x.movedim(1, -1)
+        x = self.encoder[index](x)
+        return x.movedim(-1, 1) if self._last else x
+
+    def init_weights(self) -> None:
+        """Do what ``init_cfg`` says; mmengine calls it before training."""
+        if self.init_cfg is not None:
+            initialize(self, self.init_cfg)
+
+
+def _names(module: nn.Module) -> Dict[int, str]:
+    """Names of weights by what the weights are."""
+    weights = module.state_dict(keep_vars=True)
+    return {id(value): name for name, value in weights.items()}

@@ -1,0 +1,117 @@
+"""×Net as OpenMMLab's configs see it: ``type='glid_mm.XNet'``."""
+from typing import Optional, Tuple
+
+import torch
+from mmengine.model import initialize
+from torch import Tensor, nn
+
+from . import models
+from .errors import UserError
+from .models.layers.tokens import STRIDES
+from .registry import MODELS
+
+# Of an image that tells which maps a network gives.
+_PROBE = 64
+_LEAST = STRIDES[-1]
+
+
+@MODELS.register_module()
+class XNet(models.XNet):
+    """Build :class:`glid_mm.models.XNet` from a config.
+
+    Encoder and classifier are backbones of any library, and two networks even
+    if their settings are alike: ``glid_mm.TimmFeatures``,
+    ``mmpretrain.ConvNeXt`` with ``out_indices=(0, 1, 2, 3)``, or
+    ``glid_mm.GLIDEncoder``.
+
+    Args:
+        encoder (dict): The encoder, of which the last map is read.
+        classifier (dict): The decoder.
+        channels (int): Of the result.
+        mixing (str): ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
+            :class:`glid_mm.models.xnet.Mixing`.
+        order (str): ``'forward'`` or ``'reversed'``; see
+            :class:`glid_mm.models.XNet`.
+        init_cfg (dict | list[dict], optional): ``glid_mm.Pretrained``, to
+            start encoder, classifier or both from a checkpoint; a list for
+            one of each.
+
+    Raises:
+        UserError: If the encoder's last map or the classifier's four are at
+            other strides, or a setting is unknown.
+    """
+
+    def __init__(self,
+                 encoder: dict,
+                 classifier: dict,
+                 channels: int = 256,
+                 mixing: str = 'sum',
+                 order: str = 'forward',
+                 init_cfg: Optional[dict] = None) -> None:
+        encoder, classifier = map(MODELS.build, (encoder, classifier))
+        if order == 'reversed' and not hasattr(classifier, 'stage'):
+            raise UserError(
+                "model.backbone.order='reversed' runs stages one by one: "
+                "give a classifier of type='glid_mm.TimmFeatures'")
+        *_, last = _maps(encoder, 'encoder', STRIDES[-1:])
+        widths = _maps(classifier, 'classifier', STRIDES)
+        try:
+            super().__init__(encoder, classifier, last, widths, channels,
+                             mixing, order)
+        except ValueError as error:
+            raise UserError(f'model.backbone: {error}') from error
+        self.init_cfg = init_cfg
+
+    def forward(self, images: Tensor) -> Tuple[Tensor]:
+        """Features of images.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)``, standardised, any size from 32
+                pixels on.
+
+        Returns:
+            tuple[Tensor]: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+
+        Raises:
+            UserError: If images are smaller.
+        """
+        height, width = images.shape[-2:]
+        if min(height, width) < _LEAST:
+            raise UserError(
+                f'an image of {height}×{width} px has no position at 1/'
+                f'{_LEAST}; ×Net takes {_LEAST} px and more. Resize images in '
+                'the pipeline')
+        return super().forward(images),
+
+    def init_weights(self) -> None:
+        """Do what ``init_cfg`` says; mmengine calls it before training.
+
+        A host's network starts as it does there, then comes the checkpoint.
+        """
+        for part in (self.encoder, self.classifier):
+            if hasattr(part, 'init_weights'):
+                part.init_weights()
+        if self.init_cfg is not None:
+            initialize(self, self.init_cfg)
+
+
+@torch.no_grad()
+def _maps(network: nn.Module, part: str, strides: Tuple[int]) -> Tuple[int]:
+    """Channels of a network's maps, of which the last have such strides."""
+    device = next(network.parameters()).device
+    image = torch.zeros(1, 3, _PROBE, _PROBE, device=device)
+    network.eval()  # some of the hosts' return nothing
+    maps = network(image)
+    network.train()
+    maps = list(maps) if isinstance(maps, (tuple, list)) else [maps]
+    maps = maps[-1:] if len(strides) == 1 else maps
+    found = [_PROBE // x.shape[-1] if x.dim() == 4 else 0 for x in maps]
+    if found != list(strides):
+        there = ', '.join(f'1/{s}' if s else 'none' for s in found)
+        raise UserError(
+            f'model.backbone.{part}: {type(network).__name__} gives '
+            f'{len(found)} maps at {there} of the image, and '
+            f'{", ".join(f"1/{s}" for s in strides)} are wanted. Networks of '
+            'mmpretrain need out_indices=(0, 1, 2, 3), its ConvNeXt '
+            'gap_before_final_norm=False as well')
+    return tuple(x.shape[1] for x in maps)
