@@ -52,8 +52,8 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
         mine = [row for row in rows if row.arm.cell == cell]
         page.add_section(
             'Curves',
-            figures=[('Means over seeds, and their range', _plot(mine,
-                                                                 metric))])
+            figures=[('Means over seeds, and their range',
+                      plot_arms(mine, metric))])
     page.add_section('Command', code=command)
     page.write(path)
 
@@ -63,7 +63,16 @@ def _spread(mean: float, sd: float, sign: str = '') -> str:
     return text if np.isnan(sd) else f'{text} ± {sd:.2g}'
 
 
-def _plot(rows: Sequence[Comparison], metric: str) -> np.ndarray:
+def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
+    """Plot a curve of each arm: means over seeds, and their range.
+
+    Args:
+        rows (sequence[Comparison]): The arms.
+        metric (str): What the axis is called.
+
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8 RGB.
+    """
     figure = Figure(figsize=(7.2, 4.2), layout='constrained')
     axes = figure.subplots()
     for row in rows:

@@ -11,7 +11,6 @@ which $loss and the like stand for what the run and its tests have shown.
 import argparse
 import ast
 import hashlib
-import json
 import math
 import re
 from pathlib import Path
@@ -234,26 +233,16 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
 
 
 def metrics_of(tests: Sequence[Path]) -> Dict[str, float]:
-    """What the newest test in each work dir has measured.
-
-    Raises:
-        UserError: If there is none.
-    """
-    metrics = {}
-    for folder in tests:
-        found = sorted(folder.glob('*/*.json'))
-        if not found:
-            raise UserError(f'there is no */*.json in {folder}: give the '
-                            '--work-dir of tools/test.py')
-        measured = json.loads(found[-1].read_text())
-        metrics.update({
-            name: round(value, 6)
-            for name, value in measured.items()
-            # Seconds are no metric; COCO says -1 where nothing is.
-            if isinstance(value, (int, float)) and value >= 0
-            and name.split('/')[-1] not in ('data_time', 'time')
-        })
-    return metrics
+    """What the newest test in each work dir has measured."""
+    # Here: nothing else of this tool draws.
+    from glid_mm.visualization import read_metrics
+    return {
+        name: round(value, 6)
+        for folder in tests
+        for name, value in read_metrics(folder).items()
+        # COCO says -1 where nothing is.
+        if value >= 0
+    }
 
 
 def main() -> None:
