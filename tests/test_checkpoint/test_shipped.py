@@ -10,7 +10,9 @@ import yaml
 from glid_mm.checkpoint import shipped
 from glid_mm.checkpoint.io import (CheckpointError, find_checkpoint,
                                    pack_weights, read_checkpoint)
-from ..test_configs import ROOT
+from glid_mm.datasets.scenes import write_scenes
+from glid_mm.visualization import read_metrics
+from ..test_tools.test_tools import ROOT, run
 
 MOST_BYTES = 25e6
 
@@ -81,6 +83,26 @@ def test_what_is_shipped_is_small_whole_and_described():
         assert card['sha256'] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert card['config'] == linked[path.relative_to(ROOT).as_posix()]
         assert card['name'] == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [
+    name for name in shipped.shipped()
+    if 'depth/rmse' in shipped.read_card(name)['metrics']
+])
+def test_a_model_reaches_the_figure_of_its_card(name, tmp_path, monkeypatch):
+    """One of its tasks stands for all: each has its own part of the file."""
+    write_scenes(tmp_path / 'scenes', 0, 200, 0, 128, seed=0, workers=2)
+    run(monkeypatch, 'test.py',
+        ROOT / 'configs/depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
+        f'weights:{name}', '--work-dir', tmp_path / 'test', '--cfg-options',
+        f'test_dataloader.dataset.data_root={tmp_path / "scenes"}',
+        'test_dataloader.num_workers=0',
+        'test_dataloader.persistent_workers=False',
+        'model.backbone.decoder.value_positions=True')
+    figure = shipped.read_card(name)['metrics']['depth/rmse']
+    assert read_metrics(tmp_path / 'test')['rmse'] == pytest.approx(
+        figure, rel=1e-3)
 
 
 @pytest.mark.slow
