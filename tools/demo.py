@@ -92,7 +92,8 @@ class Task(NamedTuple):
     """A task to show; another one is another entry of ``TASKS``.
 
     Attributes:
-        name (str): What the mixture calls it, and the page.
+        name (str): What the mixture calls it.
+        title (str): What people call it.
         config (str): With dataloaders that have a ``data_root``.
         metric (str): What the config's evaluator calls it.
         label (str): What the tables call it.
@@ -104,6 +105,7 @@ class Task(NamedTuple):
     """
 
     name: str
+    title: str
     config: str
     metric: str
     label: str
@@ -112,15 +114,11 @@ class Task(NamedTuple):
     annotations: str = ''
     drawing: Tuple[str, ...] = ()
 
-    @property
-    def title(self) -> str:
-        """As a heading."""
-        return self.name.capitalize()
-
 
 TASKS = [
     Task(
         'semantic',
+        'Semantic segmentation',
         'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py',
         'mIoU',
         'mIoU, %',
@@ -128,6 +126,7 @@ TASKS = [
         drawing=('--draw-options', 'with_labels=False')),
     Task(
         'detection',
+        'Detection',
         'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py',
         'coco/bbox_mAP_50',
         'AP at IoU 0.5',
@@ -135,21 +134,24 @@ TASKS = [
         annotations='annotations/instances_val.json'),
     Task(
         'instance',
+        'Instance segmentation',
         'configs/instance/glid_nano_1xb16-7k_scenes-instance-128x128.py',
         'coco/segm_mAP_50',
         'AP of masks at IoU 0.5',
         annotations='annotations/instances_val.json'),
-    Task('panoptic',
+    Task('panoptic', 'Panoptic segmentation',
          'configs/panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py',
          'coco_panoptic/PQ', 'PQ, %'),
     Task(
         'depth',
+        'Depth',
         'configs/depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
         'rmse',
         'RMSE, m',
         higher_is_better=False),
     Task(
         'pose',
+        'Pose',
         'configs/pose/glid_nano_1xb16-16k_scenes-128x96.py',
         'coco/AP',
         'AP of keypoints',
@@ -536,7 +538,7 @@ def write_report(demo: Demo, results: Results, stages: list,
              out / 'pretraining' / 'shipped' / 'reconstruction_0.png'),
             ('Mean squared error of masked pixels in this tour, normalised '
              'unit by unit.',
-             _figure({'pre-training': out / 'pretraining'}, ['loss'],
+             _figure({'pre-training': out / 'pretraining'}, 'loss',
                      out / 'pretraining' / 'loss.png')),
         ])
     for task in TASKS:
@@ -546,9 +548,12 @@ def write_report(demo: Demo, results: Results, stages: list,
             figures += [
                 (f'Test images after {demo.sizes.iters} steps, without and '
                  'with pre-training.', demo.gallery(task, 'twins', *TWINS)),
-                (f'Training loss, and {task.label} on the test images.',
-                 _figure(runs, ['loss', task.metric],
-                         out / task.name / 'curves.png')),
+                *((caption, _figure(runs, key,
+                                    out / task.name / f'{name}.png'))
+                  for name, key, caption in (
+                      ('loss', 'loss', 'Training loss.'),
+                      ('score', task.metric,
+                       f'{task.label}, on the test images.'))),
             ]
         if demo.shows:
             figures.append(
@@ -568,9 +573,9 @@ def _study_curve(path: Path):
     return plot_arms(compare(outcomes, higher_is_better=True), metric)
 
 
-def _figure(runs: dict, keys: list, path: Path) -> Path:
-    """Plot the keys; returns the picture's path."""
-    plot_curves(runs, keys).savefig(path, dpi=150)
+def _figure(runs: dict, key: str, path: Path) -> Path:
+    """Plot a scalar; returns the picture's path."""
+    plot_curves(runs, [key]).savefig(path, dpi=200)
     return path
 
 

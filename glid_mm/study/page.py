@@ -73,7 +73,7 @@ def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
     Returns:
         ndarray: ``(H, W, 3)`` uint8 RGB.
     """
-    figure = Figure(figsize=(7.2, 4.2), layout='constrained')
+    figure = Figure(figsize=(5.6, 3.4), layout='constrained')
     axes = figure.subplots()
     for row in rows:
         curve = common_steps(row.outcomes)
@@ -89,6 +89,6 @@ def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
     axes.grid(alpha=.3)
     axes.legend()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=150)
+    figure.savefig(buffer, format='png', dpi=200)
     with Image.open(buffer) as image:
         return np.asarray(image.convert('RGB'))

@@ -28,8 +28,9 @@ table { border-collapse: collapse; margin: 1rem 0;
 th, td { padding: .4rem .8rem; text-align: right;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 600; vertical-align: bottom; }
-.better, .worse { font-weight: 600; white-space: nowrap; }
+.better, .worse { font-weight: 600; }
 .better { color: var(--good); } .worse { color: var(--bad); }
 .figures { display: grid; gap: 0 2rem; }
 figure { margin: 1rem 0; min-width: 0; }
@@ -45,7 +46,7 @@ img { display: block; width: 100%; height: auto; background: #fff; }
   .row { grid-template-columns: repeat(var(--columns), 1fr); }
   .row > :last-child:nth-child(odd) { grid-column: auto; } }
 @media (max-width: 30rem) {
-  th, td { padding: .4rem .35rem; font-size: .85rem; } }
+  th, td { padding: .4rem .2rem; font-size: .78rem; } }
 pre { overflow-x: auto; padding: .8rem; font-size: .85rem;
   border: 1px solid var(--line); border-radius: .4rem; }
 '''

@@ -180,10 +180,10 @@ def test_whole_tour(package, tmp_path):
     result = subprocess.run(command, **how)
     assert result.returncode == 0, result.stdout + result.stderr
     page = (tmp_path / 'demo' / 'report.html').read_text()
-    # Curves of studies, panels and loss of the pre-training, a row and curves
-    # of each pair of twins, and a row of each task.
+    # Curves of studies, panels and loss of the pre-training, a row and two
+    # curves of each pair of twins, and a row of each task.
     assert len(re.findall('<img src="data:image/png',
-                          page)) == 2 + 5 + 2 * 5 + 6 * 3
+                          page)) == 2 + 5 + 2 * 6 + 6 * 3
     assert 'tools/train.py' in page and 'load_from=weights:nano-scenes' in page
     assert 'smoke figures' in page and '<td>87.7</td>' in page
 
