@@ -11,6 +11,8 @@ from glid_mm.checkpoint import shipped
 from glid_mm.checkpoint.io import (CheckpointError, find_checkpoint,
                                    pack_weights, read_checkpoint)
 from glid_mm.datasets.scenes import write_scenes
+from glid_mm.errors import UserError
+from glid_mm.study import Start, read_start
 from glid_mm.visualization import read_metrics
 from ..test_tools.test_tools import ROOT, run
 
@@ -45,6 +47,13 @@ def test_mmengine_finds_them_too(stand_in):
     from mmengine.runner.checkpoint import CheckpointLoader
     content = CheckpointLoader.load_checkpoint('weights:small')
     assert content['state_dict']['a'].tolist() == [.5, -2.]
+
+
+def test_a_study_starts_from_them(stand_in):
+    assert read_start('small=weights:small:encoder') == Start(
+        'small', 'weights:small', ('encoder', ))
+    with pytest.raises(UserError, match='weights:big.*weights:small'):
+        read_start('all', 'weights:big')
 
 
 def test_an_unknown_name_lists_the_known(stand_in):
