@@ -36,6 +36,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['glid_mm', 'glid_mm.*']),
+    package_data={'glid_mm': ['weights/*']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={

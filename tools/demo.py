@@ -1,29 +1,35 @@
-"""The tour: every task with and without pre-training, on generated data.
+"""The tour: what pre-training is worth, on generated data.
 
-Makes Scenes, pre-trains a small GLID on unlabelled images, and fine-tunes it
-on each task beside an untrained twin, alike in all else. Ends with a table
-and a page of results. Interrupted, it goes on where it was.
+Makes Scenes, pre-trains a small GLID for two minutes, fine-tunes twins from
+random weights and from the pre-training that comes with glid_mm, and shows
+all tasks with the weights that come with it. Ends with tables and a page of
+results. Interrupted, it goes on where it was.
 """
 import argparse
 import json
+import math
 import platform
 import re
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from stages import ROOT, Stage, run
+from stages import ROOT, Stage, is_done, run
 
 import glid_mm
+from glid_mm.checkpoint.io import find_checkpoint
+from glid_mm.checkpoint.shipped import SCHEME, read_card, shipped
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
-from glid_mm.visualization import (Report, plot_curves, read_scalars,
-                                   result_cells)
+from glid_mm.study import compare, read_csv
+from glid_mm.study.page import plot_arms
+from glid_mm.visualization import (Gain, Gallery, Report, plot_curves,
+                                   read_metrics, read_scalars)
 
 
 class Sizes(NamedTuple):
@@ -33,10 +39,10 @@ class Sizes(NamedTuple):
         unlabelled, train, val (int): Images.
         batch (int): Unlabelled images in an iteration of pre-training.
         epochs (int): Of pre-training.
-        warmup (int): Epochs among these in which the learning rate rises.
-        iters (int): Of fine-tuning, for each task and twin.
+        panels (int): Iterations from one picture of it to the next.
+        iters (int): Of fine-tuning, for each live task and twin.
         evaluations (int): Of the task's metric while fine-tuning.
-        pictures (int): Test images to draw.
+        pictures (int): Test images to draw of each task.
     """
 
     unlabelled: int
@@ -44,22 +50,23 @@ class Sizes(NamedTuple):
     val: int
     batch: int
     epochs: int
-    warmup: int
+    panels: int
     iters: int
     evaluations: int
     pictures: int
 
 
+# Chosen by time, for a quarter of an hour on two quiet cores.
 FULL = Sizes(
     unlabelled=3200,
-    train=100,
-    val=160,
+    train=800,
+    val=100,
     batch=32,
-    epochs=5,
-    warmup=1,
-    iters=100,
-    evaluations=2,
-    pictures=6)
+    epochs=3,
+    panels=100,
+    iters=300,
+    evaluations=3,
+    pictures=3)
 # To see that everything runs; nothing is learnt.
 QUICK = Sizes(
     unlabelled=16,
@@ -67,71 +74,122 @@ QUICK = Sizes(
     val=4,
     batch=8,
     epochs=2,
-    warmup=1,
+    panels=2,
     iters=2,
     evaluations=1,
-    pictures=2)
+    pictures=1)
 
 PRETRAINING = 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
+MIXTURE = 'configs/multitask/glid_nano_1xb24-14k_scenes-128x128.py'
+#: Weights that come with glid_mm: a pre-training, and all tasks trained on.
+PRETRAINED = 'nano-scenes'
+TRAINED = 'nano-scenes-tasks'
+# Settings of the mixture's decoder that have no weights.
+OF_MIXTURE = ('model.backbone.decoder.value_positions=True', )
 
 
 class Task(NamedTuple):
-    """A task to fine-tune on; another one is another entry of ``TASKS``.
+    """A task to show; another one is another entry of ``TASKS``.
 
     Attributes:
-        name (str): Also of its folder.
+        name (str): What the mixture calls it.
+        title (str): What people call it.
         config (str): With dataloaders that have a ``data_root``.
         metric (str): What the config's evaluator calls it.
-        label (str): What the table calls it.
+        label (str): What the tables call it.
         higher_is_better (bool): Whether more of the metric is good.
-        loss (str): The scalar to plot.
+        live (bool): Whether twins are trained on it.
         annotations (str): File among the data that the evaluator reads
             besides what the dataloader does.
         drawing (tuple[str]): Arguments of visualize_predictions.py.
-        caption (str): Of the picture that comes of them.
     """
 
     name: str
+    title: str
     config: str
     metric: str
     label: str
     higher_is_better: bool = True
-    loss: str = 'loss'
+    live: bool = False
     annotations: str = ''
     drawing: Tuple[str, ...] = ()
-    caption: str = ('Test images: image, ground truth, and what is predicted '
-                    'without and with pre-training.')
 
 
 TASKS = [
     Task(
-        'segmentation',
+        'semantic',
+        'Semantic segmentation',
         'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py',
         'mIoU',
         'mIoU, %',
+        live=True,
         drawing=('--draw-options', 'with_labels=False')),
     Task(
         'detection',
+        'Detection',
         'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py',
         'coco/bbox_mAP_50',
         'AP at IoU 0.5',
+        live=True,
         annotations='annotations/instances_val.json'),
     Task(
+        'instance',
+        'Instance segmentation',
+        'configs/instance/glid_nano_1xb16-7k_scenes-instance-128x128.py',
+        'coco/segm_mAP_50',
+        'AP of masks at IoU 0.5',
+        annotations='annotations/instances_val.json'),
+    Task('panoptic', 'Panoptic segmentation',
+         'configs/panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py',
+         'coco_panoptic/PQ', 'PQ, %'),
+    Task(
         'depth',
+        'Depth',
         'configs/depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
         'rmse',
         'RMSE, m',
-        higher_is_better=False,
-        loss='decode.loss_silog'),
+        higher_is_better=False),
     Task(
         'pose',
+        'Pose',
         'configs/pose/glid_nano_1xb16-16k_scenes-128x96.py',
         'coco/AP',
         'AP of keypoints',
-        loss='loss_kpt',
         drawing=('--draw-options', 'draw_bbox=True')),
 ]
-TWINS = ('untrained', 'pretrained')
+LIVE = [task for task in TASKS if task.live]
+TWINS = ('untrained', 'pre-trained')
+
+PURPOSE = (
+    'Pre-training hides half of each picture and has the model fill it in, so '
+    'it needs no labels. Encoder and decoder learn together, and a task then '
+    'adds linear layers only. It pays most where training is short: the '
+    'detector below has after half of its steps what the untrained one '
+    'reaches at the end. The longer one trains on many labels, the less it '
+    'pays: the pose model leads for most of the way and ends level. It brings '
+    'little if it was short itself, or its pictures are of another kind than '
+    "the task's.")
+# Long runs, from docs/results.md. A study.csv of tools/study.py will do.
+CURVES = [
+    ('docs/curves/detection.csv', 'Detection on Scenes, 12000 labelled '
+     'images. Pre-training pays throughout. One seed.'),
+    ('docs/curves/pose.csv', 'Pose on Scenes, 12000 labelled images. The lead '
+     'is used up at the end. One seed.'),
+]
+
+
+class Step(NamedTuple):
+    """Stages that run side by side.
+
+    Attributes:
+        seconds (int): What they take, about, on two quiet cores.
+        stages (callable): Makes them, when what they start from is there.
+        jobs (int, optional): How many run at a time; by default all.
+    """
+
+    seconds: int
+    stages: Callable[[], List[Stage]]
+    jobs: Optional[int] = None
 
 
 class Demo:
@@ -141,14 +199,39 @@ class Demo:
         out (Path): Folder for everything.
         sizes (Sizes): How much of everything.
         seed (int): Of data and trainings.
+
+    Attributes:
+        shows (bool): Whether trained weights come with this glid_mm.
     """
 
     def __init__(self, out: Path, sizes: Sizes, seed: int) -> None:
         self.out = _shown(out)
         self.sizes = sizes
         self.seed = seed
+        self.shows = TRAINED in shipped()
         # Few images are loaded faster than workers start.
         self.few = sizes is QUICK
+
+    def steps(self) -> List[Step]:
+        """All, in order."""
+        steps = [
+            Step(25, lambda: [self.scenes()]),
+            Step(130, lambda: [self.pretraining()]),
+            Step(8, lambda: [self.reconstruction()])
+        ]
+        for task in LIVE:
+            steps += [
+                Step(
+                    260,
+                    lambda task=task:
+                    [self.finetuning(task, twin) for twin in TWINS]),
+                Step(12, lambda task=task: [self.twins(task)])
+            ]
+        if self.shows:
+            steps.append(
+                Step(75, lambda: [self.test(), *map(self.predictions, TASKS)],
+                     2))
+        return steps
 
     def scenes(self) -> Stage:
         """Make the data."""
@@ -165,52 +248,81 @@ class Demo:
         each = sizes.unlabelled // sizes.batch
         options = self._data('train') + [
             f'train_dataloader.batch_size={sizes.batch}',
-            f'train_cfg.max_epochs={sizes.epochs}',
-            f'param_scheduler.0.end={sizes.warmup}',
-            f'param_scheduler.1.begin={sizes.warmup}',
-            f'param_scheduler.1.end={sizes.epochs}',
-            f'param_scheduler.1.T_max={sizes.epochs - sizes.warmup}',
+            f'default_hooks.reconstruction.interval={sizes.panels}',
+            'default_hooks.reconstruction.num_images=3',
             f'default_hooks.logger.interval={min(10, each)}',
         ]
         return self._training('Pre-training', self.out / 'pretraining',
-                              PRETRAINING, options, sizes.epochs)
+                              PRETRAINING, ['--epochs', sizes.epochs], options,
+                              sizes.epochs)
+
+    def reconstruction(self) -> Stage:
+        """The same pictures by the pre-training that comes with glid_mm."""
+        folder = self.out / 'pretraining' / 'shipped'
+        images = sorted(
+            (ROOT / self.out / 'scenes/images/unlabelled').iterdir())[:3]
+        return Stage(f'Pictures: {SCHEME}{PRETRAINED}', folder, [
+            'tools/analysis_tools/visualize_reconstruction.py', PRETRAINING,
+            SCHEME + PRETRAINED, *map(_shown, images), '--out', folder
+        ])
 
     def finetuning(self, task: Task, twin: str) -> Stage:
         """A task's training of one twin."""
         sizes = self.sizes
         warmup = max(sizes.iters // 10, 1)
         options = self._data('train', 'val') + [
-            f'train_cfg.max_iters={sizes.iters}',
             f'train_cfg.val_interval={sizes.iters // sizes.evaluations}',
             f'param_scheduler.0.end={warmup}',
             f'param_scheduler.1.begin={warmup}',
-            f'param_scheduler.1.end={sizes.iters}',
             f'default_hooks.logger.interval={min(10, sizes.iters)}',
         ]
         if task.annotations:
             file = self.out / 'scenes' / task.annotations
             options.append(f'val_evaluator.ann_file={file}')
-        folder = self.out / task.name / twin
-        if twin == 'pretrained':
-            options.append(f'load_from={self._weights("pretraining")}')
-        return self._training(f'Fine-tuning: {task.name}, {twin}', folder,
-                              task.config, options)
+        if twin == 'pre-trained':
+            options.append(f'load_from={SCHEME}{PRETRAINED}')
+        return self._training(f'Fine-tuning: {task.name}, {twin}',
+                              self.out / task.name / twin, task.config,
+                              ['--iters', sizes.iters], options)
 
-    def drawing(self, task: Task) -> Stage:
+    def twins(self, task: Task) -> Stage:
         """Predictions of both twins."""
-        folder = self.out / task.name / 'pictures'
-        return Stage(f'Pictures: {task.name}', folder, [
-            'tools/analysis_tools/visualize_predictions.py', task.config,
-            *(self._weights(task.name, twin)
-              for twin in TWINS), '--titles', *TWINS, '--num-images',
-            self.sizes.pictures, '--out', folder / 'predictions.png',
-            '--cfg-options', *self._data('test'), *task.drawing
+        return self._drawing(
+            task, 'twins', [self._weights(task.name, twin) for twin in TWINS],
+            TWINS)
+
+    def test(self) -> Stage:
+        """Metrics of all tasks with trained weights."""
+        options = list(OF_MIXTURE)
+        for task in TASKS:
+            # Workers of six tasks would be more than cores.
+            options += self._loading(f'test_dataloader.{task.name}', False)
+            if task.annotations:
+                file = self.out / 'scenes' / task.annotations
+                options.append(f'test_evaluator.{task.name}.ann_file={file}')
+        folder = self.out / 'test'
+        return Stage(f'Test: {SCHEME}{TRAINED}', folder, [
+            'tools/test.py', MIXTURE, SCHEME + TRAINED, '--work-dir', folder,
+            '--cfg-options', *options
         ])
+
+    def predictions(self, task: Task) -> Stage:
+        """Predictions of a task with trained weights."""
+        return self._drawing(task, 'trained', [SCHEME + TRAINED],
+                             ['prediction'], OF_MIXTURE)
 
     def score(self, task: Task, twin: str) -> float:
         """A twin's metric on the test images after its last iteration."""
         scalars = read_scalars(ROOT / self.out / task.name / twin)
         return float(scalars[task.metric].values[-1])
+
+    def gallery(self, task: Task, name: str, *titles: str) -> Gallery:
+        """What the stages ``twins`` and ``trained`` have drawn."""
+        folder = ROOT / self.out / task.name / name
+        titles = ('image', 'ground truth', *titles)
+        return Gallery(titles, [[
+            folder / f'{row}_{title.replace(" ", "-")}.png' for title in titles
+        ] for row in range(self.sizes.pictures)])
 
     def reconstructions(self) -> list:
         """Panels of pre-training: its first, one in between, its last."""
@@ -224,22 +336,34 @@ class Demo:
         return [(f'After {step} iterations: image, what stays visible, what '
                  'the model makes of it.', panels[step]) for step in chosen]
 
-    def _training(self, title, folder, config, options, epochs=1) -> Stage:
+    def _training(self, title, folder, config, length, options, epochs=1):
         command = ['tools/train.py', config, '--work-dir', folder]
-        command += ['--seed', self.seed]
+        command += ['--seed', self.seed, *length]
         return Stage(title, folder, [*command, '--cfg-options', *options],
                      epochs)
 
+    def _drawing(self, task, name, checkpoints, titles, options=()) -> Stage:
+        folder = self.out / task.name / name
+        return Stage(
+            f'Pictures: {task.name}, {" and ".join(titles)}', folder, [
+                'tools/analysis_tools/visualize_predictions.py', task.config,
+                *checkpoints, '--titles', *titles, '--num-images',
+                self.sizes.pictures, '--out', folder, '--cfg-options',
+                *self._data('test'), *options, *task.drawing
+            ])
+
     def _data(self, *splits) -> list:
-        options = []
-        for split in splits:
-            loader = f'{split}_dataloader'
-            options.append(f'{loader}.dataset.data_root={self.out / "scenes"}')
-            if self.few:
-                options += [
-                    f'{loader}.num_workers=0',
-                    f'{loader}.persistent_workers=False'
-                ]
+        return [
+            option for split in splits
+            for option in self._loading(f'{split}_dataloader')
+        ]
+
+    def _loading(self, loader: str, workers: bool = True) -> list:
+        options = [f'{loader}.dataset.data_root={self.out / "scenes"}']
+        if self.few or not workers:
+            options += [
+                f'{loader}.num_workers=0', f'{loader}.persistent_workers=False'
+            ]
         return options
 
     def _weights(self, *folder) -> Path:
@@ -287,46 +411,156 @@ def machine() -> str:
             f'glid_mm {glid_mm.__version__}')
 
 
-def write_report(demo: Demo, scores: dict, stages: list, path: Path) -> None:
+class Results(NamedTuple):
+    """What the tour has measured.
+
+    Attributes:
+        live (dict): ``{task: {twin: score}}``, of the tasks with twins.
+        shown (dict): ``{task: score}`` of the trained weights; empty if none
+            come with this glid_mm.
+        card (dict): What their model card says.
+    """
+
+    live: Dict[str, Dict[str, float]]
+    shown: Dict[str, float]
+    card: dict
+
+    @classmethod
+    def of(cls, demo: Demo) -> 'Results':
+        """Collect them."""
+        live = {
+            task.name: {
+                twin: demo.score(task, twin)
+                for twin in TWINS
+            }
+            for task in LIVE
+        }
+        if not demo.shows:
+            return cls(live, {}, {})
+        metrics = read_metrics(ROOT / demo.out / 'test')
+        return cls(live, {
+            task.name: metrics[f'{task.name}/{task.metric}']
+            for task in TASKS
+        }, read_card(TRAINED))
+
+    def twins(self) -> list:
+        """A table of the twins."""
+        rows = [['Task', 'Metric', *map(str.capitalize, TWINS), 'Gain']]
+        for task in LIVE:
+            scores = [self.live[task.name][twin] for twin in TWINS]
+            rows.append([
+                task.title,
+                _metric(task), *map(_figures, scores),
+                Gain(scores[1], scores[0], task.higher_is_better)
+            ])
+        return rows
+
+    def trained(self) -> list:
+        """A table of the trained weights."""
+        rows = [['Task', 'Metric', 'Here', 'Model card']]
+        for task in TASKS:
+            long = self.card['metrics'].get(f'{task.name}/{task.metric}')
+            rows.append([
+                task.title,
+                _metric(task),
+                _figures(self.shown[task.name]),
+                '–' if long is None else _figures(long),
+            ])
+        return rows
+
+
+def _metric(task: Task) -> str:
+    return f'{task.label} {"↑" if task.higher_is_better else "↓"}'
+
+
+def _figures(score: float) -> str:
+    return f'{score:.3g}'
+
+
+def live_text(demo: Demo, results: Results) -> str:
+    """What the table of twins means."""
+    sizes = demo.sizes
+    text = (
+        f'The twins have the same seed, the same {sizes.train} images and the '
+        f'same {sizes.iters} steps; one starts from random weights, the other '
+        f'from {SCHEME}{PRETRAINED}. These are smoke figures: so few steps, '
+        f'one seed and {sizes.val} test images show which way it goes, and '
+        'nothing more.')
+    behind = [
+        row[0] for row in results.twins()[1:] if row[-1].verdict != 'better'
+    ]
+    if behind:
+        text += (f'\n\nPre-training is not ahead here in '
+                 f'{" and ".join(behind).lower()}. The curves above come from '
+                 'runs that are long enough to tell.')
+    return text
+
+
+def trained_text(demo: Demo, results: Results) -> str:
+    """What the table of trained weights means."""
+    return (f'One model answers all of these: {SCHEME}{TRAINED} '
+            f'({results.card["length"]}). "Here" is a smoke figure, on the '
+            f'{demo.sizes.val} test images of this tour. What counts is the '
+            'figure of its model card.')
+
+
+def write_report(demo: Demo, results: Results, stages: list,
+                 path: Path) -> None:
     """Write the page.
 
     Args:
         demo (Demo): Has been run.
-        scores (dict): ``{task name: {twin: score}}``.
+        results (Results): Of it.
         stages (list[Stage]): All, in order.
         path (Path): Of the page.
     """
-    sizes = demo.sizes
-    report = Report(
-        'GLID on Scenes', f'Pre-trained for {sizes.epochs} epochs on '
-        f'{sizes.unlabelled} images without labels; then fine-tuned for '
-        f'{sizes.iters} iterations on {sizes.train} images with labels, and '
-        f'tested on {sizes.val} others. The untrained twin starts from '
-        'random weights; seed, data, steps and schedule are the same.')
-    out = ROOT / demo.out
-    loss = _figure({'pre-training': out / 'pretraining'}, ['loss'],
-                   out / 'pretraining' / 'loss.png')
+    report = Report('GLID on Scenes')
+    report.add_section('What pre-training does, and when it pays', PURPOSE,
+                       [(caption, _study_curve(ROOT / file))
+                        for file, caption in CURVES])
     report.add_section(
-        'Pre-training',
-        'Half of an image is masked, and the decoder answers with the pixels '
-        'that are missing.', [
+        'Two models alike but for pre-training',
+        live_text(demo, results),
+        table=results.twins())
+    if demo.shows:
+        report.add_section(
+            'What trained models reach',
+            trained_text(demo, results),
+            table=results.trained())
+    out = ROOT / demo.out
+    report.add_section(
+        'Pre-training, live', 'Half of an image is masked, and the decoder '
+        'answers with the pixels that are missing. Mean and contrast of a '
+        "masked unit are the image's own.", [
             *demo.reconstructions(),
-            ('Mean squared error of masked pixels, normalised unit by unit.',
-             loss)
+            (f'The pre-training that comes with glid_mm '
+             f'({SCHEME}{PRETRAINED}): the same pictures.',
+             out / 'pretraining' / 'shipped' / 'reconstruction_0.png'),
+            ('Mean squared error of masked pixels in this tour, normalised '
+             'unit by unit.',
+             _figure({'pre-training': out / 'pretraining'}, 'loss',
+                     out / 'pretraining' / 'loss.png')),
         ])
     for task in TASKS:
-        twins = scores[task.name]
-        report.add_row(task.name.capitalize(), task.label, twins['pretrained'],
-                       twins['untrained'], task.higher_is_better)
-        folder = out / task.name
-        curves = _figure({twin: folder / twin
-                          for twin in TWINS}, [task.loss, task.metric],
-                         folder / 'curves.png')
-        report.add_section(task.name.capitalize(), '', [
-            (task.caption, folder / 'pictures' / 'predictions.png'),
-            (f'Training loss, and {task.label} on the test images meanwhile.',
-             curves),
-        ])
+        figures = []
+        if task.live:
+            runs = {twin: out / task.name / twin for twin in TWINS}
+            figures += [
+                (f'Test images after {demo.sizes.iters} steps, without and '
+                 'with pre-training.', demo.gallery(task, 'twins', *TWINS)),
+                *((caption, _figure(runs, key,
+                                    out / task.name / f'{name}.png'))
+                  for name, key, caption in (
+                      ('loss', 'loss', 'Training loss.'),
+                      ('score', task.metric,
+                       f'{task.label}, on the test images.'))),
+            ]
+        if demo.shows:
+            figures.append(
+                (f'Test images and what {SCHEME}{TRAINED} '
+                 'predicts.', demo.gallery(task, 'trained', 'prediction')))
+        if figures:
+            report.add_section(task.title, figures=figures)
     report.add_section(
         'How to run it yourself',
         f'These are the commands that it was. Seed {demo.seed}. {machine()}.',
@@ -334,29 +568,24 @@ def write_report(demo: Demo, scores: dict, stages: list, path: Path) -> None:
     report.write(path)
 
 
-def _figure(runs: dict, keys: list, path: Path) -> Path:
-    """Plot what the first run has of the keys; returns the picture's path."""
-    known = read_scalars(next(iter(runs.values())))
-    plot_curves(runs, [k for k in keys if k in known]).savefig(path, dpi=150)
+def _study_curve(path: Path):
+    metric, outcomes = read_csv(path)
+    return plot_arms(compare(outcomes, higher_is_better=True), metric)
+
+
+def _figure(runs: dict, key: str, path: Path) -> Path:
+    """Plot a scalar; returns the picture's path."""
+    plot_curves(runs, [key]).savefig(path, dpi=200)
     return path
 
 
-def show_table(scores: dict, console: Console) -> None:
-    """Print the scores.
-
-    Args:
-        scores (dict): ``{task name: {twin: score}}``.
-        console (Console): Where to.
-    """
-    table = Table(title='GLID on Scenes')
-    table.add_column('Task')
-    for column in ('Metric', 'Untrained', 'Pre-trained', 'Difference'):
-        table.add_column(column, justify='right')
-    for task in TASKS:
-        untrained, pretrained = (scores[task.name][twin] for twin in TWINS)
-        name = task.name.capitalize()
-        table.add_row(*result_cells(name, task.label, pretrained, untrained,
-                                    task.higher_is_better))
+def show_table(title: str, rows: list, console: Console) -> None:
+    """Print a table of :class:`Results`."""
+    table = Table(title=title, title_justify='left')
+    for index, cell in enumerate(rows[0]):
+        table.add_column(cell, justify='right' if index > 1 else 'left')
+    for row in rows[1:]:
+        table.add_row(*map(str, row))
     console.print(table)
 
 
@@ -377,34 +606,56 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def run_all(steps: List[Step], console: Console) -> List[Stage]:
+    """Run what has not been run, and say how long the rest will take.
+
+    Args:
+        steps (list[Step]): In order.
+        console (Console): Where the progress goes.
+
+    Returns:
+        list[Stage]: All, also those that were done before.
+    """
+    stages, expected, spent = [], 0, 0.
+    for number, step in enumerate(steps, 1):
+        mine = step.stages()
+        stages += mine
+        # Other machines are slower or faster, and so are other days.
+        pace = spent / expected if expected else 1
+        left = sum(other.seconds for other in steps[number - 1:]) * pace
+        console.print(f'[bold]Step {number} of {len(steps)}[/], about '
+                      f'{math.ceil(left / 60)} min to go')
+        start = time.monotonic()
+        if not all(map(is_done, mine)):
+            expected += step.seconds
+        run(mine, console, step.jobs)
+        if expected:
+            spent += time.monotonic() - start
+    return stages
+
+
 def main() -> None:
     args = parse_args()
     console = Console()
     sizes = QUICK if args.quick else FULL
     out = args.out.resolve()
-    settle(out, dict(sizes._asdict(), seed=args.seed))
+    # Without it there is nothing to compare with.
+    weights = [find_checkpoint(SCHEME + PRETRAINED).name]
+    weights += [p.name for n, p in shipped().items() if n == TRAINED]
+    settle(out, dict(sizes._asdict(), seed=args.seed, weights=weights))
     demo = Demo(out, sizes, args.seed)
-    stages = []
     start = time.monotonic()
-
-    def do(*side_by_side):
-        stages.extend(side_by_side)
-        run(side_by_side, console)
-
-    do(demo.scenes())
-    do(demo.pretraining())
-    for task in TASKS:
-        do(*(demo.finetuning(task, twin) for twin in TWINS))
-        do(demo.drawing(task))
-    scores = {
-        task.name: {
-            twin: demo.score(task, twin)
-            for twin in TWINS
-        }
-        for task in TASKS
-    }
-    write_report(demo, scores, stages, out / 'report.html')
-    show_table(scores, console)
+    stages = run_all(demo.steps(), console)
+    results = Results.of(demo)
+    write_report(demo, results, stages, out / 'report.html')
+    show_table(f'Twins after {sizes.iters} steps: smoke figures of one seed',
+               results.twins(), console)
+    if demo.shows:
+        show_table(f'{SCHEME}{TRAINED}: a smoke figure, and that of its card',
+                   results.trained(), console)
+    else:
+        console.print(f'{SCHEME}{TRAINED} does not come with this glid_mm, so '
+                      'trained models are not shown.')
     console.print(f'{(time.monotonic() - start) / 60:.1f} minutes. The page '
                   'with pictures and curves:')
     console.print(str(out / 'report.html'), soft_wrap=True)

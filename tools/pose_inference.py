@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from glid_mm.checkpoint.io import find_checkpoint
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
@@ -53,11 +54,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    paths = (args.inputs, args.config, args.checkpoint, args.det_config,
-             args.det_checkpoint)
-    for path in filter(None, paths):
+    for path in filter(None, (args.inputs, args.config, args.det_config)):
         if not Path(path).exists():
             raise UserError(f'there is no {path}')
+    for path in filter(None, (args.checkpoint, args.det_checkpoint)):
+        find_checkpoint(path)
     # Here, so that a library that is missing is named without a traceback.
     from glid_mm.tasks.pose import PoseInferencer
     from glid_mm.tasks.pose.inferencer import is_video

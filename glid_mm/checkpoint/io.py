@@ -25,6 +25,7 @@ import torch
 from .. import __version__
 from ..compat import require
 from ..errors import UserError
+from .shipped import SCHEME, is_altered, shipped
 
 logger = logging.getLogger('glid_mm')
 PathLike = Union[str, Path]
@@ -192,27 +193,20 @@ def read_checkpoint(path: PathLike,
     """Read a checkpoint without running anything that is in it.
 
     Args:
-        path (str or Path): A file of ``torch.save`` or safetensors.
+        path (str or Path): A file of ``torch.save`` or safetensors, or
+            ``weights:NAME`` for one that comes with glid_mm.
         map_location (str or torch.device): Where tensors go.
 
     Returns:
-        dict: The content; bare weights are put under ``state_dict``.
+        dict: The content; bare weights are put under ``state_dict``. Weights
+        that are stored in half precision are float32.
 
     Raises:
         CheckpointError: If there is no such file, it is damaged, it is
             something else, it asks for more than data, or it is of another
             version of glid_mm. The message names the file and what to do.
     """
-    if '://' in str(path):
-        raise CheckpointError(
-            f'{path} is an address: glid_mm downloads no checkpoints. '
-            'Download the file, check where it comes from, and give its path.')
-    path = Path(path).expanduser()
-    if path.is_dir():
-        raise CheckpointError(
-            f'{path} is a folder, not a checkpoint. Give a file in it.')
-    if not path.exists():
-        raise CheckpointError(f'there is no checkpoint {path}')
+    path = find_checkpoint(path)
     _refuse_texts(path)
     try:
         if path.suffix == '.safetensors':
@@ -234,7 +228,65 @@ def read_checkpoint(path: PathLike,
             f'{path} holds a {type(content).__name__}, not a dictionary of '
             'weights')
     _refuse_other_versions(path, content)
-    return _plain_weights(path, content)
+    return _in_single_precision(_plain_weights(path, content))
+
+
+def find_checkpoint(path: PathLike) -> Path:
+    """Find the file of a checkpoint.
+
+    Args:
+        path (str or Path): Of the file, or ``weights:NAME`` for one that
+            comes with glid_mm.
+
+    Returns:
+        Path: Of a file that is there.
+
+    Raises:
+        CheckpointError: If there is none, or one that comes with glid_mm has
+            been altered.
+    """
+    if '://' in str(path):
+        raise CheckpointError(
+            f'{path} is an address: glid_mm downloads no checkpoints. '
+            'Download the file, check where it comes from, and give its path.')
+    if str(path).startswith(SCHEME):
+        return _find_shipped(str(path).removeprefix(SCHEME))
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise CheckpointError(
+            f'{path} is a folder, not a checkpoint. Give a file in it.')
+    if not path.exists():
+        raise CheckpointError(f'there is no checkpoint {path}')
+    return path
+
+
+def _find_shipped(name: str) -> Path:
+    known = shipped()
+    if name not in known:
+        names = ', '.join(SCHEME + other for other in known)
+        raise CheckpointError(f'there are no weights {SCHEME}{name}. This '
+                              f'glid_mm comes with {names or "none"}.')
+    if is_altered(known[name]):
+        raise CheckpointError(
+            f'{known[name]} is altered or damaged: its SHA-256 does not begin '
+            'as its name says. Restore the file with git, or install glid_mm '
+            'again.')
+    return known[name]
+
+
+def _in_single_precision(content: dict) -> dict:
+    """Have weights in the precision that models are made in.
+
+    Not all that is done to weights is known to PyTorch in half precision.
+    """
+    weights = content.get('state_dict')
+    if _holds_tensors(weights):
+        for name, value in weights.items():
+            if isinstance(value,
+                          torch.Tensor) and value.dtype in (torch.float16,
+                                                            torch.bfloat16):
+                weights[name] = value.float()
+    return content
 
 
 def _plain_weights(path: Path, content: dict) -> dict:

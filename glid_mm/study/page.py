@@ -52,8 +52,8 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
         mine = [row for row in rows if row.arm.cell == cell]
         page.add_section(
             'Curves',
-            figures=[('Means over seeds, and their range', _plot(mine,
-                                                                 metric))])
+            figures=[('Means over seeds, and their range',
+                      plot_arms(mine, metric))])
     page.add_section('Command', code=command)
     page.write(path)
 
@@ -63,8 +63,17 @@ def _spread(mean: float, sd: float, sign: str = '') -> str:
     return text if np.isnan(sd) else f'{text} ± {sd:.2g}'
 
 
-def _plot(rows: Sequence[Comparison], metric: str) -> np.ndarray:
-    figure = Figure(figsize=(7.2, 4.2), layout='constrained')
+def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
+    """Plot a curve of each arm: means over seeds, and their range.
+
+    Args:
+        rows (sequence[Comparison]): The arms.
+        metric (str): What the axis is called.
+
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8 RGB.
+    """
+    figure = Figure(figsize=(5.6, 3.4), layout='constrained')
     axes = figure.subplots()
     for row in rows:
         curve = common_steps(row.outcomes)
@@ -80,6 +89,6 @@ def _plot(rows: Sequence[Comparison], metric: str) -> np.ndarray:
     axes.grid(alpha=.3)
     axes.legend()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=150)
+    figure.savefig(buffer, format='png', dpi=200)
     with Image.open(buffer) as image:
         return np.asarray(image.convert('RGB'))

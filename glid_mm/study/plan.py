@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
-from ..checkpoint.io import write_atomically
+from ..checkpoint.io import CheckpointError, find_checkpoint, write_atomically
 from ..checkpoint.report import ALL_PARTS
 from ..engine.overrides import apply_overrides
 from ..errors import UserError
@@ -19,7 +19,7 @@ class Start(NamedTuple):
 
     Attributes:
         name (str): What tables call it.
-        checkpoint (str): A file, or '' for random weights.
+        checkpoint (str): A file, ``weights:NAME``, or '' for random weights.
         parts (tuple[str]): Which parts of the model it starts; none for all
             that the model has.
         config (str): Of another model than the study's; '' for its own.
@@ -107,9 +107,12 @@ def read_start(text: str, checkpoint: str = '') -> Start:
             f'{text}: {unknown[0]!r} is no part of a model. Write none, all, '
             f'or some of {", ".join(ALL_PARTS)} with + between them; with '
             'weights of its own, NAME=FILE:PARTS')
-    if not Path(file).is_file():
-        raise UserError(f'{text}: there is no checkpoint {file!r}' +
-                        ('' if file else '; give --weights'))
+    if not file:
+        raise UserError(f'{text}: of which checkpoint? give --weights')
+    try:
+        find_checkpoint(file)
+    except CheckpointError as error:
+        raise UserError(f'{text}: {error}') from error
     return Start(name, file, chosen)
 
 
@@ -178,7 +181,7 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     if start.checkpoint:
         options['model.backbone.init_cfg'] = dict(
             type='glid_mm.Pretrained',
-            checkpoint=str(Path(start.checkpoint).resolve()),
+            checkpoint=str(find_checkpoint(start.checkpoint).resolve()),
             parts=start.parts or None)
     if fraction != 1:
         options['train_dataloader.dataset'] = dict(

@@ -12,7 +12,10 @@ from ..checkpoint.io import write_atomically
 from ..errors import UserError
 from ..visualization import read_scalars
 from ..visualization.curves import Curve
-from .plan import Arm, Run
+from .plan import Arm, Run, Start
+
+# Of a study.csv, before the metric.
+_COLUMNS = ['start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step']
 
 
 class Outcome(NamedTuple):
@@ -169,9 +172,7 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
     """Write every evaluation of every run, one a line."""
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow([
-        'start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step', metric
-    ])
+    writer.writerow([*_COLUMNS, metric])
     for run, curve in outcomes:
         start, fraction, settings = run.arm
         about = [
@@ -181,3 +182,39 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
         for step, value in zip(curve.steps, curve.values):
             writer.writerow([*about, step, value])
     write_atomically(path, table.getvalue().encode())
+
+
+def read_csv(path: Path) -> Tuple[str, List[Outcome]]:
+    """Read what :func:`write_csv` has written.
+
+    Args:
+        path (Path): A ``study.csv``.
+
+    Returns:
+        tuple[str, list[Outcome]]: The metric, and the outcomes of all runs.
+
+    Raises:
+        UserError: If it is no such file.
+    """
+    with open(path, encoding='utf-8', newline='') as file:
+        rows = csv.reader(file)
+        *about, metric = next(rows, None) or ['']
+        if about != _COLUMNS:
+            raise UserError(f'{path} is no study.csv: its columns are not '
+                            f'{", ".join(_COLUMNS)} and a metric')
+        points = {}
+        for *about, step, value in rows:
+            points.setdefault(tuple(about), []).append((step, value))
+    outcomes = []
+    for (name, parts, fraction, settings, lr, seed), values in points.items():
+        arm = Arm(
+            Start(name, '', tuple(filter(None, parts.split('+')))),
+            float(fraction),
+            tuple(
+                tuple(setting.split('=', 1)) for setting in settings.split()))
+        steps, values = zip(*values)
+        curve = Curve(
+            np.array(steps, int), np.array(values, float), 'iteration')
+        run = Run(arm, int(seed), float(lr) if lr else None, Path())
+        outcomes.append(Outcome(run, curve))
+    return metric, outcomes

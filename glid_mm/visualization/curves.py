@@ -73,6 +73,30 @@ def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
     }
 
 
+def read_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
+    """Read what the newest test in a work dir has measured.
+
+    Args:
+        work_dir (str | Path): Of ``tools/test.py``.
+
+    Returns:
+        dict[str, float]: By name, such as 'mIoU'.
+
+    Raises:
+        UserError: If there has been none.
+    """
+    files = sorted(Path(work_dir).glob('*/*.json'))
+    if not files:
+        raise UserError(f'there is no */*.json in {work_dir}: no test has '
+                        'logged there. Give the --work-dir of tools/test.py')
+    return {
+        name: value
+        for name, value in json.loads(files[-1].read_text()).items()
+        if isinstance(value, (int, float)) and name.split('/')[-1] not in (
+            'data_time', 'time')
+    }
+
+
 def _records(file: Path):
     lines = file.read_text().splitlines()
     for number, line in enumerate(lines, 1):

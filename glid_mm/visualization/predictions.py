@@ -1,25 +1,40 @@
 """What models of a task predict, beside what is true."""
 import os.path as osp
-from typing import Sequence
+from typing import List, NamedTuple, Sequence
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, VISUALIZERS, init_default_scope
-from mmengine.runner import load_checkpoint
+from torch import nn
 
+from ..checkpoint.io import CheckpointError, read_checkpoint
+from ..checkpoint.report import load_weights
 from ..datasets.loading import load_image
 from ..errors import UserError
-from .panels import tile
 
 
-def prediction_panel(config: Config,
+class Predictions(NamedTuple):
+    """Pictures of test images.
+
+    Attributes:
+        titles (list[str]): Of the columns: 'image', 'ground truth', and what
+            the models are called.
+        rows (list[list[ndarray]]): Of each image, ``(H, W, 3)`` uint8 RGB in
+            the order of the titles.
+    """
+
+    titles: List[str]
+    rows: List[List[np.ndarray]]
+
+
+def draw_predictions(config: Config,
                      checkpoints: Sequence[str],
                      titles: Sequence[str] = (),
                      num_images: int = 4,
-                     draw_options: dict = {}) -> np.ndarray:
-    """Draw rows of an image, its ground truth, and models' predictions.
+                     draw_options: dict = {}) -> Predictions:
+    """Draw images, their ground truth, and models' predictions.
 
     Data, models and drawing are those of the config's host library, whichever
     it is.
@@ -27,17 +42,20 @@ def prediction_panel(config: Config,
     Args:
         config (Config): Of a task, with ``test_dataloader`` and
             ``visualizer``.
-        checkpoints (Sequence[str]): Weights to compare, of that config.
+        checkpoints (Sequence[str]): Weights to compare, of that config or of
+            mixtures that have its task.
         titles (Sequence[str]): What to call them; by default their folders.
         num_images (int): Images, spread evenly over the test set.
         draw_options (dict): Further arguments of the visualizer's
             ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8 RGB.
+        Predictions: The pictures.
 
     Raises:
         UserError: If the config has no test data.
+        CheckpointError: If a file cannot be read or lacks weights of the
+            model.
     """
     if config.get('test_dataloader') is None:
         raise UserError('the config has no test_dataloader')
@@ -62,7 +80,7 @@ def prediction_panel(config: Config,
     rows = [[] for _ in samples]
     for path in checkpoints:
         model = MODELS.build(config.model)
-        load_checkpoint(model, path, map_location='cpu')
+        _load(model, path)
         model.eval()
         for row, sample in zip(rows, samples):
             with torch.no_grad():
@@ -72,4 +90,12 @@ def prediction_panel(config: Config,
                 row += [image, draw(answer, draw_gt=True, draw_pred=False)]
             row.append(draw(answer, draw_gt=False, draw_pred=True))
     titles = titles or [osp.basename(osp.dirname(p)) for p in checkpoints]
-    return tile(rows, ['image', 'ground truth', *titles])
+    return Predictions(['image', 'ground truth', *titles], rows)
+
+
+def _load(model: nn.Module, path: str) -> None:
+    checkpoint = read_checkpoint(path)
+    try:
+        load_weights(model, checkpoint, False, ()).refuse_untrained()
+    except CheckpointError as error:
+        raise error.of(path) from error

@@ -3,7 +3,7 @@ import base64
 import io
 from html import escape
 from pathlib import Path
-from typing import Sequence, Tuple, Union
+from typing import NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -11,88 +11,129 @@ from PIL import Image
 from ..checkpoint.io import write_atomically
 
 Picture = Union[np.ndarray, str, Path]
-Cells = Sequence[Sequence[str]]
 
 _STYLE = '''
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37;
   --bad: #b35900; }
 @media (prefers-color-scheme: dark) {
   :root { --good: #4ac26b; --bad: #f0883e; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem;
   margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
+p { max-width: 44rem; }
 h1, h2 { line-height: 1.2; }
-h2 { margin-top: 2.5rem; }
+h2 { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; }
+table { border-collapse: collapse; margin: 1rem 0;
+  font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .8rem; text-align: right;
   border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
+th { font-weight: 600; vertical-align: bottom; }
+.better, .worse { font-weight: 600; }
 .better { color: var(--good); } .worse { color: var(--bad); }
-figure { margin: 1.5rem 0; }
-img { display: block; max-width: 100%; height: auto; background: #fff; }
-figcaption { font-size: .9rem; opacity: .8; }
+.figures { display: grid; gap: 0 2rem; }
+figure { margin: 1rem 0; min-width: 0; }
+img { display: block; width: 100%; height: auto; background: #fff; }
+.row { display: grid; gap: .5rem; margin-bottom: 1rem;
+  grid-template-columns: 1fr 1fr; }
+.row > :last-child:nth-child(odd) { grid-column: span 2; }
+.row span, figcaption { font-size: .9rem; opacity: .8; }
+@media (min-width: 48rem) {
+  .figures { grid-template-columns: 1fr 1fr; }
+  .figures > :only-child, .wide { grid-column: span 2; }
+  .figures > .plain:only-child { max-width: 44rem; }
+  .row { grid-template-columns: repeat(var(--columns), 1fr); }
+  .row > :last-child:nth-child(odd) { grid-column: auto; } }
+@media (max-width: 30rem) {
+  th, td { padding: .4rem .2rem; font-size: .78rem; } }
 pre { overflow-x: auto; padding: .8rem; font-size: .85rem;
   border: 1px solid var(--line); border-radius: .4rem; }
 '''
 
 
+class Gallery(NamedTuple):
+    """Pictures to compare, side by side where there is room.
+
+    Attributes:
+        titles (Sequence[str]): Of the columns; what stands below a picture.
+        rows (Sequence[Sequence[Picture]]): Of each row a picture for each
+            title.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[Picture]]
+
+
+class Gain(NamedTuple):
+    """What one score is beside another: a cell of a table.
+
+    Attributes:
+        score (float): Which.
+        baseline (float): The other.
+        higher_is_better (bool): Whether more is good.
+    """
+
+    score: float
+    baseline: float
+    higher_is_better: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """'better', 'worse', or '' for the same."""
+        gain = self.score - self.baseline
+        if not gain:
+            return ''
+        return 'better' if (gain > 0) == self.higher_is_better else 'worse'
+
+    def __str__(self) -> str:
+        # A colour alone would not tell everyone.
+        return f'{self.score - self.baseline:+.3g} {self.verdict}'.rstrip()
+
+
+Cells = Sequence[Sequence[Union[str, Gain]]]
+
+
 class Report:
-    """What came of several tasks: a table, then a section for each.
+    """A page of sections.
 
     Args:
         title (str): Heading of the page.
-        text (str): What stands above the table. Here and in sections, an
-            empty line begins a paragraph.
+        text (str): What stands below it. Here and in sections, an empty line
+            begins a paragraph.
     """
 
     def __init__(self, title: str, text: str = '') -> None:
         self.title = title
         self.text = text
-        self.rows = []
         self.sections = []
-
-    def add_row(self,
-                task: str,
-                metric: str,
-                pretrained: float,
-                untrained: float,
-                higher_is_better: bool = True) -> None:
-        """Add a task to the table.
-
-        Args:
-            task (str): Its name.
-            metric (str): What the values measure, with unit.
-            pretrained (float): With pre-training.
-            untrained (float): Without, and all else alike.
-            higher_is_better (bool): Whether more of the metric is good.
-        """
-        self.rows.append(
-            (task, metric, pretrained, untrained, higher_is_better))
 
     def add_section(self,
                     title: str,
                     text: str = '',
-                    figures: Sequence[Tuple[str, Picture]] = (),
+                    figures: Sequence[Tuple[str, Union[Picture,
+                                                       Gallery]]] = (),
                     code: str = '',
                     table: Cells = ()) -> None:
-        """Add a section below the table.
+        """Add a section.
 
         Args:
             title (str): Its heading.
             text (str): Paragraphs.
-            figures (Sequence[tuple[str, Picture]]): Captions and pictures;
-                a picture is ``(H, W, 3)`` uint8 RGB or an image file, which
-                is read here and now.
+            figures (Sequence[tuple[str, Picture | Gallery]]): Captions and
+                what they are of; a picture is ``(H, W, 3)`` uint8 RGB or an
+                image file, which is read here and now.
             code (str): Set in a fixed pitch, as it is.
-            table (Sequence[Sequence[str]]): Rows of cells; the first row has
-                the headings.
+            table (Sequence[Sequence[str | Gain]]): Rows of cells; the first
+                row has the headings.
 
         Raises:
             OSError: If an image file cannot be read.
         """
         self.sections.append(
-            (title, text, [(caption, _embed(picture))
-                           for caption, picture in figures], code, table))
+            (title, text,
+             [_figure(caption, content)
+              for caption, content in figures], code, table))
 
     def write(self, path: Union[str, Path]) -> None:
         """Write the page, whole or not at all.
@@ -104,27 +145,18 @@ class Report:
 
     def _page(self) -> str:
         body = [f'<h1>{escape(self.title)}</h1>', _paragraphs(self.text)]
-        if self.rows:
-            body.append('<div class="scroll"><table>\n<tr><th>Task</th>'
-                        '<th>Metric</th><th>Untrained</th><th>Pre-trained</th>'
-                        '<th>Difference</th></tr>')
-            body += [_row(*row) for row in self.rows]
-            body.append('</table></div>')
         for title, text, figures, code, table in self.sections:
             body += [f'<h2>{escape(title)}</h2>', _paragraphs(text)]
             if table:
                 body.append('<div class="scroll"><table>')
                 body += [
-                    '<tr>' + ''.join(f'<t{tag}>{escape(cell)}</t{tag}>'
+                    '<tr>' + ''.join(_cell(tag, cell)
                                      for cell in row) + '</tr>'
                     for tag, row in zip('h' + 'd' * len(table), table)
                 ]
                 body.append('</table></div>')
-            body += [
-                f'<figure><img src="{data}" alt="{escape(caption)}">\n'
-                f'<figcaption>{escape(caption)}</figcaption></figure>'
-                for caption, data in figures
-            ]
+            if figures:
+                body += ['<div class="figures">', *figures, '</div>']
             if code:
                 body.append(f'<pre>{escape(code)}</pre>')
         return '\n'.join([
@@ -137,23 +169,28 @@ class Report:
         ])
 
 
-def result_cells(task: str, metric: str, pretrained: float, untrained: float,
-                 higher_is_better: bool) -> Tuple[str, ...]:
-    """What a row of results says: task, metric, both scores, difference."""
-    arrow = '↑' if higher_is_better else '↓'
-    return (task, f'{metric} {arrow}', f'{untrained:.3f}', f'{pretrained:.3f}',
-            f'{pretrained - untrained:+.3f}')
+def _figure(caption: str, content: Union[Picture, Gallery]) -> str:
+    words = f'<figcaption>{escape(caption)}</figcaption></figure>'
+    if not isinstance(content, Gallery):
+        return f'<figure class="plain">{_image(content, caption)}\n{words}'
+    style = f'style="--columns: {len(content.titles)}"'
+    rows = '\n'.join(
+        f'<div class="row" {style}>' +
+        ''.join(f'<div>{_image(picture, title)}<span>{escape(title)}</span>'
+                '</div>'
+                for title, picture in zip(content.titles, row)) + '</div>'
+        for row in content.rows)
+    return f'<figure class="wide">{rows}\n{words}'
 
 
-def _row(task, metric, pretrained, untrained, higher_is_better) -> str:
-    *cells, difference = map(
-        escape,
-        result_cells(task, metric, pretrained, untrained, higher_is_better))
-    gain = pretrained - untrained
-    better = gain > 0 if higher_is_better else gain < 0
-    mark = 'better' if better else 'worse' if gain else ''
-    return ('<tr>' + ''.join(f'<td>{cell}</td>' for cell in cells) +
-            f'<td class="{mark}">{difference}</td></tr>')
+def _image(picture: Picture, text: str) -> str:
+    return f'<img src="{_embed(picture)}" alt="{escape(text)}">'
+
+
+def _cell(tag: str, cell: Union[str, Gain]) -> str:
+    mark = getattr(cell, 'verdict', '')
+    mark = f' class="{mark}"' if mark else ''
+    return f'<t{tag}{mark}>{escape(str(cell))}</t{tag}>'
 
 
 def _paragraphs(text: str) -> str:

@@ -34,7 +34,7 @@ def test_starts_are_read(weights):
 @pytest.mark.parametrize('text, words', [
     ('head', "'head' is no part of a model"),
     ('all', 'give --weights'),
-    ('swin=missing.pth:encoder', "no checkpoint 'missing.pth'"),
+    ('swin=missing.pth:encoder', 'no checkpoint missing.pth'),
 ])
 def test_starts_that_are_none_are_refused(text, words):
     with pytest.raises(UserError, match=words):

@@ -4,7 +4,9 @@ import statistics
 import numpy as np
 import pytest
 
-from glid_mm.study import Arm, Outcome, Run, Start, compare, write_csv
+from glid_mm.errors import UserError
+from glid_mm.study import (Arm, Outcome, Run, Start, compare, read_csv,
+                           write_csv)
 from glid_mm.study.page import table_of, write_page
 from glid_mm.visualization.curves import Curve
 
@@ -114,3 +116,33 @@ def test_page_and_csv_hold_what_was_found(outcomes, tmp_path):
         lines = list(csv.DictReader(file))
     assert len(lines) == 18
     assert lines[0]['start'] == 'none' and float(lines[2]['mIoU']) == .3
+
+
+def test_outcomes_are_read_as_they_were_written(tmp_path):
+    arm = Arm(
+        Start('all', 'glid.pth', ('encoder', 'neck')), .1, (('a.b', 2), ))
+    runs = [
+        Run(arm, 3, 1e-3, None),
+        Run(arm, 4, None, None),
+        Run(NONE, 3, None, None)
+    ]
+    written = [
+        Outcome(run, Curve(np.array([5, 9]), np.array([.5, i]), 'iteration'))
+        for i, run in enumerate(runs)
+    ]
+    write_csv(written, 'mIoU', tmp_path / 'study.csv')
+    metric, read = read_csv(tmp_path / 'study.csv')
+    assert metric == 'mIoU'
+    for a, b in zip(read, written):
+        assert str(a.run.arm) == str(b.run.arm)
+        assert a.run.arm.start.parts == b.run.arm.start.parts
+        assert (a.run.seed, a.run.lr) == (b.run.seed, b.run.lr)
+        assert np.array_equal(a.curve.steps, b.curve.steps)
+        assert np.array_equal(a.curve.values, b.curve.values)
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path):
+    for text in '', 'step,mIoU\n1,2\n':
+        (tmp_path / 'a.csv').write_text(text)
+        with pytest.raises(UserError, match='a.csv is no study.csv'):
+            read_csv(tmp_path / 'a.csv')

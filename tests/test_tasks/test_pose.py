@@ -901,7 +901,7 @@ def test_one_command_from_images_to_skeletons(data_root, weights, tmp_path,
     assert count == sum(
         len(json.loads(path.read_text()))
         for path in (tmp_path / 'predictions').iterdir())
-    with pytest.raises(SystemExit, match='there is no missing.pth'):
+    with pytest.raises(SystemExit, match='there is no checkpoint missing.pth'):
         command(pose, 'missing.pth')
     for name in ('a.png', 'a.jpg'):
         cv2.imwrite(str(tmp_path / name), np.zeros((64, 48, 3), np.uint8))

@@ -1,10 +1,20 @@
+import hashlib
+import io
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from rich.console import Console
+
+from glid_mm.checkpoint import shipped
+from glid_mm.checkpoint.io import pack_weights
+from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,6 +24,12 @@ def stages(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     import stages
     return stages
+
+
+@pytest.fixture
+def demo(stages):
+    import demo
+    return demo
 
 
 def script(folder, text):
@@ -85,27 +101,95 @@ def test_progress_is_read_from_logs(stages, line, progress):
     assert stages.progress_of(line, 5) == progress
 
 
+def test_the_time_that_is_left_follows_the_pace(demo, stages, tmp_path,
+                                                monkeypatch):
+    """Steps that were done before tell nothing of how fast this machine is."""
+    now = [0.]
+    monkeypatch.setattr(demo.time, 'monotonic', lambda: now[0])
+
+    def run(mine, console, jobs):
+        now[0] += 0 if demo.is_done(mine[0]) else 180
+
+    monkeypatch.setattr(demo, 'run', run)
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / 'done').touch()
+    steps = [
+        demo.Step(
+            60,
+            lambda name=name: [stages.Stage(name, tmp_path / name, ['x.py'])])
+        for name in ('one', 'two', 'three')
+    ]
+    console = Console(record=True, quiet=False, file=io.StringIO())
+    made = demo.run_all(steps, console)
+    assert [stage.title for stage in made] == ['one', 'two', 'three']
+    told = re.findall(r'about (\d+) min', console.export_text())
+    assert told == ['3', '2', '3']
+
+
+def test_without_shipped_weights_the_demo_says_so(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, 'FOLDER', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['demo.py', '--out', f'{tmp_path / "o"}'])
+    with pytest.raises(UserError, match='no weights weights:nano-scenes'):
+        demo.main()
+    assert not (tmp_path / 'o').exists()
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of glid_mm whose weights are random ones."""
+    folder = tmp_path / 'package' / 'glid_mm'
+    shutil.copytree(
+        ROOT / 'glid_mm',
+        folder,
+        ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
+    for name, path in (('nano-scenes',
+                        'pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'),
+                       ('nano-scenes-tasks',
+                        'multitask/glid_nano_1xb24-14k_scenes-128x128.py')):
+        config = Config.fromfile(ROOT / 'configs' / path)
+        with DefaultScope.overwrite_default_scope(config.default_scope):
+            model = MODELS.build(config.model)
+        weights = {
+            k: v.half() if v.is_floating_point() else v
+            for k, v in model.state_dict().items()
+        }
+        data = pack_weights(weights, {}, '.safetensors')
+        digest = hashlib.sha256(data).hexdigest()[:8]
+        weights = folder / 'weights'
+        (weights / f'{name}-{digest}.safetensors').write_bytes(data)
+        (weights / f'{name}.md').write_text(
+            '---\nlength: 3 iterations\nmetrics: {semantic/mIoU: 87.65}\n---\n'
+        )
+    return folder.parent
+
+
 @pytest.mark.slow
-def test_whole_tour(tmp_path):
+def test_whole_tour(package, tmp_path):
     """The slowest of all tests: every stage of the demo, by its tool."""
     command = [
         sys.executable, ROOT / 'tools/demo.py', '--quick', '--out',
         tmp_path / 'demo'
     ]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True)
+    how = dict(
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ, 'PYTHONPATH': str(package)
+        })
+    result = subprocess.run(command, **how)
     assert result.returncode == 0, result.stdout + result.stderr
     page = (tmp_path / 'demo' / 'report.html').read_text()
-    assert len(re.findall('<img src="data:image/png', page)) == 11
-    assert 'tools/train.py' in page and 'load_from=' in page
+    # Curves of studies, panels and loss of the pre-training, a row and two
+    # curves of each pair of twins, and a row of each task.
+    assert len(re.findall('<img src="data:image/png',
+                          page)) == 2 + 5 + 2 * 6 + 6 * 3
+    assert 'tools/train.py' in page and 'load_from=weights:nano-scenes' in page
+    assert 'smoke figures' in page and '<td>87.7</td>' in page
 
-    again = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True)
+    again = subprocess.run(command, **how)
     assert again.returncode == 0
     assert again.stdout.count('done before') == result.stdout.count('$ python')
 
-    other = subprocess.run([*command, '--seed', '1'],
-                           cwd=tmp_path,
-                           capture_output=True,
-                           text=True)
+    other = subprocess.run([*command, '--seed', '1'], **how)
     assert other.returncode == 1 and 'other settings' in other.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glid_mm.errors import UserError
-from glid_mm.visualization import plot_curves, read_scalars
+from glid_mm.visualization import plot_curves, read_metrics, read_scalars
 
 
 def write_run(folder, *records, tail=''):
@@ -81,3 +81,13 @@ def test_unknown_key_says_what_there_is(tmp_path):
         plot_curves(dict(a=tmp_path), ['los'])
     with pytest.raises(ValueError, match='smoothing'):
         plot_curves(dict(a=tmp_path), smoothing=1.)
+
+
+def test_metrics_are_of_the_newest_test(tmp_path):
+    for time, miou in ('20260101_000000', 1.), ('20260102_000000', 43.1):
+        (tmp_path / time).mkdir()
+        (tmp_path / time / f'{time}.json').write_text(
+            f'{{"seg/mIoU": {miou}, "seg/time": 0.1, "data_time": 0.2}}')
+    assert read_metrics(tmp_path) == {'seg/mIoU': 43.1}
+    with pytest.raises(UserError, match='no test has logged'):
+        read_metrics(tmp_path / '20260101_000000')

@@ -7,8 +7,7 @@ from mmengine.registry import MODELS, DefaultScope
 from glid_mm.datasets.loading import load_image
 from glid_mm.datasets.scenes import PALETTE, write_scenes
 from glid_mm.errors import UserError
-from glid_mm.visualization import prediction_panel
-from glid_mm.visualization.panels import GAP, TITLE_HEIGHT
+from glid_mm.visualization import draw_predictions
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
 
@@ -35,17 +34,15 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
             model.decode_head.cls_embed.bias.zero_()[label] = 1e3
         paths.append(str(tmp_path / f'{label}.pth'))
         torch.save(dict(state_dict=model.state_dict()), paths[-1])
-    panel = prediction_panel(
+    titles, rows = draw_predictions(
         config,
         paths, ['one', 'other'],
         num_images=2,
         draw_options=dict(with_labels=False))
     # Two of three images: the first and the second.
-    for row in range(2):
-        y = TITLE_HEIGHT + row * (64 + GAP)
-        image, truth, one, other = (
-            panel[y:y + 64, c * (64 + GAP):c * (64 + GAP) + 64]
-            for c in range(4))
+    assert titles == ['image', 'ground truth', 'one', 'other']
+    assert len(rows) == 2
+    for row, (image, truth, one, other) in enumerate(rows):
         assert np.array_equal(
             image,
             np.array(
@@ -62,4 +59,34 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
 def test_config_without_test_data_is_refused(config):
     config.test_dataloader = None
     with pytest.raises(UserError, match='test_dataloader'):
-        prediction_panel(config, [])
+        draw_predictions(config, [])
+
+
+@pytest.mark.slow
+def test_a_task_of_a_mixture_is_drawn_as_the_task_alone(config, tmp_path):
+    single = MODELS.build(config.model)
+    weights = single.state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'single.pth')
+    mixture = {
+        name if name.startswith('backbone.') else f'tasks.seg.{name}': value
+        for name, value in weights.items()
+    }
+    mixture['tasks.seg.backbone.rows'] = torch.tensor([0, 20])
+    torch.save(dict(state_dict=mixture), tmp_path / 'mixture.pth')
+    rows = draw_predictions(
+        config,
+        [str(tmp_path / f'{name}.pth') for name in ('single', 'mixture')],
+        num_images=1).rows
+    assert np.array_equal(rows[0][2], rows[0][3])
+
+
+def test_weights_without_the_head_are_not_drawn(config, tmp_path):
+    weights = {
+        name: value
+        for name, value in MODELS.build(config.model).state_dict().items()
+        if name.startswith('backbone.')
+    }
+    path = str(tmp_path / 'pretrained.pth')
+    torch.save(dict(state_dict=weights), path)
+    with pytest.raises(UserError, match='would stay random.*decode_head'):
+        draw_predictions(config, [path], num_images=1)

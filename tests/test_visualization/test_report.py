@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from glid_mm.visualization import Report, tile
+from glid_mm.visualization import Gain, Gallery, Report, tile
 
 
 class Page(HTMLParser):
@@ -37,8 +37,13 @@ def example(path):
     image[..., 0] = 200
     Image.fromarray(image).save(path / 'a.jpg')
     report = Report('A <b>title</b>', 'First.\n\nSecond & <u>last</u>.')
-    report.add_row('pose', 'AP, %', 31.25, 20.)
-    report.add_row('depth', 'error', .25, .2, higher_is_better=False)
+    report.add_section(
+        'Results',
+        table=[['task', 'metric', 'gain'], ['pose', 'AP, %',
+                                            Gain(31.25, 20.)],
+               ['depth', 'error',
+                Gain(.25, .2, higher_is_better=False)],
+               ['level', 'AP', Gain(2., 2.)]])
     report.add_section('Pictures', 'Text', [('an "array"', image),
                                             ('a file', path / 'a.jpg')],
                        'run <this>')
@@ -69,16 +74,35 @@ def test_texts_are_escaped(tmp_path):
     assert 'an "array"' in [attrs.get('alt') for _, attrs in page.tags]
 
 
-def test_rows_say_what_is_better(tmp_path):
+def test_gains_say_what_is_better(tmp_path):
     page = example(tmp_path)[1]
-    for text in ('pose', 'AP, % ↑', '31.250', '20.000', '+11.250', 'depth',
-                 'error ↓', '+0.050'):
+    # In words, too: not everyone sees colours.
+    for text in 'pose', 'AP, %', '+11.2 better', '+0.05 worse', '+0':
         assert text in page.text
     marks = [
         attrs['class'] for tag, attrs in page.tags
         if tag == 'td' and 'class' in attrs
     ]
     assert marks == ['better', 'worse']
+
+
+def test_galleries_have_rows_of_titled_pictures(tmp_path):
+    black, white = (np.full((2, 2, 3), v, np.uint8) for v in (0, 255))
+    report = Report('Title')
+    report.add_section('Pictures', '', [
+        ('Two rows', Gallery(['one', 'two'], [[black, white], [white, black]]))
+    ])
+    report.write(tmp_path / 'report.html')
+    page = Page(tmp_path / 'report.html')
+    shown = [
+        np.array(Image.open(io.BytesIO(base64.b64decode(s.split(',')[1]))))
+        for s in page.sources()
+    ]
+    assert [picture.max() for picture in shown] == [0, 255, 255, 0]
+    words = [text for text in page.text if text in ('one', 'two')]
+    assert words == ['one', 'two'] * 2
+    rows = [a for _, a in page.tags if a.get('class') == 'row']
+    assert [a['style'] for a in rows] == ['--columns: 2'] * 2
 
 
 def test_tile_keeps_pixels():

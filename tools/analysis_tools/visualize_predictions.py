@@ -6,7 +6,7 @@ from PIL import Image
 
 from glid_mm.engine import launch
 from glid_mm.engine.overrides import Options
-from glid_mm.visualization import prediction_panel
+from glid_mm.visualization import draw_predictions, tile
 
 
 def parse_args():
@@ -19,7 +19,10 @@ def parse_args():
     parser.add_argument(
         '--num-images', type=int, default=4, help='test images to draw')
     parser.add_argument(
-        '--out', default='predictions.png', help='picture to write')
+        '--out',
+        default='predictions.png',
+        help='picture to write, or a folder, whose name has no dot, for one '
+        'picture of each image and column')
     parser.add_argument(
         '--draw-options',
         nargs='+',
@@ -41,10 +44,18 @@ def parse_args():
 def main():
     args = parse_args()
     config = launch.read_config(args.config, args.cfg_options)
-    panel = prediction_panel(config, args.checkpoints, args.titles,
-                             args.num_images, args.draw_options)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(panel).save(args.out)
+    titles, rows = draw_predictions(config, args.checkpoints, args.titles,
+                                    args.num_images, args.draw_options)
+    out = Path(args.out)
+    if out.suffix:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(tile(rows, titles)).save(out)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, row in enumerate(rows):
+            for title, picture in zip(titles, row):
+                name = f'{number}_{title.replace(" ", "-")}.png'
+                Image.fromarray(picture).save(out / name)
     print(f'Predictions written to {args.out}')
 
 

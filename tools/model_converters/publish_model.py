@@ -1,20 +1,34 @@
 """Write the weights of a run for others: tensors and facts, nothing else.
 
 The name gets the first digits of the file's SHA-256. The optimizer, the log
-and, where the run kept an average of weights (EMA), the others stay out. The
-same checkpoint always gives the same bytes.
+and, where the run kept an average of weights (EMA), the others stay out, and
+so do the folders of absolute paths. The same checkpoint always gives the same
+bytes.
+
+With --card, NAME.md is written beside it: the model card, from a text in
+which $loss and the like stand for what the run and its tests have shown.
 """
 import argparse
 import ast
 import hashlib
+import math
+import re
 from pathlib import Path
+from string import Template
+from typing import Dict, Sequence
+
+import torch
+import yaml
 
 from glid_mm.checkpoint.facts import EncoderFacts, stamp
 from glid_mm.checkpoint.formats import recognise
 from glid_mm.checkpoint.io import (CheckpointError, pack_weights,
                                    read_checkpoint, write_atomically)
+from glid_mm.checkpoint.shipped import HASH_LENGTH
 from glid_mm.engine import launch
+from glid_mm.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 _SCHEDULE = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 
 
@@ -25,6 +39,23 @@ def parse_args() -> argparse.Namespace:
         'out',
         type=Path,
         help='NAME.safetensors or NAME.pth; NAME-<hash> is written')
+    parser.add_argument(
+        '--half',
+        action='store_true',
+        help='store weights in half precision, float16')
+    parser.add_argument(
+        '--card',
+        type=Path,
+        metavar='TEXT.md',
+        help='text of the model card, such as one of '
+        'tools/model_converters/cards')
+    parser.add_argument(
+        '--tests',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='WORK_DIR',
+        help='work dirs of tools/test.py, whose metrics go into the card')
     return parser.parse_args()
 
 
@@ -57,9 +88,10 @@ def facts_of(checkpoint: dict) -> dict:
     if 'dataset_meta' in meta:
         facts['dataset_meta'] = meta['dataset_meta']
     if 'cfg' in meta:
-        config = read_config(meta['cfg'])
+        text = without_places(meta['cfg'])
+        config = read_config(text)
         loader = config.get('train_dataloader') or {}
-        facts['config'] = meta['cfg']
+        facts['config'] = text
         facts['data'] = loader.get('dataset')
         facts['schedule'] = dict(
             {k: config[k]
@@ -102,21 +134,140 @@ def _value(node: ast.expr):
         return ast.unparse(node)
 
 
+def without_places(text: str) -> str:
+    """Leave out of a config where on its machine things were.
+
+    Args:
+        text (str): As mmengine saves it with a checkpoint.
+
+    Returns:
+        str: With ``data/NAME`` for every absolute ``data_root``, also where
+        other paths begin with one, and with the last part of other absolute
+        paths.
+    """
+    roots = set(re.findall(r"data_root='(/[^'\n]*?)/?'", text))
+    for root in sorted(roots, key=len, reverse=True):
+        text = re.sub(rf"'{re.escape(root)}(?=[/'])",
+                      f"'data/{Path(root).name}", text)
+    return re.sub(r"'(/[^'\n]+)'", lambda m: f"'{Path(m[1]).name}'", text)
+
+
+def in_half_precision(weights: Dict[str, torch.Tensor]) -> dict:
+    """Weights as float16; whole numbers stay.
+
+    Raises:
+        CheckpointError: If a weight is too large for it.
+    """
+    halves = {}
+    for name, value in weights.items():
+        halves[name] = value.half() if value.is_floating_point() else value
+        if halves[name].isinf().any() and not value.isinf().any():
+            raise CheckpointError(
+                f'{name} has values that half precision cannot hold, up to '
+                f'{value.abs().max():g}. Leave out --half.')
+    return halves
+
+
+def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
+            run: dict, tests: Sequence[Path]) -> str:
+    """Write a model card.
+
+    Args:
+        text (str): Of the card, with ``$name``, ``$file``, ``$size``,
+            ``$sha256``, ``$config``, ``$data``, ``$length``, ``$loss`` and
+            ``$metrics`` where these go.
+        facts (dict): Of :func:`facts_of`.
+        path (Path): Of the published file.
+        data (bytes): Its content.
+        checkpoint (Path): Of the run; scalars lie in its folder.
+        run (dict): The checkpoint's ``meta``.
+        tests (sequence[Path]): Work dirs of tests.
+
+    Returns:
+        str: The card: the facts in YAML, for programs, then the text.
+
+    Raises:
+        UserError: If the text asks for something else, the checkpoint does
+            not say which config it is of, or a run or test has left no log.
+    """
+    # Here: nothing else of this tool draws.
+    from glid_mm.visualization import read_scalars
+    if 'experiment_name' not in run or 'config' not in facts:
+        raise UserError(f'{checkpoint} does not say which config it is of: '
+                        'for a card, give a checkpoint of tools/train.py')
+    config = re.sub(r'_\d{8}_\d{6}$', '', run['experiment_name'])
+    for found in ROOT.glob(f'configs/*/{config}.py'):
+        config = found.relative_to(ROOT).as_posix()
+    schedule, samples = facts['schedule'], facts['glid_mm'].get('data', {})
+    optimizer = schedule['optim_wrapper']['optimizer']
+    loss = read_scalars(checkpoint.parent)['loss'].values
+    # One value is of one batch, or of the few since the last.
+    last = loss[-math.ceil(len(loss) / 20):]
+    precision = ('bfloat16' if 'BF16' in str(
+        schedule['optim_wrapper'].get('type')) else 'float32')
+    head = dict(
+        name=path.stem[:-HASH_LENGTH - 1],
+        file=path.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        config=config,
+        data=f'{samples.get("samples", "?")} samples, '
+        f'{samples.get("samples in a joint batch", "?")} in a batch',
+        length=f'{run["iter"]} iterations, {optimizer["type"]} at '
+        f'{optimizer["lr"]:g}, {precision}, seed {run.get("seed")}',
+        loss=round(float(last.mean()), 4),
+        metrics=metrics_of(tests))
+    words = dict(
+        head,
+        size=f'{len(data) / 2**20:.1f} MiB',
+        metrics='\n'.join(['| metric | value |', '| --- | --- |'] + [
+            f'| {name} | {value:.4g} |'
+            for name, value in head['metrics'].items()
+        ]))
+    try:
+        body = Template(text).substitute(words)
+    except (KeyError, ValueError) as error:
+        raise UserError(f'the text of the card asks for {error}; there are: '
+                        f'${", $".join(words)}') from error
+    facts_text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    return f'---\n{facts_text}---\n{body}'
+
+
+def metrics_of(tests: Sequence[Path]) -> Dict[str, float]:
+    """What the newest test in each work dir has measured."""
+    # Here: nothing else of this tool draws.
+    from glid_mm.visualization import read_metrics
+    return {
+        name: round(value, 6)
+        for folder in tests
+        for name, value in read_metrics(folder).items()
+        # COCO says -1 where nothing is.
+        if value >= 0
+    }
+
+
 def main() -> None:
     args = parse_args()
     checkpoint = read_checkpoint(args.checkpoint)
-    data = pack_weights(checkpoint['state_dict'], facts_of(checkpoint),
-                        args.out.suffix)
+    facts, weights = facts_of(checkpoint), checkpoint['state_dict']
+    if args.half:
+        weights = in_half_precision(weights)
+    data = pack_weights(weights, facts, args.out.suffix)
     digest = hashlib.sha256(data).hexdigest()
-    out = args.out.with_name(f'{args.out.stem}-{digest[:8]}{args.out.suffix}')
+    out = args.out.with_name(
+        f'{args.out.stem}-{digest[:HASH_LENGTH]}{args.out.suffix}')
+    if args.card is not None:
+        card = card_of(args.card.read_text(), facts, out, data,
+                       args.checkpoint,
+                       checkpoint.get('meta') or {}, args.tests)
+        write_atomically(args.out.with_suffix('.md'), card.encode())
     write_atomically(out, data)
     if 'ema_state_dict' in checkpoint:
         print('The weights are the averaged ones (EMA).')
     left = sorted(set(checkpoint) - {'meta', 'state_dict'})
     if left:
         print(f'Left out: {", ".join(left)}')
-    print(f'{out}: {len(checkpoint["state_dict"])} weights, '
-          f'{len(data) / 2**20:.1f} MiB, SHA-256 {digest}')
+    print(f'{out}: {len(weights)} weights, {len(data) / 2**20:.1f} MiB, '
+          f'SHA-256 {digest}')
 
 
 if __name__ == '__main__':
