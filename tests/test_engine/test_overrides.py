@@ -216,16 +216,24 @@ def test_settings_that_something_reads_are_taken(path):
     ]
     for row in rows:
         given = options(row)
-        if 'GLIDEncoder' in _config(path).model.backbone.type:
-            # Of the encoder alone, with a head of a host.
-            given = {
-                name: value
-                for name, value in given.items() if not name.startswith((
-                    'model.backbone.neck', 'model.backbone.decoder',
-                    'model.backbone.num_queries', 'model.decode_head',
-                    'model.panoptic_head', 'model.train_cfg',
-                    'model.test_cfg'))
-            }
+        # Of the encoder alone, of other backbones, and of other metrics.
+        backbone = _config(path).model.backbone.type
+        absent = []
+        if backbone != 'glid_mm.GLID':
+            absent += [
+                'model.backbone.neck', 'model.backbone.decoder',
+                'model.backbone.num_queries', 'model.decode_head',
+                'model.panoptic_head', 'model.train_cfg', 'model.test_cfg'
+            ]
+        if not backbone.startswith('glid_mm.GLID'):
+            absent.append('model.backbone.')
+        if 'VOC' in str(_config(path).get('test_evaluator')):
+            absent.append('test_evaluator.')
+        given = {
+            name: value
+            for name, value in given.items()
+            if not name.startswith(tuple(absent))
+        }
         config = copy.deepcopy(_config(path))
         apply_overrides(config, given)
         for name, value in given.items():
