@@ -4,6 +4,7 @@ import argparse
 import torch
 
 from glid_mm.engine import launch
+from glid_mm.engine.overrides import apply_overrides
 from glid_mm.engine.runner import checkpoints_of
 from glid_mm.errors import UserError
 
@@ -64,7 +65,7 @@ def main() -> None:
         raise UserError('--cuda-graph: PyTorch sees no GPU here; leave it out')
     for key in ('compile', 'cuda_graph'):
         if getattr(args, key):
-            config.merge_from_dict({f'model.backbone.{key}': True})
+            apply_overrides(config, {f'model.backbone.{key}': True})
     if args.strict:
         config.get('default_hooks', {}).pop('damaged_images', None)
     if args.auto_scale_lr:
