@@ -62,10 +62,10 @@ FULL = Sizes(
     train=800,
     val=100,
     batch=32,
-    epochs=3,
-    panels=100,
-    iters=300,
-    evaluations=3,
+    epochs=2,
+    panels=50,
+    iters=200,
+    evaluations=2,
     pictures=3)
 # To see that everything runs; nothing is learnt.
 QUICK = Sizes(
