@@ -13,6 +13,7 @@ from torch import distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import EXIT_CODE, UserError
+from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
 from .overrides import Options, apply_overrides
@@ -37,20 +38,40 @@ def add_length_options(parser: argparse.ArgumentParser) -> None:
     for unit in LENGTHS:
         group.add_argument(
             f'--{unit}',
-            type=_count,
+            type=count,
             metavar='N',
             help=f'train for N {unit}, with warm-up, decay and milestones in '
             "proportion to the config's")
 
 
-def _count(text: str) -> int:
+def add_size_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives images of a pre-training another size."""
+    parser.add_argument(
+        '--size',
+        type=_side,
+        help='of a pre-training, the side of the square cut out of each '
+        f'image, a multiple of {UNIT}; by default as in the config\'s '
+        'RandomResizedCrop')
+
+
+def count(text: str) -> int:
+    """Read an option that counts something; argparse reports errors."""
     number = int(text)
     if number < 1:
         raise ValueError
     return number
 
 
-_count.__name__ = 'whole number above 0'
+def _side(text: str) -> int:
+    side = count(text)
+    if side % UNIT:
+        raise ValueError
+    return side
+
+
+# What argparse calls them in its errors.
+count.__name__ = 'whole number above 0'
+_side.__name__ = f'multiple of {UNIT}'
 
 
 def set_length(config: Config, args: argparse.Namespace) -> None:

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from glid_mm.checkpoint.pretrained import Pretrained
 from glid_mm.engine import launch
-from glid_mm.models.layers.tokens import UNIT
 from glid_mm.study.features import (FEATURES, extract_features,
                                     read_class_folders)
 from glid_mm.study.probe import draw, probe
@@ -45,30 +44,20 @@ def parse_args():
         default=['encoder'],
         help="means of the encoder's last map, of the neck's four maps, or of "
         "the decoder's answers (default: encoder)")
+    launch.add_size_option(parser)
     parser.add_argument(
-        '--size',
-        type=int,
-        help="side of the square cut out of each, a multiple of 32; by "
-        "default as in the config's RandomResizedCrop")
-    parser.add_argument(
-        '--k', type=int, default=20, help='neighbours that vote (20)')
+        '--k', type=launch.count, default=20, help='neighbours that vote (20)')
     parser.add_argument(
         '--seeds',
         type=int,
         nargs='+',
         default=[0, 1, 2, 3, 4],
         help='of the draws of training images')
-    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--batch-size', type=launch.count, default=64)
     parser.add_argument(
         '--workers', type=int, default=2, help='processes that read images')
     launch.add_config_options(parser)
-    args = parser.parse_args()
-    if args.size is not None and (args.size < 1 or args.size % UNIT):
-        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
-    for name in ('k', 'batch_size'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be 1 or more')
-    return args
+    return parser.parse_args()
 
 
 def build_model(config, weights, features):

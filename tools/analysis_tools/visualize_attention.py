@@ -38,30 +38,23 @@ def parse_args():
         '--out', default='attention', help='folder for the pictures')
     parser.add_argument(
         '--num-images',
-        type=int,
+        type=launch.count,
         default=4,
         help='images, spread evenly over the data set')
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         '--queries', nargs='+', type=int, help='which to draw, from 0')
     group.add_argument(
-        '--best', type=int, default=4, help='draw the surest ones (4)')
+        '--best',
+        type=launch.count,
+        default=4,
+        help='draw the surest ones (4)')
     group.add_argument('--all', action='store_true', help='draw all queries')
-    parser.add_argument(
-        '--size',
-        type=int,
-        help="of a pre-training, the side of the square cut out of each, by "
-        "default as in the config's RandomResizedCrop")
+    launch.add_size_option(parser)
     parser.add_argument(
         '--seed', type=int, default=0, help='of the masks of a pre-training')
     launch.add_config_options(parser)
-    args = parser.parse_args()
-    for name in ('num_images', 'best'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be 1 or more')
-    if args.size is not None and (args.size < 1 or args.size % UNIT):
-        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
-    return args
+    return parser.parse_args()
 
 
 def build_model(config, checkpoint):

@@ -17,7 +17,10 @@ def parse_args():
     parser.add_argument(
         '--titles', nargs='+', default=[], help='what to call them')
     parser.add_argument(
-        '--num-images', type=int, default=4, help='test images to draw')
+        '--num-images',
+        type=launch.count,
+        default=4,
+        help='test images to draw')
     parser.add_argument(
         '--out',
         default='predictions.png',
@@ -33,8 +36,6 @@ def parse_args():
         'with_labels=False in mmseg')
     launch.add_config_options(parser)
     args = parser.parse_args()
-    if args.num_images < 1:
-        parser.error('--num-images must be 1 or more')
     if args.titles and len(args.titles) != len(args.checkpoints):
         parser.error(f'{len(args.checkpoints)} checkpoints, but '
                      f'{len(args.titles)} titles')

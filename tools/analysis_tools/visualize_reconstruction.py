@@ -24,11 +24,7 @@ def parse_args():
         '--out',
         default='reconstructions',
         help='folder for the pictures, each of up to 8 images')
-    parser.add_argument(
-        '--size',
-        type=int,
-        help="side of the square cut out of each, a multiple of 32; by "
-        "default as in the config's RandomResizedCrop")
+    launch.add_size_option(parser)
     parser.add_argument(
         '--mask-ratio', type=float, help="by default the config's")
     parser.add_argument(
@@ -38,8 +34,6 @@ def parse_args():
     parser.add_argument('--seed', type=int, default=0, help='of the masks')
     launch.add_config_options(parser)
     args = parser.parse_args()
-    if args.size is not None and (args.size < 1 or args.size % UNIT):
-        parser.error(f'--size must be a multiple of {UNIT}, not {args.size}')
     if args.mask_ratio is not None and not 0 < args.mask_ratio < 1:
         parser.error('--mask-ratio must lie strictly between 0 and 1')
     return args

@@ -26,7 +26,7 @@ def parse_args():
     parser.add_argument('out', type=Path, help='where to write the shards')
     parser.add_argument(
         '--shorter-side',
-        type=int,
+        type=launch.count,
         default=256,
         help='pixels; smaller images keep their size (default: 256)')
     parser.add_argument(
@@ -37,18 +37,15 @@ def parse_args():
         'copied as they are')
     parser.add_argument(
         '--images-per-shard',
-        type=int,
+        type=launch.count,
         default=4096,
         help='images in a tar file (default: 4096, about 120 MB)')
     parser.add_argument(
         '--workers',
-        type=int,
+        type=launch.count,
         default=os.cpu_count(),
         help='processes (default: one for each core)')
     args = parser.parse_args()
-    for name in ('shorter_side', 'images_per_shard', 'workers'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be 1 or more')
     if not 1 <= args.quality <= 95:
         parser.error('--quality must be between 1 and 95')
     return args

@@ -13,32 +13,21 @@ cropped[0].scales = [(256, 4200), (320, 4200), (384, 4200)]
 cropped[1].crop_size = (256, 384)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = (853, 512)
+images = dict(
+    _delete_=True,
+    type=dataset_type,
+    data_root=data_root,
+    data_prefix=data_prefix)
+held_out = dict(images, test_mode=True, pipeline=test_pipeline)
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True,
-        type=dataset_type,
-        data_root=data_root,
+        images,
         ann_file='VOC2012/ImageSets/glid/labelled.txt',
-        data_prefix=data_prefix,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='VOC2012/ImageSets/glid/held_out.txt',
-        data_prefix=data_prefix,
-        test_mode=True,
-        pipeline=test_pipeline))
+    dataset=dict(held_out, ann_file='VOC2012/ImageSets/glid/held_out.txt'))
 test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='VOC2012/ImageSets/Main/val.txt',
-        data_prefix=data_prefix,
-        test_mode=True,
-        pipeline=test_pipeline))
+    dataset=dict(held_out, ann_file='VOC2012/ImageSets/Main/val.txt'))
 val_evaluator = dict(
     _delete_=True, type='VOCMetric', metric='mAP', eval_mode='area')
 test_evaluator = val_evaluator
