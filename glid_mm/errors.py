@@ -1,8 +1,14 @@
 """Errors whose message is all that a user needs."""
+import importlib.util
+from pathlib import Path
+
+from .doctor.install import advice
 
 #: Of a process that ends with such an error and leaves it to the one that
 #: started it to say so.
 EXIT_CODE = 65
+#: Stands in advice for the path of a checkpoint, where that is not known.
+ITSELF = 'CHECKPOINT.pth'
 
 
 class UserError(RuntimeError):
@@ -10,3 +16,41 @@ class UserError(RuntimeError):
 
     The tools print it without a traceback.
     """
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be read or written."""
+
+    def of(self, path: str | Path) -> 'CheckpointError':
+        """The same error, which names the file, in its advice too."""
+        text = str(self).replace(ITSELF, str(path))
+        return CheckpointError(
+            text if text.startswith(str(path)) else f'{path}: {text}')
+
+
+class MissingLibraryError(ImportError):
+    """A library is not installed; the message has the command for pip."""
+
+
+class MissingOpError(RuntimeError):
+    """A compiled op was called that this environment does not have."""
+
+
+def require(*libraries: str, task: str) -> None:
+    """Check that libraries are installed, without importing them.
+
+    Args:
+        libraries (str): Import names, such as ``'mmseg'``.
+        task (str): What they are needed for, in words.
+
+    Raises:
+        MissingLibraryError: If some are missing; says which, for what, and
+            the command that installs them.
+    """
+    missing = [n for n in libraries if importlib.util.find_spec(n) is None]
+    if missing:
+        raise MissingLibraryError(
+            f'{task} needs {" and ".join(missing)}, which '
+            f'{"is" if len(missing) == 1 else "are"} not installed. '
+            f'{advice(missing)}',
+            name=missing[0])

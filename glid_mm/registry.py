@@ -8,7 +8,7 @@ own host library, so a config names the one it needs in ``custom_imports``.
 from . import compat
 
 # Before mmengine: whatever is imported from here on may need mending.
-compat.install()
+compat.prepare()
 
 from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
@@ -25,15 +25,14 @@ def _child(parent, *locations):
         parent.name, parent=parent, scope='glid_mm', locations=list(locations))
 
 
-MODELS = _child(_mmengine.MODELS, 'glid_mm.backbone', 'glid_mm.parts',
-                'glid_mm.timm_features', 'glid_mm.xnet')
+MODELS = _child(_mmengine.MODELS, 'glid_mm.backbones')
 
 DATASETS = _child(_mmengine.DATASETS, 'glid_mm.datasets.fraction')
 DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS)
 FUNCTIONS = _child(_mmengine.FUNCTIONS)
 TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.loading')
 
-HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
+HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from glid_mm.compat import install
+from glid_mm.compat import prepare
 
-install()
+prepare()
 
 
 def pytest_collection_modifyitems(items):

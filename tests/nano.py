@@ -1,7 +1,7 @@
 """A very small GLID and a few Scenes, for tests that train."""
 import torch
 
-from glid_mm.datasets.scenes import render_scene
+from glid_mm.scenes import render_scene
 
 BACKBONE = dict(
     type='glid_mm.GLID',

@@ -14,9 +14,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.scenes import write_scenes
 from .test_configs import CONFIGS, ROOT
 from .test_tasks import mixtures
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from glid_mm import doctor
-from glid_mm.compat.conflicts import RULES, find_conflicts
-from glid_mm.compat.environment import Environment, look, release
-from glid_mm.compat.missing import install_command
+from glid_mm.doctor import report
+from glid_mm.doctor.conflicts import RULES, find_conflicts
+from glid_mm.doctor.environment import Environment, look, release
+from glid_mm.doctor.install import install_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -122,7 +122,7 @@ def test_transformers_is_no_conflict_and_the_table_says_what_is_off(
         line, version, instead):
     env = _environment({line: '1.0', 'transformers': version})
     assert find_conflicts(env) == []
-    said = {n: what for n, _, what in doctor.describe_libraries(env)}
+    said = {n: what for n, _, what in report.describe_libraries(env)}
     if instead is None:
         assert not said.get('transformers')
     else:
@@ -188,7 +188,7 @@ def test_every_rule_is_tested():
 
 def test_a_task_lacks_what_its_libraries_import():
     env = _environment(MAINTAINED, missing={'imgaug', 'ftfy'})
-    lacks = {task: names for task, _, names in doctor.describe_tasks(env)}
+    lacks = {task: names for task, _, names in report.describe_tasks(env)}
     assert lacks == {
         'pre-training': '',
         'detection': 'imgaug',
@@ -205,7 +205,7 @@ def test_upstream_mmdet_needs_no_imgaug():
 
 def test_both_lines_are_told_apart():
     for versions, line in ((MAINTAINED, 'maintained'), (UPSTREAM, 'upstream')):
-        rows = doctor.describe_libraries(_environment(versions))
+        rows = report.describe_libraries(_environment(versions))
         lines = {name: where for name, _, where in rows}
         for name in ('mmengine', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg'):
             assert lines[name].startswith(line)
@@ -219,8 +219,8 @@ def test_report_and_exit_code(monkeypatch, capsys, with_rich):
         dict(UPSTREAM, numpy='2.2.6'),
         missing={'mmpose', 'ftfy', 'regex'},
         mmcv_ops=True)
-    monkeypatch.setattr(doctor, 'look', lambda: bad)
-    assert doctor.main() == 1
+    monkeypatch.setattr(report, 'look', lambda: bad)
+    assert report.main() == 1
     out = capsys.readouterr().out
     assert '2.1.0' in out and 'upstream (mmcv)' in out
     assert ('Missing: ftfy, regex, mmpose\n    pip install ftfy regex '
@@ -228,8 +228,8 @@ def test_report_and_exit_code(monkeypatch, capsys, with_rich):
     assert '    pip install "numpy<2"\n' in out
     assert ('─' in out) == with_rich
 
-    monkeypatch.setattr(doctor, 'look', lambda: _environment(UPSTREAM))
-    assert doctor.main() == 0
+    monkeypatch.setattr(report, 'look', lambda: _environment(UPSTREAM))
+    assert report.main() == 0
     assert 'No conflicts.' in capsys.readouterr().out
 
 

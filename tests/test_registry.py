@@ -28,7 +28,7 @@ def test_node_is_a_child_of_mmengines_and_its_locations_import(node):
 def test_resolves_in_a_fresh_process_under_a_hosts_scope(scope):
     pytest.importorskip(scope)
     code = ('from glid_mm import compat\n'
-            'compat.install()\n'
+            'compat.prepare()\n'
             'from mmengine.registry import MODELS, DefaultScope\n'
             f'DefaultScope.get_instance("here", scope_name="{scope}")\n'
             f'from {scope}.registry import MODELS\n'

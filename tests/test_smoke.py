@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glid_mm.checkpoint.io import read_checkpoint
+from glid_mm.io.checkpoints import read_checkpoint
 from .test_tasks.processes import (CONFIGS, TESTED, evaluate, train,
                                    write_uneven_scenes)
 

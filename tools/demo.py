@@ -13,8 +13,9 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -22,10 +23,10 @@ from rich.table import Table
 from stages import ROOT, Stage, is_done, run
 
 import glid_mm
-from glid_mm.checkpoint.io import find_checkpoint
-from glid_mm.checkpoint.shipped import SCHEME, read_card, shipped
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.checkpoints import find_checkpoint
+from glid_mm.io.shipped import SCHEME, read_card, shipped
 from glid_mm.study import compare, read_csv
 from glid_mm.study.page import plot_arms
 from glid_mm.visualization import (Gain, Gallery, Report, plot_curves,
@@ -112,7 +113,7 @@ class Task(NamedTuple):
     higher_is_better: bool = True
     live: bool = False
     annotations: str = ''
-    drawing: Tuple[str, ...] = ()
+    drawing: tuple[str, ...] = ()
 
 
 TASKS = [
@@ -188,8 +189,8 @@ class Step(NamedTuple):
     """
 
     seconds: int
-    stages: Callable[[], List[Stage]]
-    jobs: Optional[int] = None
+    stages: Callable[[], list[Stage]]
+    jobs: int | None = None
 
 
 class Demo:
@@ -212,7 +213,7 @@ class Demo:
         # Few images are loaded faster than workers start.
         self.few = sizes is QUICK
 
-    def steps(self) -> List[Step]:
+    def steps(self) -> list[Step]:
         """All, in order."""
         steps = [
             Step(25, lambda: [self.scenes()]),
@@ -421,8 +422,8 @@ class Results(NamedTuple):
         card (dict): What their model card says.
     """
 
-    live: Dict[str, Dict[str, float]]
-    shown: Dict[str, float]
+    live: dict[str, dict[str, float]]
+    shown: dict[str, float]
     card: dict
 
     @classmethod
@@ -606,7 +607,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_all(steps: List[Step], console: Console) -> List[Stage]:
+def run_all(steps: list[Step], console: Console) -> list[Stage]:
     """Run what has not been run, and say how long the rest will take.
 
     Args:

@@ -5,7 +5,7 @@ the image beside its depth in colours with a scale.
 """
 import argparse
 
-from glid_mm.compat import install
+from glid_mm.compat import prepare
 from glid_mm.engine import launch
 
 
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    install()
+    prepare()
     from glid_mm.tasks.depth import DepthInferencer
     from glid_mm.visualization.images import find_images, refuse_same_names
     inferencer = DepthInferencer(

@@ -35,16 +35,16 @@ import torch
 from mutations import damaged, mistaken_json
 from PIL import Image
 
-from glid_mm.checkpoint.io import (pack_weights, read_checkpoint,
-                                   write_atomically)
 from glid_mm.datasets.decode import EncodedImage, bgr
 from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.loading import load_image
-from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.shard_writer import shard_file, write_shard, write_shards
 from glid_mm.datasets.shards import shard_addresses
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.checkpoints import pack_weights, read_checkpoint
+from glid_mm.io.files import write_atomically
+from glid_mm.scenes import render_scene, write_scenes
 
 SECONDS = 30
 

@@ -3,7 +3,8 @@ import copy
 import json
 import random
 import struct
-from typing import Any, Callable, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 # What people and programs write where something else belongs.
 STRANGE = (None, True, False, 0, -1, 1e308, -1e308, 10**30, 2**31, 0.5,
@@ -98,7 +99,7 @@ def _append(rng, data, other):
     return data + rng.randbytes(rng.choice((1, 100)))
 
 
-_DAMAGES: Tuple[Callable,
+_DAMAGES: tuple[Callable,
                 ...] = (_flip, _flip, _flip_head, _word, _truncate, _remove,
                         _zero, _noise, _repeat, _splice, _swap, _append)
 
@@ -143,7 +144,7 @@ def _choose(rng, places):
     return rng.choice([place[1:] for place in places if place[0] == depth])
 
 
-def _places(value, depth=0) -> List[tuple]:
+def _places(value, depth=0) -> list[tuple]:
     """Depth, container and key of all that a tree holds."""
     if isinstance(value, dict):
         items = list(value.items())

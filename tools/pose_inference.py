@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from glid_mm.checkpoint.io import find_checkpoint
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.checkpoints import find_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

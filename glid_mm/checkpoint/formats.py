@@ -1,13 +1,14 @@
 """Swin as other libraries name and lay it out, and as GLID does."""
 import re
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from collections.abc import Mapping
+from typing import NamedTuple, Union
 
 import torch
 from torch import Tensor
 
+from ..errors import CheckpointError
 from .bias_tables import RESIZINGS, extend_rims, windows_text
 from .facts import EncoderFacts, block_counts, stamp, stamped_facts
-from .io import CheckpointError
 from .upgrade import upgrade
 
 ENCODER = 'backbone.encoder.'
@@ -40,7 +41,7 @@ class Format(NamedTuple):
         prefix (str): What it puts before names when it writes a model.
     """
 
-    words: Tuple[Tuple[str, str], ...]
+    words: tuple[tuple[str, str], ...]
     resizing: str
     merges_late: bool = True
     unfolds: bool = False
@@ -51,7 +52,7 @@ class Format(NamedTuple):
 
 
 #: By the name of the library or method.
-FORMATS: Dict[str, Format] = dict(
+FORMATS: dict[str, Format] = dict(
     microsoft=Format(_MICROSOFT, 'bicubic'),
     esvit=Format(_MICROSOFT, 'bicubic'),
     simmim=Format(_MICROSOFT, 'geometric_cubic', prefix='encoder.'),
@@ -79,7 +80,7 @@ FORMATS: Dict[str, Format] = dict(
 # Formats whose names are alike; what tells them apart may be missing.
 _ALIKE = ({'microsoft', 'simmim', 'esvit'}, {'mmdet', 'mmpretrain'})
 
-Windows = Union[int, Tuple[int, ...], None]
+Windows = Union[int, tuple[int, ...], None]
 
 
 class Source(NamedTuple):
@@ -93,10 +94,10 @@ class Source(NamedTuple):
 
     format: str
     prefix: str
-    weights: Dict[str, Tensor]
+    weights: dict[str, Tensor]
 
     @property
-    def encoder(self) -> Dict[str, Tensor]:
+    def encoder(self) -> dict[str, Tensor]:
         """The encoder's weights, by their names without the prefix."""
         return {
             k.removeprefix(self.prefix): v
@@ -115,9 +116,9 @@ class Converted(NamedTuple):
     """
 
     checkpoint: dict
-    missing: List[str]
-    left: List[str]
-    notes: List[str]
+    missing: list[str]
+    left: list[str]
+    notes: list[str]
 
     def __str__(self) -> str:
         lines = [f'{len(self.checkpoint["state_dict"])} weights']
@@ -129,7 +130,7 @@ class Converted(NamedTuple):
         return '\n'.join(lines + [f'note: {note}' for note in self.notes])
 
 
-def recognise(checkpoint: dict) -> Optional[Source]:
+def recognise(checkpoint: dict) -> Source | None:
     """Find out from its names whose Swin a checkpoint holds.
 
     Args:
@@ -168,7 +169,7 @@ def recognise(checkpoint: dict) -> Optional[Source]:
     return None
 
 
-def _format_of(names: set, prefix: str) -> Optional[str]:
+def _format_of(names: set, prefix: str) -> str | None:
     if any(name.endswith('.logit_scale') for name in names):
         raise CheckpointError(
             'the checkpoint is of a Swin V2, whose attention computes '
@@ -322,7 +323,7 @@ def from_glid(checkpoint: dict,
             state_dict=state), [], left, notes)
 
 
-def _names(depths: Tuple[int, ...]) -> List[str]:
+def _names(depths: tuple[int, ...]) -> list[str]:
     """Names of the weights of our encoder."""
     both = ('weight', 'bias')
     names = [f'patch_embed.{m}.{p}' for m in ('proj', 'norm') for p in both]
@@ -342,7 +343,7 @@ def _names(depths: Tuple[int, ...]) -> List[str]:
     return names
 
 
-def _names_there(name: str, format: Format) -> List[str]:
+def _names_there(name: str, format: Format) -> list[str]:
     """Names that a weight of ours may have there, the usual one first."""
     if name.endswith('trained_extent'):
         return []
@@ -375,8 +376,8 @@ def _layout(name: str,
     return value
 
 
-def _with_windows(weights: Dict[str, Tensor], windows: Windows,
-                  resize) -> Dict[str, Tensor]:
+def _with_windows(weights: dict[str, Tensor], windows: Windows,
+                  resize) -> dict[str, Tensor]:
     """The same with bias tables for other windows."""
     if windows is None:
         return weights
@@ -396,7 +397,7 @@ def _with_windows(weights: Dict[str, Tensor], windows: Windows,
     return weights
 
 
-def _with_key_biases(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+def _with_key_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """One bias for queries, keys and values; that of keys is zero."""
     joined = {}
     for name, value in weights.items():

@@ -1,14 +1,15 @@
 """Starting a model, or parts of it, from weights."""
 import logging
-from typing import Dict, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from ..errors import CheckpointError
+from ..io.checkpoints import read_checkpoint
 from ..models import GLID
 from ..registry import WEIGHT_INITIALIZERS
 from .formats import recognise, to_glid
-from .io import CheckpointError, read_checkpoint
 from .published import plan_published
 from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
@@ -45,10 +46,10 @@ class Pretrained:
 
     def __init__(self,
                  checkpoint: str,
-                 parts: Optional[Sequence[str]] = None,
+                 parts: Sequence[str] | None = None,
                  source: str = 'auto',
                  min_share: float = MIN_SHARE,
-                 task: Optional[str] = None) -> None:
+                 task: str | None = None) -> None:
         unknown = set(parts or ()) - set(ALL_PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
@@ -115,7 +116,7 @@ class Pretrained:
 def plan(checkpoint: dict,
          model: GLID,
          parts: Sequence[str],
-         source: str = 'auto') -> Tuple[LoadReport, Dict[str, Tensor]]:
+         source: str = 'auto') -> tuple[LoadReport, dict[str, Tensor]]:
     """Find what a checkpoint has for parts of a model, without loading it.
 
     Args:
@@ -161,7 +162,7 @@ def plan(checkpoint: dict,
     }
 
 
-def _parts_of(checkpoint: dict, parts: Sequence[str]) -> Dict[str, Tensor]:
+def _parts_of(checkpoint: dict, parts: Sequence[str]) -> dict[str, Tensor]:
     """Weights of some parts by GLID's own names."""
     found = recognise(checkpoint)
     prefix = found.prefix.removesuffix('encoder.')

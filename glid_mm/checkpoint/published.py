@@ -1,9 +1,9 @@
 """Weights of classifiers, as their own libraries publish them."""
-from typing import Dict, Sequence, Tuple
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .io import CheckpointError
+from ..errors import CheckpointError
 from .report import LoadReport, part_of, parts_of
 
 _HOST = 'backbone.'
@@ -11,7 +11,7 @@ _HOST = 'backbone.'
 
 def plan_published(
         checkpoint: dict, model: nn.Module,
-        parts: Sequence[str]) -> Tuple[LoadReport, Dict[str, Tensor]]:
+        parts: Sequence[str]) -> tuple[LoadReport, dict[str, Tensor]]:
     """Find what a checkpoint has for networks of a model, without loading it.
 
     Args:
@@ -61,7 +61,7 @@ def plan_published(
     }
 
 
-def _published(model: nn.Module, part: str) -> Dict[str, str]:
+def _published(model: nn.Module, part: str) -> dict[str, str]:
     """Names that weights of a part were published with, by those here."""
     if hasattr(model, 'published_names'):
         return model.published_names

@@ -1,18 +1,12 @@
 """What loading a checkpoint does to a model: said, and refused if wrong."""
-import re
-from collections import OrderedDict
-from typing import (Dict, Iterable, List, Mapping, NamedTuple, Optional,
-                    Sequence, Tuple)
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
+from ..errors import ITSELF, CheckpointError
 from ..models import GLID
-from .facts import EncoderFacts, glid_of, stamped_facts
-from .formats import recognise
-from .io import ITSELF, CheckpointError
-from .tasks import fit_tasks
-from .upgrade import upgrade
+from .facts import EncoderFacts, stamped_facts
 
 #: Of GLID. Whatever else a model has, such as its head, counts as others.
 PARTS = ('encoder', 'neck', 'queries', 'decoder')
@@ -33,10 +27,10 @@ class Part(NamedTuple):
         unexpected (list[str]): Not in the model.
     """
 
-    matched: List[str]
-    resized: List[str]
-    missing: List[str]
-    unexpected: List[str]
+    matched: list[str]
+    resized: list[str]
+    missing: list[str]
+    unexpected: list[str]
 
 
 class LoadReport:
@@ -63,8 +57,8 @@ class LoadReport:
         notes: Iterable[str] = (),
         left: Iterable[str] = ()
     ) -> None:
-        self.parts: Dict[str, Part] = {}
-        self.differing: Dict[str, Tuple[tuple, tuple]] = {}
+        self.parts: dict[str, Part] = {}
+        self.differing: dict[str, tuple[tuple, tuple]] = {}
         self.notes = list(notes)
         names = list(own) + [name for name in given if name not in own]
         for part in (*ALL_PARTS, 'others'):
@@ -84,8 +78,8 @@ class LoadReport:
             }) for weights in (given, own)
         ]
 
-    def _sort(self, name: str, part: Part, own: Optional[Tensor],
-              given: Optional[Tensor]) -> None:
+    def _sort(self, name: str, part: Part, own: Tensor | None,
+              given: Tensor | None) -> None:
         if own is None:
             part.unexpected.append(name)
         elif given is None:
@@ -177,7 +171,7 @@ class LoadReport:
         fitting = len(rows.matched) + len(rows.resized)
         return fitting / max(1, fitting + len(self._missing(part)))
 
-    def _missing(self, part: str) -> List[str]:
+    def _missing(self, part: str) -> list[str]:
         if part not in self.parts:
             return []
         return [name for name in self.parts[part].missing
@@ -194,7 +188,7 @@ class LoadReport:
                     lines.append(f'{name}, {field}: {self._first(names)}')
         return '\n'.join(lines + [f'note: {note}' for note in self.notes])
 
-    def _first(self, names: List[str]) -> str:
+    def _first(self, names: list[str]) -> str:
         shown = []
         for name in names[:_NAMES_SHOWN]:
             if name in self.differing:
@@ -205,7 +199,7 @@ class LoadReport:
         return ', '.join(shown) + (f' and {more} more' if more else '')
 
 
-def parts_of(backbone: nn.Module) -> Tuple[str, ...]:
+def parts_of(backbone: nn.Module) -> tuple[str, ...]:
     """The parts that a model has; some of the hosts' have only the first."""
     return tuple(
         part for part in ALL_PARTS
@@ -218,7 +212,7 @@ def part_of(name: str) -> str:
     return part if part in ALL_PARTS else 'others'
 
 
-def shift_note(checkpoint: dict, glid: GLID) -> List[str]:
+def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
     """Say so if windows were shifted in the checkpoint and are not here."""
     given = stamped_facts(checkpoint).get('shifted', True)
     if given == glid.encoder.shifted_windows:
@@ -239,59 +233,3 @@ def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
     return ('--cfg-options "model.backbone.init_cfg=dict('
             f"type='glid_mm.Pretrained', checkpoint='{checkpoint}', "
             f'parts={tuple(parts)})"')
-
-
-def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
-    """Raise if a model has a GLID and the checkpoint is another library's.
-
-    Args:
-        model (nn.Module): Of any task.
-        checkpoint (dict): See :func:`read_checkpoint`.
-
-    Raises:
-        CheckpointError: With what to do instead.
-    """
-    found = recognise(checkpoint) if glid_of(model) is not None else None
-    if found is not None and found.format != 'glid':
-        raise CheckpointError(
-            f'the checkpoint is a Swin of {found.format}, not of GLID. To '
-            f'start the encoder from it, give {start_from(["encoder"])} and '
-            'no load_from.')
-
-
-def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
-                 revise_keys: Iterable[tuple]) -> LoadReport:
-    """Load a checkpoint into a model of any task and say what that did.
-
-    Args:
-        model (nn.Module): Of a host library, with GLID as its backbone, or
-            any other.
-        checkpoint (dict): See :func:`read_checkpoint`.
-        strict (bool): Whether names and shapes must agree entirely.
-        revise_keys (iterable[tuple]): Patterns of names and what to put in
-            their place.
-
-    Returns:
-        LoadReport: What was loaded.
-
-    Raises:
-        CheckpointError: If the model has a GLID and the checkpoint is not of
-            the same architecture, or is of a mixture of which several tasks
-            could be meant.
-    """
-    weights = checkpoint.get('state_dict', checkpoint)
-    metadata = getattr(weights, '_metadata', {})
-    weights = OrderedDict(weights)
-    for pattern, replacement in revise_keys:
-        weights = OrderedDict((re.sub(pattern, replacement, name), value)
-                              for name, value in weights.items())
-    upgrade(weights)
-    # Modules read the version of their weights from it.
-    weights._metadata = metadata
-    weights, notes = fit_tasks(model.state_dict(), weights)
-    glid = glid_of(model)
-    notes += [] if glid is None else shift_note(checkpoint, glid)
-    report = LoadReport(model.state_dict(), weights, notes)
-    # The report says what mmengine would.
-    load_state_dict(model, weights, strict, logger='silent')
-    return report

@@ -5,11 +5,12 @@ has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both. Which
 of the queries are a task's is in ``tasks.<task>.backbone.rows``.
 """
 from collections import OrderedDict
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
-from .io import ITSELF, CheckpointError
+from ..errors import ITSELF, CheckpointError
 
 _TASKS = 'tasks.'
 _ROWS = 'backbone.rows'
@@ -31,11 +32,11 @@ class Task(NamedTuple):
     """
 
     prefix: str
-    head: Dict[str, Tensor]
+    head: dict[str, Tensor]
     rows: slice
 
 
-def tasks_of(weights: Mapping[str, Tensor]) -> Dict[str, Task]:
+def tasks_of(weights: Mapping[str, Tensor]) -> dict[str, Task]:
     """The tasks of a mixture; empty for other weights."""
     tasks = {}
     for name, rows in weights.items():
@@ -52,7 +53,7 @@ def tasks_of(weights: Mapping[str, Tensor]) -> Dict[str, Task]:
 
 
 def fit_tasks(own: Mapping[str, Tensor],
-              given: OrderedDict) -> Tuple[OrderedDict, List[str]]:
+              given: OrderedDict) -> tuple[OrderedDict, list[str]]:
     """Weights for a model that is a mixture, or of a checkpoint that is one.
 
     Tasks of two mixtures belong together by their names. A mixture's and one
@@ -161,7 +162,7 @@ def _alone(weights: Mapping[str, Tensor]) -> Task:
     return Task('', head, slice(0, len(weights.get(_TABLE, ()))))
 
 
-def _matching(alone: Task, tasks: Dict[str, Task], cure: str) -> List[Task]:
+def _matching(alone: Task, tasks: dict[str, Task], cure: str) -> list[Task]:
     """The task of a mixture that one alone is, if there is one."""
     found = [n for n, t in tasks.items() if t.head.keys() == alone.head.keys()]
     if len(found) > 1:
@@ -179,7 +180,7 @@ def _shapes(task: Task) -> dict:
 
 
 def _fit_table(own: Mapping[str, Tensor], given: Mapping[str, Tensor],
-               pairs: List[Tuple[Task, Task]]) -> Optional[Tensor]:
+               pairs: list[tuple[Task, Task]]) -> Tensor | None:
     """The model's queries, those of the checkpoint's tasks in their places.
 
     Tasks that ask another number than there start anew, as they do alone.

@@ -1,6 +1,6 @@
 """Weights of earlier versions as this one has them."""
 import re
-from typing import MutableMapping
+from collections.abc import MutableMapping
 
 from torch import Tensor
 

@@ -2,8 +2,8 @@
 import importlib.abc
 import importlib.machinery
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import Callable, Dict
 
 ModuleAction = Callable[[ModuleType], None]
 
@@ -12,7 +12,7 @@ class _Mender(importlib.abc.MetaPathFinder):
     """Stands first in line; lets the others find, then adds the mending."""
 
     def __init__(self):
-        self.mends: Dict[str, ModuleAction] = {}
+        self.mends: dict[str, ModuleAction] = {}
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.mends:
@@ -44,7 +44,7 @@ class _Understudy(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Stands last in line, and so is asked only for what nobody has."""
 
     def __init__(self):
-        self.parts: Dict[str, ModuleAction] = {}
+        self.parts: dict[str, ModuleAction] = {}
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.parts:

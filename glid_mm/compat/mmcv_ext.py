@@ -4,9 +4,9 @@ They import ``mmcv.ops``, whose modules ask ``mmcv._ext`` for their functions
 at once, used or not. Where there is no ``mmcv._ext``, this offers one whose
 functions can be asked for, named and pickled, but not called.
 """
-from .environment import Environment, installed_versions
+from ..doctor.environment import Environment, installed_versions
+from ..errors import MissingOpError
 from .import_hooks import stand_in
-from .missing import MissingOpError
 
 NAME = 'mmcv._ext'
 

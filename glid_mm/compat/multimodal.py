@@ -7,13 +7,12 @@ multimodal models off, as mmpretrain does where there is no transformers.
 """
 import importlib
 import logging
-from typing import Optional
 
-from .environment import Environment, installed_versions
+from ..doctor.environment import Environment, installed_versions
 from .import_hooks import after_import
 
 
-def _obstacle(env: Environment) -> Optional[str]:
+def _obstacle(env: Environment) -> str | None:
     """Why mmpretrain cannot use this transformers, or None if it can."""
     instead = env.transformers_instead
     if instead is not None:

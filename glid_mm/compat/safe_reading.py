@@ -3,7 +3,7 @@
 A checkpoint is a pickle. Where ``torch.load(weights_only=True)`` refuses one,
 mmengine reads it again with all that it asks for. Here whatever reads files
 through mmengine (``load_from``, ``resume``, ``init_cfg``, the inferencers of
-all hosts) reads them with :func:`glid_mm.checkpoint.io.read_checkpoint`.
+all hosts) reads them with :func:`glid_mm.io.checkpoints.read_checkpoint`.
 """
 from .import_hooks import after_import
 
@@ -12,7 +12,7 @@ def _read_as_data(module):
 
     @module.CheckpointLoader.register_scheme(prefixes='', force=True)
     def load_from_local(filename, map_location=None):
-        from ..checkpoint.io import read_checkpoint
+        from ..io.checkpoints import read_checkpoint
         return read_checkpoint(filename, map_location or 'cpu')
 
 

@@ -7,8 +7,8 @@ operator must be declared before that. This declares the two.
 """
 import sys
 
+from ..errors import MissingOpError
 from .import_hooks import after_import
-from .missing import MissingOpError
 
 _SCHEMAS = {
     name: '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'

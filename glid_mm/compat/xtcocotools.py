@@ -6,10 +6,8 @@ two arguments of the evaluation. Where xtcocotools is missing, this offers
 pycocotools under its name, with the same results for ``'keypoints'``,
 ``'bbox'`` and ``'segm'``; it refuses the rest (whole body, CrowdPose).
 """
+from ..doctor.conflicts import REBUILD_XTCOCOTOOLS
 from .import_hooks import stand_in
-
-REBUILD = ('pip install cython && pip install --force-reinstall --no-deps '
-           '--no-build-isolation --no-binary xtcocotools xtcocotools')
 
 
 def _count_labelled(keypoints):
@@ -61,7 +59,7 @@ def _fill_cocoeval(module):
                     'pycocotools, standing in for xtcocotools, cannot '
                     f'evaluate iouType={iouType!r} with use_area={use_area}. '
                     'Build the real xtcocotools, which needs a C compiler: '
-                    f'{REBUILD}')
+                    f'{REBUILD_XTCOCOTOOLS}')
             super().__init__(cocoGt, cocoDt, iouType)
             if sigmas is not None:
                 self.params.kpt_oks_sigmas = np.asarray(sigmas)

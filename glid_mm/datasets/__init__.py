@@ -1,1 +1,1 @@
-"""Data: the Scenes generator and transforms."""
+"""Data sets and their files: pictures, COCO files, folders, shards."""

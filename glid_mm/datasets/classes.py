@@ -1,5 +1,5 @@
 """Names of classes."""
-from typing import Sequence
+from collections.abc import Sequence
 
 from ..errors import UserError
 

@@ -1,7 +1,8 @@
 """What files in COCO's format have to hold."""
 import logging
 from collections import Counter
-from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -93,7 +94,7 @@ def _is_text(value) -> bool:
     return isinstance(value, str)
 
 
-def _are(fits: Callable[[Any], bool], count: Optional[int] = None) -> Callable:
+def _are(fits: Callable[[Any], bool], count: int | None = None) -> Callable:
     return lambda value: (
         isinstance(value, list) and count in
         (None, len(value)) and all(map(fits, value)))
@@ -200,7 +201,7 @@ def count_unusable_boxes(file: str, content: Mapping[str,
               logging.INFO if set(reasons) == {CROWD} else logging.WARNING)
 
 
-def _unusable(box: dict, image: Optional[dict]) -> Optional[str]:
+def _unusable(box: dict, image: dict | None) -> str | None:
     """Why hosts leave a box out, if they do."""
     if image is None:
         return 'their image_id is of no image that the file lists'

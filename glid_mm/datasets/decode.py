@@ -6,8 +6,9 @@ be made smaller anyway need not be decoded any finer than that.
 """
 import io
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from ..errors import UserError
 
-Box = Tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
 # Orientations, as cameras note them, that swap the sides of the stored image,
 # and those whose upright image begins at its right or at its lower edge.
@@ -71,7 +72,7 @@ class Crop(NamedTuple):
     image: Image.Image
     box: Box
 
-    def resize(self, size: Tuple[int, int], interpolation: str) -> np.ndarray:
+    def resize(self, size: tuple[int, int], interpolation: str) -> np.ndarray:
         """The part in another size.
 
         Args:
@@ -120,8 +121,8 @@ class EncodedImage:
         self.size = image.size[::-1] if turned else image.size
 
     def crop(self,
-             box: Tuple[int, int, int, int],
-             size: Optional[Tuple[int, int]] = None) -> Crop:
+             box: tuple[int, int, int, int],
+             size: tuple[int, int] | None = None) -> Crop:
         """Decode a part. An image can be asked for one part only.
 
         Args:

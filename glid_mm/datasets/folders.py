@@ -8,7 +8,7 @@ content. The log says how many files are left out, and why.
 import logging
 import os
 from collections import Counter
-from typing import Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
@@ -21,7 +21,7 @@ SUFFIXES = ('.jpg', '.jpeg', '.jfif', '.png', '.ppm', '.bmp', '.pgm', '.tif',
 
 def list_images(folder: str,
                 suffixes: Sequence[str] = SUFFIXES,
-                backend_args: Optional[dict] = None) -> List[str]:
+                backend_args: dict | None = None) -> list[str]:
     """Find the images of a folder; log what is left out.
 
     Args:
@@ -73,7 +73,7 @@ def list_images(folder: str,
     return sorted(images)
 
 
-def read_names(path: str) -> List[str]:
+def read_names(path: str) -> list[str]:
     """The lines of a list of names; empty ones are left out.
 
     Args:
@@ -98,7 +98,7 @@ def read_names(path: str) -> List[str]:
     return names
 
 
-def chosen_images(images: Sequence[str], path: str) -> List[str]:
+def chosen_images(images: Sequence[str], path: str) -> list[str]:
     """The images that a list names, with their suffixes or without.
 
     Args:
@@ -134,7 +134,7 @@ def chosen_images(images: Sequence[str], path: str) -> List[str]:
 
 
 def _walk(folder: str, prefix: str,
-          above: Tuple[tuple, ...]) -> Iterator[Tuple[str, int]]:
+          above: tuple[tuple, ...]) -> Iterator[tuple[str, int]]:
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:

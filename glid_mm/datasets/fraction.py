@@ -1,8 +1,8 @@
 """A part of the training images: the question of few labels."""
 import hashlib
 import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, List, Set, Union
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..registry import DATASETS
 
 
-def drawn_order(names: Iterable[str], seed: int) -> List[str]:
+def drawn_order(names: Iterable[str], seed: int) -> list[str]:
     """The order in which images are drawn: by a hash of seed and name.
 
     Args:
@@ -30,7 +30,7 @@ def drawn_order(names: Iterable[str], seed: int) -> List[str]:
 
 @DATASETS.register_module(name='Fraction')
 def fraction_of(dataset: dict,
-                fraction: Union[float, int],
+                fraction: float | int,
                 seed: int = 0,
                 cover_classes: bool = False) -> BaseDataset:
     """Build a host's data set and keep a fraction of its images.
@@ -103,7 +103,7 @@ def fraction_of(dataset: dict,
     return built
 
 
-def _covering(order: List[str], classes_of) -> List[str]:
+def _covering(order: list[str], classes_of) -> list[str]:
     """Few names whose images show all classes: most new ones first."""
     shown = {name: classes_of(name) for name in order}
     missing, chosen = set().union(*shown.values()), []
@@ -115,7 +115,7 @@ def _covering(order: List[str], classes_of) -> List[str]:
     return chosen
 
 
-def _classes(dataset: BaseDataset, indices: Iterable[int]) -> Set[int]:
+def _classes(dataset: BaseDataset, indices: Iterable[int]) -> set[int]:
     """What the samples of an image show."""
     found = set()
     for index in indices:

@@ -1,5 +1,4 @@
 """Reading pictures, alike in every task."""
-from typing import Optional
 
 from mmcv import transforms
 from mmengine import fileio
@@ -22,7 +21,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
         backend_args (dict, optional): See ``mmengine.fileio.get``.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: dict | None = None) -> None:
         super().__init__(backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:
@@ -47,7 +46,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
         return f'{type(self).__name__}(backend_args={self.backend_args})'
 
 
-def load_image(path: str, backend_args: Optional[dict] = None) -> Image.Image:
+def load_image(path: str, backend_args: dict | None = None) -> Image.Image:
     """Read a picture; see :func:`glid_mm.datasets.decode.upright_rgb`.
 
     Args:
@@ -64,7 +63,7 @@ def load_image(path: str, backend_args: Optional[dict] = None) -> Image.Image:
     return decode_image(read_file(path, backend_args), path)
 
 
-def read_file(path: str, backend_args: Optional[dict] = None) -> bytes:
+def read_file(path: str, backend_args: dict | None = None) -> bytes:
     """Read the file of a picture.
 
     Args:

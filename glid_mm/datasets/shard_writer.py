@@ -9,11 +9,11 @@ import re
 import signal
 import tarfile
 import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path, PurePosixPath
-from typing import Callable, Iterable, Optional, Sequence, Tuple, Union
 
 from PIL import Image
 
@@ -29,7 +29,7 @@ def write_shards(folder: Path,
                  quality: int = 90,
                  images_per_shard: int = 4096,
                  workers: int = 1,
-                 progress: Optional[Callable] = None) -> dict:
+                 progress: Callable | None = None) -> dict:
     """Write images into shards; go on where an earlier call stopped.
 
     Each shard depends on its images and the settings alone, and is there
@@ -136,7 +136,7 @@ def _begin(out: Path, job: dict) -> dict:
     return state
 
 
-def shard_image(data: bytes, name: Union[str, Path], shorter_side: int,
+def shard_image(data: bytes, name: str | Path, shorter_side: int,
                 quality: int) -> bytes:
     """An image as it goes into a shard.
 
@@ -176,7 +176,7 @@ def shard_image(data: bytes, name: Union[str, Path], shorter_side: int,
 
 
 def shard_file(path: Path, shorter_side: int,
-               quality: int) -> Tuple[Optional[bytes], Optional[str]]:
+               quality: int) -> tuple[bytes | None, str | None]:
     """An image file as it goes into a shard, or why it cannot.
 
     Args:
@@ -196,7 +196,7 @@ def shard_file(path: Path, shorter_side: int,
         return None, str(error)
 
 
-def write_shard(path: Path, images: Iterable[Tuple[str, bytes]]) -> int:
+def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """Write a tar file and its index, whole or not at all.
 
     Args:

@@ -16,7 +16,6 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import List, Union
 from urllib.parse import quote, unquote
 
 from mmengine.fileio import BaseStorageBackend, register_backend
@@ -34,7 +33,7 @@ def is_sharded(folder: str) -> bool:
     return '://' in folder or os.path.exists(os.path.join(folder, MANIFEST))
 
 
-def shard_addresses(folder: str) -> List[str]:
+def shard_addresses(folder: str) -> list[str]:
     """Where the images of a folder of shards are.
 
     Args:
@@ -93,7 +92,7 @@ class ShardBackend(BaseStorageBackend):
     own.
     """
 
-    def get(self, filepath: Union[str, Path]) -> bytes:
+    def get(self, filepath: str | Path) -> bytes:
         """Read an image's file.
 
         Args:
@@ -121,7 +120,7 @@ class ShardBackend(BaseStorageBackend):
             raise OSError(f'{tar} ends too early: copy it anew')
         return data
 
-    def get_text(self, filepath: Union[str, Path]) -> str:
+    def get_text(self, filepath: str | Path) -> str:
         """Images are no text."""
         raise NotImplementedError
 
@@ -131,7 +130,7 @@ def _open(path: str) -> io.FileIO:
     return io.FileIO(path)
 
 
-def _read(paths: List[str]) -> List[bytes]:
+def _read(paths: list[str]) -> list[bytes]:
     """Whole files of one place; those of an object store side by side."""
     try:
         if '://' not in paths[0]:

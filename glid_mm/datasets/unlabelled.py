@@ -1,6 +1,6 @@
 """Images without labels, as pre-training takes them."""
 import posixpath
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
 
@@ -67,7 +67,7 @@ class UnlabelledImages(BaseDataset):
         if self.ann_file:
             self.ann_file = posixpath.join(self.data_root, self.ann_file)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """List the images.
 
         Returns:
@@ -92,7 +92,7 @@ class UnlabelledImages(BaseDataset):
                 'data_root and data_prefix of train_dataloader.dataset.')
         return [dict(img_path=path) for path in paths]
 
-    def prepare_data(self, idx: int) -> Optional[dict]:
+    def prepare_data(self, idx: int) -> dict | None:
         """Get a sample; None if it is skipped, for which another is drawn."""
         try:
             return super().prepare_data(idx)

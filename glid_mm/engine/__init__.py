@@ -1,7 +1,7 @@
 """How training runs: data order, seeds, checkpoints, optimizer rules."""
-from ..compat import require
+from ..compat import prepare
 
-require('mmengine', task='training')
+prepare('mmengine', task='training')
 
 from .bf16 import BF16OptimWrapper  # noqa: E402
 from .hooks.checkpoint_hook import CheckpointHook  # noqa: E402

@@ -1,8 +1,9 @@
 """Which settings the parts that a config names would take."""
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Callable, Mapping, Optional, Sequence, Set
+from typing import Any
 
 import torch
 from mmengine import registry as registries
@@ -52,7 +53,7 @@ for _name in ('default_scope', 'experiment_name', 'launcher', 'load_from',
     _GROUPS[_name] = (set(), )
 
 
-def accepted_names(config: Config, path: Sequence[str]) -> Optional[Set[str]]:
+def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
     """Names of settings that something would read in a group of a config.
 
     Args:
@@ -102,7 +103,7 @@ def group_at(config: Config, path: Sequence[str]) -> Any:
     return node
 
 
-def _of_runner(config: Config) -> Set[str]:
+def _of_runner(config: Config) -> set[str]:
     names = _RUNNER | _parameters(Runner) - {'cfg'}
     if 'data_preprocessor' in (config.get('model') or {}):
         # Then the runner does not look at its own.
@@ -118,7 +119,7 @@ class _Type:
             registries. None at all if it is not known.
     """
 
-    def __init__(self, group: Mapping, scope: Optional[str]) -> None:
+    def __init__(self, group: Mapping, scope: str | None) -> None:
         self.targets, self._extras = [], set()
         type_, scope = group['type'], group.get('_scope_', scope)
         if not isinstance(type_, str):
@@ -134,7 +135,7 @@ class _Type:
 
 
 @lru_cache(maxsize=None)
-def _registered(name: str, scope: Optional[str]) -> Sequence[tuple]:
+def _registered(name: str, scope: str | None) -> Sequence[tuple]:
     """Names of mmengine's registries that have a name, and what they have."""
     found = []
     if scope:
@@ -151,9 +152,9 @@ def _registered(name: str, scope: Optional[str]) -> Sequence[tuple]:
     return found
 
 
-def _union(takers: Sequence, more: Sequence = ()) -> Optional[Set[str]]:
+def _union(takers: Sequence, more: Sequence = ()) -> set[str] | None:
     """Names that any of some callables and sets has; None if all names."""
-    names: Set[str] = set()
+    names: set[str] = set()
     for taker in (*takers, *more):
         found = taker if isinstance(taker,
                                     set) else taker and _parameters(taker)
@@ -163,7 +164,7 @@ def _union(takers: Sequence, more: Sequence = ()) -> Optional[Set[str]]:
     return names
 
 
-def _parameters(target: Callable) -> Optional[Set[str]]:
+def _parameters(target: Callable) -> set[str] | None:
     """Names of arguments, those that are passed on to a base included."""
     functions = [target]
     if inspect.isclass(target):
@@ -171,7 +172,7 @@ def _parameters(target: Callable) -> Optional[Set[str]]:
             vars(cls)['__init__'] for cls in target.__mro__
             if '__init__' in vars(cls)
         ]
-    names: Set[str] = set()
+    names: set[str] = set()
     for function in functions:
         passes_on = False
         for name, parameter in inspect.signature(function).parameters.items():

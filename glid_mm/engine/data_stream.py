@@ -6,7 +6,7 @@ seeds the sample's random numbers from it, and batches before the place where
 a resumed run starts are passed over as lists of indices: no image is read.
 """
 import itertools
-from typing import Iterator, List, Optional, Type
+from collections.abc import Iterator
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -150,7 +150,7 @@ class StreamBatchSampler(_Transparent, Sampler):
         self.start = 0
         self.endless = False
 
-    def __iter__(self) -> Iterator[List[Place]]:
+    def __iter__(self) -> Iterator[list[Place]]:
         # A loader with workers makes two iterators and uses the second, so
         # the start is taken when the first batch is asked for.
         start, self.start = self.start, 0
@@ -184,7 +184,7 @@ class StreamIterator:
     def __init__(self, loop) -> None:
         self.loop = loop
         self.position = 0
-        self.batches: Optional[Iterator] = None
+        self.batches: Iterator | None = None
 
     def __iter__(self) -> 'StreamIterator':
         return self
@@ -276,7 +276,7 @@ def stop_workers(loader: DataLoader) -> None:
         workers._shutdown_workers()
 
 
-def _rebuild(kind: Type[DataLoader], loader: DataLoader, dataset: Dataset,
+def _rebuild(kind: type[DataLoader], loader: DataLoader, dataset: Dataset,
              batch_sampler: Sampler) -> DataLoader:
     return kind(
         dataset,

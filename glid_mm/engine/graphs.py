@@ -1,5 +1,5 @@
 """Passes of a model replayed as CUDA graphs."""
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class Graphs:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._captured: Dict[tuple, Callable] = {}
+        self._captured: dict[tuple, Callable] = {}
 
     def __call__(self, function: Callable, *inputs: Tensor, kind=()):
         """Call a function of tensors; the first call of a kind captures.

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from typing import Callable, Optional, Tuple
+from collections.abc import Callable
 
 import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
@@ -42,7 +42,7 @@ class Interruption:
     def __init__(self) -> None:
         self.signal = 0
         self._previous = {}
-        self._answer: Optional[Arrival] = None
+        self._answer: Arrival | None = None
 
     def __enter__(self) -> 'Interruption':
         return self
@@ -66,7 +66,7 @@ class Interruption:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._note)
 
-    def agree(self, due: bool, device: torch.device) -> Tuple[int, bool]:
+    def agree(self, due: bool, device: torch.device) -> tuple[int, bool]:
         """What all ranks do now; all of them have to ask.
 
         With several ranks this costs one all-reduce of one number. A GPU is
@@ -114,7 +114,7 @@ def _die(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def shelter(worker_init_fn: Optional[Callable]) -> Callable:
+def shelter(worker_init_fn: Callable | None) -> Callable:
     """Have a data loader's workers leave signals to the main process.
 
     Ctrl-C, Slurm and ``torchrun`` signal to all processes of a run. Without
@@ -129,7 +129,7 @@ def shelter(worker_init_fn: Optional[Callable]) -> Callable:
     return functools.partial(_start_worker, worker_init_fn)
 
 
-def _start_worker(worker_init_fn: Optional[Callable], worker_id: int) -> None:
+def _start_worker(worker_init_fn: Callable | None, worker_id: int) -> None:
     for number in SIGNALS:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)

@@ -4,7 +4,8 @@ import os
 import os.path as osp
 import signal
 import sys
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
@@ -12,7 +13,7 @@ from mmengine.runner import Runner
 from torch import distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from ..errors import EXIT_CODE, UserError
+from ..errors import EXIT_CODE, MissingLibraryError, UserError
 from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
@@ -124,7 +125,7 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
     Raises:
         UserError: If there is no such config, it cannot be read, or nothing
             reads a setting.
-        ImportError: If the config's task needs a library that is missing.
+        MissingLibraryError: If the config's task needs one.
     """
     if not osp.isfile(path):
         raise UserError(f'there is no config {path}')
@@ -134,7 +135,7 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         # mmengine hides the reason behind two layers of its own.
         while isinstance(error.__context__, ImportError):
             error = error.__context__
-        if 'pip install' not in str(error):
+        if not isinstance(error, MissingLibraryError):
             raise UserError(f'{path} imports what is not there '
                             f'(custom_imports): {error}') from error
         raise error
@@ -159,7 +160,7 @@ def read_run(args: argparse.Namespace) -> Config:
 
     Raises:
         UserError: See :func:`read_config`.
-        ImportError: See :func:`read_config`.
+        MissingLibraryError: See :func:`read_config`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = read_config(args.config, args.cfg_options)
@@ -251,11 +252,10 @@ def _leave_group() -> None:
         dist.destroy_process_group()
 
 
-def _mendable(error: Exception) -> Optional[str]:
+def _mendable(error: Exception) -> str | None:
     """What to say of an error if a traceback would not help."""
     if isinstance(error, UserError):
         return f'{type(error).__name__}: {error}'
-    # ``glid_mm.compat.require`` names a library and how to get it.
-    if isinstance(error, ImportError) and 'pip install' in str(error):
+    if isinstance(error, MissingLibraryError):
         return str(error)
     return None

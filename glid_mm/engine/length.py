@@ -1,5 +1,6 @@
 """Schedules of another length: all that counts iterations or epochs."""
-from typing import Any, Iterator, List, Union
+from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
@@ -70,7 +71,7 @@ def _rescale(scheduler: dict, length: int, before: int) -> None:
     # mmengine turns epochs into iterations, also those that are not whole.
     exact = scheduler.get('convert_to_iter_based', False)
 
-    def scaled(time: Union[int, list]) -> Union[int, float, list]:
+    def scaled(time: int | list) -> int | float | list:
         if isinstance(time, (list, tuple)):
             return [scaled(t) for t in time]
         if time >= _ENDLESS:
@@ -103,7 +104,7 @@ def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
     """
     if not isinstance(schedulers, list):
         return schedulers
-    kept: List[Any] = []
+    kept: list[Any] = []
     for scheduler in schedulers:
         if isinstance(scheduler, dict) and str(
                 scheduler.get('type')).startswith(('Linear', 'Constant')):

@@ -1,5 +1,4 @@
 """Learning rates and weight decay of GLID's parts."""
-from typing import Optional
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -37,7 +36,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self,
                  optim_wrapper_cfg: dict,
-                 paramwise_cfg: Optional[dict] = None) -> None:
+                 paramwise_cfg: dict | None = None) -> None:
         rules = dict(encoder_lr_mult=1., layer_decay=None)
         unknown = set(paramwise_cfg or {}) - set(rules)
         if unknown:

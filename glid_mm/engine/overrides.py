@@ -3,8 +3,9 @@ import ast
 import copy
 import os.path as osp
 from argparse import ArgumentError
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
@@ -167,7 +168,7 @@ def _make_room(config: Config, name: str, value: Any) -> None:
                         f'{name}.{next(iter(node))}=…')
 
 
-def _paths(path: Tuple[str, ...], value: Any) -> Iterator[Tuple[str, ...]]:
+def _paths(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:
     """A setting and those that its value holds."""
     yield path
     if isinstance(value, (list, tuple)):
@@ -177,8 +178,8 @@ def _paths(path: Tuple[str, ...], value: Any) -> Iterator[Tuple[str, ...]]:
             yield from _paths((*path, str(key)), inner)
 
 
-def _refuse_unread(before: Config, config: Config, path: Tuple[str, ...],
-                   rest: Tuple[str, ...]) -> None:
+def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
+                   rest: tuple[str, ...]) -> None:
     """Raise if nothing reads a setting that has been put into a config.
 
     Args:
@@ -221,7 +222,7 @@ def _may_be_read(config: Config, name: str) -> bool:
     return bool(own) and not _elsewhere(config, [name])
 
 
-def _nearest(config: Config, path: Tuple[str, ...], names: set) -> List[str]:
+def _nearest(config: Config, path: tuple[str, ...], names: set) -> list[str]:
     """Settings that are read and may be meant, the likeliest first."""
     *parents, name = path
     here = _close(name, names, .6 if parents else .75)
@@ -235,14 +236,14 @@ def _nearest(config: Config, path: Tuple[str, ...], names: set) -> List[str]:
     return _elsewhere(config, _close(name, last, .62))
 
 
-def _elsewhere(config: Config, names: Sequence[str]) -> List[str]:
+def _elsewhere(config: Config, names: Sequence[str]) -> list[str]:
     """Settings of these names, those of training and the outermost first."""
     found = [p for p in _settings(config) if p.rpartition('.')[2] in names]
     return sorted(
         found, key=lambda p: (p.count('.'), not p.startswith('train'), p))
 
 
-def _settings(config: Config) -> List[str]:
+def _settings(config: Config) -> list[str]:
     """Dotted names of all settings of a config, but not its variables."""
     top = accepted_names(config, ())
     return [
@@ -251,5 +252,5 @@ def _settings(config: Config) -> List[str]:
     ]
 
 
-def _close(name: str, names, cutoff: float) -> List[str]:
+def _close(name: str, names, cutoff: float) -> list[str]:
     return get_close_matches(name, sorted(map(str, names)), 1, cutoff)

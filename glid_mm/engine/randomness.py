@@ -17,7 +17,6 @@ uninterrupted one would have drawn.
 """
 import random
 from contextlib import contextmanager
-from typing import List
 
 import numpy as np
 import torch
@@ -99,7 +98,7 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
 
 
 def image_generators(count: int,
-                     device: torch.device) -> List[torch.Generator]:
+                     device: torch.device) -> list[torch.Generator]:
     """Generators of the images of this rank's batch, one for each.
 
     Within a training iteration, what an image draws is what it would have

@@ -3,8 +3,8 @@ import datetime
 import logging
 import os.path as osp
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine import runner
@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 
 from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
-from ..checkpoint.io import CheckpointError, read_checkpoint, write_atomically
-from ..checkpoint.report import load_weights, refuse_foreign
+from ..checkpoint.loading import load_weights, refuse_foreign
+from ..errors import CheckpointError
+from ..io.checkpoints import read_checkpoint
+from ..io.files import write_atomically
 from ..models import GLID, XNet
 from ..registry import RUNNERS
-from ..wrappers import bare_model
 from .data_stream import (StreamIterator, count_from_start, name_errors,
                           stop_workers, stream)
 from .defaults import (prepare, prepare_inputs, restore_kernels,
@@ -33,13 +34,14 @@ from .interruption import Interruption, shelter
 from .length import without_short_warm_ups
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
+from .wrappers import bare_model
 
 
 @register_backend('glid_mm.atomic')
 class AtomicBackend(LocalBackend):
     """Local files that are there whole or not at all."""
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file; see :func:`write_atomically`."""
         write_atomically(filepath, obj)
 
@@ -65,7 +67,7 @@ class Runner(runner.Runner):
     same numbers, for the joint batch.
     """
 
-    _schedule: Optional[Schedule] = None
+    _schedule: Schedule | None = None
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start gloo where there is no accelerator, and pin attention."""
@@ -81,13 +83,13 @@ class Runner(runner.Runner):
         super().setup_env(env_cfg)
 
     def set_randomness(self,
-                       seed: Optional[int],
+                       seed: int | None,
                        diff_rank_seed: bool = False,
                        deterministic: bool = False) -> None:
         """Set the seed that all ranks share."""
         super().set_randomness(seed, False, deterministic)
 
-    def wrap_model(self, model_wrapper_cfg: Optional[dict],
+    def wrap_model(self, model_wrapper_cfg: dict | None,
                    model: torch.nn.Module) -> torch.nn.Module:
         """Wrap the model; mmengine's default names a GPU even on CPUs."""
         if self.distributed and get_device() == 'cpu':
@@ -100,8 +102,7 @@ class Runner(runner.Runner):
             model_wrapper_cfg['device_ids'] = None
         return super().wrap_model(model_wrapper_cfg, model)
 
-    def build_model(self, model: Union[torch.nn.Module,
-                                       dict]) -> torch.nn.Module:
+    def build_model(self, model: torch.nn.Module | dict) -> torch.nn.Module:
         """Build the model; what it gets does not wait for its device.
 
         ``data_preprocessor.non_blocking=False`` in its config has it wait.
@@ -113,8 +114,7 @@ class Runner(runner.Runner):
         prepare_inputs(model, wait)
         return model
 
-    def build_message_hub(self,
-                          message_hub: Optional[dict] = None) -> ScalarHub:
+    def build_message_hub(self, message_hub: dict | None = None) -> ScalarHub:
         """Build a hub that reads scalars when they are asked for."""
         message_hub = dict(message_hub or {})
         message_hub.setdefault('name', self._experiment_name)
@@ -136,7 +136,7 @@ class Runner(runner.Runner):
         return super().build_param_scheduler(
             without_short_warm_ups(scheduler, len(self.train_dataloader)))
 
-    def register_default_hooks(self, hooks: Optional[dict] = None) -> None:
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register the config's hooks, and those of exact resuming."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
@@ -145,7 +145,7 @@ class Runner(runner.Runner):
 
     @staticmethod
     def build_dataloader(dataloader,
-                         seed: Optional[int] = None,
+                         seed: int | None = None,
                          diff_rank_seed: bool = False) -> DataLoader:
         """Build a data loader that names samples it cannot prepare.
 
@@ -352,7 +352,7 @@ class Runner(runner.Runner):
     def load_checkpoint(
         self,
         filename: str,
-        map_location: Union[str, Callable] = 'cpu',
+        map_location: str | Callable = 'cpu',
         strict: bool = False,
         revise_keys: Sequence[tuple] = ((r'^module\.', ''), )
     ) -> dict:
@@ -428,12 +428,12 @@ class Runner(runner.Runner):
     def save_checkpoint(self,
                         out_dir: str,
                         filename: str,
-                        file_client_args: Optional[dict] = None,
+                        file_client_args: dict | None = None,
                         save_optimizer: bool = True,
                         save_param_scheduler: bool = True,
-                        meta: Optional[dict] = None,
+                        meta: dict | None = None,
                         by_epoch: bool = True,
-                        backend_args: Optional[dict] = None) -> None:
+                        backend_args: dict | None = None) -> None:
         """Save a checkpoint; local files in one step.
 
         Which windows its position biases were trained with, and by which

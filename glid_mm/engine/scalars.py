@@ -1,5 +1,4 @@
 """Scalars that stay on their device until somebody reads them."""
-from typing import List, Union
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ class ScalarHub(MessageHub):
 
     def update_scalar(self,
                       key: str,
-                      value: Union[int, float, np.ndarray, Tensor],
+                      value: int | float | np.ndarray | Tensor,
                       count: int = 1,
                       resumed: bool = True) -> None:
         """Add a value to a history; see ``MessageHub``.
@@ -92,7 +91,7 @@ class ScalarHub(MessageHub):
 ScalarHub._instance_dict = MessageHub._instance_dict
 
 
-def _numbers(values: list) -> List[Union[int, float]]:
+def _numbers(values: list) -> list[int | float]:
     """Python's numbers for a mixture of these and tensors without axes."""
     groups = {}
     for place, value in enumerate(values):

@@ -7,7 +7,7 @@ old one ended in.
 """
 import copy
 import warnings
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
@@ -45,7 +45,7 @@ class Schedule:
     """
 
     def __init__(self, optim_wrapper: OptimWrapper,
-                 schedulers: List[_ParamScheduler], end: int) -> None:
+                 schedulers: list[_ParamScheduler], end: int) -> None:
         self._optim_wrapper = optim_wrapper
         self._schedulers = schedulers
         self._groups = [{
@@ -61,7 +61,7 @@ class Schedule:
                 for key, value in self._states[i].items() if key not in _STATE
             })
 
-    def follow(self, then: Optional[dict], progress: Progress) -> str:
+    def follow(self, then: dict | None, progress: Progress) -> str:
         """Put optimizer and schedulers where the config wants them.
 
         Where nothing has changed, they stay as the checkpoint has them.
@@ -108,7 +108,7 @@ class Schedule:
     def _rate(self) -> float:
         return max(group['lr'] for group in self._optim_wrapper.param_groups)
 
-    def _changed_settings(self) -> Dict[str, str]:
+    def _changed_settings(self) -> dict[str, str]:
         """Settings of the optimizer that the checkpoint has otherwise."""
         changes = {}
         for group, fresh in zip(self._optim_wrapper.param_groups,

@@ -3,7 +3,8 @@
 ``P = H(Dec(Q, Enc(x)))``: this module is ``Dec(Q, Enc(x))``; a task adds a
 linear head ``H``.
 """
-from typing import List, NamedTuple, Optional, Set, Tuple, Union
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ class GLID(nn.Module):
                  num_queries: int = 0,
                  embedding_std: float = 0.,
                  embedding_positions: bool = False,
-                 recompute: Optional[bool] = None) -> None:
+                 recompute: bool | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.neck = neck
@@ -73,13 +74,13 @@ class GLID(nn.Module):
 
     def forward(self,
                 images: Tensor,
-                padding_mask: Optional[Tensor] = None,
+                padding_mask: Tensor | None = None,
                 *groups: slice) -> GLIDOutput:
         """:meth:`answers` from :meth:`features`."""
         return self.answers(self.features(images, padding_mask), *groups)
 
     def features(self, images: Tensor,
-                 padding_mask: Optional[Tensor]) -> Features:
+                 padding_mask: Tensor | None) -> Features:
         """Encode whole images.
 
         Args:
@@ -96,7 +97,7 @@ class GLID(nn.Module):
     def answers(self,
                 x: Features,
                 *groups: slice,
-                focus: Optional[Focus] = None) -> GLIDOutput:
+                focus: Focus | None = None) -> GLIDOutput:
         """Answer queries, all or by groups, which do not see each other.
 
         ``focus`` tells what they see of the images; see :class:`QueryDecoder`.
@@ -106,7 +107,7 @@ class GLID(nn.Module):
         outs = [self.decoder(part, x.memory, focus=focus) for part in parts]
         return GLIDOutput(x.mask_features, torch.cat(outs, 2))
 
-    def encode(self, images: Tensor, neck=False) -> Tuple[Tensor, ...]:
+    def encode(self, images: Tensor, neck=False) -> tuple[Tensor, ...]:
         """Maps of the encoder or neck, ``(B, C, ⌈H/4⌉, ⌈W/4⌉)`` and so on.
 
         Images are of any size; the strides of maps are 4, 8, 16 and 32.
@@ -120,7 +121,7 @@ class GLID(nn.Module):
 
     def plan(self,
              visible: Tensor,
-             units: Tuple[int, int],
+             units: tuple[int, int],
              repeats: int = 1) -> TokenGrid:
         """Bookkeeping of a masked pass, for :meth:`forward_masked`.
 
@@ -132,7 +133,7 @@ class GLID(nn.Module):
         return grid
 
     def forward_masked(self, images: Tensor,
-                       visible: Union[Tensor, TokenGrid]) -> Tensor:
+                       visible: Tensor | TokenGrid) -> Tensor:
         """Answer the queries of pre-training from visible units alone.
 
         All shapes follow from the shapes given, and no value is waited for.
@@ -156,15 +157,16 @@ class GLID(nn.Module):
             raise ValueError(
                 f'pre-training masks units of {UNIT}×{UNIT} px; crop images '
                 f'to multiples of {UNIT}, got {height}×{width}')
-        given = isinstance(visible, TokenGrid)
-        groups = len(visible.visible if given else visible)
+        groups = len(
+            visible if isinstance(visible, Tensor) else visible.levels[0].
+            coords)
         repeats, rest = divmod(len(images), groups)
         if rest:
             raise ValueError(f'{groups} groups of masks do not divide a batch '
                              f'of {len(images)}')
-        grid = visible if given else self.plan(visible,
-                                               (height // UNIT, width // UNIT),
-                                               repeats if images.is_cpu else 1)
+        grid = visible if isinstance(visible, TokenGrid) else self.plan(
+            visible,
+            (height // UNIT, width // UNIT), repeats if images.is_cpu else 1)
         tokens = self.neck(self.encoder(images, grid), grid)
         positions = grid.masked_positions(self.decoder.dims, images.dtype)
         queries = self.queries.masked(positions).repeat(repeats, 1, 1)
@@ -184,7 +186,7 @@ class GLID(nn.Module):
                                    Fusion, DecoderLayer)):
                 module.compile(fullgraph=True, dynamic=False, **options)
 
-    def no_weight_decay(self) -> Set[str]:
+    def no_weight_decay(self) -> set[str]:
         """Names of parameters that weight decay would harm.
 
         Position biases, queries, level embeddings and fusion weights are
@@ -197,7 +199,7 @@ class GLID(nn.Module):
             if name.startswith('queries.') or name.endswith(ends)
         }
 
-    def _memory(self, tokens: List[Tensor], grid: TokenGrid) -> Memory:
+    def _memory(self, tokens: list[Tensor], grid: TokenGrid) -> Memory:
         """What the decoder reads at strides 32, 16 and 8."""
         kind = self.neck.channels, tokens[0].dtype
         return [(tokens[i], grid.positions(i, *kind), grid.levels[i].valid)
@@ -205,7 +207,7 @@ class GLID(nn.Module):
 
     @torch.compiler.disable
     def _whole(self, images: Tensor,
-               padding_mask: Optional[Tensor]) -> Tuple[Tensor, TokenGrid]:
+               padding_mask: Tensor | None) -> tuple[Tensor, TokenGrid]:
         """Pad images to whole units and tell which tokens exist."""
         height, width = images.shape[-2:]
         pad = (0, -width % UNIT, 0, -height % UNIT)
@@ -220,7 +222,7 @@ class GLID(nn.Module):
 
 
 def _map(tokens: Tensor, grid: TokenGrid, level: int,
-         size: Tuple[int, int]) -> Tensor:
+         size: Sequence[int]) -> Tensor:
     """Tokens of a level as the map of an image of some size in pixels."""
     rows, cols = (-(-length // STRIDES[level]) for length in size)
     return grid.levels[level].to_map(tokens)[..., :rows, :cols]

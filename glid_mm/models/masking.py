@@ -1,16 +1,15 @@
 """Which units of an image are masked in pre-training."""
 import math
-from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
 
 
-def sample_visible(units: Tuple[int, int],
+def sample_visible(units: tuple[int, int],
                    ratio: float = .75,
                    strategy: str = 'random',
                    groups: int = 1,
-                   generator: Optional[torch.Generator] = None) -> Tensor:
+                   generator: torch.Generator | None = None) -> Tensor:
     """Draw the units that stay visible (paper §3.1 and Table 7).
 
     Args:

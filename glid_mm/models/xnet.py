@@ -4,7 +4,8 @@ After *Is Pre-Training Applicable to the Decoder for Dense Prediction?* (ICRA
 2026), of which the abstract and summaries are public and code is not: this is
 a reconstruction, and docs/xnet.md says which parts of it are readings.
 """
-from typing import List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +62,7 @@ class XNet(nn.Module):
             raise ValueError(f'mixing={mixing!r} and order={order!r} have to '
                              f'be of {MIXINGS} and {ORDERS}')
         self.encoder = encoder
-        self.classifier = classifier
+        self.classifier: Any = classifier
         # Channels and stride: what each stage takes, and what it is made of,
         # which is the map of the stage after it or the encoder's.
         maps = list(zip((3, *classifier_channels), (1, *STRIDES)))
@@ -92,7 +93,7 @@ class XNet(nn.Module):
         maps = self.decode(images, self.encoder(images)[-1])
         return self.pyramid(maps)[..., :-(-height // 4), :-(-width // 4)]
 
-    def decode(self, images: Tensor, x: Tensor) -> List[Tensor]:
+    def decode(self, images: Tensor, x: Tensor) -> list[Tensor]:
         """The classifier's four maps.
 
         Args:
@@ -102,7 +103,7 @@ class XNet(nn.Module):
         if self.order == 'forward':
             x = self.mixings[0](images, self.reshapes[0](x))
             return list(self.classifier(x))
-        maps = []
+        maps: list[Tensor] = []
         for i in reversed(range(len(self.reshapes))):
             x = self.mixings[i](images, self.reshapes[i](x))
             x = self.classifier.stage(i, x)
@@ -135,7 +136,7 @@ class ReShape(nn.Module):
         self.shuffle = nn.PixelShuffle(scale)
         # The norm's channels have a variance of 1.
         nn.init.normal_(self.proj.weight, std=std * in_channels**-.5)
-        nn.init.zeros_(self.proj.bias)
+        nn.init.zeros_(self.proj.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shuffle(self.proj(self.norm(x)))
@@ -163,14 +164,13 @@ class Mixing(nn.Module):
     def __init__(self, channels: int, stride: int, kind: str) -> None:
         super().__init__()
         self.kind = kind
+        self.view: nn.Module = nn.Identity()
         if stride > 1 and kind != 'none':
             self.view = nn.Conv2d(3, channels, stride, stride)
             nn.init.normal_(self.view.weight, std=(3 * stride**2)**-.5)
-        else:
-            self.view = nn.Identity()
         if kind in ('concat', 'gate'):
             self.proj = nn.Conv2d(2 * channels, channels, 1)
-            nn.init.zeros_(self.proj.bias)
+            nn.init.zeros_(self.proj.bias)  # type: ignore[arg-type]
         if kind == 'concat':
             both = torch.eye(channels).repeat(1, 2)[..., None, None]
             self.proj.weight = nn.Parameter(both)

@@ -1,6 +1,7 @@
 """Features of labelled photographs, one vector an image."""
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,13 @@ class LabelledImages(NamedTuple):
         classes (list[str]): Names of the class folders, sorted.
     """
 
-    paths: List[Path]
+    paths: list[Path]
     labels: Tensor
-    classes: List[str]
+    classes: list[str]
 
 
 def read_class_folders(
-        root: Path) -> Tuple[LabelledImages, Optional[LabelledImages]]:
+        root: Path) -> tuple[LabelledImages, LabelledImages | None]:
     """List images that lie in one folder for each class.
 
     Args:
@@ -96,7 +97,7 @@ def extract_features(model: nn.Module,
                      size: int,
                      kinds: Sequence[str],
                      batch_size: int = 64,
-                     workers: int = 0) -> Dict[str, Tensor]:
+                     workers: int = 0) -> dict[str, Tensor]:
     """Compute features of whole images, none of them masked.
 
     Args:
@@ -129,7 +130,7 @@ def extract_features(model: nn.Module,
 
 
 def features_of(glid: GLID, images: Tensor,
-                kinds: Sequence[str]) -> Dict[str, Tensor]:
+                kinds: Sequence[str]) -> dict[str, Tensor]:
     """One vector of each kind for each image of a batch.
 
     - encoder: the mean of the encoder's last map, stride 32;

@@ -1,7 +1,7 @@
 """A study's results as a page that needs nothing else."""
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ from ..visualization import Report
 from .results import Comparison, common_steps, mean_and_sd
 
 
-def table_of(rows: Sequence[Comparison]) -> List[List[str]]:
+def table_of(rows: Sequence[Comparison]) -> list[list[str]]:
     """Rows of cells, after one of headings."""
     table = [['arm', 'seeds', 'final', 'difference', 'passes after']]
     for row in rows:

@@ -1,17 +1,19 @@
 """Which runs a study consists of, and their configs."""
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 from mmengine.config import Config
 
-from ..checkpoint.io import CheckpointError, find_checkpoint, write_atomically
 from ..checkpoint.report import ALL_PARTS
 from ..engine.overrides import apply_overrides
-from ..errors import UserError
+from ..errors import CheckpointError, UserError
+from ..io.checkpoints import find_checkpoint
+from ..io.files import write_atomically
 
-Settings = Tuple[Tuple[str, object], ...]
+Settings = tuple[tuple[str, object], ...]
 
 
 class Start(NamedTuple):
@@ -27,7 +29,7 @@ class Start(NamedTuple):
 
     name: str
     checkpoint: str = ''
-    parts: Tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     config: str = ''
 
 
@@ -46,7 +48,7 @@ class Arm(NamedTuple):
     settings: Settings = ()
 
     @property
-    def cell(self) -> Tuple[float, Settings]:
+    def cell(self) -> tuple[float, Settings]:
         """What arms have in common that differ in their start alone."""
         return self.fraction, self.settings
 
@@ -72,7 +74,7 @@ class Run(NamedTuple):
 
     arm: Arm
     seed: int
-    lr: Optional[float]
+    lr: float | None
     folder: Path
 
     @property
@@ -128,12 +130,12 @@ def beside(config: str, start: Start) -> Start:
     return start._replace(name=f'{model}: {start.name}', config=config)
 
 
-def plan_runs(configs: Dict[str, Config],
+def plan_runs(configs: dict[str, Config],
               out: Path,
               arms: Sequence[Arm],
               seeds: Sequence[int],
-              lrs: Dict[Arm, Sequence[Optional[float]]],
-              cover_classes: bool = False) -> List[Run]:
+              lrs: dict[Arm, Sequence[float | None]],
+              cover_classes: bool = False) -> list[Run]:
     """Write the configs of all runs.
 
     Args:

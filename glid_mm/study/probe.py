@@ -1,5 +1,6 @@
 """How well features tell classes apart: nearest neighbours, a linear layer."""
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,7 @@ class Split(NamedTuple):
 
 
 def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
-         k: int) -> List[Split]:
+         k: int) -> list[Split]:
     """Draw :data:`SHARE` of the images of every class, once for each seed.
 
     Args:
@@ -81,10 +82,10 @@ def _split(labels: Tensor, seed: int) -> Split:
     return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)
 
 
-def probe(train: Tuple[Tensor, Tensor],
-          val: Optional[Tuple[Tensor, Tensor]],
+def probe(train: tuple[Tensor, Tensor],
+          val: tuple[Tensor, Tensor] | None,
           splits: Sequence[Split],
-          k: int = 20) -> List[Accuracy]:
+          k: int = 20) -> list[Accuracy]:
     """Measure features once for each split.
 
     Args:

@@ -3,13 +3,14 @@ import csv
 import io
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..checkpoint.io import write_atomically
 from ..errors import UserError
+from ..io.files import write_atomically
 from ..visualization import read_scalars
 from ..visualization.curves import Curve
 from .plan import Arm, Run, Start
@@ -51,12 +52,12 @@ class Comparison(NamedTuple):
     """
 
     arm: Arm
-    outcomes: List[Outcome]
+    outcomes: list[Outcome]
     mean: float
     sd: float
-    baseline: Optional[Arm]
-    differences: List[float]
-    passes: Optional[float]
+    baseline: Arm | None
+    differences: list[float]
+    passes: float | None
 
     def verdict(self, higher_is_better: bool) -> str:
         """One sentence; a gain must exceed twice its standard error."""
@@ -101,7 +102,7 @@ def read_outcome(run: Run, metric: str) -> Outcome:
 
 
 def compare(outcomes: Sequence[Outcome],
-            higher_is_better: bool = True) -> List[Comparison]:
+            higher_is_better: bool = True) -> list[Comparison]:
     """Compare arms with the first arm of their cell.
 
     Arms of a cell differ in their start alone. Where every cell has a single
@@ -151,13 +152,13 @@ def common_steps(outcomes: Sequence[Outcome]) -> Curve:
     return Curve(steps, np.stack(values), outcomes[0].curve.unit)
 
 
-def mean_and_sd(values: Sequence[float]) -> Tuple[float, float]:
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation, which is NaN of a single value."""
     sd = statistics.stdev(values) if len(values) > 1 else math.nan
     return statistics.fmean(values), sd
 
 
-def _passes(pairs, higher_is_better: bool) -> Optional[float]:
+def _passes(pairs, higher_is_better: bool) -> float | None:
     if not pairs:
         return None
     mine, theirs = map(common_steps, zip(*pairs))
@@ -184,7 +185,7 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
     write_atomically(path, table.getvalue().encode())
 
 
-def read_csv(path: Path) -> Tuple[str, List[Outcome]]:
+def read_csv(path: Path) -> tuple[str, list[Outcome]]:
     """Read what :func:`write_csv` has written.
 
     Args:

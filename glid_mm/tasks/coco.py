@@ -1,5 +1,5 @@
 """Annotation files in COCO's formats whose classes are those of the config."""
-from typing import List, Sequence, Set
+from collections.abc import Sequence
 
 from ..datasets.classes import require_names
 from ..errors import UserError
@@ -26,11 +26,11 @@ class CheckedFile:
             raise UserError(f'the annotation file {annotation_file} cannot '
                             f'be read: {error}') from error
 
-    def categories(self) -> List[dict]:
+    def categories(self) -> list[dict]:
         """Categories in the order of the classes."""
         return self.dataset['categories']
 
-    def used(self) -> Set[int]:
+    def used(self) -> set[int]:
         """Ids of the categories that are annotated."""
         return {a['category_id'] for a in self.dataset['annotations']}
 
@@ -39,7 +39,7 @@ class CheckedFile:
         cat_names: Sequence[str] = (),
         sup_names: Sequence[str] = (),
         cat_ids: Sequence[int] = ()
-    ) -> List[int]:
+    ) -> list[int]:
         """Ids of the classes, which are those of the file, in its order.
 
         mmdet numbers classes by the order of the file: names that are missing
@@ -68,7 +68,7 @@ class CheckedFile:
                 f'and {self.cure(found)}')
         return [c['id'] for c in found]
 
-    def cure(self, found: List[dict]) -> str:
+    def cure(self, found: list[dict]) -> str:
         """What else to do if these categories are not those of the config."""
         return (f'{self.setting}={len(found)} of the head; the order is that '
                 "of the file. To leave annotated classes out, use mmdet's "

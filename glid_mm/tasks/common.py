@@ -1,5 +1,6 @@
 """What the tasks' models have in common."""
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ class Widths(NamedTuple):
     """
 
     in_channels: int
-    mask_channels: Optional[int] = None
+    mask_channels: int | None = None
 
 
 class Located(NamedTuple):
@@ -109,7 +110,7 @@ def check_answers(setting: str, wanted: int, num_queries: int,
 
 
 def padding_mask(inputs: Tensor,
-                 metas: Optional[Sequence[dict]]) -> Optional[Tensor]:
+                 metas: Sequence[dict] | None) -> Tensor | None:
     """Where the images of a batch are padding.
 
     Args:
@@ -152,8 +153,8 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
 
 def dense_features(model: GLID,
                    inputs: Tensor,
-                   metas: Optional[List[dict]],
-                   focus: Optional[Callable] = None) -> GLIDOutput:
+                   metas: list[dict] | None,
+                   focus: Callable | None = None) -> GLIDOutput:
     """Features of a batch for a task that answers for every pixel.
 
     Args:
@@ -174,7 +175,7 @@ def dense_features(model: GLID,
     return model.answers(x, focus=focus(x)) if focus else x
 
 
-def full_size(maps: Tensor, size: Tuple[int, int]) -> Tensor:
+def full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring maps of the finest stride to the size of the input.
 
     Args:
@@ -211,7 +212,7 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     return means
 
 
-def _extend_edges(features: Tensor, metas: List[dict]) -> Tensor:
+def _extend_edges(features: Tensor, metas: list[dict]) -> Tensor:
     """Go on with an image's last row and column where it is padding.
 
     What the last pixels get is interpolated with what lies beyond them.

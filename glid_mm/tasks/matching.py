@@ -1,5 +1,5 @@
 """Which prediction learns from which object, at the least cost in total."""
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 SMALL = 1 << 14
 
 
-def fetch(tensors: Sequence[Tensor]) -> List[np.ndarray]:
+def fetch(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Copy tensors from their device, all in one transfer.
 
     Args:
@@ -65,7 +65,7 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
 
 
 def assign(cost: np.ndarray,
-           repeats: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+           repeats: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Assign predictions to objects at the least cost in total.
 
     Most predictions are too expensive for every object. SciPy is asked about
@@ -106,7 +106,7 @@ def assign(cost: np.ndarray,
         chosen |= wanted
 
 
-def _solve(cost: np.ndarray, repeats: int) -> Tuple[np.ndarray, np.ndarray]:
+def _solve(cost: np.ndarray, repeats: int) -> tuple[np.ndarray, np.ndarray]:
     objects, found = linear_sum_assignment(np.tile(cost, (repeats, 1)))
     return objects % len(cost), found
 

@@ -3,8 +3,9 @@
 The model computes fused attention, which never has the weights. Hooks note
 what goes into it, and the weights are computed again from that.
 """
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -36,11 +37,11 @@ class Pass:
 
     def __init__(self, images: Tensor, grid: TokenGrid) -> None:
         self.images, self.grid = images, grid
-        self.reads: List[tuple] = []
-        self.output: Optional[GLIDOutput] = None
+        self.reads: list[tuple] = []
+        self.output: GLIDOutput | None = None
 
     @property
-    def size(self) -> Tuple[int, int]:
+    def size(self) -> tuple[int, int]:
         """Height and width in pixels of what is not padding, first image."""
         if self.grid.sizes is None:
             return tuple(self.images.shape[-2:])
@@ -87,7 +88,7 @@ class Pass:
 
 
 @contextmanager
-def passes_of(glid: GLID) -> Iterator[List[Pass]]:
+def passes_of(glid: GLID) -> Iterator[list[Pass]]:
     """Note the passes of a model while the context lasts.
 
     Args:

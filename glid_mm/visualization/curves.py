@@ -1,8 +1,9 @@
 """Loss and metric curves of runs, from the scalars that they left."""
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, NamedTuple, Sequence, Union
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ class Curve(NamedTuple):
     unit: str
 
 
-def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
+def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     """Read what mmengine's ``LocalVisBackend`` wrote.
 
     Where a resumed run took up again, what had been written of later steps
@@ -73,7 +74,7 @@ def read_scalars(run_dir: Union[str, Path]) -> Dict[str, Curve]:
     }
 
 
-def read_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
+def read_metrics(work_dir: str | Path) -> dict[str, float]:
     """Read what the newest test in a work dir has measured.
 
     Args:
@@ -109,7 +110,7 @@ def _records(file: Path):
                 ) from None
 
 
-def plot_curves(runs: Dict[str, Union[str, Path]],
+def plot_curves(runs: dict[str, str | Path],
                 keys: Sequence[str] = ('loss', ),
                 smoothing: float = 0.) -> Figure:
     """Plot scalars of one or several runs, each key beside the others.

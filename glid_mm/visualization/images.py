@@ -1,16 +1,19 @@
-"""Image files that people name."""
+"""Image files that people name, and pictures of what models take."""
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, List, Union
 
 import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
 
 from ..datasets.folders import SUFFIXES, list_images
 from ..datasets.loading import load_image
 from ..errors import UserError
 
 
-def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
     """Image files that are named or lie in folders that are named.
 
     Args:
@@ -38,7 +41,7 @@ def find_images(paths: Iterable[Union[str, Path]]) -> List[Path]:
     return found
 
 
-def list_inputs(inputs) -> List[Union[str, np.ndarray]]:
+def list_inputs(inputs) -> list[str | np.ndarray]:
     """What an inferencer is given, image by image.
 
     Args:
@@ -69,7 +72,7 @@ def list_inputs(inputs) -> List[Union[str, np.ndarray]]:
     return found
 
 
-def rgb_pixels(image: Union[str, np.ndarray]) -> np.ndarray:
+def rgb_pixels(image: str | np.ndarray) -> np.ndarray:
     """Pixels to draw on of what :func:`list_inputs` gives.
 
     Args:
@@ -97,3 +100,46 @@ def refuse_same_names(images: Iterable[Path]) -> None:
             raise UserError(f'{count} images are called {name}, and would '
                             'write the same file. Give them one by one, each '
                             'with another --out.')
+
+
+def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
+    """Read images alike each time: resized, the middle cut out.
+
+    Args:
+        paths (Sequence[str | Path]): Image files, or addresses that
+            ``mmengine.fileio`` knows.
+        size (tuple[int, int]): Height and width in pixels.
+
+    Returns:
+        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+
+    Raises:
+        UserError: If a file cannot be read as an image; names it.
+    """
+    images = []
+    for path in paths:
+        image = ImageOps.fit(
+            load_image(path), size[::-1], Image.Resampling.BICUBIC)
+        images.append(np.array(image)[..., ::-1].transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(images))
+
+
+def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
+    """Undo a preprocessor of any host.
+
+    Args:
+        inputs (Tensor): ``(B, 3, H, W)``, standardised.
+        preprocessor (nn.Module): Which did that.
+
+    Returns:
+        ndarray: ``(B, H, W, 3)`` uint8 RGB.
+    """
+    if preprocessor._enable_normalize:
+        inputs = inputs * preprocessor.std + preprocessor.mean
+    # Upstream's mmseg names it otherwise.
+    to_rgb = getattr(preprocessor, '_channel_conversion',
+                     getattr(preprocessor, 'channel_conversion', False))
+    if not to_rgb:
+        inputs = inputs.flip(1)
+    pixels = inputs.round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).cpu().numpy()

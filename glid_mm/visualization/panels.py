@@ -1,5 +1,5 @@
 """Several pictures in one."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont

@@ -1,16 +1,15 @@
 """What models of a task predict, beside what is true."""
 import os.path as osp
-from typing import List, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, VISUALIZERS, init_default_scope
-from torch import nn
 
-from ..checkpoint.io import CheckpointError, read_checkpoint
-from ..checkpoint.report import load_weights
+from ..checkpoint.loading import load_to_evaluate
 from ..datasets.loading import load_image
 from ..errors import UserError
 
@@ -25,8 +24,8 @@ class Predictions(NamedTuple):
             the order of the titles.
     """
 
-    titles: List[str]
-    rows: List[List[np.ndarray]]
+    titles: list[str]
+    rows: list[list[np.ndarray]]
 
 
 def draw_predictions(config: Config,
@@ -80,7 +79,7 @@ def draw_predictions(config: Config,
     rows = [[] for _ in samples]
     for path in checkpoints:
         model = MODELS.build(config.model)
-        _load(model, path)
+        load_to_evaluate(model, path)
         model.eval()
         for row, sample in zip(rows, samples):
             with torch.no_grad():
@@ -91,11 +90,3 @@ def draw_predictions(config: Config,
             row.append(draw(answer, draw_gt=False, draw_pred=True))
     titles = titles or [osp.basename(osp.dirname(p)) for p in checkpoints]
     return Predictions(['image', 'ground truth', *titles], rows)
-
-
-def _load(model: nn.Module, path: str) -> None:
-    checkpoint = read_checkpoint(path)
-    try:
-        load_weights(model, checkpoint, False, ()).refuse_untrained()
-    except CheckpointError as error:
-        raise error.of(path) from error

@@ -1,14 +1,15 @@
 """A page of results: one HTML file that needs nothing else."""
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import NamedTuple, Sequence, Tuple, Union
+from typing import NamedTuple, Union
 
 import numpy as np
 from PIL import Image
 
-from ..checkpoint.io import write_atomically
+from ..io.files import write_atomically
 
 Picture = Union[np.ndarray, str, Path]
 
@@ -91,7 +92,7 @@ class Gain(NamedTuple):
         return f'{self.score - self.baseline:+.3g} {self.verdict}'.rstrip()
 
 
-Cells = Sequence[Sequence[Union[str, Gain]]]
+Cells = Sequence[Sequence[str | Gain]]
 
 
 class Report:
@@ -111,8 +112,7 @@ class Report:
     def add_section(self,
                     title: str,
                     text: str = '',
-                    figures: Sequence[Tuple[str, Union[Picture,
-                                                       Gallery]]] = (),
+                    figures: Sequence[tuple[str, Picture | Gallery]] = (),
                     code: str = '',
                     table: Cells = ()) -> None:
         """Add a section.
@@ -135,7 +135,7 @@ class Report:
              [_figure(caption, content)
               for caption, content in figures], code, table))
 
-    def write(self, path: Union[str, Path]) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the page, whole or not at all.
 
         Args:
@@ -169,7 +169,7 @@ class Report:
         ])
 
 
-def _figure(caption: str, content: Union[Picture, Gallery]) -> str:
+def _figure(caption: str, content: Picture | Gallery) -> str:
     words = f'<figcaption>{escape(caption)}</figcaption></figure>'
     if not isinstance(content, Gallery):
         return f'<figure class="plain">{_image(content, caption)}\n{words}'
@@ -187,7 +187,7 @@ def _image(picture: Picture, text: str) -> str:
     return f'<img src="{_embed(picture)}" alt="{escape(text)}">'
 
 
-def _cell(tag: str, cell: Union[str, Gain]) -> str:
+def _cell(tag: str, cell: str | Gain) -> str:
     mark = getattr(cell, 'verdict', '')
     mark = f' class="{mark}"' if mark else ''
     return f'<t{tag}{mark}>{escape(str(cell))}</t{tag}>'

@@ -1,6 +1,7 @@
 """Small Swins of other libraries, with uneven weights and their features."""
 import re
-from typing import Callable, Dict, List, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import timm
 import torch
@@ -29,10 +30,10 @@ class Peer(NamedTuple):
     model: nn.Module
     file: dict
     size: int
-    maps: Callable[[Tensor], List[Tensor]]
+    maps: Callable[[Tensor], list[Tensor]]
 
 
-def weights_of(model: nn.Module) -> Dict[str, Tensor]:
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {k: v.clone() for k, v in model.state_dict().items()}
 
 
@@ -54,7 +55,7 @@ def timm_peer(window=7, size=224) -> Peer:
     return Peer(model, dict(state_dict=weights_of(model)), size, maps)
 
 
-def microsoft_names(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+def microsoft_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """From timm's names to those that Swin was published with."""
     out = {}
     for name, value in weights.items():

@@ -4,11 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from glid_mm.backbone import GLID
+from glid_mm.backbones import GLIDBackbone as GLID
 from glid_mm.checkpoint.bias_tables import (extend_rim, extend_rims,
                                             resize_bias_table, table_window)
 from glid_mm.models import SwinEncoder
 from glid_mm.models.layers.tokens import TokenGrid
+from ..nano import pretrainer
 
 
 @pytest.mark.parametrize('old,new', [(7, 12), (12, 7), (8, 8), (1, 4)])
@@ -106,20 +107,21 @@ def extents(encoder):
 
 
 def test_extent_is_counted_in_pretraining_only():
-    encoder = SwinEncoder('nano', window_size=6)
+    model = pretrainer()
+    encoder = model.backbone.encoder
     images = torch.zeros(1, 3, 64, 96)
-    visible = torch.tensor([[0, 4]])
     assert extents(encoder) == [0, 0, 0, 0]
-    encoder.eval()(images, TokenGrid((2, 3), visible))
-    encoder.train()(images, TokenGrid((2, 3)))
+    model.eval().loss(images, None)
+    model.train().reconstruct(images)
+    encoder(images, TokenGrid((2, 3)))
     assert extents(encoder) == [0, 0, 0, 0]
-    encoder(images, TokenGrid((2, 3), visible))
-    assert extents(encoder) == [6, 6, 6, 3]
-    encoder(images[..., :64], TokenGrid((2, 2), visible[:, :1]))
-    assert extents(encoder) == [6, 6, 6, 3]  # what was seen stays seen
-    loaded = SwinEncoder('nano', window_size=6)
+    model.loss(images, None)
+    assert extents(encoder) == [8, 8, 6, 3]
+    model.loss(images[..., :64], None)
+    assert extents(encoder) == [8, 8, 6, 3]  # what was seen stays seen
+    loaded = SwinEncoder('nano')
     loaded.load_state_dict(encoder.state_dict())
-    assert extents(loaded) == [6, 6, 6, 3]
+    assert extents(loaded) == [8, 8, 6, 3]
 
 
 def test_a_task_extends_rims_once_aloud(caplog):

@@ -7,7 +7,7 @@ from glid_mm.checkpoint.bias_tables import RESIZINGS, extend_rims
 from glid_mm.checkpoint.facts import EncoderFacts, stamped_facts
 from glid_mm.checkpoint.formats import (ENCODER, FORMATS, from_glid, recognise,
                                         to_glid)
-from glid_mm.checkpoint.io import CheckpointError
+from glid_mm.errors import CheckpointError
 from glid_mm.models import SwinEncoder
 from glid_mm.models.layers.tokens import TokenGrid
 from ..test_models.build import randomise

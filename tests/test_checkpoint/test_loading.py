@@ -8,14 +8,14 @@ from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import Runner as HostRunner
 
 from glid_mm import __version__
-from glid_mm.backbone import GLID
+from glid_mm.backbones import GLIDBackbone as GLID
 from glid_mm.checkpoint.facts import EncoderFacts
 from glid_mm.checkpoint.formats import ENCODER, from_glid, to_glid
-from glid_mm.checkpoint.io import (FORMAT, CheckpointError, pack_weights,
-                                   read_checkpoint)
 from glid_mm.checkpoint.pretrained import Pretrained
 from glid_mm.checkpoint.report import PARTS, LoadReport, part_of
 from glid_mm.engine import Runner
+from glid_mm.errors import CheckpointError
+from glid_mm.io.checkpoints import FORMAT, pack_weights, read_checkpoint
 from glid_mm.models import SwinEncoder
 from ..nano import BACKBONE, pretrainer, segmentor
 from ..test_engine.tiny import make_runner

@@ -106,7 +106,7 @@ def test_a_probe_reads_its_features(version):
 
 
 def test_a_run_of_another_optimizer_state_is_not_resumed(tmp_path):
-    from glid_mm.checkpoint.io import CheckpointError
+    from glid_mm.errors import CheckpointError
     runner = runner_of(
         tmp_path, load_from=str(FOLDER / 'glid-0.1.0.pth'), resume=True)
     with pytest.raises(

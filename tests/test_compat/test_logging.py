@@ -1,5 +1,5 @@
 """Which notes are kept off the screen, and which are not."""
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 MMENGINE = {
     'mmengine/__init__.py':
     '',

@@ -1,7 +1,7 @@
 """The stand-in for mmcv's compiled ops."""
-from glid_mm.compat.environment import look
+from glid_mm.doctor.environment import look
 
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 WITHOUT_OPS = {'mmcv/__init__.py': ''}
 WITH_OPS = {'mmcv/__init__.py': '', 'mmcv/_ext.py': 'nms = "compiled"\n'}
 

@@ -6,7 +6,7 @@ import pytest
 if importlib.util.find_spec('mmpretrain') is None:
     pytest.skip('wants mmpretrain', allow_module_level=True)
 
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 IMPORT = ('import mmpretrain.models\n'
           'print("multimodal", mmpretrain.models.WITH_MULTIMODAL)')
 # The two libraries as far as it matters here. Which line the installed

@@ -1,5 +1,5 @@
 """mmdet's inferencer colours panoptic maps with and without panopticapi."""
-LOOK = ('from glid_mm import compat\ncompat.install()\n'
+LOOK = ('from glid_mm import compat\ncompat.prepare()\n'
         'from mmdet.apis import det_inferencer as module\n'
         'import numpy\n'
         'ids = numpy.array([[1 + 256 * 2 + 65536 * 3]])\n'

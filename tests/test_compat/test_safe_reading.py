@@ -1,12 +1,12 @@
 """What mmengine reads from files is not run."""
 import pytest
 
-from glid_mm.compat.environment import Environment, installed_versions
+from glid_mm.doctor.environment import Environment, installed_versions
 
 pytest.importorskip('mmengine')
 pytest.importorskip('torch')
 
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 READ = '''
 import torch
 from mmengine.runner import CheckpointLoader

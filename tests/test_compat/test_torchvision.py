@@ -7,7 +7,7 @@ import pytest
 if importlib.util.find_spec('torchvision') is None:
     pytest.skip('wants torchvision', allow_module_level=True)
 
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 
 
 def _fake_torchvision(has_ops):

@@ -11,7 +11,7 @@ from glid_mm.compat import xtcocotools as shim
 
 pytest.importorskip('pycocotools')
 
-INSTALL = 'from glid_mm import compat\ncompat.install()\n'
+INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 SIGMAS = np.array([0.05, 0.1, 0.2])
 # For an area of 100 and an offset of d pixels of every joint.
 OKS_OF_OFFSET = {

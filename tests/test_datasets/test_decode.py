@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from glid_mm.datasets.decode import EncodedImage, bgr
-from glid_mm.datasets.scenes import render_scene
+from glid_mm.scenes import render_scene
 
 
 def encode(image, suffix='JPEG', **kwargs):

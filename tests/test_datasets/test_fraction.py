@@ -10,8 +10,8 @@ import glid_mm.tasks.depth  # noqa: F401
 import glid_mm.tasks.detection  # noqa: F401
 import glid_mm.tasks.pose  # noqa: F401
 import glid_mm.tasks.segmentation  # noqa: F401
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
+from glid_mm.scenes import write_scenes
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TASKS = dict(

@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from glid_mm.datasets.decode import ImageError
-from glid_mm.datasets.scenes import render_scene
+from glid_mm.scenes import render_scene
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /

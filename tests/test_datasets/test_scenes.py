@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from glid_mm.datasets.scenes import (CLASSES, KEYPOINTS, PALETTE, SKELETON,
-                                     SPLITS, STUFF, THINGS, render_scene,
-                                     write_scenes, writer)
-from glid_mm.datasets.scenes.labels import segmentation
-from glid_mm.datasets.scenes.render import MIN_LARGEST, MIN_VISIBLE, _keypoints
-from glid_mm.datasets.scenes.world import (FAR, NEAR, Camera, Thing,
-                                           sample_world)
+from glid_mm.scenes import (CLASSES, KEYPOINTS, PALETTE, SKELETON, SPLITS,
+                            STUFF, THINGS, render_scene, write_scenes, writer)
+from glid_mm.scenes.labels import segmentation
+from glid_mm.scenes.render import MIN_LARGEST, MIN_VISIBLE, _keypoints
+from glid_mm.scenes.world import FAR, NEAR, Camera, Thing, sample_world
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/dataset_converters/make_scenes.py'
@@ -545,7 +543,7 @@ def test_tool(tmp_path):
 
 
 def test_import_is_light():
-    code = ('import sys, glid_mm.datasets.scenes; '
+    code = ('import sys, glid_mm.scenes; '
             'print({"torch", "mmengine", "mmcv"} & set(sys.modules))')
     done = subprocess.run([sys.executable, '-c', code],
                           capture_output=True,

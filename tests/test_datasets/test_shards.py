@@ -18,11 +18,11 @@ from mmengine import fileio
 from PIL import Image
 
 from glid_mm.datasets.folders import list_images
-from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import shard_image, write_shards
 from glid_mm.datasets.shards import shard_addresses
 from glid_mm.datasets.unlabelled import UnlabelledImages
 from glid_mm.errors import UserError
+from glid_mm.scenes import render_scene
 
 ROOT = Path(__file__).parents[2]
 NAMES = [f'{d}/{i}.v1 (copy).jpg' for d in 'ab' for i in range(5)]

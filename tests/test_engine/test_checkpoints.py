@@ -7,7 +7,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from glid_mm.checkpoint.io import CheckpointError, read_checkpoint
+from glid_mm.errors import CheckpointError
+from glid_mm.io.checkpoints import read_checkpoint
 from .tiny import assert_same, make_runner, weights
 
 VAL = dict(

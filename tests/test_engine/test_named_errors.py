@@ -5,9 +5,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import Runner
 from glid_mm.errors import UserError
+from glid_mm.scenes import write_scenes
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs/segmentation' /

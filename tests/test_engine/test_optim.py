@@ -4,7 +4,7 @@ import torch
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-from glid_mm.backbone import GLID
+from glid_mm.backbones import GLIDBackbone as GLID
 from glid_mm.errors import UserError
 
 

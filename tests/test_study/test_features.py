@@ -2,11 +2,10 @@ import pytest
 import torch
 from PIL import Image
 
-from glid_mm.checkpoint.io import CheckpointError
 from glid_mm.checkpoint.pretrained import Pretrained
-from glid_mm.datasets.scenes import render_scene
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
 from glid_mm.models.layers.position import sine_position
+from glid_mm.scenes import render_scene
 from glid_mm.study.features import (FEATURES, extract_features, features_of,
                                     read_class_folders)
 from glid_mm.visualization import load_images

@@ -18,8 +18,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.registry import RUNNERS, DefaultScope
 
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import launch
+from glid_mm.scenes import write_scenes
 from .mixtures import run_config
 
 ROOT = Path(__file__).resolve().parents[2]

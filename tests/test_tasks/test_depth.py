@@ -17,10 +17,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.engine import arrival
 from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
+from glid_mm.scenes import render_scene, write_scenes
 from glid_mm.tasks.depth import (DepthDataset, DepthInferencer, DepthMetric,
                                  DepthVisualizer, FixedCrop, LoadDepth,
                                  RandomColour, ScaleInvariantLogLoss)

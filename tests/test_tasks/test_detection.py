@@ -18,10 +18,10 @@ from mmengine.runner import load_state_dict
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from glid_mm.datasets.scenes import render_scene, write_scenes
-from glid_mm.datasets.scenes.labels import instance_annotations
 from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
+from glid_mm.scenes import render_scene, write_scenes
+from glid_mm.scenes.labels import instance_annotations
 from glid_mm.tasks.detection import (BoxHead, CocoDataset, DetInferencer,
                                      FocalLoss, box_head)
 from glid_mm.tasks.detection.box_head import MATCHING
@@ -411,7 +411,7 @@ def test_boxes_are_relative_to_reference_points():
 
 
 def test_query_embeddings_start_as_configured():
-    from glid_mm.backbone import GLID
+    from glid_mm.backbones import GLIDBackbone as GLID
     from ..nano import BACKBONE
     torch.manual_seed(0)
     for std in (0., .02):

@@ -7,8 +7,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import RUNNERS, init_default_scope
 from PIL import Image
 
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.errors import UserError
+from glid_mm.scenes import write_scenes
 from glid_mm.tasks.segmentation import LoadSemanticMap
 from glid_mm.tasks.segmentation.ignored import follow
 from ..nano import short_run

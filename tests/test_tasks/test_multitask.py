@@ -16,14 +16,14 @@ from torch.utils.data import Dataset
 for host in ('mmdet', 'mmpose', 'mmseg'):
     pytest.importorskip(host)
 
-from glid_mm.checkpoint.io import CheckpointError  # noqa: E402
+from glid_mm.checkpoint.loading import load_weights  # noqa: E402
 from glid_mm.checkpoint.pretrained import Pretrained  # noqa: E402
-from glid_mm.checkpoint.report import load_weights  # noqa: E402
 from glid_mm.checkpoint.tasks import take_task  # noqa: E402
-from glid_mm.datasets.scenes import write_scenes  # noqa: E402
 from glid_mm.engine.data_stream import StreamSampler  # noqa: E402
 from glid_mm.engine.runner import Runner  # noqa: E402
+from glid_mm.errors import CheckpointError  # noqa: E402
 from glid_mm.errors import UserError  # noqa: E402
+from glid_mm.scenes import write_scenes  # noqa: E402
 from glid_mm.tasks import multitask  # noqa: E402
 from ..test_engine import tiny  # noqa: E402
 from .mixtures import BACKBONE, CONFIGS, TASKS, mixed, run_config  # noqa: E402

@@ -13,9 +13,9 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import (DATASETS, METRICS, MODELS, RUNNERS,
                                init_default_scope)
 
-from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.engine.hooks.class_check_hook import ClassCheckHook
 from glid_mm.errors import UserError
+from glid_mm.scenes import render_scene, write_scenes
 from glid_mm.tasks.panoptic import PanopticHead
 from glid_mm.tasks.panoptic.dataset import (CocoInstanceDataset,
                                             CocoPanopticDataset)

@@ -9,10 +9,9 @@ from mmengine.registry import MODELS, RUNNERS, init_default_scope
 
 import glid_mm.tasks.panoptic  # noqa: F401
 import glid_mm.tasks.segmentation  # noqa: F401
-from glid_mm.checkpoint.io import CheckpointError
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine.hooks.class_check_hook import ClassCheckHook
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
+from glid_mm.scenes import write_scenes
 from ..nano import BACKBONE, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

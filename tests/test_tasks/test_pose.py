@@ -23,10 +23,10 @@ from mmpose.models import losses as mmpose_losses
 from mmpose.structures import PoseDataSample
 from mmpose.structures.keypoint import flip_keypoints
 
-from glid_mm.datasets.scenes import write_scenes
-from glid_mm.datasets.scenes.classes import KEYPOINTS, SKELETON
 from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
+from glid_mm.scenes import write_scenes
+from glid_mm.scenes.classes import KEYPOINTS, SKELETON
 from glid_mm.tasks.pose import (CocoPoseDataset, PoseInferencer,
                                 QueryHeatmapHead, SoftWeightSmoothL1Loss)
 from glid_mm.tasks.pose.accuracy import heatmap_accuracy

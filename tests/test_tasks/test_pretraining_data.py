@@ -19,8 +19,8 @@ from mmengine.registry import MODELS, RUNNERS, init_default_scope
 from PIL import Image
 
 from glid_mm.datasets.folders import list_images
-from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import write_shards
+from glid_mm.scenes import render_scene
 from ..test_engine.tiny import assert_same, weights
 
 pytest.importorskip('mmpretrain')

@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
 
 import pytest
 import torch
@@ -74,7 +73,7 @@ def results(scenes, tmp_path_factory):
     ]
 
 
-def joined(weights: Dict[str, Tensor]) -> Tensor:
+def joined(weights: dict[str, Tensor]) -> Tensor:
     return torch.cat([weight.flatten() for weight in weights.values()])
 
 

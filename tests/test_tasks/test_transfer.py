@@ -62,7 +62,7 @@ def test_another_window_is_resized_aloud(caplog):
     source, target = pretrainer(), segmentor()
     given = state(source)
     config = dict(arch='nano', window_size=4)
-    from glid_mm.backbone import GLID
+    from glid_mm.backbones import GLIDBackbone as GLID
     target.backbone = GLID(
         encoder=config,
         neck=dict(channels=96, num_layers=2),
@@ -74,7 +74,7 @@ def test_another_window_is_resized_aloud(caplog):
 
 
 def test_another_architecture_is_refused():
-    from glid_mm.backbone import GLID
+    from glid_mm.backbones import GLIDBackbone as GLID
     target = segmentor()
     target.backbone = GLID(
         encoder=dict(arch='tiny'),

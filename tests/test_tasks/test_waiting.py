@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import arrival
+from glid_mm.scenes import write_scenes
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 WAITS = ('_local_scalar_dense', 'equal', 'is_nonzero', 'masked_select',

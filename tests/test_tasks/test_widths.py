@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from glid_mm.backbone import GLID
+from glid_mm.backbones import GLIDBackbone as GLID
 from glid_mm.errors import UserError
 from ..nano import BACKBONE
 

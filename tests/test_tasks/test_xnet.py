@@ -11,9 +11,8 @@ from mmengine.registry import MODELS, RUNNERS, init_default_scope
 import glid_mm.tasks.depth  # noqa: F401
 import glid_mm.tasks.segmentation  # noqa: F401
 from glid_mm.checkpoint import efficientnet_lite0, pretrained
-from glid_mm.checkpoint.io import CheckpointError
-from glid_mm.datasets.scenes import write_scenes
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
+from glid_mm.scenes import write_scenes
 from ..nano import BACKBONE, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
 
-from glid_mm.datasets.scenes import write_scenes
+from glid_mm.scenes import write_scenes
 from .test_tools import PRETRAIN, ROOT, run, told
 
 TOOL = 'analysis_tools/visualize_attention.py'

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from glid_mm.datasets.fraction import drawn_order
-from glid_mm.datasets.scenes import render_scene, write_scenes
 from glid_mm.datasets.unlabelled import UnlabelledImages
+from glid_mm.scenes import render_scene, write_scenes
 from .test_tools import run, told
 
 CONVERTER = 'dataset_converters/shard_images.py'

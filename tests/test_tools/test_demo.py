@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from rich.console import Console
 
-from glid_mm.checkpoint import shipped
-from glid_mm.checkpoint.io import pack_weights
 from glid_mm.errors import UserError
+from glid_mm.io import shipped
+from glid_mm.io.checkpoints import pack_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 

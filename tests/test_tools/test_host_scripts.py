@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from glid_mm.checkpoint.io import read_checkpoint
-from glid_mm.datasets.scenes import write_scenes
+from glid_mm.io.checkpoints import read_checkpoint
+from glid_mm.scenes import write_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 # In this order: the others start from what pre-training leaves.

@@ -8,10 +8,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from glid_mm.checkpoint import shipped
 from glid_mm.checkpoint.facts import EncoderFacts, stamp
 from glid_mm.checkpoint.formats import ENCODER
-from glid_mm.checkpoint.io import CheckpointError, read_checkpoint
+from glid_mm.errors import CheckpointError
+from glid_mm.io import shipped
+from glid_mm.io.checkpoints import read_checkpoint
 from ..nano import pretrainer
 from ..test_checkpoint.peers import mixmim_peer, timm_peer
 from .test_tools import ROOT, run, told
@@ -354,7 +355,7 @@ def test_publishing_a_model_that_no_run_has_stamped(tmp_path, monkeypatch):
 
 
 def test_plain_values_only_are_written():
-    from glid_mm.checkpoint.io import pack_weights
+    from glid_mm.io.checkpoints import pack_weights
     with pytest.raises(CheckpointError, match='is no plain value'):
         pack_weights({}, dict(a=os.getcwd))
 

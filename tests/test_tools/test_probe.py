@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from glid_mm.datasets.scenes import render_scene
+from glid_mm.scenes import render_scene
 from .test_tools import PRETRAIN, ROOT, run, told
 
 PROBE = 'analysis_tools/probe.py'

@@ -18,11 +18,11 @@ from mmengine.registry import DefaultScope
 from torch.distributed.elastic.multiprocessing.errors import (ChildFailedError,
                                                               ProcessFailure)
 
-from glid_mm.checkpoint.io import read_checkpoint
-from glid_mm.datasets.scenes import write_scenes
 from glid_mm.engine import Runner, launch
 from glid_mm.engine.launch import show_predictions
 from glid_mm.errors import UserError
+from glid_mm.io.checkpoints import read_checkpoint
+from glid_mm.scenes import write_scenes
 
 ROOT = Path(__file__).parents[2]
 PRETRAIN = ROOT / 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
@@ -176,7 +176,7 @@ def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
 
 def test_missing_library_is_named_with_its_cure(tmp_path, monkeypatch):
     (tmp_path / 'needy.py').write_text(
-        'from glid_mm.compat import require\n'
+        'from glid_mm.errors import require\n'
         "require('mm_absent', task='dreaming')\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = tmp_path / 'config.py'

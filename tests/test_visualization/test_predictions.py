@@ -5,8 +5,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from glid_mm.datasets.loading import load_image
-from glid_mm.datasets.scenes import PALETTE, write_scenes
 from glid_mm.errors import UserError
+from glid_mm.scenes import PALETTE, write_scenes
 from glid_mm.visualization import draw_predictions
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from glid_mm.datasets.folders import SUFFIXES, list_images
-from glid_mm.datasets.scenes import render_scene
 from glid_mm.datasets.shard_writer import write_shards
 from glid_mm.engine import launch
 from glid_mm.engine.data_stream import Place, SeededDataset
 from glid_mm.errors import UserError
+from glid_mm.scenes import render_scene
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /

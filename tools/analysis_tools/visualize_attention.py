@@ -16,16 +16,14 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from PIL import Image
 
 from glid_mm.checkpoint.facts import glid_of
-from glid_mm.checkpoint.io import read_checkpoint
-from glid_mm.checkpoint.report import load_weights
+from glid_mm.checkpoint.loading import load_to_evaluate
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import UNIT, pick_units
-from glid_mm.visualization import load_images
+from glid_mm.visualization import load_images, to_pictures
 from glid_mm.visualization.attention import (SCALES, attention_panel,
                                              distances, passes_of)
-from glid_mm.visualization.reconstructions import to_pictures
 
 
 def parse_args():
@@ -67,13 +65,7 @@ def build_model(config, checkpoint):
     if len(heads) != 1 and not hasattr(model, 'reconstruct'):
         raise UserError(f'{config.filename} is of {len(heads)} tasks. Give '
                         'the config of one, which reads the same checkpoint')
-    report = load_weights(
-        model, read_checkpoint(checkpoint), strict=False, revise_keys=())
-    missing = [name for part in report.parts.values() for name in part.missing]
-    if missing:
-        raise UserError(f'{checkpoint} has no weights for {missing[0]} and '
-                        f'{len(missing) - 1} more of {config.filename}. Give '
-                        'a checkpoint that was trained with that config')
+    load_to_evaluate(model, checkpoint)
     return model, heads[0] if heads else None
 
 

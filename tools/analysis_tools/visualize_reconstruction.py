@@ -3,15 +3,15 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.runner import load_checkpoint
 from PIL import Image
 
+from glid_mm.checkpoint.loading import load_to_evaluate
 from glid_mm.engine import launch
 from glid_mm.models import sample_visible
 from glid_mm.models.layers.tokens import UNIT
-from glid_mm.tasks.pretraining import build_pretrainer, crop_size
-from glid_mm.visualization import (find_images, load_images,
-                                   reconstruction_panel)
+from glid_mm.tasks.pretraining import (build_pretrainer, crop_size,
+                                       reconstruction_panel)
+from glid_mm.visualization import find_images, load_images
 
 
 def parse_args():
@@ -44,7 +44,7 @@ def main():
     paths = find_images(args.images)
     config = launch.read_config(args.config, args.cfg_options)
     model = build_pretrainer(config)
-    load_checkpoint(model, args.checkpoint, map_location='cpu')
+    load_to_evaluate(model, args.checkpoint)
     size = args.size or crop_size(config)
     visible = sample_visible((size // UNIT, ) * 2, args.mask_ratio
                              or model.mask_ratio, args.mask_strategy

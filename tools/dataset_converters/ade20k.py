@@ -35,10 +35,10 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from rich.progress import track
 
-from glid_mm.checkpoint.io import write_atomically
-from glid_mm.compat import require
+from glid_mm.compat import prepare
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.files import write_atomically
 
 SPLITS = {'train': 'training', 'val': 'validation'}
 THINGS = 100
@@ -160,7 +160,7 @@ def convert(root, workers):
     Raises:
         UserError: If something is missing or does not fit.
     """
-    require('mmdet', task='the names of ADE20K')
+    prepare('mmdet', task='the names of ADE20K')
     from mmdet.datasets import ADE20KInstanceDataset, ADE20KPanopticDataset
     things, both = (
         kind.METAINFO

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from glid_mm.checkpoint.io import write_atomically
 from glid_mm.datasets.coco import require_fields
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.files import write_atomically
 
 
 def parse_args():

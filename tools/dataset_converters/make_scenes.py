@@ -5,7 +5,7 @@ import sys
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeRemainingColumn)
 
-from glid_mm.datasets.scenes.writer import write_scenes
+from glid_mm.scenes.writer import write_scenes
 
 
 def parse_args():

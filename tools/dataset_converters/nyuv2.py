@@ -23,9 +23,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from glid_mm.compat import require
 from glid_mm.engine import launch
-from glid_mm.errors import UserError
+from glid_mm.errors import UserError, require
 
 # Beyond it, the labelled images have a white frame; by custom it is black.
 INSIDE = slice(7, 474), slice(7, 632)

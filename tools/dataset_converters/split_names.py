@@ -13,11 +13,11 @@ that order: the first lines of a list are a smaller draw.
 import argparse
 from pathlib import Path
 
-from glid_mm.checkpoint.io import write_atomically
 from glid_mm.datasets.folders import read_names
 from glid_mm.datasets.fraction import drawn_order
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.files import write_atomically
 
 
 def part(text):

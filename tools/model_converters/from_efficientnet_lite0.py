@@ -14,9 +14,10 @@ import argparse
 from pathlib import Path
 
 from glid_mm.checkpoint.efficientnet_lite0 import find_weights, read_weights
-from glid_mm.checkpoint.io import pack_weights, write_atomically
 from glid_mm.checkpoint.report import start_from
 from glid_mm.engine import launch
+from glid_mm.io.checkpoints import pack_weights
+from glid_mm.io.files import write_atomically
 
 
 def parse_args() -> argparse.Namespace:

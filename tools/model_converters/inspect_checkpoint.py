@@ -10,11 +10,11 @@ from mmengine.registry import MODELS, init_default_scope
 
 from glid_mm.checkpoint.facts import EncoderFacts, glid_of, stamped_facts
 from glid_mm.checkpoint.formats import recognise, to_glid
-from glid_mm.checkpoint.io import read_checkpoint
 from glid_mm.checkpoint.pretrained import MIN_SHARE, plan
 from glid_mm.checkpoint.report import LoadReport, part_of, shift_note
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
+from glid_mm.io.checkpoints import read_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

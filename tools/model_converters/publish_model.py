@@ -13,20 +13,20 @@ import ast
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Dict, Sequence
 
 import torch
 import yaml
 
 from glid_mm.checkpoint.facts import EncoderFacts, stamp
 from glid_mm.checkpoint.formats import recognise
-from glid_mm.checkpoint.io import (CheckpointError, pack_weights,
-                                   read_checkpoint, write_atomically)
-from glid_mm.checkpoint.shipped import HASH_LENGTH
 from glid_mm.engine import launch
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
+from glid_mm.io.checkpoints import pack_weights, read_checkpoint
+from glid_mm.io.files import write_atomically
+from glid_mm.io.shipped import HASH_LENGTH
 
 ROOT = Path(__file__).resolve().parents[2]
 _SCHEDULE = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -152,7 +152,7 @@ def without_places(text: str) -> str:
     return re.sub(r"'(/[^'\n]+)'", lambda m: f"'{Path(m[1]).name}'", text)
 
 
-def in_half_precision(weights: Dict[str, torch.Tensor]) -> dict:
+def in_half_precision(weights: dict[str, torch.Tensor]) -> dict:
     """Weights as float16; whole numbers stay.
 
     Raises:
@@ -232,7 +232,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     return f'---\n{facts_text}---\n{body}'
 
 
-def metrics_of(tests: Sequence[Path]) -> Dict[str, float]:
+def metrics_of(tests: Sequence[Path]) -> dict[str, float]:
     """What the newest test in each work dir has measured."""
     # Here: nothing else of this tool draws.
     from glid_mm.visualization import read_metrics

@@ -6,10 +6,11 @@ takes what is its own. The hosts' inferencers do.
 import argparse
 from pathlib import Path
 
-from glid_mm.checkpoint.io import (CheckpointError, pack_weights,
-                                   read_checkpoint, write_atomically)
 from glid_mm.checkpoint.tasks import take_task
 from glid_mm.engine import launch
+from glid_mm.errors import CheckpointError
+from glid_mm.io.checkpoints import pack_weights, read_checkpoint
+from glid_mm.io.files import write_atomically
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from glid_mm.checkpoint.facts import stamped_facts
 from glid_mm.checkpoint.formats import FORMATS, to_glid
-from glid_mm.checkpoint.io import (pack_weights, read_checkpoint,
-                                   write_atomically)
 from glid_mm.checkpoint.report import start_from
 from glid_mm.engine import launch
+from glid_mm.io.checkpoints import pack_weights, read_checkpoint
+from glid_mm.io.files import write_atomically
 
 
 def parse_args() -> argparse.Namespace:

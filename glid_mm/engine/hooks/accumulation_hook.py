@@ -1,5 +1,4 @@
 """Gradients of an accumulation that a checkpoint comes in between."""
-from typing import Dict
 
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
@@ -7,7 +6,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from ...registry import HOOKS
-from ...wrappers import bare_model
+from ..wrappers import bare_model
 
 
 @HOOKS.register_module()
@@ -19,8 +18,8 @@ class AccumulationHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._saved: Dict[str, Tensor] = {}
-        self._loaded: Dict[str, Tensor] = {}
+        self._saved: dict[str, Tensor] = {}
+        self._loaded: dict[str, Tensor] = {}
 
     def gather(self, runner) -> None:
         """Note gradients for the checkpoint to come; all ranks have to call.

@@ -4,18 +4,17 @@ import signal
 import sys
 import time
 from collections import deque
-from typing import Optional
 
 import torch
 from mmengine import hooks
 from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.fileio import LocalBackend
 
-from ...checkpoint.io import remove_leftovers, write_atomically
 from ...errors import UserError
+from ...io.files import remove_leftovers, write_atomically
 from ...registry import HOOKS
-from ...wrappers import bare_model
 from ..interruption import Interrupted, Interruption
+from ..wrappers import bare_model
 
 #: What is saved between checkpoints of the interval; one at a time.
 RECENT = 'recent.pth'
@@ -51,14 +50,14 @@ class CheckpointHook(hooks.CheckpointHook):
         UserError: If ``minutes`` is not above 0.
     """
 
-    def __init__(self, *args, minutes: Optional[float] = 15, **kwargs) -> None:
+    def __init__(self, *args, minutes: float | None = 15, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if minutes is not None and minutes <= 0:
             raise UserError(
                 f'default_hooks.checkpoint.minutes is {minutes}, and has to '
                 'be above 0, or None for checkpoints of the interval alone')
         self.minutes = minutes
-        self._interruption: Optional[Interruption] = None
+        self._interruption: Interruption | None = None
 
     def before_train(self, runner) -> None:
         """Clear what an interrupted run has left half written or half done."""

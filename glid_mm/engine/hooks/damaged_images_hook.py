@@ -1,5 +1,4 @@
 """A damaged picture among a million does not end a pre-training."""
-from typing import Optional
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
@@ -49,8 +48,8 @@ class DamagedImagesHook(Hook):
     def after_train_iter(self,
                          runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Collect what was skipped for a batch."""
         for sample in data_batch.get('data_samples') or ():
             self._new.update(sample.get('damaged') or {})

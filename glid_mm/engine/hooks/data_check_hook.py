@@ -5,7 +5,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from torch import nn
 
-from ...wrappers import bare_model
+from ..wrappers import bare_model
 
 
 class DataCheckHook(Hook, metaclass=ABCMeta):

@@ -1,5 +1,5 @@
 """Stops a run whose loss is no longer a number, while it can be saved."""
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 
 from ...errors import UserError
 from ...registry import HOOKS
-from ...wrappers import bare_model
 from ..arrival import Arrival, works_ahead
+from ..wrappers import bare_model
 
 
 class NonFiniteLossError(UserError):
@@ -38,7 +38,7 @@ class FiniteLossHook(Hook):
         """Watch the model's losses from now on."""
         model = bare_model(runner.model)
         self._runner = runner
-        self._pending: Optional[LossCheck] = None
+        self._pending: LossCheck | None = None
         self._handles = [
             model.register_forward_hook(self._after_forward, with_kwargs=True)
         ]
@@ -190,7 +190,7 @@ def _mean(value) -> Tensor:
     return value.mean() if value.ndim else value
 
 
-def _skips_steps(optimizer: Optional[Optimizer]) -> bool:
+def _skips_steps(optimizer: Optimizer | None) -> bool:
     """Whether an optimizer skips the step itself if ``found_inf`` is set.
 
     PyTorch's fused ones do, for the sake of ``GradScaler``.

@@ -1,5 +1,5 @@
 """The query decoder: queries read multi-scale memory and each other."""
-from typing import Callable, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from ..layers.basics import MLP, DropPath, LayerNorm
 
 #: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
 #: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
-Memory = Sequence[Tuple[Tensor, Tensor, Optional[Tensor]]]
+Memory = Sequence[tuple[Tensor, Tensor, Tensor | None]]
 #: Of queries as a layer returns them, ``(B, M, dims)``, and the index of the
 #: level that the next one reads: the tokens each sees, ``(B, 1, M, n)`` bool.
 Focus = Callable[[Tensor, int], Tensor]
@@ -31,7 +31,7 @@ class DecoderLayer(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor,
-                exists: Optional[Tensor]) -> Tensor:
+                exists: Tensor | None) -> Tensor:
         x = x + self.drop_path(
             self.cross_attn(self.norm1(x), key, value, exists))
         own = self.norm2(x)
@@ -59,7 +59,7 @@ class QueryDecoder(nn.Module):
                  dims: int = 512,
                  num_layers: int = 6,
                  num_heads: int = 16,
-                 ffn_dims: Optional[int] = None,
+                 ffn_dims: int | None = None,
                  drop_path_rate: float = 0.,
                  value_positions: bool = False,
                  gradient_checkpointing: bool = False) -> None:
@@ -83,7 +83,7 @@ class QueryDecoder(nn.Module):
                 queries: Tensor,
                 memory: Memory,
                 every_layer: bool = True,
-                focus: Optional[Focus] = None) -> Tensor:
+                focus: Focus | None = None) -> Tensor:
         """Decode queries.
 
         Args:

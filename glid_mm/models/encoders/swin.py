@@ -3,8 +3,9 @@
 Masked tokens are not replaced by a learnt vector: they do not exist, which
 is exactly as if they were excluded as attention keys.
 """
+from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import List, Sequence, Union
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +14,29 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.attention import WindowAttention
 from ..layers.basics import MLP, DropPath, LayerNorm
 from ..layers.relative_bias import Pairs
-from ..layers.tokens import PATCH, STRIDES, TokenGrid
+from ..layers.tokens import PATCH, STRIDES, UNIT, TokenGrid
 from ..layers.windows import Windows
 
+
+class Architecture(TypedDict):
+    """Of the first stage, or of each; channels double from one to the next."""
+    dims: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    window: int
+
+
 # Swin's published sizes, and 'nano' for small images and small machines.
-ARCHITECTURES = dict(
-    nano=dict(dims=32, depths=(2, 2, 4, 2), heads=(1, 2, 4, 8), window=8),
-    tiny=dict(dims=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=12),
-    small=dict(dims=96, depths=(2, 2, 18, 2), heads=(3, 6, 12, 24), window=12),
-    base=dict(dims=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32), window=12),
-    large=dict(
-        dims=192, depths=(2, 2, 18, 2), heads=(6, 12, 24, 48), window=12),
-)
+ARCHITECTURES = {
+    name: Architecture(dims=dims, depths=depths, heads=heads, window=window)
+    for name, dims, depths, heads, window in (
+        ('nano', 32, (2, 2, 4, 2), (1, 2, 4, 8), 8),
+        ('tiny', 96, (2, 2, 6, 2), (3, 6, 12, 24), 12),
+        ('small', 96, (2, 2, 18, 2), (3, 6, 12, 24), 12),
+        ('base', 128, (2, 2, 18, 2), (4, 8, 16, 32), 12),
+        ('large', 192, (2, 2, 18, 2), (6, 12, 24, 48), 12),
+    )
+}
 
 
 class SwinBlock(nn.Module):
@@ -65,6 +77,7 @@ class SwinStage(nn.Module):
     The buffer ``trained_extent`` is the longer side, in tokens, of the largest
     window seen in pre-training: beyond it the bias tables are untrained.
     """
+    trained_extent: Tensor
 
     def __init__(self, dims: int, num_heads: int, window_size: int,
                  shifted: bool, drop_path_rates: Sequence[float],
@@ -72,17 +85,14 @@ class SwinStage(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.downsample = PatchMerging(dims // 2) if merge else nn.Identity()
-        self.blocks = nn.ModuleList(
+        blocks = nn.ModuleList(
             SwinBlock(dims, num_heads, window_size, shift, rate)
             for shift, rate in zip(cycle((False, shifted)), drop_path_rates))
+        self.blocks = cast(list[SwinBlock], blocks)  # what it is a list of
         self.register_buffer('trained_extent', torch.tensor(0))
 
     def forward(self, x: Tensor, grid: TokenGrid, level: int,
                 checkpointing: bool) -> Tensor:
-        # A task trains on images as large as it tests on.
-        if self.training and grid.visible is not None:
-            side = max(grid.units) * STRIDES[-1] // STRIDES[level]
-            self.trained_extent.clamp_(min=min(side, self.window_size))
         x = self.downsample(x)
         for block in self.blocks:
             key = level, self.window_size, block.shifted
@@ -118,7 +128,7 @@ class SwinEncoder(nn.Module):
 
     def __init__(self,
                  arch: str = 'base',
-                 window_size: Union[int, Sequence[int], None] = None,
+                 window_size: int | Sequence[int] | None = None,
                  drop_path_rate: float = 0.,
                  checkpointed_stages: int = 0,
                  shifted_windows: bool = True) -> None:
@@ -141,11 +151,12 @@ class SwinEncoder(nn.Module):
         self.patch_embed.norm = LayerNorm(facts['dims'])
         last = sum(facts['depths']) - 1
         rates = (drop_path_rate * block / last for block in range(last + 1))
-        self.stages = nn.ModuleList(
+        stages = nn.ModuleList(
             SwinStage(dims, heads, window, shifted_windows,
                       list(islice(rates, depth)), dims > facts['dims'])
             for dims, heads, window, depth in zip(
                 self.out_channels, facts['heads'], windows, facts['depths']))
+        self.stages = cast(list[SwinStage], stages)
         self.norms = nn.ModuleList(map(LayerNorm, self.out_channels))
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -153,7 +164,7 @@ class SwinEncoder(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, images: Tensor, grid: TokenGrid) -> List[Tensor]:
+    def forward(self, images: Tensor, grid: TokenGrid) -> list[Tensor]:
         """Encode the tokens of a grid.
 
         Args:
@@ -171,6 +182,12 @@ class SwinEncoder(nn.Module):
             x = stage(x, grid, level, level < self.checkpointed_stages)
             outs.append(norm(x))
         return outs
+
+    def note_size(self, units: tuple[int, int]) -> None:
+        """Keep how large images of pre-training are, in units of 32×32 px."""
+        for stage, stride in zip(self.stages, STRIDES):
+            side = max(units) * UNIT // stride
+            stage.trained_extent.clamp_(min=min(side, stage.window_size))
 
     def plan(self, grid: TokenGrid) -> None:
         """Have a grid make the windows of all stages ahead."""

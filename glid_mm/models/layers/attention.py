@@ -1,5 +1,4 @@
 """Attention: to all keys, and inside windows."""
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,8 @@ _ABSENT = -1e4
 def attend(q: Tensor,
            k: Tensor,
            v: Tensor,
-           bias: Optional[Tensor] = None,
-           exists: Optional[Tensor] = None) -> Tensor:
+           bias: Tensor | None = None,
+           exists: Tensor | None = None) -> Tensor:
     """PyTorch's fused attention, and absent keys without a bias per image.
 
     On CPUs it is in fp32: their kernels of half precision take longer, up to
@@ -60,7 +59,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dims, dims)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor,
-                exists: Optional[Tensor]) -> Tensor:
+                exists: Tensor | None) -> Tensor:
         """``(B, M, dims)`` read ``(B, n, key_dims)``; see :func:`attend`."""
         q, k, v = (
             t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -71,6 +70,7 @@ class Attention(nn.Module):
 
 class WindowAttention(nn.Module):
     """Attention inside windows, as in Swin (eq. 4); keys have no bias."""
+    k_bias: Tensor
 
     def __init__(self, dims: int, num_heads: int, window_size: int) -> None:
         super().__init__()
@@ -85,8 +85,8 @@ class WindowAttention(nn.Module):
             torch.empty((2 * window_size - 1)**2, num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=.02)
 
-    def forward(self, x: Tensor, move: Optional[Rearrangement], pairs: Pairs,
-                exists: Optional[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, move: Rearrangement | None, pairs: Pairs,
+                exists: Tensor | None) -> Tensor:
         """``(B, n, dims)`` in and out; see :class:`~.windows.Windows`."""
         bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)

@@ -1,5 +1,4 @@
 """Layers that all parts are built of."""
-from typing import Optional
 
 import torch
 from torch import Tensor, distributed, nn
@@ -27,7 +26,7 @@ class Recomputing(nn.Module):
 
     # None does so on CPUs. On GPUs memory is plenty, and each call costs the
     # host more time than the device saves.
-    recompute: Optional[bool] = None
+    recompute: bool | None = None
 
     def interior(self, function, *args):
         """``function(*args)``, of which the first is a tensor."""

@@ -1,7 +1,6 @@
 """Positions: as sinusoids, and as points spread over an image."""
 import math
 from functools import lru_cache
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -31,7 +30,7 @@ def _rates(dims: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return rates.to(device, dtype)
 
 
-def spread_points(count: int, device: Optional[torch.device] = None) -> Tensor:
+def spread_points(count: int, device: torch.device | None = None) -> Tensor:
     """Points that lie evenly in the unit square, however many of the first.
 
     ``(count, 2)`` float32, rows and columns: the additive sequence of the

@@ -1,5 +1,5 @@
 """Move rows of tokens to other places, and their gradients back."""
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ class Rearrangement(NamedTuple):
 
     target: Tensor
     source: Tensor
-    empty: Optional[Tensor]
+    empty: Tensor | None
 
     @classmethod
     def of(cls, target: Tensor, places: int) -> 'Rearrangement':
@@ -57,7 +57,7 @@ class _Move(torch.autograd.Function):
         return _select(grad, *ctx.saved_tensors), None, None, None, None
 
 
-def _select(rows: Tensor, index: Tensor, empty: Optional[Tensor]) -> Tensor:
+def _select(rows: Tensor, index: Tensor, empty: Tensor | None) -> Tensor:
     x = rows.index_select(1, index)
     # In PyTorch 2.11's graphs, what is filled in place loses its gradient.
     fill = x.masked_fill if torch.compiler.is_compiling() else x.masked_fill_

@@ -1,6 +1,6 @@
 """The bias of every pair of tokens from a table of relative positions."""
 from functools import lru_cache
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,12 +26,12 @@ class Pairs(NamedTuple):
 
     entry: Tensor
     size: int
-    place: Optional[Tensor]
+    place: Tensor | None
     members: Tensor
 
     @classmethod
     @torch.inference_mode(False)
-    def of(cls, place: Tensor, cell: Optional[Tensor], window: int) -> 'Pairs':
+    def of(cls, place: Tensor, cell: Tensor | None, window: int) -> 'Pairs':
         """Pairs of tokens that are attended to together.
 
         ``place`` is ``(g, m)``, row · w + column of each token in its window

@@ -10,9 +10,10 @@ views, on all units of an image as on the visible ones alone.
 What is kept between passes is made outside of inference mode, so that
 training can use it after an evaluation.
 """
+from collections.abc import Callable
 from copy import copy
 from functools import lru_cache
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,10 +40,10 @@ class Level(NamedTuple):
             covers nothing but padding; None if all are valid.
     """
 
-    shape: Tuple[int, int]
+    shape: tuple[int, int]
     coords: Tensor
     move: Rearrangement
-    valid: Optional[Tensor]
+    valid: Tensor | None
 
     def to_map(self, tokens: Tensor) -> Tensor:
         """``(B, n, C)`` -> ``(B, C, h, w)``, zero where no unit exists."""
@@ -84,10 +85,10 @@ class TokenGrid:
     """
 
     def __init__(self,
-                 units: Tuple[int, int],
-                 visible: Optional[Tensor] = None,
-                 sizes: Optional[Tensor] = None,
-                 device: Optional[torch.device] = None,
+                 units: tuple[int, int],
+                 visible: Tensor | None = None,
+                 sizes: Tensor | None = None,
+                 device: torch.device | None = None,
                  repeats: int = 1) -> None:
         self.units, self.visible, self.sizes = units, visible, sizes
         self.masked = None
@@ -99,11 +100,11 @@ class TokenGrid:
         if sizes is not None:
             self.levels = tuple(
                 level._replace(
-                    valid=(level.coords < self._extent(i)[:, None]).all(-1))
-                for i, level in enumerate(self.levels))
-        self._windows: Dict[Tuple[int, int, bool], Windows] = {}
-        self._pairs: Dict[Tuple[int, int, bool], Pairs] = {}
-        self._positions: Dict[tuple, Tensor] = {}
+                    valid=(level.coords < -(-sizes // s)[:, None]).all(-1))
+                for level, s in zip(self.levels, STRIDES))
+        self._windows: dict[tuple[int, int, bool], Windows] = {}
+        self._pairs: dict[tuple[int, int, bool], Pairs] = {}
+        self._positions: dict[tuple, Tensor] = {}
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -173,6 +174,7 @@ class TokenGrid:
 
     def masked_positions(self, dims: int, dtype: torch.dtype) -> Tensor:
         """Sine positions of the masked units' centres: ``(G, N, dims)``."""
+        assert self.masked is not None
         cols = self.units[1]
         coords = torch.stack([self.masked // cols, self.masked % cols], -1)
         return self._sine(coords, UNIT, dims, dtype)
@@ -188,7 +190,7 @@ class TokenGrid:
         patches = patches.permute(0, 1, 7, 3, 8, 4, 9, 5, 2, 6, 10)
         return patches.flatten(8).flatten(1, 7)
 
-    def _extent(self, level: int) -> Optional[Tensor]:
+    def _extent(self, level: int) -> Tensor | None:
         """Rows and columns that each image covers: ``(B or 1, 2)``."""
         return None if self.sizes is None else -(-self.sizes // STRIDES[level])
 
@@ -206,8 +208,8 @@ class TokenGrid:
 
 
 def _levels(units: Tensor,
-            shape: Tuple[int, int],
-            repeats: int = 1) -> Tuple[Level, ...]:
+            shape: tuple[int, int],
+            repeats: int = 1) -> tuple[Level, ...]:
     """Where ``(G, V)`` units lie in an image of rows and columns of units."""
     corner = torch.stack([units // shape[1], units % shape[1]], -1)
     levels = []
@@ -223,14 +225,14 @@ def _levels(units: Tensor,
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
-def _whole_levels(units: Tuple[int, int],
-                  device: Optional[torch.device]) -> Tuple[Level, ...]:
+def _whole_levels(units: tuple[int, int],
+                  device: torch.device | None) -> tuple[Level, ...]:
     every = torch.arange(units[0] * units[1], device=device)
     return _levels(every[None], units)
 
 
 @lru_cache(maxsize=None)
-def z_curve(bits: int, device: Optional[torch.device] = None) -> Tensor:
+def z_curve(bits: int, device: torch.device | None = None) -> Tensor:
     """Rows and columns along a square's Z-curve: ``(4**bits, 2)`` int64.
 
     The four tokens of a 2×2 block come in the order in which Swin's patch
@@ -258,7 +260,7 @@ def masked_units(visible: Tensor, total: int) -> Tensor:
     return order[:, :total - visible.shape[1]]
 
 
-def pick_units(images: Tensor, index: Optional[Tensor]) -> Tensor:
+def pick_units(images: Tensor, index: Tensor | None) -> Tensor:
     """Pixels of units: ``(B, C, H, W)`` -> ``(B, V, C, 32, 32)``.
 
     ``index`` is ``(G, V)``, the units of image ``b`` in row ``b % G``, or

@@ -11,7 +11,7 @@ fewer pairs is taken:
   that are not larger than a window.
 """
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,15 +33,15 @@ class Windows(NamedTuple):
             slots that hold no token or one of padding; None if all do.
     """
 
-    move: Optional[Rearrangement]
+    move: Rearrangement | None
     place: Tensor
-    cell: Optional[Tensor]
-    exists: Optional[Tensor]
+    cell: Tensor | None
+    exists: Tensor | None
 
     @classmethod
     @torch.inference_mode(False)
     def of(cls, coords: Tensor, shape: tuple, side: int, shifted: bool,
-           valid: Optional[Tensor], extent: Optional[Tensor]) -> 'Windows':
+           valid: Tensor | None, extent: Tensor | None) -> 'Windows':
         """Lay windows over a map of some shape: rows and columns.
 
         Shifted ones are moved by half their side, but not along an axis on

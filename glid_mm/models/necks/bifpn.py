@@ -1,5 +1,5 @@
 """BiFPN: a feature pyramid that fuses down and up with learnt weights."""
-from typing import List, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +52,8 @@ class Fusion(Recomputing):
     def _fuse(self, *inputs) -> Tensor:
         *own, other, level = inputs
         weights = self.weights.relu()
-        *weights, last = (weights / (weights.sum() + 1e-4)).unbind()
-        x = sum(w * t for w, t in zip(weights, own))
+        *first, last = (weights / (weights.sum() + 1e-4)).unbind()
+        x = sum(w * t for w, t in zip(first, own))
         if other.shape[1] > x.shape[1]:
             x = x + last * other.unflatten(1, (-1, 4)).mean(2)
         else:
@@ -71,7 +71,7 @@ class BiFPNLayer(nn.Module):
         self.up = nn.ModuleList(
             Fusion(channels, inputs) for inputs in (3, 3, 2))
 
-    def forward(self, inputs: List[Tensor], grid: TokenGrid) -> List[Tensor]:
+    def forward(self, inputs: list[Tensor], grid: TokenGrid) -> list[Tensor]:
         """Tokens of four levels, finest first, in and out."""
         down = [inputs[3]]
         for i in (2, 1, 0):
@@ -105,7 +105,7 @@ class BiFPN(nn.Module):
             BiFPNLayer(channels) for _ in range(num_layers))
 
     def forward(self, features: Sequence[Tensor],
-                grid: TokenGrid) -> List[Tensor]:
+                grid: TokenGrid) -> list[Tensor]:
         """Fuse the tokens of a grid at strides 4, 8, 16 and 32.
 
         Args:

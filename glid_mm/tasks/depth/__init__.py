@@ -1,10 +1,10 @@
 """Monocular metric depth with mmseg."""
-from ...compat import require
+from ...compat import prepare
 
-require('mmengine', 'mmcv', 'mmseg', task='depth estimation')
+prepare('mmengine', 'mmcv', 'mmseg', task='depth estimation')
 
-from ...datasets.colour import RandomColour  # noqa: E402
-from ...datasets.crop import FixedCrop  # noqa: E402
+from .colour import RandomColour  # noqa: E402
+from .crop import FixedCrop  # noqa: E402
 from .dataset import DepthDataset  # noqa: E402
 from .depth_head import DepthHead  # noqa: E402
 from .estimator import GLIDDepthEstimator  # noqa: E402

@@ -1,6 +1,6 @@
 """Pairs of an image and a depth map, in folders or in a list."""
 import os.path as osp
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
@@ -51,7 +51,7 @@ class DepthDataset(BaseSegDataset):
             data_prefix=data_prefix,
             **kwargs)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Find the pairs.
 
         Returns:
@@ -81,7 +81,7 @@ class DepthDataset(BaseSegDataset):
             for image, depth in pairs
         ]
 
-    def _names(self, images: str) -> Iterator[Tuple[str, str]]:
+    def _names(self, images: str) -> Iterator[tuple[str, str]]:
         """An image and a depth map each, relative to their folders."""
         if self.ann_file:
             try:

@@ -1,5 +1,4 @@
 """Depth from queries, each of them a bin."""
-from typing import Tuple
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +65,11 @@ class DepthHead(RangeHead):
             x = x.last_layer()
         return super().loss(x, batch_data_samples, train_cfg)
 
-    def predict(self, x: GLIDOutput, size: Tuple[int, int]) -> Tensor:
+    def predict(self, x: GLIDOutput, size: tuple[int, int]) -> Tensor:
         """Depth ``(B, 1, H, W)`` in metres; only the last layer answers."""
         return super().predict(x.last_layer(), size)
 
-    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+    def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
         """Shares of the image that bins have, and their centres of mass.
 
         Args:

@@ -1,5 +1,5 @@
 """GLID as a depth estimator of mmseg."""
-from typing import List, Optional, Sequence, Union
+from collections.abc import Sequence
 
 from mmseg.models.segmentors import DepthEstimator
 from torch import Tensor
@@ -36,8 +36,8 @@ class GLIDDepthEstimator(DepthEstimator):
     def extract_feat(
         self,
         inputs: Tensor,
-        batch_img_metas: Optional[List[dict]] = None
-    ) -> Union[GLIDOutput, Sequence[Tensor]]:
+        batch_img_metas: list[dict] | None = None
+    ) -> GLIDOutput | Sequence[Tensor]:
         """Features of a batch.
 
         Args:
@@ -52,14 +52,14 @@ class GLIDDepthEstimator(DepthEstimator):
             return super().extract_feat(inputs, batch_img_metas)
         return dense_features(self.backbone, inputs, batch_img_metas)
 
-    def inference(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
+    def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Depth ``(B, 1, H, W)``; mmseg's forgets what slides have found."""
         if self.test_cfg.get('mode') == 'slide':
             return self.slide_inference(inputs, batch_img_metas)
         return super().inference(inputs, batch_img_metas)
 
     def encode_decode(self, inputs: Tensor,
-                      batch_img_metas: List[dict]) -> Tensor:
+                      batch_img_metas: list[dict]) -> Tensor:
         """Depth ``(B, 1, H, W)`` of images or of sliding crops.
 
         Raises:

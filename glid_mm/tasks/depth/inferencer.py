@@ -1,7 +1,6 @@
 """Depth of images that are not in a data set."""
 import os.path as osp
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class DepthInferencer(SegInferencer):
     def __init__(self,
                  model,
                  weights: str,
-                 device: Optional[str] = None,
+                 device: str | None = None,
                  show_progress: bool = True) -> None:
         if isinstance(model, (str, Path)):
             model = str(model)

@@ -1,5 +1,5 @@
 """mmseg's depth metrics, for every list of metrics and every image."""
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -38,8 +38,8 @@ class DepthMetric(metrics.DepthMetric):
     """
 
     def __init__(self,
-                 depth_metrics: Optional[Sequence[str]] = None,
-                 crop_type: Optional[str] = None,
+                 depth_metrics: Sequence[str] | None = None,
+                 crop_type: str | None = None,
                  **kwargs) -> None:
         unknown = set(depth_metrics or ()) - set(self.METRICS)
         if unknown or crop_type not in CROPS:
@@ -69,7 +69,7 @@ class DepthMetric(metrics.DepthMetric):
             mask &= inside
         return mask
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Means over images.
 
         Args:

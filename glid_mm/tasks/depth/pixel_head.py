@@ -1,5 +1,5 @@
 """Depth from the features of pixels."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F

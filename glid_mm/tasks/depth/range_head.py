@@ -1,5 +1,4 @@
 """What heads have in common that tell depth within a range."""
-from typing import Optional, Tuple
 
 import torch
 from mmengine.model import BaseModule
@@ -56,7 +55,7 @@ class RangeHead(BaseModule):
         self.max_depth = max_depth
         self.auxiliary_weight = auxiliary_weight
         self.loss_depth = MODELS.build(loss_depth)
-        self._unit_check: Optional[_UnitCheck] = None
+        self._unit_check: _UnitCheck | None = None
 
     def loss(self, x, batch_data_samples: list, train_cfg: dict) -> dict:
         """Losses at the size of the input.
@@ -87,7 +86,7 @@ class RangeHead(BaseModule):
             losses[f'd{i}.loss_silog'] = self.auxiliary_weight * loss
         return losses
 
-    def predict(self, x, size: Tuple[int, int]) -> Tensor:
+    def predict(self, x, size: tuple[int, int]) -> Tensor:
         """Depth of images.
 
         Args:
@@ -99,7 +98,7 @@ class RangeHead(BaseModule):
         """
         return full_size(self(x), size)[-1, :, None]
 
-    def _targets(self, data_samples: list) -> Tuple[Tensor, Tensor]:
+    def _targets(self, data_samples: list) -> tuple[Tensor, Tensor]:
         """True depth and where it is known, both ``(B, H, W)``."""
         target = torch.cat([s.gt_depth_map.data for s in data_samples]).float()
         metas = [sample.metainfo for sample in data_samples]

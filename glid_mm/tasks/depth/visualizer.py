@@ -1,5 +1,4 @@
 """Depth in colours, with a scale."""
-from typing import Optional, Tuple
 
 import cv2
 import mmcv
@@ -17,7 +16,7 @@ UNKNOWN = 128
 PERCENTILES = 2, 98
 
 
-def depth_range(depth: np.ndarray) -> Tuple[float, float]:
+def depth_range(depth: np.ndarray) -> tuple[float, float]:
     """A range for colours.
 
     Args:
@@ -36,7 +35,7 @@ def depth_range(depth: np.ndarray) -> Tuple[float, float]:
 
 
 def depth_picture(depth: np.ndarray,
-                  limits: Optional[Tuple[float, float]] = None) -> np.ndarray:
+                  limits: tuple[float, float] | None = None) -> np.ndarray:
     """Colour depth: near yellow, far blue, equal ratios equal steps.
 
     Args:
@@ -138,7 +137,7 @@ class DepthVisualizer(SegLocalVisualizer):
                        draw_pred: bool = True,
                        show: bool = False,
                        wait_time: float = 0,
-                       out_file: Optional[str] = None,
+                       out_file: str | None = None,
                        step: int = 0,
                        with_image: bool = False,
                        **kwargs) -> None:

@@ -1,7 +1,7 @@
 """Object detection with mmdet."""
-from ...compat import require
+from ...compat import prepare
 
-require('mmengine', 'mmcv', 'mmdet', task='object detection')
+prepare('mmengine', 'mmcv', 'mmdet', task='object detection')
 
 from .box_head import BoxHead  # noqa: E402
 from .coco_dataset import CocoDataset  # noqa: E402

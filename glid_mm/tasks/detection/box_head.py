@@ -1,6 +1,5 @@
 """Boxes and classes from queries, one linear layer each."""
 import math
-from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -90,9 +89,9 @@ class BoxHead(DETRHead):
                  loss_bbox: dict = dict(type='mmdet.L1Loss', loss_weight=5.),
                  loss_iou: dict = dict(type='mmdet.GIoULoss', loss_weight=2.),
                  sync_cls_avg_factor: bool = True,
-                 train_cfg: Optional[dict] = None,
+                 train_cfg: dict | None = None,
                  test_cfg: dict = dict(max_per_img=100),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         if one_to_many_queries < 0 or one_to_many_repeats < 1:
             raise UserError(
                 f'bbox_head: one_to_many_queries={one_to_many_queries} must '
@@ -127,7 +126,7 @@ class BoxHead(DETRHead):
             nn.init.zeros_(self.fc_reg.bias[:2])
             nn.init.constant_(self.fc_reg.bias[2:], -math.log(1 / SIZE - 1))
 
-    def forward(self, hidden_states: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits and boxes.
 
         Args:
@@ -146,7 +145,7 @@ class BoxHead(DETRHead):
                 boxes = boxes + F.pad(points.logit(), (0, 2))
             return self.fc_cls(hidden_states), boxes.sigmoid()
 
-    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+    def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
         """Scores of the likeliest classes, and the centres of the boxes.
 
         Args:
@@ -180,8 +179,8 @@ class BoxHead(DETRHead):
 
     def loss_by_feat(self, all_layers_cls_scores: Tensor,
                      all_layers_bbox_preds: Tensor,
-                     batch_gt_instances: List[InstanceData],
-                     batch_img_metas: List[dict]) -> dict:
+                     batch_gt_instances: list[InstanceData],
+                     batch_img_metas: list[dict]) -> dict:
         """``DETRHead``'s losses of both groups, all layers at once.
 
         The device is waited for once: one copy has the costs of all layers,
@@ -231,8 +230,8 @@ class BoxHead(DETRHead):
 
     @torch.no_grad()
     def _costs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
-               instances: List[InstanceData],
-               metas: List[dict]) -> List[np.ndarray]:
+               instances: list[InstanceData],
+               metas: list[dict]) -> list[np.ndarray]:
         """What it costs to match objects and queries.
 
         Returns:
@@ -255,7 +254,7 @@ class BoxHead(DETRHead):
         return fetch(costs)
 
     def _losses_of_pairs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
-                         instances: List[InstanceData],
+                         instances: list[InstanceData],
                          pairs: np.ndarray) -> dict:
         """``DETRHead``'s losses of what is matched; see :func:`match`."""
         _, layers, count = pairs.shape

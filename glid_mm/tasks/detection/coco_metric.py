@@ -1,5 +1,4 @@
 """COCO's evaluation of boxes, for every numbering and every subset."""
-from typing import Dict
 
 from mmdet.evaluation import metrics
 
@@ -27,7 +26,7 @@ class CocoMetric(metrics.CocoMetric):
                 annotation['id'] = number
             self._coco_api.createIndex()
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """See mmdet's.
 
         Args:

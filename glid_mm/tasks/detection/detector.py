@@ -1,5 +1,4 @@
 """GLID as a detector of mmdet."""
-from typing import List, Optional, Tuple
 
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
@@ -37,10 +36,10 @@ class GLIDDetector(BaseDetector):
     def __init__(self,
                  backbone: dict,
                  bbox_head: dict,
-                 train_cfg: Optional[dict] = None,
-                 test_cfg: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 train_cfg: dict | None = None,
+                 test_cfg: dict | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
         bbox_head = dict(bbox_head)
         if train_cfg is not None:
@@ -67,7 +66,7 @@ class GLIDDetector(BaseDetector):
             self.groups.append(slice(num_queries, total))
 
     def loss(self, batch_inputs: Tensor,
-             batch_data_samples: List[DetDataSample]) -> dict:
+             batch_data_samples: list[DetDataSample]) -> dict:
         """Losses of a batch.
 
         Args:
@@ -84,8 +83,8 @@ class GLIDDetector(BaseDetector):
 
     def predict(self,
                 batch_inputs: Tensor,
-                batch_data_samples: List[DetDataSample],
-                rescale: bool = True) -> List[DetDataSample]:
+                batch_data_samples: list[DetDataSample],
+                rescale: bool = True) -> list[DetDataSample]:
         """Boxes, scores and labels of a batch.
 
         Args:
@@ -110,9 +109,9 @@ class GLIDDetector(BaseDetector):
         return self.add_pred_to_datasample(batch_data_samples, results)
 
     def extract_feat(
-        self,
-        batch_inputs: Tensor,
-        batch_data_samples: Optional[List[DetDataSample]] = None
+            self,
+            batch_inputs: Tensor,
+            batch_data_samples: list[DetDataSample] | None = None
     ) -> GLIDOutput:
         """Features of the queries that are matched one to one.
 
@@ -130,15 +129,14 @@ class GLIDDetector(BaseDetector):
     def _forward(
         self,
         batch_inputs: Tensor,
-        batch_data_samples: Optional[List[DetDataSample]] = None
-    ) -> Tuple[Tensor, Tensor]:
+        batch_data_samples: list[DetDataSample] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits and boxes of every layer; see :meth:`BoxHead.forward`."""
         x = self.extract_feat(batch_inputs, batch_data_samples)
         return self.bbox_head(x.query_features)
 
 
-def _padding_mask(
-        inputs: Tensor,
-        data_samples: Optional[List[DetDataSample]]) -> Optional[Tensor]:
+def _padding_mask(inputs: Tensor,
+                  data_samples: list[DetDataSample] | None) -> Tensor | None:
     metas = [sample.metainfo for sample in data_samples or ()]
     return padding_mask(inputs, metas)

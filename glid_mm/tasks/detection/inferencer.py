@@ -1,7 +1,6 @@
 """Boxes of images that are not in a data set."""
 import os.path as osp
 from pathlib import Path
-from typing import List, Optional
 
 import cv2
 import numpy as np
@@ -71,7 +70,7 @@ class DetInferencer(apis.DetInferencer):
                   show: bool = False,
                   img_out_dir: str = '',
                   no_save_vis: bool = False,
-                  **kwargs) -> Optional[List[np.ndarray]]:
+                  **kwargs) -> list[np.ndarray] | None:
         """Draw predictions; see ``mmdet.apis.DetInferencer``."""
         if no_save_vis:
             img_out_dir = ''

@@ -1,5 +1,5 @@
 """Masked attention: a query sees what the layer before took to be its mask."""
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F

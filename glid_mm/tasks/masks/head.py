@@ -1,5 +1,5 @@
 """Mask classification on GLID's output: masks and classes from queries."""
-from typing import Callable, List, Optional, Tuple
+from collections.abc import Callable
 
 import torch
 from mmengine.model import BaseModule
@@ -43,8 +43,8 @@ class MaskHead(BaseModule):
                  mask_channels: int = 256,
                  scale_logits: bool = True,
                  masked_attention: bool = False,
-                 train_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 train_cfg: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.widths = Widths(in_channels, mask_channels)
@@ -54,7 +54,7 @@ class MaskHead(BaseModule):
         self.masked_attention = masked_attention
         self.criterion = MaskLoss(num_classes, **(train_cfg or {}))
 
-    def forward(self, x: GLIDOutput, *args) -> Tuple[Tensor, Tensor]:
+    def forward(self, x: GLIDOutput, *args) -> tuple[Tensor, Tensor]:
         """Class and mask logits of every decoder layer.
 
         Args:
@@ -72,7 +72,7 @@ class MaskHead(BaseModule):
         return scores, masks
 
     @property
-    def focus(self) -> Optional[Callable[[Features], Foreground]]:
+    def focus(self) -> Callable[[Features], Foreground] | None:
         """What queries see of features; None if it is all of them."""
         if not self.masked_attention:
             return None
@@ -89,8 +89,8 @@ class MaskHead(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, local_metadata,
                                       *args)
 
-    def answer(self, x: GLIDOutput, size: Tuple[int,
-                                                int]) -> Tuple[Tensor, Tensor]:
+    def answer(self, x: GLIDOutput, size: tuple[int,
+                                                int]) -> tuple[Tensor, Tensor]:
         """Class and mask logits of the last layer, which alone is computed.
 
         Args:
@@ -103,7 +103,7 @@ class MaskHead(BaseModule):
         (scores, ), (masks, ) = self(x.last_layer())
         return scores, full_size(masks, size)
 
-    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+    def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
         """Scores of the likeliest classes, and the masks' centres of mass.
 
         Args:
@@ -116,7 +116,7 @@ class MaskHead(BaseModule):
                        centres(masks[0, :, :rows, :cols].sigmoid()))
 
     def losses(self, x: GLIDOutput, targets: MaskTargets,
-               metas: List[dict]) -> dict:
+               metas: list[dict]) -> dict:
         """Losses of every decoder layer.
 
         Args:

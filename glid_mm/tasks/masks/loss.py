@@ -3,7 +3,8 @@
 All of it is plain PyTorch. Unknown pixels (padding, crowds, whatever nobody
 labelled) take no part: costs and losses are those of the known points alone.
 """
-from typing import List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,9 +37,9 @@ class MaskTargets(NamedTuple):
 
     labels: Tensor
     masks: Tensor
-    counts: List[int]
+    counts: list[int]
     known: Tensor
-    sizes: Sequence[Tuple[int, int]]
+    sizes: Sequence[tuple[int, int]]
 
 
 class MaskLoss(nn.Module):
@@ -118,7 +119,7 @@ class MaskLoss(nn.Module):
     @torch.no_grad()
     def costs(self, scores: Tensor, masks: Tensor, targets: MaskTargets,
               unknown: Tensor, inside: Tensor,
-              generators: List[torch.Generator]) -> List[np.ndarray]:
+              generators: list[torch.Generator]) -> list[np.ndarray]:
         """What it costs to match masks and queries, at random points.
 
         Args:
@@ -168,7 +169,7 @@ class MaskLoss(nn.Module):
 
     def losses(self, scores: Tensor, masks: Tensor, targets: MaskTargets,
                unknown: Tensor, inside: Tensor, pairs: np.ndarray,
-               generators: List[torch.Generator]) -> dict:
+               generators: list[torch.Generator]) -> dict:
         """Losses of what is matched.
 
         Args:
@@ -226,8 +227,8 @@ class MaskLoss(nn.Module):
 
     @torch.no_grad()
     def _points(self, logits: Tensor, far: Tensor, image: Tensor,
-                inside: Tensor, counts: List[int],
-                generators: List[torch.Generator]) -> Tensor:
+                inside: Tensor, counts: list[int],
+                generators: list[torch.Generator]) -> Tensor:
         """Points of masks: most where a mask is unsure, the others anywhere.
 
         Args:

@@ -1,12 +1,11 @@
 """Every task belongs to its data, or a run does not start."""
 from types import SimpleNamespace
-from typing import Dict, List
 
 from mmengine.hooks import Hook
 
+from ...engine.wrappers import bare_model
 from ...errors import UserError
 from ...registry import HOOKS
-from ...wrappers import bare_model
 
 
 @HOOKS.register_module()
@@ -18,7 +17,7 @@ class TaskCheckHook(Hook):
             :class:`~glid_mm.engine.hooks.data_check_hook.DataCheckHook`.
     """
 
-    def __init__(self, tasks: Dict[str, List[dict]]) -> None:
+    def __init__(self, tasks: dict[str, list[dict]]) -> None:
         self.hooks = [(task, HOOKS.build(config))
                       for task, configs in tasks.items() for config in configs]
 

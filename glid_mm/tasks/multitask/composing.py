@@ -1,6 +1,5 @@
 """A config of several tasks, from the configs of the single ones."""
 import os.path as osp
-from typing import Dict, Union
 
 from mmengine.config import Config, ConfigDict
 
@@ -10,8 +9,7 @@ from ...registry import HOOKS
 from .sharing import SETTINGS
 
 
-def mixture(folder: str, tasks: Dict[str, Union[str, dict]],
-            **settings) -> dict:
+def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     """Put configs of single tasks together.
 
     Models, data and metrics are those of the configs, and so are the checks
@@ -57,7 +55,7 @@ def mixture(folder: str, tasks: Dict[str, Union[str, dict]],
     return config.to_dict()
 
 
-def _read(folder: str, name: str, config: Union[str, dict]) -> Config:
+def _read(folder: str, name: str, config: str | dict) -> Config:
     changes = {} if isinstance(config, str) else dict(config)
     path = config if isinstance(config, str) else changes.pop('_base_', '')
     path = osp.join(folder, path)

@@ -1,7 +1,7 @@
 """Training data of several tasks as one stream."""
 import itertools
 from bisect import bisect_right
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from mmengine.dataset import InfiniteSampler, pseudo_collate
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -26,7 +26,7 @@ class MultitaskDataset(Dataset):
         UserError: If a task has no sample.
     """
 
-    def __init__(self, tasks: Dict[str, dict]) -> None:
+    def __init__(self, tasks: dict[str, dict]) -> None:
         self.tasks = {
             name: DATASETS.build(data) if isinstance(data, dict) else data
             for name, data in tasks.items()
@@ -44,14 +44,14 @@ class MultitaskDataset(Dataset):
         self._names, self._starts = zip(*self.first.items())
 
     @property
-    def metainfo(self) -> Dict[str, dict]:
+    def metainfo(self) -> dict[str, dict]:
         """What each data set says about itself, by task."""
         return {name: data.metainfo for name, data in self.tasks.items()}
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> Tuple[str, dict]:
+    def __getitem__(self, index: int) -> tuple[str, dict]:
         """Task and sample."""
         name, index = self._find(index)
         return name, self.tasks[name][index]
@@ -61,13 +61,13 @@ class MultitaskDataset(Dataset):
         name, index = self._find(index)
         return self.tasks[name].get_data_info(index)
 
-    def _find(self, index: int) -> Tuple[str, int]:
+    def _find(self, index: int) -> tuple[str, int]:
         place = bisect_right(self._starts, index) - 1
         return self._names[place], int(index) - self._starts[place]
 
 
 @FUNCTIONS.register_module()
-def collate_tasks(samples: List[Tuple[str, dict]]) -> Dict[str, dict]:
+def collate_tasks(samples: list[tuple[str, dict]]) -> dict[str, dict]:
     """Make a batch of each task that samples are of.
 
     Args:
@@ -110,8 +110,8 @@ class TaskSampler(Sampler):
     def __init__(self,
                  dataset: MultitaskDataset,
                  shuffle: bool = True,
-                 seed: Optional[int] = None,
-                 ratio: Optional[Dict[str, int]] = None) -> None:
+                 seed: int | None = None,
+                 ratio: dict[str, int] | None = None) -> None:
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
@@ -128,7 +128,7 @@ class TaskSampler(Sampler):
         self.turns = _turns(ratio)
 
     @property
-    def facts(self) -> Dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """What a resumed run has to have as before."""
         turns = ', '.join(self.turns)
         return {'turns of tasks': f'({turns}) by {self.in_turn}'}
@@ -151,7 +151,7 @@ class TaskSampler(Sampler):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def _stream(self, number: int, data: Dataset) -> Tuple[int, Iterator]:
+    def _stream(self, number: int, data: Dataset) -> tuple[int, Iterator]:
         # Tasks of the same images should not see the same ones in a batch.
         seed = self.seed + number
         return number, iter(InfiniteSampler(data, self.shuffle, seed))
@@ -171,7 +171,7 @@ class OneTaskBatchSampler(BatchSampler):
         super().__init__(sampler, batch_size, drop_last=True)
 
 
-def _turns(ratio: Dict[str, int]) -> List[str]:
+def _turns(ratio: dict[str, int]) -> list[str]:
     """Each task as often as its number says, spread evenly."""
     total = sum(ratio.values())
     credit, turns = dict.fromkeys(ratio, 0), []

@@ -1,5 +1,5 @@
 """Validating and testing several tasks, each with its data and metrics."""
-from typing import Dict, Iterator, Mapping, Optional, Tuple
+from collections.abc import Iterator, Mapping
 
 from mmengine.evaluator import Evaluator
 from mmengine.runner import TestLoop, ValLoop
@@ -27,7 +27,7 @@ class TaskLoaders:
     def __len__(self) -> int:
         return sum(map(len, self.loaders.values()))
 
-    def __iter__(self) -> Iterator[Dict[str, dict]]:
+    def __iter__(self) -> Iterator[dict[str, dict]]:
         for name, loader in self.loaders.items():
             for batch in loader:
                 yield {name: batch}
@@ -49,7 +49,7 @@ class TaskEvaluator(Evaluator):
         self.sizes = sizes
 
     @property
-    def dataset_meta(self) -> Optional[dict]:
+    def dataset_meta(self) -> dict | None:
         """What the data sets say about themselves, by task."""
         return self._dataset_meta
 
@@ -59,7 +59,7 @@ class TaskEvaluator(Evaluator):
         for name, evaluator in self.tasks.items():
             evaluator.dataset_meta = dataset_meta[name]
 
-    def process(self, data_samples: list, data_batch: Dict[str, dict]) -> None:
+    def process(self, data_samples: list, data_batch: dict[str, dict]) -> None:
         """Pass predictions on to the metrics of their task.
 
         Args:
@@ -70,7 +70,7 @@ class TaskEvaluator(Evaluator):
         (name, batch), = data_batch.items()
         self.tasks[name].process(data_samples, batch)
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Metrics of all tasks.
 
         Args:
@@ -119,7 +119,7 @@ class TaskTestLoop(TestLoop):
 
 
 def _build(runner, loaders: dict,
-           evaluators: dict) -> Tuple[TaskLoaders, TaskEvaluator]:
+           evaluators: dict) -> tuple[TaskLoaders, TaskEvaluator]:
     loaders = {name: config for name, config in loaders.items() if config}
     for name in loaders:
         if not evaluators.get(name):

@@ -1,5 +1,5 @@
 """One model for several tasks: everything but their heads is shared."""
-from typing import Dict, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 from mmengine.config import ConfigDict
 from mmengine.model import BaseDataPreprocessor, BaseModel, ModuleDict
@@ -84,10 +84,10 @@ class MultitaskGLID(BaseModel):
 
     def __init__(self,
                  backbone: dict,
-                 tasks: Dict[str, dict],
-                 tables: Optional[Sequence[Sequence[str]]] = None,
-                 loss_weights: Optional[Dict[str, float]] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 tasks: dict[str, dict],
+                 tables: Sequence[Sequence[str]] | None = None,
+                 loss_weights: dict[str, float] | None = None,
+                 init_cfg: dict | None = None) -> None:
         for name in tasks:
             # Names of losses tell which are to be summed.
             if (not name.isidentifier() or hasattr(nn.ModuleDict, name)

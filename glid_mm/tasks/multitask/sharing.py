@@ -1,6 +1,6 @@
 """Queries of several tasks to one GLID."""
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Callable, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class SharedGLID(nn.Module):
 
     def forward(self,
                 images: Tensor,
-                padding_mask: Optional[Tensor] = None,
+                padding_mask: Tensor | None = None,
                 *groups: slice) -> GLIDOutput:
         """Answer the task's queries; see :class:`glid_mm.models.GLID`.
 
@@ -52,7 +52,7 @@ class SharedGLID(nn.Module):
         return glid(images, padding_mask, *self._own(groups))
 
     def features(self, images: Tensor,
-                 padding_mask: Optional[Tensor]) -> Features:
+                 padding_mask: Tensor | None) -> Features:
         """See :meth:`glid_mm.models.GLID.features`."""
         glid, = self._shared
         return glid.features(images, padding_mask)
@@ -60,7 +60,7 @@ class SharedGLID(nn.Module):
     def answers(self,
                 x: Features,
                 *groups: slice,
-                focus: Optional[Callable] = None) -> GLIDOutput:
+                focus: Callable | None = None) -> GLIDOutput:
         """The task's, see :meth:`glid_mm.models.GLID.answers`."""
         glid, = self._shared
         return glid.answers(x, *self._own(groups), focus=focus)
@@ -98,7 +98,7 @@ class QueryTables:
 
     def __init__(self,
                  tasks: Mapping[str, dict],
-                 tables: Optional[Sequence[Sequence[str]]] = None) -> None:
+                 tables: Sequence[Sequence[str]] | None = None) -> None:
         tables = [list(tasks)] if tables is None else tables
         named = [task for table in tables for task in table]
         unknown = [task for task in named if task not in tasks]
@@ -112,7 +112,7 @@ class QueryTables:
                     f'task {task!r} is in {named.count(task)} of model.tables,'
                     ' and each task reads one. Name every task once, or leave '
                     'out tables to share all queries.')
-        self.rows: Dict[str, range] = {}
+        self.rows: dict[str, range] = {}
         self._starts = []
         self.num_queries = 0
         for table in tables:

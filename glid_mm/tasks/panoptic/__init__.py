@@ -1,7 +1,7 @@
 """Instance and panoptic segmentation with mmdet."""
-from ...compat import require
+from ...compat import prepare
 
-require('mmengine', 'mmcv', 'mmdet', task='instance and panoptic segmentation')
+prepare('mmengine', 'mmcv', 'mmdet', task='instance and panoptic segmentation')
 
 from ..detection import CocoMetric  # noqa: E402
 from . import dataset, loading  # noqa: E402,F401

@@ -1,6 +1,5 @@
 """Instances and panoptic segments in COCO's formats, checked."""
 import os.path as osp
-from typing import List, Set
 
 from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCOPanoptic
@@ -96,12 +95,12 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
                 'annotations, or leave these images out.')
         super().createIndex()
 
-    def categories(self) -> List[dict]:
+    def categories(self) -> list[dict]:
         """Categories in the order of the classes."""
         return sorted(
             self.dataset['categories'], key=lambda c: not c['isthing'])
 
-    def used(self) -> Set[int]:
+    def used(self) -> set[int]:
         """Ids of the categories that are annotated."""
         return {
             segment['category_id']
@@ -109,7 +108,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
             for segment in row['segments_info']
         }
 
-    def cure(self, found: List[dict]) -> str:
+    def cure(self, found: list[dict]) -> str:
         """See :class:`CheckedFile`."""
         things = sum(bool(c['isthing']) for c in found)
         return (f'num_things_classes={things} and num_stuff_classes='
@@ -135,7 +134,7 @@ class CocoPanopticDataset(datasets.CocoPanopticDataset):
             classes than ``metainfo``.
     """
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read the annotation file.
 
         Returns:

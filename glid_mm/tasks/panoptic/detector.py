@@ -1,5 +1,4 @@
 """GLID as a detector of mmdet that answers with masks."""
-from typing import List, Optional
 
 from mmdet.models.detectors import MaskFormer
 from mmdet.structures import DetDataSample
@@ -38,9 +37,9 @@ class GLIDMaskFormer(MaskFormer):
                  backbone: dict,
                  panoptic_head: dict,
                  test_cfg: dict,
-                 train_cfg: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 train_cfg: dict | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         fusion_head = dict(
             type='mmdet.MaskFormerFusionHead',
             num_things_classes=panoptic_head['num_things_classes'],
@@ -60,9 +59,9 @@ class GLIDMaskFormer(MaskFormer):
                           self.backbone.queries.num_queries, self.num_classes)
 
     def extract_feat(
-        self,
-        batch_inputs: Tensor,
-        batch_data_samples: Optional[List[DetDataSample]] = None
+            self,
+            batch_inputs: Tensor,
+            batch_data_samples: list[DetDataSample] | None = None
     ) -> GLIDOutput:
         """Features of a batch.
 
@@ -79,15 +78,15 @@ class GLIDMaskFormer(MaskFormer):
                               self.panoptic_head.focus)
 
     def loss(self, batch_inputs: Tensor,
-             batch_data_samples: List[DetDataSample]) -> dict:
+             batch_data_samples: list[DetDataSample]) -> dict:
         """Losses of a batch, see :meth:`PanopticHead.loss`."""
         x = self.extract_feat(batch_inputs, batch_data_samples)
         return self.panoptic_head.loss(x, batch_data_samples)
 
     def predict(self,
                 batch_inputs: Tensor,
-                batch_data_samples: List[DetDataSample],
-                rescale: bool = True) -> List[DetDataSample]:
+                batch_data_samples: list[DetDataSample],
+                rescale: bool = True) -> list[DetDataSample]:
         """Predictions of a batch.
 
         Args:
@@ -113,7 +112,7 @@ class GLIDMaskFormer(MaskFormer):
 
     def _forward(self,
                  batch_inputs: Tensor,
-                 batch_data_samples: Optional[List[DetDataSample]] = None):
+                 batch_data_samples: list[DetDataSample] | None = None):
         """Logits of every layer; see :meth:`PanopticHead.forward`."""
         x = self.extract_feat(batch_inputs, batch_data_samples)
         return self.panoptic_head(x)

@@ -2,7 +2,6 @@
 
 Both are the same to the model; what differs is where the truth comes from.
 """
-from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ class PanopticHead(MaskHead):
     def __init__(self,
                  num_things_classes: int,
                  num_stuff_classes: int = 0,
-                 test_cfg: Optional[dict] = None,
+                 test_cfg: dict | None = None,
                  **kwargs) -> None:
         super().__init__(num_things_classes + num_stuff_classes, **kwargs)
         self.num_things_classes = num_things_classes
@@ -68,7 +67,7 @@ class PanopticHead(MaskHead):
             [sample.metainfo for sample in batch_data_samples])
 
     def predict(self, x: GLIDOutput,
-                batch_data_samples: list) -> Tuple[Tensor, Tensor]:
+                batch_data_samples: list) -> tuple[Tensor, Tensor]:
         """Class and mask logits, as mmdet's fusion head wants them.
 
         Args:
@@ -81,7 +80,7 @@ class PanopticHead(MaskHead):
         """
         return self.answer(x, batch_data_samples[0].batch_input_shape)
 
-    def instances(self, data_samples: list, size: Tuple[int,
+    def instances(self, data_samples: list, size: tuple[int,
                                                         int]) -> MaskTargets:
         """A mask for each object.
 
@@ -125,7 +124,7 @@ class PanopticHead(MaskHead):
             known=upload(known, device),
             sizes=sizes)
 
-    def segments(self, data_samples: list, size: Tuple[int,
+    def segments(self, data_samples: list, size: tuple[int,
                                                        int]) -> MaskTargets:
         """A mask for each segment of panoptic maps.
 
@@ -139,7 +138,7 @@ class PanopticHead(MaskHead):
         """
         first = data_samples[0].gt_panoptic_seg.sem_seg
         maps = first.new_full((len(data_samples), *size), self.num_classes)
-        sizes: List[Tuple[int, int]] = []
+        sizes: list[tuple[int, int]] = []
         for sample, full in zip(data_samples, maps):
             height, width = sample.img_shape[:2]
             own = sample.gt_panoptic_seg.sem_seg[0]

@@ -5,7 +5,6 @@ from 1 on, and 0 where it belongs to none. Packed, it is what mmdet's models
 predict: class + 1000 · number of the object, 0 for stuff, and the number of
 classes where there is nothing. Objects of a crowd have the number -1.
 """
-from typing import Optional
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ class LoadPanopticMap(BaseTransform):
         backend_args (dict, optional): See ``mmengine.fileio.get``.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:

@@ -1,7 +1,7 @@
 """Panoptic quality over a data set."""
 import json
 import os.path as osp
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -37,9 +37,9 @@ class PanopticMetric(BaseMetric):
 
     def __init__(self,
                  classwise: bool = False,
-                 outfile_prefix: Optional[str] = None,
+                 outfile_prefix: str | None = None,
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None) -> None:
+                 prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
         self.classwise = classwise
         self.outfile_prefix = outfile_prefix
@@ -62,7 +62,7 @@ class PanopticMetric(BaseMetric):
                 row = self._write(guess, sample)
             self.results.append((count_segments(guess, truth, classes), row))
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Qualities of the data set.
 
         Args:

@@ -1,5 +1,4 @@
 """Panoptic quality (https://arxiv.org/abs/1801.00868), by COCO's rules."""
-from typing import Dict
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -57,7 +56,7 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
     ])
 
 
-def qualities(counts: np.ndarray) -> Dict[str, np.ndarray]:
+def qualities(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Qualities of classes.
 
     Args:

@@ -1,5 +1,4 @@
 """Panoptic maps over images, the empty ones as well."""
-from typing import List, Optional
 
 import numpy as np
 from mmdet.visualization import DetLocalVisualizer
@@ -17,8 +16,8 @@ class PanopticVisualizer(DetLocalVisualizer):
     """
 
     def _draw_panoptic_seg(self, image: np.ndarray, panoptic_seg: PixelData,
-                           classes: Optional[List[str]],
-                           palette: Optional[list]) -> np.ndarray:
+                           classes: list[str] | None,
+                           palette: list | None) -> np.ndarray:
         panoptic_seg = panoptic_seg.numpy()
         if (panoptic_seg.sem_seg == len(classes)).all():
             return image

@@ -1,7 +1,7 @@
 """Keypoints of people, animals and things, top-down, with mmpose."""
-from ...compat import require
+from ...compat import prepare
 
-require('mmengine', 'mmcv', 'mmdet', 'mmpose', task='pose estimation')
+prepare('mmengine', 'mmcv', 'mmdet', 'mmpose', task='pose estimation')
 
 from .coco_dataset import CocoPoseDataset  # noqa: E402
 from .estimator import GLIDPoseEstimator  # noqa: E402

@@ -1,5 +1,4 @@
 """How many keypoints a batch has in their place, found on the device."""
-from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -35,7 +34,7 @@ def heatmap_accuracy(heatmaps: Tensor, targets: Tensor,
     return share.sum() / (count > 0).sum().clamp(min=1)
 
 
-def _peaks(heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
+def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """Column and row of each peak; -1 of a heatmap that has none."""
     values, places = heatmaps.flatten(2).max(-1)
     width = heatmaps.shape[-1]

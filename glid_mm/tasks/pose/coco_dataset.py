@@ -1,8 +1,8 @@
 """Annotations of keypoints that are those of the config, or an error."""
 import os.path as osp
 import warnings
+from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import List, Optional, Sequence
 
 import numpy as np
 from mmengine.fileio import load
@@ -51,7 +51,7 @@ class CocoPoseDataset(CocoDataset):
     """
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         with warnings.catch_warnings():
             # mmpose's own data sets name a file of its repository, which it
             # then finds where it is installed.
@@ -73,7 +73,7 @@ class CocoPoseDataset(CocoDataset):
         _check_metainfo(metainfo)
         return metainfo
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Samples of the annotation file, or of ``bbox_file``.
 
         Returns:
@@ -172,7 +172,7 @@ class CocoPoseDataset(CocoDataset):
                 'model as many queries (model.backbone.num_queries).')
         return count // 3
 
-    def parse_data_info(self, raw_data_info: dict) -> Optional[dict]:
+    def parse_data_info(self, raw_data_info: dict) -> dict | None:
         """Make a sample of an annotation.
 
         Args:
@@ -189,7 +189,7 @@ class CocoPoseDataset(CocoDataset):
                        f'{self.ann_file}: annotation {annotation["id"]}')
         return super().parse_data_info(raw_data_info)
 
-    def _load_detection_results(self) -> List[dict]:
+    def _load_detection_results(self) -> list[dict]:
         """Samples of detected boxes.
 
         mmpose's takes category 1, whichever the annotations are of.

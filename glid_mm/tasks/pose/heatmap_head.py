@@ -1,5 +1,4 @@
 """A heatmap per query (paper eq. 8)."""
-from typing import List, Optional, Tuple, Union
 
 import torch
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
@@ -50,8 +49,8 @@ class QueryHeatmapHead(HeatmapHead):
                      type='glid_mm.SoftWeightSmoothL1Loss',
                      use_target_weight=True,
                      beta=1.),
-                 decoder: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 decoder: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         # Without convolutions and deconvolutions: GLID has been through its
         # own layers.
         super().__init__(
@@ -84,7 +83,7 @@ class QueryHeatmapHead(HeatmapHead):
             embeddings = embeddings * (SCALE / embeddings.shape[-1])
             return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
 
-    def locate(self, x: GLIDOutput, size: Tuple[int, int]) -> Located:
+    def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
         """Peaks of the heatmaps, their heights and where they are.
 
         Args:
@@ -98,7 +97,7 @@ class QueryHeatmapHead(HeatmapHead):
         return Located(scores, STRIDES[0] * (points + .5))
 
     def predict(self,
-                feats: Union[GLIDOutput, List[GLIDOutput]],
+                feats: GLIDOutput | list[GLIDOutput],
                 batch_data_samples: list,
                 test_cfg: dict = {}):
         """Keypoints.

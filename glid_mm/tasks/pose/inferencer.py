@@ -1,8 +1,8 @@
 """From an image to skeletons: a detector, then the pose model."""
 import logging
 import mimetypes
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 from mmengine.logging import print_log
@@ -40,10 +40,10 @@ class PoseInferencer(Pose2DInferencer):
     def __init__(self,
                  model,
                  weights: str,
-                 det_model: Optional[str] = None,
-                 det_weights: Optional[str] = None,
+                 det_model: str | None = None,
+                 det_weights: str | None = None,
                  det_class: str = 'person',
-                 device: Optional[str] = None) -> None:
+                 device: str | None = None) -> None:
         super().__init__(
             model,
             weights,
@@ -58,7 +58,7 @@ class PoseInferencer(Pose2DInferencer):
                     f'are {", ".join(classes)}')
             self.det_cat_ids = [classes.index(det_class)]
 
-    def _inputs_to_list(self, inputs) -> Sequence[Union[str, np.ndarray]]:
+    def _inputs_to_list(self, inputs) -> Sequence[str | np.ndarray]:
         """Images and paths of images; frames of a video.
 
         Args:
@@ -75,7 +75,7 @@ class PoseInferencer(Pose2DInferencer):
         self._video_input = False
         return list_inputs(inputs)
 
-    def preprocess(self, inputs: Sequence[Union[str, np.ndarray]],
+    def preprocess(self, inputs: Sequence[str | np.ndarray],
                    **kwargs) -> Iterator[tuple]:
         """Prepare image after image.
 
@@ -108,7 +108,7 @@ class PoseInferencer(Pose2DInferencer):
                           name: str,
                           bbox_thr: float = .3,
                           nms_thr: float = .3,
-                          **kwargs) -> List[dict]:
+                          **kwargs) -> list[dict]:
         """Detect persons and cut them out.
 
         Args:
@@ -139,8 +139,7 @@ class PoseInferencer(Pose2DInferencer):
             }) for box in boxes
         ]
 
-    def forward(self, inputs: Union[dict, str],
-                **kwargs) -> List[PoseDataSample]:
+    def forward(self, inputs: dict | str, **kwargs) -> list[PoseDataSample]:
         """Skeletons of an image.
 
         Args:

@@ -1,5 +1,4 @@
 """Reading pictures of people."""
-from typing import Optional
 
 from mmpose.datasets import transforms
 
@@ -16,7 +15,7 @@ class LoadImage(transforms.LoadImage):
         backend_args (dict, optional): See ``mmengine.fileio.get``.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: dict | None = None) -> None:
         super().__init__(backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:

@@ -1,6 +1,6 @@
 """Reading images for pre-training, at the speed that GPUs take them."""
 from types import SimpleNamespace
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,10 +26,10 @@ class CanvasCrop(NamedTuple):
         scale (tuple[int, int]): Height and width to give the part.
     """
 
-    box: Tuple[float, float, float, float]
-    size: Tuple[int, int]
+    box: tuple[float, float, float, float]
+    size: tuple[int, int]
     flip: bool
-    scale: Tuple[int, int]
+    scale: tuple[int, int]
 
 
 @TRANSFORMS.register_module()
@@ -68,11 +68,11 @@ class LoadRandomResizedCrop(RandomResizedCrop):
 
     def __init__(self,
                  scale,
-                 crop_ratio_range: Tuple[float, float] = (0.08, 1.0),
+                 crop_ratio_range: tuple[float, float] = (0.08, 1.0),
                  interpolation: str = 'bicubic',
                  flip_prob: float = 0.,
-                 canvas: Optional[int] = None,
-                 backend_args: Optional[dict] = None,
+                 canvas: int | None = None,
+                 backend_args: dict | None = None,
                  **kwargs) -> None:
         super().__init__(
             scale,

@@ -1,6 +1,6 @@
 """Plans the next step on the host while the device computes this one."""
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Optional, Tuple
 
 import torch
 from mmengine.logging import MessageHub
@@ -18,8 +18,8 @@ class PlanAhead:
     """
 
     def __init__(self) -> None:
-        self._thread: Optional[ThreadPoolExecutor] = None
-        self._next: Optional[Tuple[tuple, Future]] = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._next: tuple[tuple, Future] | None = None
 
     def __reduce__(self):
         # Copies of a model have a thread of their own.

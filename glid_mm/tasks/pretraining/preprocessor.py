@@ -1,5 +1,4 @@
 """Standardising images, and resizing those whose crops come as they are."""
-from typing import List
 
 import torch
 from mmpretrain.models import SelfSupDataPreprocessor
@@ -47,7 +46,7 @@ class CropPreprocessor(SelfSupDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
 
-def resize_crops(canvases: Tensor, crops: List[CanvasCrop]) -> Tensor:
+def resize_crops(canvases: Tensor, crops: list[CanvasCrop]) -> Tensor:
     """Cut crops out of canvases and resize them, all in two products.
 
     Columns, then rows are weighed as by Pillow's bicubic filter, which

@@ -1,6 +1,6 @@
 """GLID's pre-training: reconstruct masked units from visible ones."""
 import math
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -59,8 +59,8 @@ class GLIDPretrainer(BaseSelfSupervisor):
                  mask_ratio: float = .75,
                  mask_strategy: str = 'random',
                  images_per_mask: int = 4,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(
             backbone,
             head=head,
@@ -75,7 +75,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
         self._ahead = PlanAhead()
 
     def loss(self, inputs: Tensor,
-             data_samples: Optional[List[DataSample]]) -> dict:
+             data_samples: list[DataSample] | None) -> dict:
         """Loss of a batch.
 
         Args:
@@ -85,13 +85,16 @@ class GLIDPretrainer(BaseSelfSupervisor):
         Returns:
             dict[str, Tensor]: ``loss``.
         """
+        if self.training:
+            # A task trains on images as large as it tests on.
+            self.backbone.encoder.note_size(_units_of(inputs))
         queries, masked = self._answer(inputs, self._plan(inputs))
         return self.head.loss(queries, pick_units(inputs, masked))
 
     @torch.no_grad()
     def reconstruct(self,
                     inputs: Tensor,
-                    visible: Optional[Tensor] = None) -> Reconstruction:
+                    visible: Tensor | None = None) -> Reconstruction:
         """Mask a batch and fill it in again.
 
         Args:
@@ -115,7 +118,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
             _fill_units(inputs, masked, torch.zeros_like(units)),
             _fill_units(inputs, masked, pixels))
 
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Dense encoder features, as mmpretrain's tools ask for them.
 
         Args:
@@ -128,7 +131,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
         return self.backbone.encode(inputs)
 
     def _answer(self, inputs: Tensor,
-                grid: TokenGrid) -> Tuple[Tensor, Tensor]:
+                grid: TokenGrid) -> tuple[Tensor, Tensor]:
         """Decoded queries of masked units, and which these are."""
         features = self.backbone.forward_masked(inputs, grid)
         return features[-1][:, 1:], grid.masked
@@ -140,7 +143,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
             return self.plan(*args, shared_generator())
         return self._ahead(self.plan, args, inputs.device)
 
-    def plan(self, units: Tuple[int, int], batch: int,
+    def plan(self, units: tuple[int, int], batch: int,
              generator: torch.Generator) -> TokenGrid:
         """Draw masks and plan a step, on the host.
 
@@ -183,7 +186,7 @@ def build_pretrainer(config: Config) -> GLIDPretrainer:
     return model
 
 
-def _units_of(images: Tensor) -> Tuple[int, int]:
+def _units_of(images: Tensor) -> tuple[int, int]:
     return images.shape[-2] // UNIT, images.shape[-1] // UNIT
 
 

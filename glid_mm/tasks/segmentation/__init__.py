@@ -1,7 +1,7 @@
 """Segmentation by mask classification, with mmseg."""
-from ...compat import require
+from ...compat import prepare
 
-require('mmengine', 'mmcv', 'mmseg', task='semantic segmentation')
+prepare('mmengine', 'mmcv', 'mmseg', task='semantic segmentation')
 
 from .dataset import SemanticDataset  # noqa: E402
 from .inferencer import InferencerLoader, SegInferencer  # noqa: E402

@@ -1,6 +1,6 @@
 """Images and label maps of one's own, in folders."""
 import os.path as osp
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
@@ -31,7 +31,7 @@ class SemanticDataset(BaseSegDataset):
     def __init__(self, img_suffix: Sequence[str] = SUFFIXES, **kwargs) -> None:
         super().__init__(img_suffix=tuple(img_suffix), **kwargs)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Find images and label maps.
 
         Returns:
@@ -67,9 +67,9 @@ class SemanticDataset(BaseSegDataset):
         self._refuse('label maps', missing, samples, labels)
         return samples
 
-    def _images(self, folder: str) -> Dict[str, str]:
+    def _images(self, folder: str) -> dict[str, str]:
         """Images by their names without suffixes."""
-        images: Dict[str, str] = {}
+        images: dict[str, str] = {}
         for name in list_images(folder, self.img_suffix, self.backend_args):
             stem = osp.splitext(name)[0]
             if stem in images:

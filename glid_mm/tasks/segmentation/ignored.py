@@ -3,7 +3,8 @@
 Whatever fills, loads or counts labels has a setting of its own for it, which
 is 255 where a config says nothing. All of them follow the head.
 """
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from ...errors import UserError
 

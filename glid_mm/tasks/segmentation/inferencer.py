@@ -1,8 +1,8 @@
 """Classes of the pixels of images that are not in a data set."""
 import itertools
 import os.path as osp
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional
 
 import cv2
 import mmcv
@@ -78,7 +78,7 @@ class SegInferencer(MMSegInferencer):
                     chunk, lambda sample: sample['inputs'].shape):
                 yield list(part)
 
-    def _names(self, preds: list) -> List[str]:
+    def _names(self, preds: list) -> list[str]:
         """What to call the files of each prediction, all different."""
         names = []
         for number, pred in enumerate(preds, self.num_pred_imgs):
@@ -94,7 +94,7 @@ class SegInferencer(MMSegInferencer):
                   show: bool = False,
                   wait_time: int = 0,
                   img_out_dir: str = '',
-                  **kwargs) -> Optional[List[np.ndarray]]:
+                  **kwargs) -> list[np.ndarray] | None:
         """Draw predictions; see ``MMSegInferencer``."""
         if not (return_vis or show or img_out_dir):
             return None
@@ -135,7 +135,7 @@ class SegInferencer(MMSegInferencer):
 
     def postprocess(self,
                     preds: list,
-                    visualization: Optional[List[np.ndarray]],
+                    visualization: list[np.ndarray] | None,
                     return_datasample: bool = False,
                     pred_out_dir: str = ''):
         """Write predictions and return them; see ``MMSegInferencer``."""

@@ -6,9 +6,9 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ...engine.hooks.data_check_hook import DataCheckHook
+from ...engine.wrappers import bare_model
 from ...errors import UserError
 from ...registry import HOOKS
-from ...wrappers import bare_model
 from .ignored import follow, transforms_of
 from .labels import no_class
 from .loading import LoadSemanticMap

@@ -1,5 +1,5 @@
 """What is said of labels that are no class."""
-from typing import Sequence
+from collections.abc import Sequence
 
 from ...errors import UserError
 

@@ -1,5 +1,4 @@
 """Reading label maps as they are, with errors that name them."""
-from typing import Optional
 
 import numpy as np
 from mmengine import fileio
@@ -30,9 +29,9 @@ class LoadSemanticMap(LoadAnnotations):
     """
 
     def __init__(self,
-                 reduce_zero_label: Optional[bool] = None,
+                 reduce_zero_label: bool | None = None,
                  ignore_index: int = 255,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: dict | None = None) -> None:
         # What mmseg warns of where the setting is given is not used here.
         super().__init__(backend_args=backend_args)
         self.reduce_zero_label = reduce_zero_label

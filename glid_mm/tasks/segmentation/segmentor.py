@@ -1,5 +1,4 @@
 """GLID as a segmentor of mmseg."""
-from typing import List, Optional
 
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
@@ -33,10 +32,9 @@ class GLIDSegmentor(EncoderDecoder):
         follow(self.data_preprocessor, self.decode_head.ignore_index,
                'model.data_preprocessor')
 
-    def extract_feat(
-            self,
-            inputs: Tensor,
-            batch_img_metas: Optional[List[dict]] = None) -> GLIDOutput:
+    def extract_feat(self,
+                     inputs: Tensor,
+                     batch_img_metas: list[dict] | None = None) -> GLIDOutput:
         """Features of a batch.
 
         Args:
@@ -58,7 +56,7 @@ class GLIDSegmentor(EncoderDecoder):
 
     def predict(self,
                 inputs: Tensor,
-                data_samples: Optional[list] = None) -> list:
+                data_samples: list | None = None) -> list:
         """Predictions of a batch, see ``EncoderDecoder.predict``.
 
         Raises:
@@ -69,7 +67,7 @@ class GLIDSegmentor(EncoderDecoder):
         return super().predict(inputs, data_samples)
 
     def encode_decode(self, inputs: Tensor,
-                      batch_img_metas: List[dict]) -> Tensor:
+                      batch_img_metas: list[dict]) -> Tensor:
         """Class scores ``(B, K, H, W)`` of images or of sliding crops."""
         crops = self.test_cfg.get('mode', 'whole') == 'slide'
         x = self.extract_feat(inputs, None if crops else batch_img_metas)

@@ -1,5 +1,4 @@
 """Semantic segmentation: one mask per class that an image shows."""
-from typing import Tuple
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ class SemanticHead(MaskHead):
         return self.losses(x, self._targets(batch_data_samples),
                            [sample.metainfo for sample in batch_data_samples])
 
-    def predict(self, x: GLIDOutput, size: Tuple[int, int]) -> Tensor:
+    def predict(self, x: GLIDOutput, size: tuple[int, int]) -> Tensor:
         """Class scores per pixel: Σ_q p_q(class) · mask_q(pixel).
 
         Args:

@@ -1,10 +1,9 @@
 """A crop that is the same for every image."""
-from typing import Tuple
 
 from mmcv.transforms import BaseTransform
 
-from ..errors import UserError
-from ..registry import TRANSFORMS
+from ...errors import UserError
+from ...registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
@@ -19,7 +18,7 @@ class FixedCrop(BaseTransform):
             pixels.
     """
 
-    def __init__(self, box: Tuple[int, int, int, int]) -> None:
+    def __init__(self, box: tuple[int, int, int, int]) -> None:
         self.box = box
 
     def transform(self, results: dict) -> dict:

@@ -1,5 +1,4 @@
-"""Checkpoint files: whole or not at all, and read without running."""
-import errno
+"""Checkpoint files are read without running what is in them."""
 import os
 import pickle
 import re
@@ -11,8 +10,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from glid_mm.checkpoint import io
-from glid_mm.checkpoint.io import CheckpointError, read_checkpoint
+from glid_mm.errors import CheckpointError
+from glid_mm.io.checkpoints import read_checkpoint
 
 
 class Malice:
@@ -163,50 +162,6 @@ def test_other_files_get_one_clear_message(make, message, tmp_path):
 def test_addresses_are_refused():
     with pytest.raises(CheckpointError, match='downloads no'):
         read_checkpoint('https://example.org/a.pth')
-
-
-@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_leaves_the_old_file(number, tmp_path, monkeypatch):
-    path = tmp_path / 'a.pth'
-    io.write_atomically(path, b'old')
-
-    def full(handle):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(
-            CheckpointError, match=r'no space .*a\.pth.* 2\.0 MiB.*Make room'):
-        io.write_atomically(path, bytes(2 << 20))
-    assert path.read_bytes() == b'old'
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_other_trouble_is_not_renamed(tmp_path, monkeypatch):
-
-    def broken(handle):
-        raise OSError(errno.EIO, 'I/O error')
-
-    monkeypatch.setattr(os, 'fsync', broken)
-    with pytest.raises(OSError, match='I/O error'):
-        io.write_atomically(tmp_path / 'a.pth', b'new')
-    assert not list(tmp_path.iterdir())
-
-
-def test_written_file_is_readable_by_others(tmp_path):
-    mask = os.umask(0o022)
-    try:
-        io.write_atomically(tmp_path / 'sub' / 'a', b'x')
-    finally:
-        os.umask(mask)
-    assert (tmp_path / 'sub' / 'a').stat().st_mode & 0o777 == 0o644
-
-
-def test_leftovers_are_removed_and_nothing_else(tmp_path):
-    (tmp_path / 'a.pth').touch()
-    (tmp_path / '.unfinished-a.pth-x1').touch()
-    removed = io.remove_leftovers(tmp_path, tmp_path, tmp_path / 'none')
-    assert [path.name for path in removed] == ['.unfinished-a.pth-x1']
-    assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
 
 
 @pytest.mark.parametrize('prefix', [

@@ -1,13 +1,11 @@
 """Networks of timm as backbones, and as the halves of ×Net."""
-from typing import Dict, List, Optional
 
 from mmengine.model import initialize
 from torch import Tensor, nn
 
-from .compat import require
-from .errors import UserError
-from .models.layers.tokens import STRIDES
-from .registry import MODELS
+from ..errors import UserError, require
+from ..models.layers.tokens import STRIDES
+from ..registry import MODELS
 
 
 @MODELS.register_module()
@@ -34,7 +32,7 @@ class TimmFeatures(nn.Module):
 
     def __init__(self,
                  name: str,
-                 init_cfg: Optional[dict] = None,
+                 init_cfg: dict | None = None,
                  **kwargs) -> None:
         super().__init__()
         require('timm', task=f'the network {name}')
@@ -71,13 +69,13 @@ class TimmFeatures(nn.Module):
             if key in layers.return_layers:
                 self.encoder.append(nn.Sequential(*modules))
                 modules = []
-        self.published_names: Dict[str, str] = {
+        self.published_names: dict[str, str] = {
             name: published[key]
             for key, name in _names(self).items()
         }
         self.init_cfg = init_cfg
 
-    def forward(self, images: Tensor) -> List[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Maps of images ``(B, 3, H, W)``, the finest first."""
         maps = [images]
         for i in range(len(self.encoder)):
@@ -97,7 +95,7 @@ class TimmFeatures(nn.Module):
             initialize(self, self.init_cfg)
 
 
-def _names(module: nn.Module) -> Dict[int, str]:
+def _names(module: nn.Module) -> dict[int, str]:
     """Names of weights by what the weights are."""
     weights = module.state_dict(keep_vars=True)
     return {id(value): name for name, value in weights.items()}

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from glid_mm.compat import require
-from glid_mm.compat.environment import look
-from glid_mm.compat.missing import install_command
+from glid_mm.doctor.environment import look
+from glid_mm.doctor.install import install_command
+from glid_mm.errors import require
 
 
 def test_names_the_library_the_task_and_the_cure(monkeypatch):

@@ -1,4 +1,4 @@
-"""install() is light, and the host libraries import in silence after it."""
+"""prepare() is light, and the host libraries import in silence after it."""
 import importlib.util
 
 import pytest
@@ -6,22 +6,22 @@ import pytest
 HOSTS = ('mmcv', 'mmpretrain', 'mmdet', 'mmseg', 'mmpose')
 
 
-def test_install_imports_no_library(run):
+def test_prepare_imports_no_library(run):
     assert run(
         'import sys\n'
         'import glid_mm\n'
         'from glid_mm import compat\n'
-        'compat.install()\n'
+        'compat.prepare()\n'
         'heavy = {"torch", "torchvision", "numpy", "mmengine", "mmcv"}\n'
         'print(sorted(heavy & set(sys.modules)))') == '[]\n'
 
 
-def test_install_twice_adds_nothing(run):
+def test_prepare_twice_adds_nothing(run):
     assert run('import sys\n'
                'from glid_mm import compat\n'
-               'compat.install()\n'
+               'compat.prepare()\n'
                'once = list(sys.meta_path)\n'
-               'compat.install()\n'
+               'compat.prepare()\n'
                'print(sys.meta_path == once)') == 'True\n'
 
 
@@ -36,7 +36,7 @@ def test_all_hosts_import_in_silence(run):
         for part in ('datasets', 'evaluation', 'models', 'visualization')
     ]
     assert run('from glid_mm import compat\n'
-               'compat.install()\n'
+               'compat.prepare()\n'
                f'import {", ".join((*HOSTS, *parts))}\n'
                'import mmcv.ops, mmcv.utils\n'
                'assert mmcv.utils.collect_env()["MMCV Compiler"]\n') == ''

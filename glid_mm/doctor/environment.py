@@ -7,7 +7,6 @@ import re
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
-from typing import Dict, Optional, Tuple
 
 # import name -> (its distribution in the maintained line, those upstream)
 LIBRARIES = {
@@ -42,7 +41,7 @@ NEEDS = {
 }
 
 
-def release(version: str) -> Tuple[int, ...]:
+def release(version: str) -> tuple[int, ...]:
     """The numbers of a version: ``'2.13.0+cpu'`` gives ``(2, 13, 0)``."""
     return tuple(
         int(number) for number in re.match(r'[\d.]*\d', version)[0].split('.'))
@@ -61,11 +60,11 @@ class Environment:
         mmcv_ops (bool): Whether mmcv's compiled ops are there.
         broken (dict): What an import said, by the module that failed.
     """
-    versions: Dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     missing: set = field(default_factory=set)
-    torchvision_wants: Optional[str] = None
+    torchvision_wants: str | None = None
     mmcv_ops: bool = False
-    broken: Dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
 
     def has(self, *distributions: str) -> bool:
         """Whether all of them are installed."""
@@ -79,7 +78,7 @@ class Environment:
         return self.has(distribution) and release(lowest) <= release(
             self.versions[distribution]) < release(below)
 
-    def distribution_of(self, library: str) -> Optional[str]:
+    def distribution_of(self, library: str) -> str | None:
         """The distribution that a library comes from, if it is installed."""
         maintained, upstream = LIBRARIES[library]
         for name in (maintained, *upstream):
@@ -96,7 +95,7 @@ class Environment:
             for name in names)
 
     @property
-    def transformers_instead(self) -> Optional[str]:
+    def transformers_instead(self) -> str | None:
         """For pip: what mmpretrain takes instead of this transformers.
 
         None if it takes this one, or if one of the two is not installed.
@@ -146,7 +145,7 @@ class Environment:
         return lacking
 
 
-def installed_versions() -> Dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Version by distribution, of those that something here is about."""
     versions = {}
     names = [n for pair in LIBRARIES.values() for n in (pair[0], *pair[1])]

@@ -1,14 +1,13 @@
 """×Net as OpenMMLab's configs see it: ``type='glid_mm.XNet'``."""
-from typing import Optional, Tuple
 
 import torch
 from mmengine.model import initialize
 from torch import Tensor, nn
 
-from . import models
-from .errors import UserError
-from .models.layers.tokens import STRIDES
-from .registry import MODELS
+from .. import models
+from ..errors import UserError
+from ..models.layers.tokens import STRIDES
+from ..registry import MODELS
 
 # Of an image that tells which maps a network gives.
 _PROBE = 64
@@ -47,7 +46,7 @@ class XNet(models.XNet):
                  channels: int = 256,
                  mixing: str = 'sum',
                  order: str = 'forward',
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         encoder, classifier = map(MODELS.build, (encoder, classifier))
         if order == 'reversed' and not hasattr(classifier, 'stage'):
             raise UserError(
@@ -62,7 +61,7 @@ class XNet(models.XNet):
             raise UserError(f'model.backbone: {error}') from error
         self.init_cfg = init_cfg
 
-    def forward(self, images: Tensor) -> Tuple[Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor]:
         """Features of images.
 
         Args:
@@ -96,7 +95,7 @@ class XNet(models.XNet):
 
 
 @torch.no_grad()
-def _maps(network: nn.Module, part: str, strides: Tuple[int]) -> Tuple[int]:
+def _maps(network: nn.Module, part: str, strides: tuple[int]) -> tuple[int]:
     """Channels of a network's maps, of which the last have such strides."""
     device = next(network.parameters()).device
     image = torch.zeros(1, 3, _PROBE, _PROBE, device=device)

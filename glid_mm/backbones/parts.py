@@ -4,26 +4,26 @@ Weights have the names that they have in GLID, so a GLID checkpoint starts a
 Mask R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
 which transfers the encoder alone.
 """
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from .backbone import GLID
-from .registry import MODELS
+from ..registry import MODELS
+from .glid import GLIDBackbone
 
 
 @MODELS.register_module()
-class GLIDEncoder(GLID):
+class GLIDEncoder(GLIDBackbone):
     """GLID's encoder: four maps at strides 4, 8, 16 and 32.
 
     Like other backbones it takes what a host pads images with for a part of
     them.
 
     Args:
-        encoder (dict): See :class:`glid_mm.backbone.GLID`.
+        encoder (dict): See :class:`GLIDBackbone`.
         out_indices (sequence[int]): Which of the four maps are wanted.
-        recompute (bool, optional): See :class:`glid_mm.backbone.GLID`.
-        compile (bool): See :class:`glid_mm.backbone.GLID`.
+        recompute (bool, optional): See :class:`GLIDBackbone`.
+        compile (bool): See :class:`GLIDBackbone`.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
             loads the parts that there are.
     """
@@ -31,15 +31,15 @@ class GLIDEncoder(GLID):
     def __init__(self,
                  encoder: dict,
                  out_indices: Sequence[int] = (0, 1, 2, 3),
-                 recompute: Optional[bool] = None,
+                 recompute: bool | None = None,
                  compile: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(
             encoder, recompute=recompute, compile=compile, init_cfg=init_cfg)
         self.neck = self.queries = self.decoder = None
         self.out_indices = tuple(out_indices)
 
-    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of whole images.
 
         Args:
@@ -54,7 +54,7 @@ class GLIDEncoder(GLID):
 
 
 @MODELS.register_module()
-class GLIDPyramid(GLID):
+class GLIDPyramid(GLIDBackbone):
     """GLID's encoder and neck: four maps of one width.
 
     It stands for a backbone and its feature pyramid, so a model with it has no
@@ -63,20 +63,20 @@ class GLIDPyramid(GLID):
     for a part of them.
 
     Args:
-        encoder (dict): See :class:`glid_mm.backbone.GLID`.
-        neck (dict, optional): See :class:`glid_mm.backbone.GLID`.
-        recompute (bool, optional): See :class:`glid_mm.backbone.GLID`.
-        compile (bool): See :class:`glid_mm.backbone.GLID`.
+        encoder (dict): See :class:`GLIDBackbone`.
+        neck (dict, optional): See :class:`GLIDBackbone`.
+        recompute (bool, optional): See :class:`GLIDBackbone`.
+        compile (bool): See :class:`GLIDBackbone`.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
             loads the parts that there are.
     """
 
     def __init__(self,
                  encoder: dict,
-                 neck: Optional[dict] = None,
-                 recompute: Optional[bool] = None,
+                 neck: dict | None = None,
+                 recompute: bool | None = None,
                  compile: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(
             encoder,
             neck,
@@ -85,7 +85,7 @@ class GLIDPyramid(GLID):
             init_cfg=init_cfg)
         self.queries = self.decoder = None
 
-    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of whole images.
 
         Args:

@@ -1,10 +1,9 @@
 """Colours as another camera or another light would have made them."""
-from typing import Tuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..registry import TRANSFORMS
+from ...registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
@@ -26,9 +25,9 @@ class RandomColour(BaseTransform):
     def __init__(
         self,
         prob: float = .5,
-        gamma: Tuple[float, float] = (.9, 1.1),
-        brightness: Tuple[float, float] = (.75, 1.25),
-        colour: Tuple[float, float] = (.9, 1.1)
+        gamma: tuple[float, float] = (.9, 1.1),
+        brightness: tuple[float, float] = (.75, 1.25),
+        colour: tuple[float, float] = (.9, 1.1)
     ) -> None:
         self.prob = prob
         self.gamma = gamma

@@ -120,6 +120,7 @@ def write_scenes(out,
 
 def _meta(counts, height, width, seed):
     return {
+        # The name in every folder that was ever written; it tells ours.
         'generator': 'glid_mm.datasets.scenes',
         'version': VERSION,
         'arguments': {

@@ -6,7 +6,6 @@ its model card ``NAME.md``. The hash is the start of the file's SHA-256.
 import hashlib
 import re
 from pathlib import Path
-from typing import Dict
 
 import yaml
 
@@ -18,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[1] / 'weights'
 _FILE = re.compile(rf'(.+)-([0-9a-f]{{{HASH_LENGTH}}})\.safetensors')
 
 
-def shipped() -> Dict[str, Path]:
+def shipped() -> dict[str, Path]:
     """The files by their names, in alphabetical order."""
     return {
         match[1]: path
@@ -30,7 +29,7 @@ def shipped() -> Dict[str, Path]:
 def is_altered(path: Path) -> bool:
     """Whether a file's content is not what the hash in its name says."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return not digest.startswith(_FILE.fullmatch(path.name)[2])
+    return not digest.startswith(path.stem.rpartition('-')[2])
 
 
 def read_card(name: str) -> dict:

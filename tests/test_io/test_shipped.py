@@ -7,11 +7,11 @@ import pytest
 import torch
 import yaml
 
-from glid_mm.checkpoint import shipped
-from glid_mm.checkpoint.io import (CheckpointError, find_checkpoint,
-                                   pack_weights, read_checkpoint)
-from glid_mm.datasets.scenes import write_scenes
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
+from glid_mm.io import shipped
+from glid_mm.io.checkpoints import (find_checkpoint, pack_weights,
+                                    read_checkpoint)
+from glid_mm.scenes import write_scenes
 from glid_mm.study import Start, read_start
 from glid_mm.visualization import read_metrics
 from ..test_tools.test_tools import ROOT, run

@@ -1,9 +1,12 @@
 """Which versions do not go together, and the one cure for each case."""
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Callable, List
 
 from .environment import LIBRARIES, Environment
-from .xtcocotools import REBUILD
+
+REBUILD_XTCOCOTOOLS = (
+    'pip install cython && pip install --force-reinstall --no-deps '
+    '--no-build-isolation --no-binary xtcocotools xtcocotools')
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ RULES = (
         lambda env: 'xtcocotools._mask' in env.broken,
         'xtcocotools was built for another NumPy, and mmpose imports it (the '
         'cure needs a C compiler; without one, uninstall xtcocotools, and '
-        'pycocotools takes its place)', REBUILD),
+        'pycocotools takes its place)', REBUILD_XTCOCOTOOLS),
 )
 
 
@@ -91,7 +94,7 @@ def _installed_twice(env):
                 f'--force-reinstall --no-deps {maintained}')
 
 
-def find_conflicts(env: Environment) -> List[Conflict]:
+def find_conflicts(env: Environment) -> list[Conflict]:
     """Apply every rule to an environment.
 
     Args:

@@ -4,13 +4,11 @@ The exit code is 1 if some of what is installed does not go together, else 0:
 a library that is not there is no conflict, only a task that cannot be run.
 """
 import platform
-import sys
 
-import glid_mm
-from glid_mm.compat.conflicts import find_conflicts
-from glid_mm.compat.environment import (LIBRARIES, Environment,
-                                        describe_device, look)
-from glid_mm.compat.missing import install_command
+from .. import __version__
+from .conflicts import find_conflicts
+from .environment import LIBRARIES, Environment, describe_device, look
+from .install import install_command
 
 # task -> the libraries that it stands on
 TASKS = {
@@ -33,7 +31,7 @@ def _lacking(env, libraries):
 def describe_libraries(env: Environment) -> list:
     """One row per library: import name, version, where it comes from."""
     rows = [('python', platform.python_version(), ''),
-            ('glid_mm', glid_mm.__version__, '')]
+            ('glid_mm', __version__, '')]
     for name in ('torch', 'torchvision', 'numpy'):
         rows.append((name, env.versions.get(name, 'missing'), ''))
     for name, (maintained, _) in LIBRARIES.items():
@@ -112,7 +110,3 @@ def main() -> int:
     if not conflicts:
         print('No conflicts.')
     return 1 if conflicts else 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,19 +1,19 @@
 """Pictures of how pre-training gets on."""
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
 
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from ..datasets.decode import ImageError
-from ..errors import UserError
-from ..models import sample_visible
-from ..models.layers.tokens import UNIT
-from ..registry import HOOKS
-from ..wrappers import bare_model
-from .images import find_images
-from .reconstructions import load_images, reconstruction_panel
+from ...datasets.decode import ImageError
+from ...engine.wrappers import bare_model
+from ...errors import UserError
+from ...models import sample_visible
+from ...models.layers.tokens import UNIT
+from ...registry import HOOKS
+from ...visualization import find_images, load_images
+from .reconstructions import reconstruction_panel
 
 
 @HOOKS.register_module()
@@ -41,7 +41,7 @@ class ReconstructionHook(Hook):
     def __init__(self,
                  interval: int = 1000,
                  num_images: int = 8,
-                 images: Optional[Union[str, Sequence[str]]] = None) -> None:
+                 images: str | Sequence[str] | None = None) -> None:
         for name, value in dict(
                 interval=interval, num_images=num_images).items():
             if value < 1:
@@ -54,7 +54,7 @@ class ReconstructionHook(Hook):
     def before_train_iter(self,
                           runner,
                           batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+                          data_batch: dict | None = None) -> None:
         """Choose images and masks; draw what an untrained model makes."""
         if self.images is None:
             # A batch may come as it is, to be cropped by the model.
@@ -66,8 +66,8 @@ class ReconstructionHook(Hook):
     def after_train_iter(self,
                          runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Draw at every ``interval``-th iteration."""
         if self.every_n_train_iters(runner, self.interval):
             self._draw(runner, runner.iter + 1)

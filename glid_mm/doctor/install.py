@@ -1,6 +1,5 @@
-"""What to say when something that a task needs is not there."""
-import importlib.util
-from typing import Iterable
+"""The command that installs what a task lacks."""
+from collections.abc import Iterable
 
 from .environment import LIBRARIES, Environment, installed_versions
 
@@ -17,10 +16,6 @@ DISTRIBUTIONS = {
 # not build, and is never imported; imaug wants two builds of OpenCV at once;
 # and pip may not keep the torch that torchvision has to fit.
 ALONE = ('mmpose', 'imgaug', 'torchvision')
-
-
-class MissingOpError(RuntimeError):
-    """A compiled op was called that this environment does not have."""
 
 
 def install_command(libraries: Iterable[str], env: Environment) -> str:
@@ -59,27 +54,8 @@ def _for_pip(library, env):
     return f'"{name}"' if set(name) & set('<>*') else name
 
 
-def require(*libraries: str, task: str) -> None:
-    """Make sure that a task's libraries are there, before importing them.
-
-    Also puts the shims in place, as the libraries are imported next.
-
-    Args:
-        libraries (str): Import names, such as ``'mmseg'``.
-        task (str): What they are needed for, in words.
-
-    Raises:
-        ImportError: If some are missing; says which, for what, and the
-            command that installs them.
-    """
-    from . import install
-    install()
-    missing = [n for n in libraries if importlib.util.find_spec(n) is None]
-    if missing:
-        env = Environment(versions=installed_versions())
-        raise ImportError(
-            f'{task} needs {" and ".join(missing)}, which '
-            f'{"is" if len(missing) == 1 else "are"} not installed. '
-            f'The cure: {install_command(missing, env)}\n'
-            '(`python -m glid_mm.doctor` says what every task needs.)',
-            name=missing[0])
+def advice(libraries: Iterable[str]) -> str:
+    """What to do where libraries are missing here, in two lines."""
+    env = Environment(versions=installed_versions())
+    return (f'The cure: {install_command(libraries, env)}\n'
+            '(`python -m glid_mm.doctor` says what every task needs.)')

@@ -1,126 +1,36 @@
-"""Checkpoint files: written whole or not at all, and read without running.
+"""Checkpoint files: packed, and read without running what is in them.
 
 A checkpoint is a pickle, and a pickle may run any program when it is read.
 Here only tensors, plain Python values, NumPy arrays and mmengine's log
 buffers are read; what asks for more is refused.
 """
 import argparse
-import errno
 import json
-import logging
-import os
 import re
-import tempfile
 import zipfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import List, Mapping, Union
 
 import numpy as np
 import torch
 
 from .. import __version__
-from ..compat import require
-from ..errors import UserError
+from ..errors import CheckpointError, require
+from .files import PathLike
 from .shipped import SCHEME, is_altered, shipped
-
-logger = logging.getLogger('glid_mm')
-PathLike = Union[str, Path]
+from .state_dicts import in_single_precision, plain_weights
 
 #: Of the names and shapes of weights. Raised when these change; a checkpoint
 #: that does not say is of the first.
 FORMAT = 1
 
-# What programs call a model's weights, and their moving average, which is to
-# be preferred. A teacher and a student are told apart where a Swin is
-# recognised.
-_WEIGHTS = ('state_dict', 'model', 'model_state_dict', 'module', 'net',
-            'network', 'weights', 'params')
-_AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'params_ema')
-# mmengine's EMAHook saves the average as state_dict, and the other here.
-_SWAPPED = 'ema_state_dict'
-_KEPT = (_SWAPPED, 'teacher', 'student', 'optimizer', 'message_hub', 'meta',
-         'param_schedulers')
-# What averages count beside weights.
-_COUNTERS = ('steps', 'n_averaged')
-_TEMPORARY = '.unfinished-'
 # safetensors holds texts beside tensors. One alone: the order of several is
 # not kept, and then the same content would not always give the same file.
 _META = 'glid_mm'
-
-#: Stands in advice for the path of a checkpoint, where that is not known.
-ITSELF = 'CHECKPOINT.pth'
-
-
-class CheckpointError(UserError):
-    """A checkpoint cannot be read or written."""
-
-    def of(self, path: PathLike) -> 'CheckpointError':
-        """The same error, which names the file, in its advice too."""
-        text = str(self).replace(ITSELF, str(path))
-        return CheckpointError(
-            text if text.startswith(str(path)) else f'{path}: {text}')
-
-
-def write_atomically(path: PathLike, data: bytes) -> None:
-    """Write a file beside its place, then put it there in one step.
-
-    A reader sees the old file or the new one, never half of one, even if the
-    process or the machine stops in between.
-
-    Args:
-        path (str or Path): Where to; the folder is made if need be.
-        data (bytes): The whole content.
-
-    Raises:
-        CheckpointError: If the disk is full. What was at ``path`` is still
-            there, and nothing else is left behind.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f'{_TEMPORARY}{path.name}-', dir=path.parent)
-    try:
-        with open(handle, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
-        # mkstemp keeps files private; others are readable as usual.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error,
-                      OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise CheckpointError(
-                f'no space left to write {path}: it needs '
-                f'{len(data) / 2**20:.1f} MiB. The previous checkpoint is '
-                'intact. Make room or choose another disk (--work-dir), keep '
-                'fewer checkpoints (default_hooks.checkpoint.max_keep_ckpts), '
-                'then continue with --resume.') from error
-        raise
-    _sync_folder(path.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power, where that is possible."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders.
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def pack_weights(weights: Mapping[str, torch.Tensor],
@@ -169,27 +79,8 @@ def _plain(value):
                           'with weights')
 
 
-def remove_leftovers(*folders: PathLike) -> List[Path]:
-    """Remove what :func:`write_atomically` left when it was killed.
-
-    Args:
-        folders (str or Path): Where nobody is writing now.
-
-    Returns:
-        list[Path]: The files that were removed.
-    """
-    found = {
-        path
-        for folder in folders
-        for path in Path(folder).glob(f'{_TEMPORARY}*')
-    }
-    for path in found:
-        path.unlink(missing_ok=True)
-    return sorted(found)
-
-
 def read_checkpoint(path: PathLike,
-                    map_location: Union[str, torch.device] = 'cpu') -> dict:
+                    map_location: str | torch.device = 'cpu') -> dict:
     """Read a checkpoint without running anything that is in it.
 
     Args:
@@ -228,7 +119,7 @@ def read_checkpoint(path: PathLike,
             f'{path} holds a {type(content).__name__}, not a dictionary of '
             'weights')
     _refuse_other_versions(path, content)
-    return _in_single_precision(_plain_weights(path, content))
+    return in_single_precision(plain_weights(path, content))
 
 
 def find_checkpoint(path: PathLike) -> Path:
@@ -272,104 +163,6 @@ def _find_shipped(name: str) -> Path:
             'as its name says. Restore the file with git, or install glid_mm '
             'again.')
     return known[name]
-
-
-def _in_single_precision(content: dict) -> dict:
-    """Have weights in the precision that models are made in.
-
-    Not all that is done to weights is known to PyTorch in half precision.
-    """
-    weights = content.get('state_dict')
-    if _holds_tensors(weights):
-        for name, value in weights.items():
-            if isinstance(value,
-                          torch.Tensor) and value.dtype in (torch.float16,
-                                                            torch.bfloat16):
-                weights[name] = value.float()
-    return content
-
-
-def _plain_weights(path: Path, content: dict) -> dict:
-    """Put a model's weights under ``state_dict``, named as the model does.
-
-    Programs keep weights under several names and inside each other, a moving
-    average (EMA) beside them.
-
-    Raises:
-        CheckpointError: If several dictionaries of weights have names that
-            do not tell which is the model's.
-    """
-    found = _find_weights(content)
-    if not found:
-        # A training of mmengine has parts that are no model's.
-        others = [
-            key for key, value in content.items()
-            if _holds_tensors(value) and key not in _KEPT
-        ]
-        if len(others) > 1:
-            raise CheckpointError(
-                f'{path} holds weights under {", ".join(others)}, and none '
-                'of these is a name that is known here '
-                f'({", ".join(_WEIGHTS)}). Save the ones you mean: '
-                f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
-        found = others
-        if not found:
-            return content
-    weights = content
-    for key in found:
-        beside = [
-            k for k in (*_AVERAGES, *_WEIGHTS)
-            if k in weights and k != key and _find_weights({k: weights[k]})
-        ]
-        if beside:
-            logger.warning(
-                '%s: takes %s%s and leaves out %s', path, key,
-                ', the moving average (EMA) of the weights,'
-                if key in _AVERAGES else '', ', '.join(beside))
-        weights = weights[key]
-    if found == ['state_dict'] and _holds_tensors(content.get(_SWAPPED)):
-        logger.info(
-            '%s: its state_dict is the moving average (EMA) of the weights; '
-            'the weights that were trained are in %s', path, _SWAPPED)
-    rest = {k: v for k, v in content.items() if k != found[0]}
-    return {**rest, 'state_dict': _without_wrappers(weights)}
-
-
-def _find_weights(content: Mapping) -> List[str]:
-    """Keys that lead to a model's weights; none if there are no weights."""
-    for key in (*_AVERAGES, *_WEIGHTS):
-        inner = content.get(key)
-        if _holds_tensors(inner):
-            return [key]
-        if isinstance(inner, Mapping) and _find_weights(inner):
-            return [key, *_find_weights(inner)]
-    return []
-
-
-def _holds_tensors(value) -> bool:
-    return isinstance(value, Mapping) and any(
-        isinstance(v, torch.Tensor) for v in value.values())
-
-
-def _without_wrappers(weights: Mapping) -> Mapping:
-    """Undo what wrappers of a model did to the names of its weights.
-
-    ``DistributedDataParallel`` and moving averages put ``module.`` before
-    all, and a module that ``torch.compile`` returned has ``_orig_mod.`` where
-    it stands.
-    """
-    names = {
-        name: name.replace('_orig_mod.', '')
-        for name in weights if name not in _COUNTERS
-    }
-    if names and all(name.startswith('module.') for name in names.values()):
-        names = {k: v.removeprefix('module.') for k, v in names.items()}
-    else:
-        names = {name: name.replace('_orig_mod.', '') for name in weights}
-    plain = type(weights)((names[k], weights[k]) for k in names)
-    if hasattr(weights, '_metadata'):
-        plain._metadata = weights._metadata
-    return plain
 
 
 def _read_safetensors(path, map_location) -> dict:

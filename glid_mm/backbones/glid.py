@@ -5,25 +5,24 @@ Weights are therefore named alike in pre-training and in all tasks, and a
 checkpoint of one loads into another as it is.
 """
 import logging
-from typing import Optional
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import initialize
 from torch import Tensor
 
-from . import models
-from .checkpoint.bias_tables import extend_rims, fit_bias_tables, logger
-from .checkpoint.report import LoadReport, parts_of
-from .checkpoint.upgrade import upgrade
-from .engine.graphs import Graphs
-from .errors import UserError
-from .models import TokenGrid
-from .registry import MODELS
+from .. import models
+from ..checkpoint.bias_tables import extend_rims, fit_bias_tables, logger
+from ..checkpoint.report import LoadReport, parts_of
+from ..checkpoint.upgrade import upgrade
+from ..engine.graphs import Graphs
+from ..errors import UserError
+from ..models import TokenGrid
+from ..registry import MODELS
 
 
-@MODELS.register_module()
-class GLID(models.GLID):
+@MODELS.register_module('GLID')
+class GLIDBackbone(models.GLID):
     """Build :class:`glid_mm.models.GLID` from a config.
 
     Args:
@@ -60,15 +59,15 @@ class GLID(models.GLID):
 
     def __init__(self,
                  encoder: dict,
-                 neck: Optional[dict] = None,
-                 decoder: Optional[dict] = None,
+                 neck: dict | None = None,
+                 decoder: dict | None = None,
                  num_queries: int = 0,
                  embedding_std: float = 0.,
                  embedding_positions: bool = False,
-                 recompute: Optional[bool] = None,
+                 recompute: bool | None = None,
                  compile: bool = False,
                  cuda_graph: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         encoder = models.SwinEncoder(**encoder)
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         if neck.channels % 4:
@@ -91,14 +90,14 @@ class GLID(models.GLID):
 
     def forward(self,
                 images: Tensor,
-                padding_mask: Optional[Tensor] = None,
+                padding_mask: Tensor | None = None,
                 *groups: slice) -> models.GLIDOutput:
         """See :class:`glid_mm.models.GLID`."""
         if not self._replays(images) or padding_mask is not None:
             return super().forward(images, padding_mask, *groups)
 
         def whole(images: Tensor) -> models.GLIDOutput:
-            return super(GLID, self).forward(images, None, *groups)
+            return super(GLIDBackbone, self).forward(images, None, *groups)
 
         return self._graphs(whole, images, kind=str(groups))
 
@@ -112,7 +111,7 @@ class GLID(models.GLID):
         def masked(images: Tensor, *numbers: Tensor) -> Tensor:
             rest = iter(numbers)
             grid = visible.apply(lambda _: next(rest))
-            return super(GLID, self).forward_masked(images, grid)
+            return super(GLIDBackbone, self).forward_masked(images, grid)
 
         return self._graphs(masked, images, *numbers)
 

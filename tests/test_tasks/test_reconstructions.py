@@ -9,8 +9,8 @@ from PIL import Image
 
 from glid_mm.errors import UserError
 from glid_mm.registry import HOOKS
-from glid_mm.visualization import (ReconstructionHook, find_images,
-                                   load_images, reconstruction_panel)
+from glid_mm.tasks.pretraining import ReconstructionHook, reconstruction_panel
+from glid_mm.visualization import find_images, load_images
 from glid_mm.visualization.panels import GAP
 from tests.nano import pretrainer
 

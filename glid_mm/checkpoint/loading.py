@@ -1,0 +1,89 @@
+"""Loading a checkpoint into a model of any task."""
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+
+from ..errors import CheckpointError
+from ..io.checkpoints import read_checkpoint
+from .facts import glid_of
+from .formats import recognise
+from .report import LoadReport, shift_note, start_from
+from .tasks import fit_tasks
+from .upgrade import upgrade
+
+
+def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
+    """Raise if a model has a GLID and the checkpoint is another library's.
+
+    Args:
+        model (nn.Module): Of any task.
+        checkpoint (dict): See :func:`read_checkpoint`.
+
+    Raises:
+        CheckpointError: With what to do instead.
+    """
+    found = recognise(checkpoint) if glid_of(model) is not None else None
+    if found is not None and found.format != 'glid':
+        raise CheckpointError(
+            f'the checkpoint is a Swin of {found.format}, not of GLID. To '
+            f'start the encoder from it, give {start_from(["encoder"])} and '
+            'no load_from.')
+
+
+def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
+                 revise_keys: Iterable[tuple]) -> LoadReport:
+    """Load a checkpoint into a model of any task and say what that did.
+
+    Args:
+        model (nn.Module): Of a host library, with GLID as its backbone, or
+            any other.
+        checkpoint (dict): See :func:`read_checkpoint`.
+        strict (bool): Whether names and shapes must agree entirely.
+        revise_keys (iterable[tuple]): Patterns of names and what to put in
+            their place.
+
+    Returns:
+        LoadReport: What was loaded.
+
+    Raises:
+        CheckpointError: If the model has a GLID and the checkpoint is not of
+            the same architecture, or is of a mixture of which several tasks
+            could be meant.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    metadata = getattr(weights, '_metadata', {})
+    weights = OrderedDict(weights)
+    for pattern, replacement in revise_keys:
+        weights = OrderedDict((re.sub(pattern, replacement, name), value)
+                              for name, value in weights.items())
+    upgrade(weights)
+    # Modules read the version of their weights from it.
+    weights._metadata = metadata
+    weights, notes = fit_tasks(model.state_dict(), weights)
+    glid = glid_of(model)
+    notes += [] if glid is None else shift_note(checkpoint, glid)
+    report = LoadReport(model.state_dict(), weights, notes)
+    # The report says what mmengine would.
+    load_state_dict(model, weights, strict, logger='silent')
+    return report
+
+
+def load_to_evaluate(model: nn.Module, path: str) -> None:
+    """Load a checkpoint into a model that is not trained now.
+
+    Args:
+        model (nn.Module): Of any task.
+        path (str): See :func:`read_checkpoint`.
+
+    Raises:
+        CheckpointError: See :func:`load_weights`; also if the checkpoint
+            lacks weights of the model, which would stay random.
+    """
+    checkpoint = read_checkpoint(path)
+    try:
+        load_weights(model, checkpoint, False, ()).refuse_untrained()
+    except CheckpointError as error:
+        raise error.of(path) from error

@@ -1,0 +1,27 @@
+"""Mends: mmpose draws no keypoints with NumPy 2.5 and later.
+
+It gives OpenCV the radius of a dot as an array with one number in it, and
+NumPy no longer makes a number of such an array.
+"""
+import functools
+
+from .import_hooks import after_import
+
+
+def _take_the_number(module) -> None:
+    visualizer = module.OpencvBackendVisualizer
+    draw = visualizer.draw_circles
+
+    @functools.wraps(draw)
+    def draw_circles(self, center, radius, *args, **kwargs):
+        if self.backend == 'opencv' and getattr(radius, 'size', 0) == 1:
+            radius = radius.item()
+        return draw(self, center, radius, *args, **kwargs)
+
+    visualizer.draw_circles = draw_circles
+
+
+def install() -> None:
+    """Wait for mmpose's visualizer."""
+    after_import('mmpose.visualization.opencv_backend_visualizer',
+                 _take_the_number)

@@ -1,0 +1,1 @@
+"""What is installed, what is missing, what clashes, and each cure."""

@@ -1,0 +1,89 @@
+"""Files written whole or not at all."""
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Union
+
+from ..errors import CheckpointError
+
+PathLike = Union[str, Path]
+
+_TEMPORARY = '.unfinished-'
+
+
+def write_atomically(path: PathLike, data: bytes) -> None:
+    """Write a file beside its place, then put it there in one step.
+
+    A reader sees the old file or the new one, never half of one, even if the
+    process or the machine stops in between.
+
+    Args:
+        path (str or Path): Where to; the folder is made if need be.
+        data (bytes): The whole content.
+
+    Raises:
+        CheckpointError: If the disk is full. What was at ``path`` is still
+            there, and nothing else is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(
+        prefix=f'{_TEMPORARY}{path.name}-', dir=path.parent)
+    try:
+        with open(handle, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        # mkstemp keeps files private; others are readable as usual.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error,
+                      OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CheckpointError(
+                f'no space left to write {path}: it needs '
+                f'{len(data) / 2**20:.1f} MiB. The previous checkpoint is '
+                'intact. Make room or choose another disk (--work-dir), keep '
+                'fewer checkpoints (default_hooks.checkpoint.max_keep_ckpts), '
+                'then continue with --resume.') from error
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power, where that is possible."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders.
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(*folders: PathLike) -> list[Path]:
+    """Remove what :func:`write_atomically` left when it was killed.
+
+    Args:
+        folders (str or Path): Where nobody is writing now.
+
+    Returns:
+        list[Path]: The files that were removed.
+    """
+    found = {
+        path
+        for folder in folders
+        for path in Path(folder).glob(f'{_TEMPORARY}*')
+    }
+    for path in found:
+        path.unlink(missing_ok=True)
+    return sorted(found)

@@ -1,0 +1,122 @@
+"""The weights of a model among what programs save beside them."""
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ..errors import CheckpointError
+
+logger = logging.getLogger('glid_mm')
+
+# What programs call a model's weights, and their moving average, which is to
+# be preferred. A teacher and a student are told apart where a Swin is
+# recognised.
+_WEIGHTS = ('state_dict', 'model', 'model_state_dict', 'module', 'net',
+            'network', 'weights', 'params')
+_AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'params_ema')
+# mmengine's EMAHook saves the average as state_dict, and the other here.
+_SWAPPED = 'ema_state_dict'
+_KEPT = (_SWAPPED, 'teacher', 'student', 'optimizer', 'message_hub', 'meta',
+         'param_schedulers')
+# What averages count beside weights.
+_COUNTERS = ('steps', 'n_averaged')
+
+
+def plain_weights(path: Path, content: dict) -> dict:
+    """Put a model's weights under ``state_dict``, named as the model does.
+
+    Programs keep weights under several names and inside each other, a moving
+    average (EMA) beside them.
+
+    Raises:
+        CheckpointError: If several dictionaries of weights have names that
+            do not tell which is the model's.
+    """
+    found = _find_weights(content)
+    if not found:
+        # A training of mmengine has parts that are no model's.
+        others = [
+            key for key, value in content.items()
+            if _holds_tensors(value) and key not in _KEPT
+        ]
+        if len(others) > 1:
+            raise CheckpointError(
+                f'{path} holds weights under {", ".join(others)}, and none '
+                'of these is a name that is known here '
+                f'({", ".join(_WEIGHTS)}). Save the ones you mean: '
+                f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
+        found = others
+        if not found:
+            return content
+    weights = content
+    for key in found:
+        beside = [
+            k for k in (*_AVERAGES, *_WEIGHTS)
+            if k in weights and k != key and _find_weights({k: weights[k]})
+        ]
+        if beside:
+            logger.warning(
+                '%s: takes %s%s and leaves out %s', path, key,
+                ', the moving average (EMA) of the weights,'
+                if key in _AVERAGES else '', ', '.join(beside))
+        weights = weights[key]
+    if found == ['state_dict'] and _holds_tensors(content.get(_SWAPPED)):
+        logger.info(
+            '%s: its state_dict is the moving average (EMA) of the weights; '
+            'the weights that were trained are in %s', path, _SWAPPED)
+    rest = {k: v for k, v in content.items() if k != found[0]}
+    return {**rest, 'state_dict': _without_wrappers(weights)}
+
+
+def _find_weights(content: Mapping) -> list[str]:
+    """Keys that lead to a model's weights; none if there are no weights."""
+    for key in (*_AVERAGES, *_WEIGHTS):
+        inner = content.get(key)
+        if _holds_tensors(inner):
+            return [key]
+        if isinstance(inner, Mapping) and _find_weights(inner):
+            return [key, *_find_weights(inner)]
+    return []
+
+
+def _holds_tensors(value) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(v, torch.Tensor) for v in value.values())
+
+
+def _without_wrappers(weights: dict) -> dict:
+    """Undo what wrappers of a model did to the names of its weights.
+
+    ``DistributedDataParallel`` and moving averages put ``module.`` before
+    all, and a module that ``torch.compile`` returned has ``_orig_mod.`` where
+    it stands.
+    """
+    names = {
+        name: name.replace('_orig_mod.', '')
+        for name in weights if name not in _COUNTERS
+    }
+    if names and all(name.startswith('module.') for name in names.values()):
+        names = {k: v.removeprefix('module.') for k, v in names.items()}
+    else:
+        names = {name: name.replace('_orig_mod.', '') for name in weights}
+    plain = type(weights)((names[k], weights[k]) for k in names)
+    if hasattr(weights, '_metadata'):
+        # Of an OrderedDict, as PyTorch gives it.
+        setattr(plain, '_metadata', weights._metadata)
+    return plain
+
+
+def in_single_precision(content: dict) -> dict:
+    """Have weights in the precision that models are made in.
+
+    Not all that is done to weights is known to PyTorch in half precision.
+    """
+    weights = content.get('state_dict', {})
+    if _holds_tensors(weights):
+        for name, value in weights.items():
+            if isinstance(value,
+                          torch.Tensor) and value.dtype in (torch.float16,
+                                                            torch.bfloat16):
+                weights[name] = value.float()
+    return content

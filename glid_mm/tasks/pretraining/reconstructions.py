@@ -1,0 +1,33 @@
+"""What pre-training makes of masked images, for people to look at."""
+import numpy as np
+from torch import Tensor, nn
+
+from ...visualization import tile, to_pictures
+
+
+def reconstruction_panel(model: nn.Module, images: Tensor,
+                         visible: Tensor) -> np.ndarray:
+    """Draw rows of inputs, of what stays visible, and of reconstructions.
+
+    Args:
+        model (GLIDPretrainer): Is evaluated, and left in the mode it is in.
+        images (Tensor): ``(B, 3, H, W)`` uint8 BGR, on CPU.
+        visible (Tensor): ``(G, V)`` int64, visible units of image ``b`` in
+            row ``b % G``.
+
+    Returns:
+        ndarray: ``(H', W', 3)`` uint8 RGB, one image to a column. Masked
+        units have the mean colour, which is zero to the model.
+    """
+    training = model.training
+    model.eval()
+    try:
+        inputs = model.data_preprocessor(
+            dict(inputs=images, data_samples=None))['inputs']
+        answer = model.reconstruct(inputs, visible)
+    finally:
+        model.train(training)
+    return tile([
+        list(to_pictures(row, model.data_preprocessor))
+        for row in (inputs, answer.masked, answer.reconstructed)
+    ])
