@@ -111,6 +111,32 @@ def test_a_model_of_other_networks_builds(path):
     assert twins[0] == twins[1] or path.name.startswith('fpn_')
 
 
+@pytest.mark.parametrize('size', ['nano', 'swin-t', 'swin-l'])
+@pytest.mark.parametrize('task,path', [
+    ('pretrain', 'pretrain/glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py'),
+    ('semantic', 'segmentation/glid_swin-b_8xb2-160k_ade20k-640x640.py'),
+    ('instance', 'instance/glid_swin-b_8xb2-160k_ade20k-instance-640x640.py'),
+    ('panoptic', 'panoptic/glid_swin-b_8xb2-160k_ade20k-panoptic-640x640.py'),
+    ('detection', 'detection/glid_swin-b_8xb2-50e_coco.py'),
+    ('depth', 'depth/glid_swin-b_8xb2-38k_nyu-416x544.py'),
+    ('pose', 'pose/glid_swin-b_8xb64-210e_coco-256x192.py'),
+])
+def test_another_model_base_is_another_size(tmp_path, task, path, size):
+    text = (ROOT / 'configs' / path).read_text()
+    other = text.replace(f'glid_swin-b_{task}.py', f'glid_{size}_{task}.py')
+    assert other != text
+    config = tmp_path / 'config.py'
+    config.write_text(other.replace('../_base_', f'{ROOT}/configs/_base_'))
+    config, usual = Config.fromfile(config), read(path)
+    assert config.model.data_preprocessor == usual.model.data_preprocessor
+    source, target = ({
+        k: v
+        for k, v in weights(c).items()
+        if k.startswith('backbone.') and k != 'backbone.queries.embeddings'
+    } for c in (read(PRETRAINING[size]), config))
+    assert target == source
+
+
 def test_model_index_lists_every_config():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     listed = [model['Config'] for model in index['Models']]

@@ -2,13 +2,6 @@ _base_ = './default_runtime.py'
 custom_imports = dict(imports=['glid_mm.tasks.detection'])
 default_scope = 'mmdet'
 
-data_preprocessor = dict(
-    type='DetDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_size_divisor=1)
-
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='coco/bbox_mAP'),
     classes=dict(type='glid_mm.ClassCheckHook'),

@@ -2,13 +2,6 @@ _base_ = './default_runtime.py'
 custom_imports = dict(imports=['glid_mm.tasks.panoptic'])
 default_scope = 'mmdet'
 
-data_preprocessor = dict(
-    type='DetDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_size_divisor=32)
-
 # Metrics are logged by the iteration, as losses are.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(

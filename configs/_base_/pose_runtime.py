@@ -2,12 +2,6 @@ _base_ = './default_runtime.py'
 custom_imports = dict(imports=['glid_mm.tasks.pose'])
 default_scope = 'mmpose'
 
-data_preprocessor = dict(
-    type='PoseDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True)
-
 default_hooks = dict(
     checkpoint=dict(
         interval=10, max_keep_ckpts=3, save_best='coco/AP', rule='greater'),

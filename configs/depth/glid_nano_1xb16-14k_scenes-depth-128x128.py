@@ -4,6 +4,5 @@ _base_ = [
     '../_base_/schedules/depth_nano.py',
     '../_base_/depth_runtime.py',
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor, decode_head=_base_.depth_range)
+model = dict(decode_head=_base_.depth_range)
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))

@@ -6,8 +6,7 @@ _base_ = [
     '../_base_/depth_runtime.py',
 ]
 max_iters = 600
-model = dict(
-    data_preprocessor=_base_.data_preprocessor, decode_head=_base_.depth_range)
+model = dict(decode_head=_base_.depth_range)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters, val_interval=200)

@@ -1,2 +1,7 @@
-_base_ = './glid_swin-b_8xb2-38k_nyu-416x544.py'
-model = dict(backbone=dict(encoder=dict(arch='large')))
+_base_ = [
+    '../_base_/models/glid_swin-l_depth.py',
+    '../_base_/datasets/nyu_416x544.py',
+    '../_base_/schedules/depth_38k.py',
+    '../_base_/depth_runtime.py',
+]
+model = dict(decode_head=_base_.depth_range)

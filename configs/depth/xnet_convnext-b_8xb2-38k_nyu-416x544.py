@@ -4,5 +4,4 @@ _base_ = [
     '../_base_/schedules/depth_38k.py',
     '../_base_/depth_runtime.py',
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor, decode_head=_base_.depth_range)
+model = dict(decode_head=_base_.depth_range)

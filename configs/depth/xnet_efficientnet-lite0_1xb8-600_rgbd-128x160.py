@@ -6,11 +6,7 @@ _base_ = [
     '../_base_/depth_runtime.py',
 ]
 max_iters = 600
-model = dict(
-    # As the weights know images.
-    data_preprocessor=dict(
-        _base_.data_preprocessor, mean=[127.] * 3, std=[128.] * 3),
-    decode_head=_base_.depth_range)
+model = dict(decode_head=_base_.depth_range)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters, val_interval=200)

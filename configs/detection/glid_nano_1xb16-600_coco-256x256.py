@@ -1,6 +1,6 @@
 # For trying things out on few photographs: a small model on small images.
 _base_ = [
-    '../_base_/models/glid_nano.py',
+    '../_base_/models/glid_nano_detection.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/detection_nano.py',
     '../_base_/detection_runtime.py',
@@ -27,18 +27,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=16, num_workers=2, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-
-model = dict(
-    type='glid_mm.GLIDDetector',
-    data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=100 + 300),
-    bbox_head=dict(
-        type='glid_mm.BoxHead',
-        num_classes=80,
-        in_channels=192,
-        one_to_many_queries=300,
-        one_to_many_repeats=4),
-    test_cfg=dict(max_per_img=100))
+model = dict(bbox_head=dict(num_classes=80))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(end=max_iters, milestones=[max_iters * 4 // 5])
 train_cfg = dict(max_iters=max_iters, val_interval=200)

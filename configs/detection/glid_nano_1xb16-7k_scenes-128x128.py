@@ -1,25 +1,17 @@
 _base_ = [
-    '../_base_/models/glid_nano.py',
+    '../_base_/models/glid_nano_detection.py',
     '../_base_/datasets/scenes_detection_128x128.py',
     '../_base_/schedules/detection_nano.py',
     '../_base_/detection_runtime.py',
 ]
 # Why with positions: docs/design.md, "How queries start".
 model = dict(
-    type='glid_mm.GLIDDetector',
-    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(
         num_queries=36 + 64,
         embedding_positions=True,
         decoder=dict(value_positions=True)),
     bbox_head=dict(
-        type='glid_mm.BoxHead',
-        num_classes=4,
-        in_channels=192,
-        one_to_many_queries=64,
-        one_to_many_repeats=4,
-        reference_points=True),
-    test_cfg=dict(max_per_img=100))
+        num_classes=4, one_to_many_queries=64, reference_points=True))
 
 # Training is by the iteration, and so are its log and checkpoints.
 log_processor = dict(by_epoch=False)

@@ -1,2 +1,7 @@
-_base_ = './glid_swin-b_8xb2-50e_coco.py'
-model = dict(backbone=dict(encoder=dict(arch='large', drop_path_rate=0.5)))
+_base_ = [
+    '../_base_/models/glid_swin-l_detection.py',
+    '../_base_/datasets/coco_detection.py',
+    '../_base_/schedules/detection_50e.py',
+    '../_base_/detection_runtime.py',
+]
+model = dict(bbox_head=dict(num_classes=80, one_to_many_weight=1.0))

@@ -6,8 +6,7 @@ _base_ = [
     '../_base_/detection_runtime.py',
 ]
 max_iters = 10000
-model = dict(
-    data_preprocessor=_base_.data_preprocessor, bbox_head=dict(num_classes=20))
+model = dict(bbox_head=dict(num_classes=20))
 train_dataloader = dict(
     batch_size=16,
     num_workers=8,

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/detection_40k.py',
     '../_base_/detection_runtime.py',
 ]
-model = dict(data_preprocessor=_base_.data_preprocessor)
+model = dict(bbox_head=dict(num_classes=80))
 train_dataloader = dict(
     batch_size=16,
     num_workers=12,

@@ -1,14 +1,11 @@
 _base_ = [
-    '../_base_/models/glid_nano_masks.py',
+    '../_base_/models/glid_nano_instance.py',
     '../_base_/datasets/scenes_instance_128x128.py',
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/instance_runtime.py',
 ]
 max_iters = 7000
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    panoptic_head=dict(num_things_classes=4),
-    test_cfg=dict(panoptic_on=False, instance_on=True, max_per_image=100))
+model = dict(panoptic_head=dict(num_things_classes=4))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters)

@@ -1,18 +1,15 @@
 _base_ = [
-    '../_base_/models/glid_swin-b_masks.py',
+    '../_base_/models/glid_swin-b_instance.py',
     '../_base_/datasets/coco_instance_1024x1024.py',
     '../_base_/schedules/masks_50e.py',
     '../_base_/instance_runtime.py',
 ]
-# All batches have one shape; padding is neither seen nor supervised.
-data_preprocessor = _base_.data_preprocessor
-data_preprocessor.batch_augments = [
-    dict(type='BatchFixedSizePad', size=_base_.image_size)
-]
 model = dict(
-    data_preprocessor=data_preprocessor,
-    panoptic_head=dict(num_things_classes=80),
-    test_cfg=dict(panoptic_on=False, instance_on=True, max_per_image=100))
+    # All batches have one shape; padding is neither seen nor supervised.
+    data_preprocessor=dict(batch_augments=[
+        dict(type='BatchFixedSizePad', size=_base_.image_size)
+    ]),
+    panoptic_head=dict(num_things_classes=80))
 # By the epoch, unlike the other configs of this folder.
 log_processor = dict(by_epoch=True)
 default_hooks = dict(

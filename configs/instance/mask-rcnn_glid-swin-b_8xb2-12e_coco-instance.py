@@ -16,8 +16,6 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 model = dict(
-    data_preprocessor=dict(
-        _delete_=True, pad_mask=True, **_base_.data_preprocessor),
     backbone=dict(
         _delete_=True,
         type='glid_mm.GLIDEncoder',

@@ -6,7 +6,6 @@ _base_ = [
     '../_base_/instance_runtime.py',
 ]
 max_iters = 7000
-model = dict(data_preprocessor=_base_.data_preprocessor)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters)

@@ -1,6 +1,6 @@
 # Joint training on ADE20K (paper, Table 3): semantic, instance and panoptic.
 _base_ = [
-    '../_base_/models/glid_swin-b.py',
+    '../_base_/models/glid_swin-b_multitask.py',
     '../_base_/schedules/segmentation_160k.py',
     '../_base_/multitask_runtime.py',
 ]
@@ -15,5 +15,4 @@ globals().update(
             '-instance-640x640.py',
             panoptic='panoptic/glid_swin-b_8xb2-160k_ade20k'
             '-panoptic-640x640.py'),
-        model=dict(backbone=dict(encoder=dict(drop_path_rate=0.3))),
         train_dataloader=dict(batch_size=2, num_workers=4)))

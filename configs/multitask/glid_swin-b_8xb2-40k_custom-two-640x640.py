@@ -3,7 +3,7 @@
 # configs/segmentation/glid_swin-b_8xb2-40k_custom-640x640.py. Names of tasks
 # are free, and any two configs of single tasks go together.
 _base_ = [
-    '../_base_/models/glid_swin-b.py',
+    '../_base_/models/glid_swin-b_multitask.py',
     '../_base_/schedules/segmentation_160k.py',
     '../_base_/multitask_runtime.py',
 ]
@@ -30,9 +30,7 @@ globals().update(
         tasks=dict(
             city=own('data/city', ('road', 'tree', 'house')),
             farm=own('data/farm', ('soil', 'crop'))),
-        model=dict(
-            backbone=dict(encoder=dict(drop_path_rate=0.3)),
-            loss_weights=dict(city=1.0, farm=1.0)),
+        model=dict(loss_weights=dict(city=1.0, farm=1.0)),
         train_dataloader=dict(batch_size=2, num_workers=4)))
 train_cfg = dict(max_iters=max_iters)
 param_scheduler = _base_.param_scheduler

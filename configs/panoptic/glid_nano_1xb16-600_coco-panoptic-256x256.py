@@ -1,6 +1,6 @@
 # For trying things out on few photographs: a small model on small images.
 _base_ = [
-    '../_base_/models/glid_nano_masks.py',
+    '../_base_/models/glid_nano_panoptic.py',
     '../_base_/datasets/coco_panoptic_1024x1024.py',
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/panoptic_runtime.py',
@@ -19,10 +19,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=16, num_workers=2, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    panoptic_head=dict(num_things_classes=80, num_stuff_classes=53),
-    test_cfg=dict(object_mask_thr=0.8, iou_thr=0.8, filter_low_score=True))
+model = dict(panoptic_head=dict(num_things_classes=80, num_stuff_classes=53))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters, val_interval=200)

@@ -1,14 +1,11 @@
 _base_ = [
-    '../_base_/models/glid_nano_masks.py',
+    '../_base_/models/glid_nano_panoptic.py',
     '../_base_/datasets/scenes_panoptic_128x128.py',
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/panoptic_runtime.py',
 ]
 max_iters = 7000
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    panoptic_head=dict(num_things_classes=4, num_stuff_classes=3),
-    test_cfg=dict(object_mask_thr=0.8, iou_thr=0.8, filter_low_score=True))
+model = dict(panoptic_head=dict(num_things_classes=4, num_stuff_classes=3))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters)

@@ -1,2 +1,7 @@
-_base_ = './glid_swin-b_8xb2-160k_ade20k-panoptic-640x640.py'
-model = dict(backbone=dict(encoder=dict(arch='large')))
+_base_ = [
+    '../_base_/models/glid_swin-l_panoptic.py',
+    '../_base_/datasets/ade20k_panoptic_640x640.py',
+    '../_base_/schedules/segmentation_160k.py',
+    '../_base_/panoptic_runtime.py',
+]
+model = dict(panoptic_head=dict(num_things_classes=100, num_stuff_classes=50))

@@ -4,9 +4,7 @@ _base_ = [
     '../_base_/schedules/pose_nano.py',
     '../_base_/pose_runtime.py',
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    head=dict(decoder=_base_.codec))
+model = dict(head=dict(decoder=_base_.codec))
 
 # Training is by the iteration, and so are its log and checkpoints.
 log_processor = dict(by_epoch=False)

@@ -14,9 +14,7 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=2)
 test_dataloader = dict(num_workers=2, dataset=dict(bbox_file=None))
 
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    head=dict(decoder=_base_.codec))
+model = dict(head=dict(decoder=_base_.codec))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters, val_interval=200)

@@ -5,6 +5,4 @@ _base_ = [
     '../_base_/pose_runtime.py',
 ]
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    head=dict(decoder=_base_.codec),
-    test_cfg=dict(shift_heatmap=True))
+    head=dict(decoder=_base_.codec), test_cfg=dict(shift_heatmap=True))

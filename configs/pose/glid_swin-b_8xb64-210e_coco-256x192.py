@@ -4,6 +4,4 @@ _base_ = [
     '../_base_/schedules/pose_210e.py',
     '../_base_/pose_runtime.py',
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    head=dict(decoder=_base_.codec))
+model = dict(head=dict(decoder=_base_.codec))

@@ -1,2 +1,7 @@
-_base_ = './glid_swin-b_8xb64-210e_coco-256x192.py'
-model = dict(backbone=dict(encoder=dict(arch='large', drop_path_rate=0.5)))
+_base_ = [
+    '../_base_/models/glid_swin-l_pose.py',
+    '../_base_/datasets/coco_pose_256x192.py',
+    '../_base_/schedules/pose_210e.py',
+    '../_base_/pose_runtime.py',
+]
+model = dict(head=dict(decoder=_base_.codec))

@@ -1,13 +1,11 @@
 _base_ = [
-    '../_base_/models/glid_nano.py',
+    '../_base_/models/glid_nano_pretrain.py',
     '../_base_/datasets/scenes_pretrain_128.py',
     '../_base_/schedules/pretrain_nano.py',
     '../_base_/pretrain_runtime.py',
 ]
 model = dict(
-    type='glid_mm.GLIDPretrainer',
-    data_preprocessor=_base_.data_preprocessor,
-    head=dict(type='glid_mm.PixelHead', in_channels=192, norm_pix=True),
+    head=dict(norm_pix=True),
     # An image has 16 units only; a quarter of them would tell too little.
     # Measured in docs/design.md, as norm_pix was.
     mask_ratio=0.5)

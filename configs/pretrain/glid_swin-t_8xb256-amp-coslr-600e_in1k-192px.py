@@ -1,2 +1,6 @@
-_base_ = './glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py'
-model = dict(backbone=dict(encoder=dict(arch='tiny')))
+_base_ = [
+    '../_base_/models/glid_swin-t_pretrain.py',
+    '../_base_/datasets/imagenet_pretrain_192.py',
+    '../_base_/schedules/pretrain_600e.py',
+    '../_base_/pretrain_runtime.py',
+]

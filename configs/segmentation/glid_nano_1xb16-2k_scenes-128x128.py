@@ -4,8 +4,5 @@ _base_ = [
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(num_queries=20),
-    decode_head=dict(num_classes=7))
+model = dict(backbone=dict(num_queries=20), decode_head=dict(num_classes=7))
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))

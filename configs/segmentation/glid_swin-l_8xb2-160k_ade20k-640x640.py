@@ -1,2 +1,7 @@
-_base_ = './glid_swin-b_8xb2-160k_ade20k-640x640.py'
-model = dict(backbone=dict(encoder=dict(arch='large')))
+_base_ = [
+    '../_base_/models/glid_swin-l_semantic.py',
+    '../_base_/datasets/ade20k_640x640.py',
+    '../_base_/schedules/segmentation_160k.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(decode_head=dict(num_classes=150))

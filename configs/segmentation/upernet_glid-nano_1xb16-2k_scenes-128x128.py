@@ -5,5 +5,4 @@ _base_ = [
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(data_preprocessor=_base_.data_preprocessor)
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))

@@ -6,7 +6,6 @@ _base_ = [
     '../_base_/schedules/segmentation_160k.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(data_preprocessor=_base_.data_preprocessor)
 optim_wrapper = dict(
     optimizer=dict(lr=6e-5, weight_decay=0.01),
     paramwise_cfg=dict(encoder_lr_mult=1.),

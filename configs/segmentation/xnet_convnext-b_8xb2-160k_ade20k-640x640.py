@@ -4,4 +4,3 @@ _base_ = [
     '../_base_/schedules/xnet_160k.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(data_preprocessor=_base_.data_preprocessor)

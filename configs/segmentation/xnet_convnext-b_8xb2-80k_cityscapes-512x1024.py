@@ -5,9 +5,7 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 max_iters = 80000
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    decode_head=dict(num_classes=19))
+model = dict(decode_head=dict(num_classes=19))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].end = max_iters
 train_cfg = dict(max_iters=max_iters)

@@ -5,8 +5,4 @@ _base_ = [
     '../_base_/schedules/segmentation_nano.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(
-    # As the weights know images.
-    data_preprocessor=dict(
-        _base_.data_preprocessor, mean=[127.] * 3, std=[128.] * 3),
-    decode_head=dict(num_classes=27))
+model = dict(decode_head=dict(num_classes=27))

@@ -1,6 +1,7 @@
-_base_ = './glid_nano.py'
+_base_ = ['./glid_nano.py', '../data_preprocessors/pose.py']
 model = dict(
     type='glid_mm.GLIDPoseEstimator',
+    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(num_queries=17, embedding_std=0.5),
     head=dict(
         type='glid_mm.QueryHeatmapHead',

@@ -1,8 +1,9 @@
-_base_ = './glid_nano.py'
+_base_ = ['./glid_nano.py', '../data_preprocessors/semantic.py']
 # Starting apart, queries learn sooner in a short run: docs/design.md.
 model = dict(
     type='glid_mm.GLIDSegmentor',
-    backbone=dict(embedding_std=0.5),
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=dict(num_queries=50, embedding_std=0.5),
     decode_head=dict(
         type='glid_mm.SemanticHead',
         in_channels=192,

@@ -1,6 +1,7 @@
-_base_ = './glid_swin-b.py'
+_base_ = ['./glid_swin-b.py', '../data_preprocessors/pose.py']
 model = dict(
     type='glid_mm.GLIDPoseEstimator',
+    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(num_queries=17, encoder=dict(drop_path_rate=0.3)),
     head=dict(
         type='glid_mm.QueryHeatmapHead',

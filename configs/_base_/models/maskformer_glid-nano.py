@@ -1,9 +1,11 @@
 # mmdet's MaskFormer on GLID's encoder, for small images and small machines.
+_base_ = '../data_preprocessors/masks.py'
 attention = dict(embed_dims=96, num_heads=6, batch_first=True)
 ffn = dict(embed_dims=96, feedforward_channels=384, num_fcs=2)
 positional_encoding = dict(num_feats=48, normalize=True)
 model = dict(
     type='MaskFormer',
+    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(type='glid_mm.GLIDEncoder', encoder=dict(arch='nano')),
     panoptic_head=dict(
         type='MaskFormerHead',

@@ -1,7 +1,9 @@
 # mmseg's UPerNet on GLID's encoder, for small images and small machines.
+_base_ = '../data_preprocessors/semantic.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
+    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(type='glid_mm.GLIDEncoder', encoder=dict(arch='nano')),
     decode_head=dict(
         type='UPerHead',

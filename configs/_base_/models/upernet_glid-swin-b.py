@@ -1,8 +1,10 @@
 # mmseg's UPerNet on GLID's encoder, as its config for Swin-B has it.
+_base_ = '../data_preprocessors/semantic.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 loss_decode = dict(type='CrossEntropyLoss', loss_weight=1.0)
 model = dict(
     type='EncoderDecoder',
+    data_preprocessor=_base_.data_preprocessor,
     backbone=dict(
         type='glid_mm.GLIDEncoder',
         encoder=dict(arch='base', drop_path_rate=0.3)),

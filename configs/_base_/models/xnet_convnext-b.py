@@ -1,8 +1,10 @@
 # Encoder and decoder are two copies of one classifier. Their weights come from
 # a file: model.backbone.init_cfg, see docs/xnet.md.
-network = dict(
+convnext_b = dict(
     type='glid_mm.TimmFeatures', name='convnext_base', drop_path_rate=0.3)
 model = dict(
     backbone=dict(
-        type='glid_mm.XNet', encoder=network, classifier=network,
+        type='glid_mm.XNet',
+        encoder=convnext_b,
+        classifier=convnext_b,
         channels=256))

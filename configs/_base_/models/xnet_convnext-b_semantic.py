@@ -1,6 +1,7 @@
-_base_ = './xnet_convnext-b.py'
+_base_ = ['./xnet_convnext-b.py', '../data_preprocessors/semantic.py']
 model = dict(
     type='EncoderDecoder',
+    data_preprocessor=_base_.data_preprocessor,
     decode_head=dict(
         type='FCNHead',
         in_channels=256,

@@ -1,6 +1,5 @@
-# Ten million parameters; a package has the weights: docs/xnet.md.
-_base_ = './xnet_convnext-b_depth.py'
-network = dict(name='tf_efficientnet_lite0', drop_path_rate=0.)
+_base_ = ['./xnet_convnext-b_depth.py', './xnet_efficientnet-lite0.py']
 model = dict(
-    backbone=dict(encoder=network, classifier=network, channels=64),
+    data_preprocessor=_base_.normalization,
+    backbone=_base_.backbone,
     decode_head=dict(in_channels=64))

@@ -1,0 +1,3 @@
+_base_ = './glid_swin-b_masks.py'
+model = dict(
+    test_cfg=dict(panoptic_on=False, instance_on=True, max_per_image=100))

@@ -1,0 +1,2 @@
+_base_ = './glid_swin-b_depth.py'
+model = dict(backbone=dict(encoder=dict(arch='large')))
