@@ -18,6 +18,8 @@ globals().update(
             pose='pose/glid_nano_1xb16-16k_scenes-128x96.py'),
         model=dict(
             backbone=dict(decoder=dict(value_positions=True)),
+            # Means over heatmaps are small: docs/multitask.md.
+            loss_weights=dict(pose=10000.),
             # Boxes start at positions, all else from noise.
             tables=[['semantic', 'instance', 'panoptic', 'depth', 'pose'],
                     ['detection']]),
