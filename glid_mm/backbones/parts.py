@@ -20,10 +20,8 @@ class GLIDEncoder(GLIDBackbone):
     them.
 
     Args:
-        encoder (dict): See :class:`GLIDBackbone`.
+        encoder, recompute, compile: See :class:`GLIDBackbone`.
         out_indices (sequence[int]): Which of the four maps are wanted.
-        recompute (bool, optional): See :class:`GLIDBackbone`.
-        compile (bool): See :class:`GLIDBackbone`.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
             loads the parts that there are.
     """
@@ -59,16 +57,11 @@ class GLIDPyramid(GLIDBackbone):
 
     It stands for a backbone and its feature pyramid, so a model with it has no
     ``neck`` of its own, and adapts no widths: those of the maps are the neck's
-    ``channels``. Like other backbones it takes what a host pads images with
-    for a part of them.
+    ``channels``. Padding is as in :class:`GLIDEncoder`.
 
     Args:
-        encoder (dict): See :class:`GLIDBackbone`.
-        neck (dict, optional): See :class:`GLIDBackbone`.
-        recompute (bool, optional): See :class:`GLIDBackbone`.
-        compile (bool): See :class:`GLIDBackbone`.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
-            loads the parts that there are.
+        encoder, neck, recompute, compile: See :class:`GLIDBackbone`.
+        init_cfg (dict, optional): See :class:`GLIDEncoder`.
     """
 
     def __init__(self,
@@ -78,21 +71,10 @@ class GLIDPyramid(GLIDBackbone):
                  compile: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
-            encoder,
-            neck,
-            recompute=recompute,
-            compile=compile,
-            init_cfg=init_cfg)
+            encoder, neck, recompute=recompute, compile=compile,
+            init_cfg=init_cfg)  # yapf: disable
         self.queries = self.decoder = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of whole images.
-
-        Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
-
-        Returns:
-            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` at strides 4,
-            8, 16 and 32.
-        """
+        """``(B, channels, ⌈H/s⌉, ⌈W/s⌉)`` at strides s of 4, 8, 16 and 32."""
         return self.encode(images, neck=True)

@@ -1,5 +1,4 @@
 """Networks of timm as backbones, and as the halves of ×Net."""
-
 from mmengine.model import initialize
 from torch import Tensor, nn
 
@@ -26,7 +25,7 @@ class TimmFeatures(nn.Module):
             one it has here.
 
     Raises:
-        MissingPackageError: Without timm.
+        MissingLibraryError: Without timm.
         UserError: If timm has no such network or the network no such maps.
     """
 

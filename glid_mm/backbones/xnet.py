@@ -1,5 +1,4 @@
 """×Net as OpenMMLab's configs see it: ``type='glid_mm.XNet'``."""
-
 import torch
 from mmengine.model import initialize
 from torch import Tensor, nn

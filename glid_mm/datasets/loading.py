@@ -1,5 +1,4 @@
 """Reading pictures, alike in every task."""
-
 from mmcv import transforms
 from mmengine import fileio
 from PIL import Image

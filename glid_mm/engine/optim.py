@@ -1,5 +1,4 @@
 """Learning rates and weight decay of GLID's parts."""
-
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn

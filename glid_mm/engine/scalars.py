@@ -1,5 +1,4 @@
 """Scalars that stay on their device until somebody reads them."""
-
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub

@@ -109,22 +109,22 @@ def check_answers(setting: str, wanted: int, num_queries: int,
             f'{most} or less.')
 
 
-def padding_mask(inputs: Tensor,
-                 metas: Sequence[dict] | None) -> Tensor | None:
+def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
     """Where the images of a batch are padding.
 
     Args:
         inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
             the right and below.
-        metas (Sequence[dict], optional): Per image ``img_shape``, the height
-            and width that are not padding; no metas, no padding.
+        metas (Sequence, optional): Of each image a dictionary or data sample
+            with ``img_shape``, the height and width that are not padding; no
+            metas, no padding.
 
     Returns:
         Tensor, optional: ``(B, H, W)`` bool, True at padding; None if there
         is none.
     """
     size = tuple(inputs.shape[-2:])
-    shapes = [tuple(meta['img_shape'][:2]) for meta in metas or ()]
+    shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas or ()]
     if all(shape == size for shape in shapes):
         return None
     mask = torch.ones(
@@ -153,14 +153,14 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
 
 def dense_features(model: GLID,
                    inputs: Tensor,
-                   metas: list[dict] | None,
+                   metas: Sequence | None,
                    focus: Callable | None = None) -> GLIDOutput:
     """Features of a batch for a task that answers for every pixel.
 
     Args:
         model (GLID): The backbone.
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        metas (list[dict], optional): See :func:`padding_mask`.
+        metas (Sequence, optional): See :func:`padding_mask`.
         focus (Callable, optional): Of features, to what queries see of them,
             see :class:`~.masks.focus.Foreground`; by default all of it.
 
@@ -212,14 +212,14 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     return means
 
 
-def _extend_edges(features: Tensor, metas: list[dict]) -> Tensor:
+def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
     """Go on with an image's last row and column where it is padding.
 
     What the last pixels get is interpolated with what lies beyond them.
 
     Args:
         features (Tensor): ``(B, C, h, w)`` at the finest stride.
-        metas (list[dict]): With ``img_shape``.
+        metas (Sequence): See :func:`padding_mask`.
 
     Returns:
         Tensor: The same shape.
@@ -227,7 +227,8 @@ def _extend_edges(features: Tensor, metas: list[dict]) -> Tensor:
     batch, _, *size = features.shape
     places = []
     for axis, side in enumerate(size):
-        last = [(meta['img_shape'][axis] - 1) // STRIDES[0] for meta in metas]
+        last = [(meta.get('img_shape')[axis] - 1) // STRIDES[0]
+                for meta in metas]
         last = upload(np.array(last), features.device)[:, None]
         every = torch.arange(side, device=features.device)
         places.append(torch.minimum(every, last))

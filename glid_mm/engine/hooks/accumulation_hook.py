@@ -1,5 +1,4 @@
 """Gradients of an accumulation that a checkpoint comes in between."""
-
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper

@@ -1,5 +1,4 @@
 """A damaged picture among a million does not end a pre-training."""
-
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
 

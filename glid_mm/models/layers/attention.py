@@ -1,5 +1,4 @@
 """Attention: to all keys, and inside windows."""
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

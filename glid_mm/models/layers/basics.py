@@ -1,5 +1,4 @@
 """Layers that all parts are built of."""
-
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.checkpoint import checkpoint

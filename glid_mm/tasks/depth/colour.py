@@ -1,5 +1,4 @@
 """Colours as another camera or another light would have made them."""
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 

@@ -1,5 +1,4 @@
 """A crop that is the same for every image."""
-
 from mmcv.transforms import BaseTransform
 
 from ...errors import UserError

@@ -1,5 +1,4 @@
 """Depth from queries, each of them a bin."""
-
 import torch
 from torch import Tensor, nn
 

@@ -1,5 +1,4 @@
 """What heads have in common that tell depth within a range."""
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -103,7 +102,7 @@ class RangeHead(BaseModule):
         target = torch.cat([s.gt_depth_map.data for s in data_samples]).float()
         metas = [sample.metainfo for sample in data_samples]
         known = (target > 0) & target.isfinite()
-        padding = padding_mask(target, metas)
+        padding = padding_mask(target, data_samples)
         if padding is not None:
             known &= ~padding
         self._check_unit(target, known, metas)

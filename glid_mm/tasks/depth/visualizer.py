@@ -1,5 +1,4 @@
 """Depth in colours, with a scale."""
-
 import cv2
 import mmcv
 import numpy as np

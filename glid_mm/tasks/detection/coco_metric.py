@@ -1,5 +1,4 @@
 """COCO's evaluation of boxes, for every numbering and every subset."""
-
 from mmdet.evaluation import metrics
 
 from ...registry import METRICS

@@ -1,5 +1,4 @@
 """GLID as a detector of mmdet."""
-
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -77,7 +76,7 @@ class GLIDDetector(BaseDetector):
         Returns:
             dict[str, Tensor]: See :meth:`BoxHead.loss`.
         """
-        mask = _padding_mask(batch_inputs, batch_data_samples)
+        mask = padding_mask(batch_inputs, batch_data_samples)
         x = self.backbone(batch_inputs, mask, *self.groups)
         return self.bbox_head.loss(x.query_features, batch_data_samples)
 
@@ -123,7 +122,7 @@ class GLIDDetector(BaseDetector):
         Returns:
             GLIDOutput: What the head reads.
         """
-        mask = _padding_mask(batch_inputs, batch_data_samples)
+        mask = padding_mask(batch_inputs, batch_data_samples)
         return self.backbone(batch_inputs, mask, self.groups[0])
 
     def _forward(
@@ -134,9 +133,3 @@ class GLIDDetector(BaseDetector):
         """Logits and boxes of every layer; see :meth:`BoxHead.forward`."""
         x = self.extract_feat(batch_inputs, batch_data_samples)
         return self.bbox_head(x.query_features)
-
-
-def _padding_mask(inputs: Tensor,
-                  data_samples: list[DetDataSample] | None) -> Tensor | None:
-    metas = [sample.metainfo for sample in data_samples or ()]
-    return padding_mask(inputs, metas)

@@ -1,5 +1,5 @@
 """Mask classification on GLID's output: masks and classes from queries."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.model import BaseModule
@@ -116,13 +116,14 @@ class MaskHead(BaseModule):
                        centres(masks[0, :, :rows, :cols].sigmoid()))
 
     def losses(self, x: GLIDOutput, targets: MaskTargets,
-               metas: list[dict]) -> dict:
+               metas: Sequence) -> dict:
         """Losses of every decoder layer.
 
         Args:
             x (GLIDOutput): Features.
             targets (MaskTargets): What is true.
-            metas (list[dict]): Of the images, with ``img_path``.
+            metas (Sequence): Of each image a dictionary or data sample with
+                ``img_path``.
 
         Returns:
             dict[str, Tensor]: See :meth:`MaskLoss.forward`.

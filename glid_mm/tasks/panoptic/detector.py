@@ -1,5 +1,4 @@
 """GLID as a detector of mmdet that answers with masks."""
-
 from mmdet.models.detectors import MaskFormer
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
@@ -73,8 +72,7 @@ class GLIDMaskFormer(MaskFormer):
         Returns:
             GLIDOutput: What the head reads.
         """
-        metas = [sample.metainfo for sample in batch_data_samples or ()]
-        return dense_features(self.backbone, batch_inputs, metas,
+        return dense_features(self.backbone, batch_inputs, batch_data_samples,
                               self.panoptic_head.focus)
 
     def loss(self, batch_inputs: Tensor,

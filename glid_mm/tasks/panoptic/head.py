@@ -2,7 +2,6 @@
 
 Both are the same to the model; what differs is where the truth comes from.
 """
-
 import numpy as np
 import torch
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -60,11 +59,9 @@ class PanopticHead(MaskHead):
         targets = (
             self.segments
             if 'gt_panoptic_seg' in batch_data_samples[0] else self.instances)
-        return self.losses(
-            x,
-            targets(batch_data_samples,
-                    (STRIDES[0] * height, STRIDES[0] * width)),
-            [sample.metainfo for sample in batch_data_samples])
+        size = STRIDES[0] * height, STRIDES[0] * width
+        return self.losses(x, targets(batch_data_samples, size),
+                           batch_data_samples)
 
     def predict(self, x: GLIDOutput,
                 batch_data_samples: list) -> tuple[Tensor, Tensor]:

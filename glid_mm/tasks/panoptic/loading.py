@@ -5,7 +5,6 @@ from 1 on, and 0 where it belongs to none. Packed, it is what mmdet's models
 predict: class + 1000 · number of the object, 0 for stuff, and the number of
 classes where there is nothing. Objects of a crowd have the number -1.
 """
-
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform

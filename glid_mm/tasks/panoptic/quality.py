@@ -1,5 +1,4 @@
 """Panoptic quality (https://arxiv.org/abs/1801.00868), by COCO's rules."""
-
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
 

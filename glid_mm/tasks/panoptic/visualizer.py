@@ -1,5 +1,4 @@
 """Panoptic maps over images, the empty ones as well."""
-
 import numpy as np
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import PixelData

@@ -1,5 +1,4 @@
 """How many keypoints a batch has in their place, found on the device."""
-
 import torch
 from torch import Tensor
 

@@ -1,5 +1,4 @@
 """A heatmap per query (paper eq. 8)."""
-
 import torch
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.models.heads import HeatmapHead

@@ -1,5 +1,4 @@
 """Reading pictures of people."""
-
 from mmpose.datasets import transforms
 
 from ...datasets.decode import bgr

@@ -1,5 +1,4 @@
 """Standardising images, and resizing those whose crops come as they are."""
-
 import torch
 from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor

@@ -1,5 +1,4 @@
 """Reading label maps as they are, with errors that name them."""
-
 import numpy as np
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations

@@ -1,5 +1,4 @@
 """GLID as a segmentor of mmseg."""
-
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
@@ -50,8 +49,7 @@ class GLIDSegmentor(EncoderDecoder):
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict:
         """Losses of a batch, see ``EncoderDecoder.loss``."""
-        metas = [sample.metainfo for sample in data_samples]
-        x = self.extract_feat(inputs, metas)
+        x = self.extract_feat(inputs, data_samples)
         return self._decode_head_forward_train(x, data_samples)
 
     def predict(self,

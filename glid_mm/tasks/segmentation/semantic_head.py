@@ -1,5 +1,4 @@
 """Semantic segmentation: one mask per class that an image shows."""
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -52,7 +51,7 @@ class SemanticHead(MaskHead):
             of the last layer, and ``d0.loss_cls`` and so on before it.
         """
         return self.losses(x, self._targets(batch_data_samples),
-                           [sample.metainfo for sample in batch_data_samples])
+                           batch_data_samples)
 
     def predict(self, x: GLIDOutput, size: tuple[int, int]) -> Tensor:
         """Class scores per pixel: Σ_q p_q(class) · mask_q(pixel).
