@@ -14,9 +14,10 @@ from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
-    'DATASETS', 'DATA_SAMPLERS', 'FUNCTIONS', 'HOOKS', 'INFERENCERS', 'LOOPS',
-    'METRICS', 'MODELS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
-    'RUNNERS', 'TRANSFORMS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS'
+    'DATASETS', 'DATA_SAMPLERS', 'FUNCTIONS', 'HOOKS', 'INFERENCERS',
+    'LOG_PROCESSORS', 'LOOPS', 'METRICS', 'MODELS', 'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS', 'RUNNERS', 'TRANSFORMS', 'VISUALIZERS',
+    'WEIGHT_INITIALIZERS'
 ]
 
 
@@ -38,6 +39,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')
 RUNNERS = _child(_mmengine.RUNNERS, 'glid_mm.engine')
 LOOPS = _child(_mmengine.LOOPS)
+LOG_PROCESSORS = _child(_mmengine.LOG_PROCESSORS, 'glid_mm.engine')
 
 WEIGHT_INITIALIZERS = _child(_mmengine.WEIGHT_INITIALIZERS,
                              'glid_mm.checkpoint.pretrained')

@@ -14,13 +14,13 @@ env_cfg = dict(
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
+    logger=dict(type='glid_mm.LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='glid_mm.CheckpointHook', interval=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     finite_loss=dict(type='glid_mm.FiniteLossHook'))
 
-log_processor = dict(window_size=50)
+log_processor = dict(type='glid_mm.LogProcessor', window_size=50)
 log_level = 'INFO'
 
 # ``load_from`` gives weights to start from; ``resume`` goes on with a run.

@@ -4,6 +4,7 @@ On import the maintained line says that OneDL, a service of its makers, is not
 there. It says so at debug level, but to no logger, and mmengine's
 ``print_log`` prints whatever is for no logger. mmdet also warns that
 ``faster_coco_eval`` is missing, whether or not somebody wants its metric.
+mmengine warns, whenever training begins, of what it itself calls.
 """
 import logging
 import warnings
@@ -11,6 +12,8 @@ import warnings
 from .import_hooks import after_import
 
 _NOTE = 'Could not import OneDL'
+# Of mmengine's own calls, whenever training begins.
+_OWN = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
 def _respect_level(module):
@@ -20,6 +23,8 @@ def _respect_level(module):
         if logger is None and level <= logging.DEBUG and str(msg).startswith(
                 _NOTE):
             return
+        if str(msg).startswith(_OWN):
+            return
         print_log(msg, logger=logger, level=level)
 
     print_log_unless_debug.__doc__ = print_log.__doc__
@@ -27,6 +32,6 @@ def _respect_level(module):
 
 
 def install() -> None:
-    """Keep the two notes off the screen, and only these."""
+    """Keep these notes off the screen, and no others."""
     after_import('mmengine.logging', _respect_level)
     warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')

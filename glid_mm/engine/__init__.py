@@ -10,7 +10,9 @@ from .hooks.damaged_images_hook import DamagedImagesHook  # noqa: E402
 from .hooks.finite_loss_hook import FiniteLossHook  # noqa: E402
 from .hooks.finite_loss_hook import NonFiniteLossError  # noqa: E402
 from .hooks.iteration_seed_hook import IterationSeedHook  # noqa: E402
+from .hooks.logger_hook import LoggerHook  # noqa: E402
 from .interruption import Interrupted  # noqa: E402
+from .log import LogProcessor  # noqa: E402
 from .optim import GLIDOptimWrapperConstructor  # noqa: E402
 from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402
@@ -18,6 +20,6 @@ from .runner import Runner  # noqa: E402
 __all__ = [
     'BF16OptimWrapper', 'CheckpointHook', 'ClassCheckHook',
     'DamagedImagesHook', 'FiniteLossHook', 'GLIDOptimWrapperConstructor',
-    'Interrupted', 'IterationSeedHook', 'NonFiniteLossError', 'Runner',
-    'shared_generator'
+    'Interrupted', 'IterationSeedHook', 'LogProcessor', 'LoggerHook',
+    'NonFiniteLossError', 'Runner', 'shared_generator'
 ]

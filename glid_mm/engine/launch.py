@@ -258,4 +258,7 @@ def _mendable(error: Exception) -> str | None:
         return f'{type(error).__name__}: {error}'
     if isinstance(error, MissingLibraryError):
         return str(error)
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return (f'there is no file {error.filename}. Look at the setting that '
+                'names it, such as data_root or ann_file.')
     return None

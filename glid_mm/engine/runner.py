@@ -12,12 +12,14 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook
+from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.utils.data import DataLoader
 
 from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.loading import load_weights, refuse_foreign
+from ..doctor.environment import describe_device
 from ..errors import CheckpointError
 from ..io.checkpoints import read_checkpoint
 from ..io.files import write_atomically
@@ -32,6 +34,7 @@ from .hooks.accumulation_hook import (AccumulationHook, accumulated,
 from .hooks.iteration_seed_hook import IterationSeedHook
 from .interruption import Interruption, shelter
 from .length import without_short_warm_ups
+from .log import DETAILS, Details
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
 from .wrappers import bare_model
@@ -81,6 +84,19 @@ class Runner(runner.Runner):
         if hasattr(torch.backends.cuda, 'enable_cudnn_sdp'):
             torch.backends.cuda.enable_cudnn_sdp(False)
         super().setup_env(env_cfg)
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger; pages of details go into a file beside it."""
+        logger = super().build_logger(*args, **kwargs)
+        logger.addFilter(Details(Path(self.log_dir, DETAILS)))
+        return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        super()._log_env(env_cfg)
+        self.logger.info(
+            f'glid_mm {__version__}, torch {torch.__version__}, '
+            f'{describe_device()}. Environment, config and hooks: '
+            f'{Path(self.log_dir, DETAILS)}')
 
     def set_randomness(self,
                        seed: int | None,

@@ -11,15 +11,16 @@ NOTES = ('import logging, warnings\n'
          'print_log("Could not import OneDL", level=logging.DEBUG)\n'
          'print_log("Could not import OneDL", level=logging.WARNING)\n'
          'print_log("something else", level=logging.DEBUG)\n'
+         'print_log("\\"FileClient\\" will be deprecated in future", "a")\n'
          'warnings.warn("faster_coco_eval is not installed, metrics")\n'
          'warnings.warn("another warning")\n')
 
 
-def test_hides_exactly_the_two_notes(run):
+def test_hides_exactly_these_notes(run):
     lines = run(INSTALL + NOTES, MMENGINE)
     assert lines.count('Could not import OneDL') == 1
     assert 'something else' in lines and 'another warning' in lines
-    assert 'faster_coco_eval' not in lines
+    assert 'faster_coco_eval' not in lines and 'FileClient' not in lines
 
 
 def test_all_is_shown_without_it(run):

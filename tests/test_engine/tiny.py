@@ -172,6 +172,8 @@ def make_runner(work_dir,
                 checkpoint=None,
                 schedulers=None,
                 val_interval=1,
+                logger=None,
+                log_level='WARNING',
                 **kwargs) -> Runner:
     save_by_epoch = by_epoch if save_by_epoch is None else save_by_epoch
     hooks = list(hooks)
@@ -210,11 +212,12 @@ def make_runner(work_dir,
                         by_epoch=save_by_epoch,
                         interval=interval or (1 if save_by_epoch else 4),
                         **(checkpoint or {})),
-                    finite_loss=dict(type='glid_mm.FiniteLossHook')),
+                    finite_loss=dict(type='glid_mm.FiniteLossHook'),
+                    **(dict(logger=logger) if logger else {})),
                 custom_hooks=hooks,
                 randomness=dict(seed=seed),
                 experiment_name=f'tiny{next(_count)}',
-                log_level='WARNING',
+                log_level=log_level,
                 **kwargs)))
 
 

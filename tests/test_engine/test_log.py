@@ -1,0 +1,48 @@
+"""What a run says: a line soon, lines that fit, and the rest in files."""
+import json
+import re
+
+import pytest
+
+from .tiny import make_runner
+
+LINE = re.compile(
+    r'Iter\(train\) \[ *(\d+)/15\]  (?:[\d:]+ left  )?loss: ([\d.e+-]+)  '
+    r'acc: nan  lr: [\d.e+-]+  [\d.e+]+ images/s  \d+% waiting for data$')
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Of the log file of a run that logs every sixth step."""
+    make_runner(
+        tmp_path,
+        by_epoch=False,
+        log_level='INFO',
+        logger=dict(type='glid_mm.LoggerHook', interval=6),
+        log_processor=dict(type='glid_mm.LogProcessor',
+                           window_size=6)).train()
+    path, = tmp_path.glob('*/*.log')
+    return path.read_text().splitlines()
+
+
+def test_the_first_step_has_a_line_and_no_place_in_curves(lines, tmp_path):
+    steps = [match for line in lines if (match := LINE.search(line))]
+    assert [int(match[1]) for match in steps] == [1, 6, 12]
+    scalars, = tmp_path.glob('*/vis_data/scalars.json')
+    curves = [json.loads(line) for line in scalars.read_text().splitlines()]
+    curves = [row for row in curves if 'loss' in row]
+    assert [row['step'] for row in curves] == [6, 12]
+    # The file has each loss by itself.
+    for match, row in zip(steps[1:], curves):
+        assert float(match[2]) == pytest.approx(row['loss'], rel=1e-3)
+        assert 'loss_parts' in row
+
+
+def test_pages_of_details_are_in_a_file(lines, tmp_path):
+    details, = tmp_path.glob('*/details.txt')
+    text = details.read_text()
+    for part in ('System environment:', 'Hooks will be executed',
+                 'before_run'):
+        assert part in text
+        assert not any(part in line for line in lines)
+    assert str(details) in lines[0] and 'torch' in lines[0]
