@@ -19,8 +19,9 @@ def lines(tmp_path):
         by_epoch=False,
         log_level='INFO',
         logger=dict(type='glid_mm.LoggerHook', interval=6),
-        log_processor=dict(type='glid_mm.LogProcessor',
-                           window_size=6)).train()
+        log_processor=dict(
+            type='glid_mm.LogProcessor', by_epoch=False,
+            window_size=6)).train()
     path, = tmp_path.glob('*/*.log')
     return path.read_text().splitlines()
 
