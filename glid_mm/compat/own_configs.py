@@ -1,0 +1,39 @@
+"""Mends: mmengine refuses ``_base_ = ['glid_mm::…']`` and ``get_config``.
+
+It finds configs in the packages that it has a list of. The types in a config of
+theirs it looks up in the package's own scope; ours are written for the scope
+of the host that a config is for. So ours are read as if they lay in the folder
+of the config that names them, and they are those of the code that runs, however
+it was installed.
+"""
+from pathlib import Path
+
+from .import_hooks import after_import
+
+PACKAGE = 'glid_mm'
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+
+
+def _add_to_list(module) -> None:
+    module.MODULE2PACKAGE.setdefault(PACKAGE, PACKAGE)
+
+
+def _find(module) -> None:
+    of_others = module.Config._get_cfg_path
+
+    def _get_cfg_path(cfg_path, filename):
+        package, _, name = cfg_path.partition('::')
+        if package != PACKAGE or not name:
+            return of_others(cfg_path, filename)
+        path = CONFIGS / name
+        if not path.is_file():
+            raise FileNotFoundError(f'{cfg_path}: there is no {path}')
+        return str(path), None
+
+    module.Config._get_cfg_path = staticmethod(_get_cfg_path)
+
+
+def install() -> None:
+    """Put the package on the list, and have its configs found."""
+    after_import('mmengine.config.utils', _add_to_list)
+    after_import('mmengine.config.config', _find)
