@@ -1,10 +1,9 @@
 """Mends: mmengine refuses ``_base_ = ['glid_mm::…']`` and ``get_config``.
 
-It finds configs in the packages that it has a list of. The types in a config of
-theirs it looks up in the package's own scope; ours are written for the scope
-of the host that a config is for. So ours are read as if they lay in the folder
-of the config that names them, and they are those of the code that runs, however
-it was installed.
+It reads configs of the packages on a list, and has the types in them looked up
+in the package's own scope. Ours are written for the scope of their host. So
+they are read as if they lay beside the config that names them. They are those
+of the code that runs, however it was installed.
 """
 from pathlib import Path
 

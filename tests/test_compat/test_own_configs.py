@@ -33,10 +33,10 @@ def test_what_there_is_not_is_an_error_and_hosts_keep_their_scope(run):
     files = {
         'ours.py': '_base_ = "glid_mm::detection/none.py"\n',
         'nobody.py': '_base_ = "nobody::detection/none.py"\n',
-        'mmdet.py': '_base_ = "mmdet::_base_/models/faster-rcnn_r50_fpn.py"\n'
+        'hosts.py': '_base_ = "mmdet::_base_/models/faster-rcnn_r50_fpn.py"\n'
     }
     ours, nobody, scope = run(
-        READ + 'for path in ("ours.py", "nobody.py", "mmdet.py"):\n'
+        READ + 'for path in ("ours.py", "nobody.py", "hosts.py"):\n'
         '    try:\n'
         '        print(read(path).model._scope_)\n'
         '    except (AssertionError, FileNotFoundError) as error:\n'
