@@ -1,9 +1,36 @@
 """Packaging of glid_mm; versions come from ``requirements/``."""
 import re
+import shutil
 from pathlib import Path
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+
+# Beside the code, where mmengine and mim look for them. In a checkout these
+# are links; a wheel and an sdist have copies.
+MIM = [
+    '.mim/model-index.yml', '.mim/configs/**/*.py', '.mim/tools/**/*.py',
+    '.mim/tools/*.sh'
+]
+# What is for a checkout alone.
+NOT_INSTALLED = [
+    f'.mim/tools/{name}.py' for name in ('demo', 'stages', 'fuzz', 'mutations')
+]
+
+
+class BuildAnew(build_py):
+    """Leaves nothing in a package that an earlier build has put there."""
+
+    def run(self):
+        if not (ROOT / 'glid_mm' / '.mim' / 'configs').is_dir():
+            raise SystemExit(
+                'glid_mm/.mim/configs is no link to configs: git has made a '
+                'file of it. Run `git config core.symlinks true` and '
+                '`git checkout -- glid_mm/.mim` (on Windows, in its developer '
+                'mode)')
+        shutil.rmtree(Path(self.build_lib, 'glid_mm'), ignore_errors=True)
+        super().run()
 
 
 def read_version() -> str:
@@ -36,7 +63,9 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['glid_mm', 'glid_mm.*']),
-    package_data={'glid_mm': ['weights/*']},
+    package_data={'glid_mm': ['weights/*', *MIM]},
+    exclude_package_data={'glid_mm': NOT_INSTALLED},
+    cmdclass={'build_py': BuildAnew},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -8,8 +8,9 @@ and a shim acts at the moment when the library it is about is imported.
 import functools
 
 from ..errors import require
-from . import (keypoint_radius, logging, mmcv_ext, multimodal, panopticapi,
-               pinned_samples, safe_reading, torchvision, xtcocotools)
+from . import (keypoint_radius, logging, mmcv_ext, multimodal, own_configs,
+               panopticapi, pinned_samples, safe_reading, torchvision,
+               xtcocotools)
 
 __all__ = ['prepare']
 
@@ -35,5 +36,6 @@ def prepare(*libraries: str, task: str = '') -> None:
 @functools.cache
 def _put_shims_in_place() -> None:
     for shim in (torchvision, mmcv_ext, xtcocotools, multimodal, panopticapi,
-                 safe_reading, pinned_samples, keypoint_radius, logging):
+                 safe_reading, pinned_samples, keypoint_radius, own_configs,
+                 logging):
         shim.install()

@@ -1,0 +1,38 @@
+"""Mends: mmengine refuses ``_base_ = ['glid_mm::…']`` and ``get_config``.
+
+It reads configs of the packages on a list, and has the types in them looked up
+in the package's own scope. Ours are written for the scope of their host. So
+they are read as if they lay beside the config that names them. They are those
+of the code that runs, however it was installed.
+"""
+from pathlib import Path
+
+from .import_hooks import after_import
+
+PACKAGE = 'glid_mm'
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+
+
+def _add_to_list(module) -> None:
+    module.MODULE2PACKAGE.setdefault(PACKAGE, PACKAGE)
+
+
+def _find(module) -> None:
+    of_others = module.Config._get_cfg_path
+
+    def _get_cfg_path(cfg_path, filename):
+        package, _, name = cfg_path.partition('::')
+        if package != PACKAGE or not name:
+            return of_others(cfg_path, filename)
+        path = CONFIGS / name
+        if not path.is_file():
+            raise FileNotFoundError(f'{cfg_path}: there is no {path}')
+        return str(path), None
+
+    module.Config._get_cfg_path = staticmethod(_get_cfg_path)
+
+
+def install() -> None:
+    """Put the package on the list, and have its configs found."""
+    after_import('mmengine.config.utils', _add_to_list)
+    after_import('mmengine.config.config', _find)
