@@ -22,8 +22,12 @@ __all__ = [
 
 
 def _child(parent, *locations):
+    # Without any, mmengine looks for a function that the hosts have.
     return Registry(
-        parent.name, parent=parent, scope='glid_mm', locations=list(locations))
+        parent.name,
+        parent=parent,
+        scope='glid_mm',
+        locations=list(locations or [__name__]))
 
 
 MODELS = _child(_mmengine.MODELS, 'glid_mm.backbones')

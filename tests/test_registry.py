@@ -19,6 +19,7 @@ def test_node_is_a_child_of_mmengines_and_its_locations_import(node):
     assert node.scope == 'glid_mm'
     assert node.parent.scope == 'mmengine'
     assert node.parent.children['glid_mm'] is node
+    assert node._locations  # or mmengine warns that we are not installed
     for location in node._locations:
         importlib.import_module(location)
 
