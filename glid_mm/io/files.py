@@ -3,11 +3,10 @@ import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import Union
 
 from ..errors import CheckpointError
 
-PathLike = Union[str, Path]
+PathLike = str | Path
 
 _TEMPORARY = '.unfinished-'
 
