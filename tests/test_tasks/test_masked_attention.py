@@ -91,10 +91,7 @@ def test_queries_see_what_those_of_mask2former_see(build):
     glid, head = model.backbone, head_of(model)
     seen, outs = recorded(glid.decoder.layers)
     images = torch.randn(2, 3, 96, 64).double()
-    data = [SimpleNamespace(metainfo=dict(img_shape=(96, 64)))] * 2
-    if build is semantic:
-        data = [sample.metainfo for sample in data]
-    x = model.extract_feat(images, data)
+    x = model.extract_feat(images, [dict(img_shape=(96, 64))] * 2)
     assert len(seen) == len(outs) == 4 and seen[0] is None
     levels = [TokenGrid.whole(96, 64, None).levels[i] for i in (3, 2, 1)]
     memory = [
