@@ -85,7 +85,8 @@ def test_images_come_back_from_shards(made):
     ((900, 9), 8, (800, 8)),
     ((64, 48), 48, (64, 48)),
 ])
-def test_shorter_side_is_as_told_and_small_images_are_kept(size, shorter_side, expected):
+def test_shorter_side_is_as_told_and_small_images_are_kept(
+        size, shorter_side, expected):
     pixels = render_scene(0, 'train', 0, (300, 400)).image
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     file = io.BytesIO()
