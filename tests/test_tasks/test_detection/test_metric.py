@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmengine.registry import METRICS
 
+import glid_mm.tasks.detection  # noqa: F401
+
 
 @pytest.mark.parametrize('first', [0, 1, 7])
 @pytest.mark.parametrize('subset', [4, 2])
