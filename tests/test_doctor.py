@@ -233,7 +233,7 @@ def test_report_and_exit_code(monkeypatch, capsys, with_rich):
     assert 'No conflicts.' in capsys.readouterr().out
 
 
-def test_here():
+def test_conflicts_of_this_environment_decide_the_exit_code():
     conflicts = find_conflicts(look())
     done = subprocess.run([sys.executable, '-m', 'glid_mm.doctor'],
                           cwd=ROOT,

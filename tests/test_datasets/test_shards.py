@@ -60,7 +60,7 @@ def content(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
-def test_round_trip(made):
+def test_images_come_back_from_shards(made):
     assert set(content(made)) == {
         f'00000{i}.{suffix}'
         for i in range(3) for suffix in ('tar', 'idx')
@@ -85,7 +85,8 @@ def test_round_trip(made):
     ((900, 9), 8, (800, 8)),
     ((64, 48), 48, (64, 48)),
 ])
-def test_shorter_side(size, shorter_side, expected):
+def test_shorter_side_is_as_told_and_small_images_are_kept(
+        size, shorter_side, expected):
     pixels = render_scene(0, 'train', 0, (300, 400)).image
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     file = io.BytesIO()

@@ -244,6 +244,15 @@ def said_by(runner, level='warning') -> list:
     return said
 
 
+def resumed(work_dir, **options):
+    """A runner that has resumed, and what it warned of."""
+    runner = make_runner(work_dir, resume=True, **options)
+    said = said_by(runner)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    return runner, said
+
+
 def assert_same(one: dict, other: dict) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():

@@ -76,7 +76,7 @@ def test_bare_weights_are_put_under_state_dict(tmp_path):
     assert read_checkpoint(path)['state_dict']['w'].sum() == 2
 
 
-def test_safetensors(tmp_path):
+def test_safetensors_are_read_and_damaged_ones_are_named(tmp_path):
     safetensors = pytest.importorskip('safetensors.torch')
     safetensors.save_file(dict(w=torch.ones(2)), tmp_path / 'a.safetensors')
     content = read_checkpoint(tmp_path / 'a.safetensors')

@@ -160,7 +160,7 @@ def test_encode_equals_the_encoder_of_forward():
     assert torch.equal(finest.flatten(2).transpose(1, 2), tokens[3])
 
 
-def test_refusals():
+def test_images_and_groups_that_do_not_fit_are_refused():
     glid = random_glid()
     with pytest.raises(ValueError, match='multiples of 32, got 64×50'):
         glid.forward_masked(torch.zeros(1, 3, 64, 50), torch.tensor([[0]]))

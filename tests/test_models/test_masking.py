@@ -93,6 +93,6 @@ def test_grid_keeps_one_of_every_four(units):
     (dict(strategy='blocks'), "'blocks'; choose one of random, block, grid"),
     (dict(units=(1, 1)), 'one 32×32 unit'),
 ])
-def test_refusals(arguments, message):
+def test_impossible_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         sample_visible(**dict(dict(units=(6, 6)), **arguments))

@@ -25,7 +25,7 @@ def test_queries_start_one_way():
         Queries(16, 5, embedding_std=.5, embedding_positions=True)
 
 
-def test_pre_training_queries():
+def test_queries_of_pre_training_are_tokens_and_positions():
     queries = Queries(16)
     position = sine_position(torch.rand(2, 3, 2), 16)
     out = queries.masked(position)

@@ -32,7 +32,7 @@ def test_moves_rows_there_and_back(target, places):
 
 
 @pytest.mark.parametrize('target,places', CASES.values(), ids=CASES)
-def test_gradients(target, places):
+def test_gradients_are_those_of_finite_differences(target, places):
     move = Rearrangement.of(torch.tensor(target), places)
     rows = torch.randn(2, len(move.target), 3).double().requires_grad_()
     assert torch.autograd.gradcheck(move, (rows, ))

@@ -108,7 +108,7 @@ def test_whole_grids_are_kept_and_need_no_mask():
     assert TokenGrid.whole(63, 96, device).levels[0].valid is not None
 
 
-def test_pick_units():
+def test_units_are_the_pixels_of_their_places():
     images = torch.arange(2. * 3 * 64 * 96).view(2, 3, 64, 96)
     index = torch.tensor([[0, 4], [2, 5]])
     units = pick_units(images, index)
@@ -117,7 +117,7 @@ def test_pick_units():
     assert torch.equal(units[1, 0], images[1, :, :32, 64:])
 
 
-def test_z_curve():
+def test_curve_meets_each_place_once_and_follows_the_coarser_one():
     assert z_curve(1).tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
     curve = z_curve(3)
     assert len(set(map(tuple, curve.tolist()))) == 64

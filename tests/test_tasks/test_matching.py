@@ -72,7 +72,7 @@ def test_what_the_first_choice_leaves_out_is_added(sizes):
 
 
 @pytest.mark.parametrize('shape', [(0, 5), (3, 1), (1, 1)])
-def test_odd_shapes(shape):
+def test_any_shape_is_matched_in_full(shape):
     objects, predictions = assign(np.zeros(shape, np.float32), 2)
     assert len(objects) == len(predictions) == min(2 * shape[0], shape[1])
 

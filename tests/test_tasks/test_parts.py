@@ -61,7 +61,7 @@ def test_maps_are_those_of_glid(glid, checkpoint):
 
 
 @torch.no_grad()
-def test_some_maps_alone(checkpoint):
+def test_some_maps_are_the_same_alone(checkpoint):
     images = torch.randn(1, 3, 64, 64)
     maps = started(ENCODER, checkpoint)(images)
     last, = started(ENCODER, checkpoint, out_indices=(3, ))(images)

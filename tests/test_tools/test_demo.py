@@ -164,7 +164,7 @@ def package(tmp_path):
 
 
 @pytest.mark.slow
-def test_whole_tour(package, tmp_path):
+def test_the_whole_tour_succeeds(package, tmp_path):
     """The slowest of all tests: every stage of the demo, by its tool."""
     command = [
         sys.executable, ROOT / 'tools/demo.py', '--quick', '--out',
