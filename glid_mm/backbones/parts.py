@@ -38,15 +38,7 @@ class GLIDEncoder(GLIDBackbone):
         self.out_indices = tuple(out_indices)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of whole images.
-
-        Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
-
-        Returns:
-            tuple[Tensor]: ``(B, C, ⌈H/stride⌉, ⌈W/stride⌉)`` of each map
-            that is wanted; C doubles from one to the next.
-        """
+        """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` of the wanted strides s; C doubles."""
         maps = self.encode(images)
         return tuple(maps[i] for i in self.out_indices)
 
