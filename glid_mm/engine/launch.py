@@ -1,5 +1,6 @@
 """What the command lines of ``tools/`` share."""
 import argparse
+import gc
 import os
 import os.path as osp
 import signal
@@ -221,11 +222,13 @@ def main(tool: Callable[[], None]) -> None:
     Args:
         tool (callable): The tool.
     """
+    interrupted = None
     try:
         tool()
-    except Interrupted:
-        _leave_group()
-        raise
+    except Interrupted as error:
+        # Frames hold the run, and a run its process group.
+        interrupted = error.with_traceback(None)
+        interrupted.__context__ = None
     except KeyboardInterrupt:
         # Before a training, or in a tool that has nothing to save.
         print('interrupted', file=sys.stderr)
@@ -238,18 +241,22 @@ def main(tool: Callable[[], None]) -> None:
         if message is None:
             raise
         sys.exit(EXIT_CODE if started else message)
-    else:
-        _leave_group()
+    _leave_group()
+    if interrupted is not None:
+        raise interrupted
 
 
 def _leave_group() -> None:
     """Stop the threads of the process group while Python still runs.
 
-    One that returns to Python during its shutdown aborts the process. After
-    an error other ranks may wait for this one, so it just exits.
+    One that returns to Python during its shutdown aborts the process. The
+    threads end with the last object that holds the group: the model, in a run
+    full of cycles. After an error other ranks may wait for this one, so it
+    just exits.
     """
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()
 
 
 def _mendable(error: Exception) -> str | None:

@@ -1,6 +1,13 @@
 """How tools end."""
-import pytest
+from pathlib import Path
 
+import pytest
+import torch
+from torch import distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from glid_mm.engine.interruption import Interrupted
 from glid_mm.engine.launch import main
 
 
@@ -13,3 +20,32 @@ def test_ctrl_c_ends_a_tool_in_one_line(capsys):
         main(tool)
     assert ended.value.code == 130
     assert capsys.readouterr().err == 'interrupted\n'
+
+
+def threads_of_gloo():
+    names = (
+        path.read_text() for path in Path('/proc/self/task').glob('*/comm'))
+    return [name for name in names if 'gloo' in name]
+
+
+@pytest.mark.skipif(
+    not Path('/proc/self/task').is_dir(), reason='threads have no names')
+@pytest.mark.parametrize('interrupted', [False, True])
+def test_no_thread_of_a_process_group_outlives_a_run(interrupted, tmp_path):
+
+    def tool():
+        dist.init_process_group(
+            'gloo', f'file://{tmp_path}/store', rank=0, world_size=1)
+        model = DistributedDataParallel(nn.Linear(1, 1))
+        model.cycle = [model]  # as a runner, its loops and hooks are
+        model(torch.ones(1, 1)).sum().backward()
+        assert threads_of_gloo()
+        if interrupted:
+            raise Interrupted(2)
+
+    if interrupted:
+        with pytest.raises(Interrupted):
+            main(tool)
+    else:
+        main(tool)
+    assert not dist.is_initialized() and not threads_of_gloo()
