@@ -96,6 +96,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_ranks_end_together_and_one_goes_on(tmp_path):
     options = dict(
         by_epoch=False,

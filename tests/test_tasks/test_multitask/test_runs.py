@@ -27,6 +27,7 @@ def train(config, hooks=()):
     return runner
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     changes = {
         'default_hooks.checkpoint.interval': 2,
