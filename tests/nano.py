@@ -122,6 +122,38 @@ def pose_estimator(num_keypoints=17):
             flip_test=True, flip_mode='heatmap', shift_heatmap=False))
 
 
+def over_fit(model, loss_of_step, steps, lr, **settings):
+    """Train as on one batch with AdamW; the loss of each step."""
+    optimizer = torch.optim.AdamW(
+        model.parameters(), weight_decay=0, **settings)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
+    losses = []
+    for _ in range(steps):
+        loss = loss_of_step()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def assert_backbone_is_loaded(source, target):
+    """Load a task's model from a pre-training: all but its own queries."""
+    from mmengine.runner import load_state_dict
+    given = {k: v.clone() for k, v in source.state_dict().items()}
+    load_state_dict(target, given)
+    loaded = target.state_dict()
+    assert {k
+            for k in loaded if k.startswith('backbone.')} - set(given) == {
+                'backbone.queries.embeddings'
+            }
+    for key, value in given.items():
+        if key.startswith('backbone.'):
+            assert torch.equal(loaded[key], value), key
+
+
 def scenes(count=8, size=64, split='train'):
     """``(count, 3, size, size)`` images, 0 to 255, and semantic maps."""
     drawn = [render_scene(0, split, i, size) for i in range(count)]

@@ -63,8 +63,11 @@ class GLIDPyramid(GLIDBackbone):
                  compile: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
-            encoder, neck, recompute=recompute, compile=compile,
-            init_cfg=init_cfg)  # yapf: disable
+            encoder,
+            neck,
+            recompute=recompute,
+            compile=compile,
+            init_cfg=init_cfg)
         self.queries = self.decoder = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
 """What a run says while it runs: one line an interval, the rest in files."""
 import logging
 import re
+from datetime import timedelta
 from pathlib import Path
 
 from mmengine.dist import get_rank, get_world_size
@@ -56,9 +57,10 @@ class LogProcessor(log_processor.LogProcessor):
             return tag, line
         images = runner.train_dataloader.batch_sampler.batch_size
         parts = [_PROGRESS.match(line)[0]]
-        left = re.search(r'eta: ((?:\d+ days?, )?[\d:]+)', line)
-        parts += [f'{left[1]} left'] if left else []
-        parts += [f'loss: {tag["loss"]:.4g}']
+        eta = runner.message_hub.runtime_info.get('eta')
+        if eta is not None:
+            parts.append(f'{timedelta(seconds=int(eta))} left')
+        parts.append(f'loss: {tag["loss"]:.4g}')
         parts += [
             f'{name}: {value:.4g}' for name, value in tag.items()
             if 'loss' not in name and name not in ('lr', 'base_lr', 'time',

@@ -157,16 +157,19 @@ class GLID(nn.Module):
             raise ValueError(
                 f'pre-training masks units of {UNIT}×{UNIT} px; crop images '
                 f'to multiples of {UNIT}, got {height}×{width}')
-        groups = len(
-            visible if isinstance(visible, Tensor) else visible.levels[0].
-            coords)
+        if isinstance(visible, TokenGrid):
+            groups = len(visible.levels[0].coords)
+        else:
+            groups = len(visible)
         repeats, rest = divmod(len(images), groups)
         if rest:
             raise ValueError(f'{groups} groups of masks do not divide a batch '
                              f'of {len(images)}')
-        grid = visible if isinstance(visible, TokenGrid) else self.plan(
-            visible,
-            (height // UNIT, width // UNIT), repeats if images.is_cpu else 1)
+        if isinstance(visible, TokenGrid):
+            grid = visible
+        else:
+            grid = self.plan(visible, (height // UNIT, width // UNIT),
+                             repeats if images.is_cpu else 1)
         tokens = self.neck(self.encoder(images, grid), grid)
         positions = grid.masked_positions(self.decoder.dims, images.dtype)
         queries = self.queries.masked(positions).repeat(repeats, 1, 1)

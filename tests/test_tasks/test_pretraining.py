@@ -8,7 +8,7 @@ from glid_mm.models import masked_units, sample_visible
 from glid_mm.models.layers.tokens import pick_units
 from glid_mm.tasks.pretraining import PixelHead
 from glid_mm.tasks.pretraining.plan_ahead import PlanAhead
-from ..nano import pretrainer, scenes
+from ..nano import over_fit, pretrainer, scenes
 
 
 def standardised(count=8, size=64):
@@ -20,19 +20,12 @@ def standardised(count=8, size=64):
 def test_eight_images_are_over_fitted_under_changing_masks():
     torch.manual_seed(0)
     model, images = pretrainer(), standardised()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), betas=(.9, .95), weight_decay=0)
-    steps = 350
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
-    losses = []
-    for _ in range(steps):
-        loss = model.loss(images, None)['loss']
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
+    losses = over_fit(
+        model,
+        lambda: model.loss(images, None)['loss'],
+        steps=350,
+        lr=2e-3,
+        betas=(.9, .95))
     assert losses[0] > .5
     assert sum(losses[-10:]) / 10 < .1 * losses[0]
 

@@ -19,7 +19,7 @@ from glid_mm.errors import UserError
 from glid_mm.scenes import render_scene, write_scenes
 from glid_mm.tasks.segmentation import SegInferencer
 from glid_mm.tasks.segmentation.labels import no_class
-from ..nano import scenes, segmentor, short_run
+from ..nano import over_fit, scenes, segmentor, short_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segmentation'
 
@@ -61,16 +61,11 @@ def test_eight_images_are_over_fitted_and_queries_part():
     embeddings = model.backbone.queries.embeddings
     assert (embeddings == 0).all()
     data = batch(model, images, labels)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0)
-    steps = 160
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
-    for _ in range(steps):
-        losses = model(**data, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        optimizer.step()
-        schedule.step()
+    over_fit(
+        model,
+        lambda: sum(model(**data, mode='loss').values()),
+        steps=160,
+        lr=1e-3)
     model.eval()
     with torch.no_grad():
         predictions = model(

@@ -88,7 +88,8 @@ class SwinStage(nn.Module):
         blocks = nn.ModuleList(
             SwinBlock(dims, num_heads, window_size, shift, rate)
             for shift, rate in zip(cycle((False, shifted)), drop_path_rates))
-        self.blocks = cast(list[SwinBlock], blocks)  # what it is a list of
+        # Type checkers are not told what modules a ModuleList holds.
+        self.blocks = cast(list[SwinBlock], blocks)
         self.register_buffer('trained_extent', torch.tensor(0))
 
     def forward(self, x: Tensor, grid: TokenGrid, level: int,

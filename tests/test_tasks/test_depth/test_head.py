@@ -7,7 +7,7 @@ from mmengine.runner import load_state_dict
 from glid_mm.errors import UserError
 from glid_mm.models import GLIDOutput
 from glid_mm.tasks.depth import DepthMetric
-from ...nano import depth_estimator, pretrainer
+from ...nano import depth_estimator, over_fit, pretrainer
 from .build import batch, estimator, predict, scenes
 
 
@@ -29,16 +29,11 @@ def test_eight_images_are_over_fitted():
     # best one errs by 0.024.
     images, depths = scenes(8, first=16)
     data = batch(model, images, depths)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0)
-    steps = 110
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
-    for _ in range(steps):
-        loss = sum(model(**data, mode='loss').values())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        optimizer.step()
-        schedule.step()
+    over_fit(
+        model,
+        lambda: sum(model(**data, mode='loss').values()),
+        steps=110,
+        lr=1e-3)
     assert relative_error(model, images, depths) <= .05
 
 

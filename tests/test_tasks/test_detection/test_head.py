@@ -2,12 +2,11 @@
 import pytest
 import torch
 from mmdet.evaluation import CocoMetric
-from mmengine.runner import load_state_dict
 
 from glid_mm.errors import UserError
 from glid_mm.models.layers.position import spread_points
 from glid_mm.tasks.detection import BoxHead
-from ...nano import detector, pretrainer
+from ...nano import assert_backbone_is_loaded, detector, over_fit, pretrainer
 from .build import batch, boxes, predict, scene
 
 
@@ -37,16 +36,11 @@ def test_images_are_over_fitted_with_hybrid_matching():
     assert (model.backbone.queries.embeddings == 0).all()
     images, truth = zip(*map(scene, range(3)))
     data = batch(model, images, truth)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0)
-    steps = 150
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
-    for _ in range(steps):
-        loss = sum(model(**data, mode='loss').values())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        optimizer.step()
-        schedule.step()
+    over_fit(
+        model,
+        lambda: sum(model(**data, mode='loss').values()),
+        steps=150,
+        lr=3e-3)
     assert average_precision(predict(model, images), truth) > .9
 
 
@@ -66,17 +60,7 @@ def test_new_weights_are_two_linear_layers():
 
 def test_all_weights_of_pretraining_are_loaded():
     torch.manual_seed(0)
-    source, target = pretrainer(), detector(20, 30)
-    given = {k: v.clone() for k, v in source.state_dict().items()}
-    load_state_dict(target, given)
-    loaded = target.state_dict()
-    assert {k
-            for k in loaded if k.startswith('backbone.')} - set(given) == {
-                'backbone.queries.embeddings'
-            }
-    for key, value in given.items():
-        if key.startswith('backbone.'):
-            assert torch.equal(loaded[key], value), key
+    assert_backbone_is_loaded(pretrainer(), detector(20, 30))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from mmengine.registry import METRICS
 
 from glid_mm.engine.hooks.class_check_hook import ClassCheckHook
 from glid_mm.errors import UserError
+from ...nano import over_fit
 from .build import CLASSES, SCENES, build, changed, config_of
 
 
@@ -21,16 +22,11 @@ def test_images_are_over_fitted(data_root):
     model, dataset = build(config)
     data = model.data_preprocessor(
         pseudo_collate([dataset[i] for i in range(4)]), True)
-    steps = 60
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
-    for _ in range(steps):
-        losses = model(**data, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        optimizer.step()
-        schedule.step()
+    over_fit(
+        model,
+        lambda: sum(model(**data, mode='loss').values()),
+        steps=60,
+        lr=1e-3)
     model.eval()
     file = str(data_root / 'annotations/instances_train.json')
     metrics = [
