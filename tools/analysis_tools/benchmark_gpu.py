@@ -1,8 +1,8 @@
-"""All training steps on one GPU beside their peers, in under four minutes.
+"""All steps on one GPU beside their peers, in under four minutes.
 
-Segmentation, depth, detection, pose and pre-training, each as
-``benchmark_*.py`` times it, in bf16, with what is planned beside the step
-before left out. Pre-training comes last, as its compiling takes the longest.
+Training steps of segmentation, depth, detection, pose and pre-training, and
+inference of segmentation, each as ``benchmark_*.py`` times it, in bf16, with
+what is planned beside the step before left out. Pre-training comes last, as its compiling takes the longest.
 The file of figures is rewritten after every task, so that a run that is cut
 short leaves what it has.
 """
@@ -20,22 +20,26 @@ from step_timing import measure, show
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
-# Task -> models, batch and rounds. The batches fill an 80 GB card about half.
+# Name -> tool, kind of step, models, batch and rounds. The batches fill an
+# 80 GB card about half.
 TASKS = dict(
-    segmentation=(['mask2former', 'glid', 'glid@graph'], 4, 5),
-    depth=(['glid-swin-b', 'glid-swin-b@graph'], 4, 5),
-    detection=(['glid'], 2, 3),
-    pose=([
+    segmentation=('segmentation', 'Training',
+                  ['mask2former', 'glid', 'glid@graph'], 4, 5),
+    segmentation_inference=('segmentation', 'Prediction',
+                            ['mask2former', 'glid', 'glid@compiled'], 4, 5),
+    depth=('depth', 'Training', ['glid-swin-b', 'glid-swin-b@graph'], 4, 5),
+    detection=('detection', 'Training', ['glid'], 2, 3),
+    pose=('pose', 'Training', [
         'swin-b', 'vitpose-b', 'glid-swin-b', 'glid-swin-b@graph',
         'glid-swin-b@compiled+graph'
     ], 64, 7),
-    pretraining=([
+    pretraining=('pretraining', 'Training', [
         'simmim', 'mae', 'glid', 'glid@compiled', 'glid@compiled+graph'
     ], 256, 7))
 
 
-def settings(task, models):
-    _, batch, repeats = TASKS[task]
+def settings(task):
+    _, _, models, batch, repeats = TASKS[task]
     return Namespace(
         models=models,
         batch_size=batch,
@@ -48,7 +52,8 @@ def settings(task, models):
 
 
 def kind_of(task):
-    return importlib.import_module(f'benchmark_{task}').Training
+    tool, kind = TASKS[task][:2]
+    return getattr(importlib.import_module(f'benchmark_{tool}'), kind)
 
 
 def main():
@@ -75,7 +80,7 @@ def main():
         if time.time() - start > args.limit:
             print(f'{task}: no time left', flush=True)
             continue
-        kept = settings(task, TASKS[task][0])
+        kept = settings(task)
         try:
             results = measure(kind_of(task), kept)
         except Exception:
