@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 
 class _Pass(nn.Module):
@@ -56,7 +57,26 @@ class Graphs:
         if key not in self._captured:
             # Copies that autocast keeps would outlive the graph's memory.
             with torch.autocast('cuda', amp[1], amp[0], cache_enabled=False):
-                self._captured[key] = torch.cuda.make_graphed_callables(
-                    _Pass(self._model, function),
-                    tuple(x.clone() for x in inputs))
-        return self._captured[key](*inputs)
+                self._captured[key] = self._capture(function, inputs)
+        return self._captured[key](*inputs, *self._model.parameters())
+
+    def _capture(self, function: Callable, inputs: tuple) -> Callable:
+        """The function as a graph of the inputs and of the parameters."""
+        # DDP ties a parameter's gradient to the stream it was wrapped on,
+        # which a capture must not touch. So the graph has parameters of its
+        # own in the same memory, and the replay hands their gradients on.
+        model = _Pass(self._model, function)
+        names = [name for name, _ in model.named_parameters()]
+        own = [
+            nn.Parameter(p.detach(), p.requires_grad)
+            for p in model.parameters()
+        ]
+
+        def run(*tensors: Tensor):
+            given = tensors[:len(inputs)]
+            parameters = dict(zip(names, tensors[len(inputs):]))
+            return functional_call(model, parameters, given)
+
+        return torch.cuda.make_graphed_callables(run,
+                                                 (*(x.clone()
+                                                    for x in inputs), *own))

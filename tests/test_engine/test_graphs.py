@@ -5,6 +5,7 @@ call. On a GPU the last test uses real graphs.
 """
 import pytest
 import torch
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from glid_mm.engine.graphs import Graphs
 from glid_mm.models import sample_visible
@@ -18,35 +19,44 @@ class StandIn:
     def __init__(self) -> None:
         self.captured = []
 
-    def __call__(self, module, sample):
-        self.captured.append(tuple(x.shape for x in sample))
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        places = [torch.zeros_like(p) for p in parameters]
+    def __call__(self, function, sample):
+        own = [x for x in sample if x.requires_grad]
+        places = [torch.zeros_like(p) for p in own]
+        self.captured.append(
+            tuple(x.shape for x in sample if not x.requires_grad))
+
+        def forward(inputs):
+            with torch.enable_grad():
+                return tree_flatten(function(*inputs))
+
+        # A capture runs both passes.
+        torch.autograd.grad([x.sum() for x in forward(sample)[0]], own)
 
         class Replay(torch.autograd.Function):
 
             @staticmethod
-            def forward(ctx, count, *inputs):
-                with torch.enable_grad():
-                    out = module(*inputs[:count])
-                leaves, spec = torch.utils._pytree.tree_flatten(out)
-                ctx.leaves, ctx.count = leaves, count
-                Replay.spec = spec
-                return tuple(x.detach().clone() for x in leaves)
+            def forward(ctx, *inputs):
+                # What lies elsewhere is copied to where the graph reads it.
+                inputs = [
+                    x if x.data_ptr() == y.data_ptr() else y.detach()
+                    for x, y in zip(sample, inputs)
+                ]
+                ctx.leaves, Replay.spec = forward(inputs)
+                ctx.of_own = [x.requires_grad for x in inputs]
+                assert sum(ctx.of_own) == len(own)
+                return tuple(x.detach().clone() for x in ctx.leaves)
 
             @staticmethod
             def backward(ctx, *grads):
-                new = torch.autograd.grad(ctx.leaves, parameters, grads)
+                new = torch.autograd.grad(ctx.leaves, own, grads)
                 for place, grad in zip(places, new):
                     place.copy_(grad)
-                return (None, *[None] * ctx.count, *(p.detach()
-                                                     for p in places))
+                rest = iter(places)
+                return tuple(
+                    next(rest).detach() if own else None for own in ctx.of_own)
 
-        def replay(*inputs):
-            out = Replay.apply(len(inputs), *inputs, *parameters)
-            return torch.utils._pytree.tree_unflatten(out, Replay.spec)
-
-        return replay
+        return lambda *inputs: tree_unflatten(
+            Replay.apply(*inputs), Replay.spec)
 
 
 @pytest.fixture
@@ -74,6 +84,19 @@ def test_gradients_of_accumulated_steps_are_kept(stand_in):
         assert torch.allclose(grad, p.grad)
     graphs(run, torch.randn(5, 3))
     assert stand_in.captured == [((4, 3), ), ((5, 3), )]
+
+
+def test_capturing_leaves_the_parameters_gradients_alone(stand_in):
+    # DDP's hooks hang on them, on a stream that no capture may enter.
+    model = torch.nn.Linear(3, 2)
+    seen = []
+    for p in model.parameters():
+        p.register_hook(seen.append)
+    x = torch.randn(4, 3)
+    loss = Graphs(model)(lambda x: model(x).square(), x).sum()
+    assert not seen
+    loss.backward()
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize('queries', [0, 3])

@@ -2,9 +2,9 @@
 
 Training steps of segmentation, depth, detection, pose and pre-training, and
 inference of segmentation, each as ``benchmark_*.py`` times it, in bf16, with
-what is planned beside the step before left out. Pre-training comes last, as its compiling takes the longest.
-The file of figures is rewritten after every task, so that a run that is cut
-short leaves what it has.
+what is planned beside the step before left out. Compiling comes on top, the
+longest of it, pre-training's, last. The file of figures is rewritten after
+every task, so that a run that is cut short leaves what it has.
 """
 import argparse
 import importlib
