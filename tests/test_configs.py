@@ -60,7 +60,7 @@ def test_config_reads_and_names_its_parts(path):
     assert config.custom_imports.imports
     family, _, size = architecture(path).rpartition('-')
     encoder = config.model.backbone.get('encoder', config.model.backbone)
-    arch = dict(b='base', l='large', t='tiny').get(size, size)
+    arch = dict(b='base', l='large', s='small', t='tiny').get(size, size)
     if encoder.get('type') == 'glid_mm.TimmFeatures':
         assert arch in encoder.name or arch == 'nano'
         assert family.split('-')[-1] in encoder.name

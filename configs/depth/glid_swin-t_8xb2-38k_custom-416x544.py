@@ -1,0 +1,2 @@
+_base_ = './glid_swin-b_8xb2-38k_custom-416x544.py'
+model = dict(backbone=dict(encoder=dict(arch='tiny', drop_path_rate=0.2)))

@@ -1,0 +1,2 @@
+_base_ = './glid_swin-b_8xb2-40k_custom-instance-640x640.py'
+model = dict(backbone=dict(encoder=dict(arch='large')))
