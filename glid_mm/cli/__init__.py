@@ -1,0 +1,7 @@
+"""The command ``glid``: from a folder of pictures to a model in use.
+
+It writes complete configs and starts ``tools/``, which do the work.
+"""
+from .main import main
+
+__all__ = ['main']

@@ -1,0 +1,118 @@
+"""Batch size, workers, length and rate, from machine and data."""
+import os
+from collections.abc import Iterator
+
+import torch
+from mmengine.config import Config
+
+from ..engine.length import LENGTHS, rescale
+
+# GiB that a training image takes on an H100 in bfloat16, Swin-B, from
+# docs/performance.md.
+_MEMORY = dict(
+    pretrain=0.045,
+    semantic=2.,
+    instance=2.,
+    panoptic=2.,
+    detection=1.3,
+    depth=1.05,
+    pose=0.19)
+# To Swin-B's, roughly.
+_SIZES = dict(nano=0.1, tiny=0.6, small=0.9, base=1., large=1.6)
+# Of a GPU's memory; weights, the optimizer's state and peaks need the rest.
+_SHARE = 0.6
+_MOST_WORKERS = 8
+# Few pictures are seen so often, for as many steps at least.
+_EPOCHS, _STEPS = 100, 1000
+
+
+def adapt(config: Config, task: str, size: str, images: int, devices: int,
+          length: bool) -> Iterator[str]:
+    """Fit a config to machine and data.
+
+    Args:
+        config (Config): For data of one's own; changed in place.
+        task (str): Such as ``'detection'``.
+        size (str): Such as ``'tiny'``.
+        images (int): Pictures for training.
+        devices (int): Processes, each with a GPU of its own if there are any.
+        length (bool): Whether the length is to be fitted too.
+
+    Yields:
+        str: What was chosen and why, a line each.
+    """
+    loader = config.train_dataloader
+    planned = loader.batch_size
+    batch, why = _batch(config, task, size, images, devices)
+    loader.batch_size = batch
+    yield f'batch of {batch} pictures{" on each GPU" * (devices > 1)}: {why}'
+
+    workers = _workers(devices)
+    for name in 'train', 'val', 'test':
+        part = config.get(f'{name}_dataloader')
+        if part:
+            part.num_workers = workers
+            part.persistent_workers = workers > 0
+    cores = _cores()
+    yield (f'{workers} processes read pictures: {cores} '
+           f'core{"s" * (cores > 1)}')
+
+    rate = config.optim_wrapper.optimizer.lr
+    base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
+    if base:
+        config.auto_scale_lr.enable = True
+        yield (f'learning rate {rate * batch * devices / base:.2g}: '
+               f'{rate:.2g} is for a batch of {base}')
+    elif batch * devices < planned:
+        yield f'learning rate {rate:.2g}, for a batch of {planned}'
+    yield ('bfloat16 on GPUs that compute in it'
+           if torch.cuda.is_available() else 'fp32, since there is no GPU')
+
+    loop = config.train_cfg
+    if length and loop.get(LENGTHS['iters']):
+        steps = max(_STEPS, _EPOCHS * images // (batch * devices))
+        if steps < loop[LENGTHS['iters']]:
+            rescale(config, 'iters', steps)
+            # A tenth: the best checkpoint is worth having.
+            loop.val_interval = min(loop.val_interval, steps // 10)
+            checkpoint = config.default_hooks.checkpoint
+            checkpoint.interval = min(checkpoint.interval, steps // 10)
+            yield (f'{steps} steps, {steps * batch * devices / images:.0f} '
+                   f'times the {images} pictures; --iters sets another length')
+
+
+def _batch(config, task, size, images, devices) -> tuple[int, str]:
+    """Pictures in a step of one process, and why as many."""
+    planned = config.train_dataloader.batch_size
+    gpus = int(config.filename.split('xb')[0].rsplit('_', 1)[-1])
+    wanted = -(-planned * gpus // devices)
+    if not torch.cuda.is_available():
+        wanted, why = planned, "the config's, on a CPU"
+    else:
+        memory = min(
+            torch.cuda.get_device_properties(i).total_memory
+            for i in range(torch.cuda.device_count())) / 2**30
+        room = _SHARE * memory / (_MEMORY[task] * _SIZES[size])
+        fits = 2**max(0, int(room).bit_length() - 1)
+        why = (f'as many as the paper\'s {gpus} GPUs took' if fits >= wanted
+               else f'about what fits into {memory:.0f} GiB')
+        wanted = min(wanted, fits)
+    share = images // devices
+    if share < wanted:
+        return max(1, share), f'there are {images} pictures'
+    return wanted, why
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _workers(devices: int) -> int:
+    cores = _cores()
+    if torch.cuda.is_available():
+        return max(1, min(_MOST_WORKERS, cores // devices - 1))
+    # The training itself takes the cores.
+    return min(2, cores - 1)

@@ -1,0 +1,99 @@
+"""Which of our configs is for a task and a size."""
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..checkpoint.facts import EncoderFacts, stamped_facts
+from ..checkpoint.formats import recognise, to_glid
+from ..errors import UserError
+from ..io.checkpoints import read_checkpoint
+from ..io.shipped import SCHEME
+from ..models import ARCHITECTURES
+from .tools import SHIPPED
+
+#: Size -> how configs are named.
+SIZES = dict(
+    nano='nano', tiny='swin-t', small='swin-s', base='swin-b', large='swin-l')
+
+#: Task -> folder of its configs, and how those for one's own data are named.
+FOLDERS = dict(
+    pretrain='pretrain',
+    semantic='segmentation',
+    instance='instance',
+    panoptic='panoptic',
+    detection='detection',
+    depth='depth',
+    pose='pose')
+
+
+def config_for(task: str, size: str) -> Path:
+    """The config of a task for data of one's own.
+
+    Args:
+        task (str): A key of :data:`FOLDERS`.
+        size (str): A key of :data:`SIZES`.
+
+    Returns:
+        Path: The file. Pre-training has one of each size, for any pictures.
+    """
+    data = '' if task == 'pretrain' else '_custom'
+    path, = (SHIPPED / 'configs' / FOLDERS[task]).glob(
+        f'glid_{SIZES[size]}_*{data}*.py')
+    return path
+
+
+class Start:
+    """Weights that a training starts from.
+
+    Args:
+        path (str): A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a
+            format that is known here.
+
+    Attributes:
+        size (str or None): A key of :data:`SIZES`; None if the weights are
+            of another.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+        UserError: If there is no Swin in it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path if path.startswith(SCHEME) else str(
+            Path(path).expanduser().resolve())
+        checkpoint = read_checkpoint(self.path)
+        found = recognise(checkpoint)
+        if found is None:
+            raise UserError(f'--weights {path}: there is no Swin in it that '
+                            'is known here. `glid convert inspect` tells what '
+                            'a file has.')
+        self.format = found.format
+        if self.format != 'glid':
+            checkpoint = to_glid(checkpoint).checkpoint
+            found = recognise(checkpoint)
+        facts = EncoderFacts.of(found.encoder,
+                                stamped_facts(checkpoint).get('shifted', True))
+        self.size = _size(facts)
+
+    def put_into(self, config: Config) -> None:
+        """Have a training start here.
+
+        Args:
+            config (Config): Changed in place.
+        """
+        if self.format == 'glid':
+            config.load_from = self.path
+        else:
+            config.model.backbone.init_cfg = dict(
+                type='glid_mm.Pretrained',
+                checkpoint=self.path,
+                parts=('encoder', ))
+
+
+def _size(facts: EncoderFacts | None) -> str | None:
+    names: Iterable[str] = (
+        name for name, published in ARCHITECTURES.items()
+        if facts is not None and facts[:3] == (
+            published['dims'], published['depths'], published['heads']))
+    return next(iter(names), None)

@@ -1,0 +1,61 @@
+"""Export a model as ONNX or with torch.export, for use without glid_mm.
+
+The file takes uint8 pictures and gives decisions. It is compared with the
+model, and what differs is an error; see docs/deployment.md:
+
+  glid export RUN --out model.onnx
+"""
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from ..engine import launch
+from ..errors import UserError
+from ..export import export_onnx, export_torch
+from ..prediction import load
+from .options import add_use_options
+
+_FORMATS = {'.onnx': export_onnx, '.pt2': export_torch}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_use_options(parser)
+    parser.add_argument(
+        '--out',
+        help='the file, .onnx or .pt2 (torch.export); by default model.onnx')
+    parser.add_argument(
+        '--image-size',
+        nargs=2,
+        type=launch.count,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='of the pictures that the file takes; by default that of tests')
+    parser.add_argument(
+        '--pictures',
+        nargs='+',
+        help='files or folders to compare on; by default generated pictures')
+    parser.add_argument(
+        '--threads',
+        type=launch.count,
+        default=1,
+        help='for the latencies (%(default)s)')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do it."""
+    out = Path(args.out or 'model.onnx')
+    if out.suffix not in _FORMATS:
+        raise UserError(f'--out {out}: name a file that ends in '
+                        f'{" or ".join(_FORMATS)}')
+    predictor = load(args.weights, 'cpu', args.task)
+    print(predictor)
+    report = _FORMATS[out.suffix](
+        predictor.model,
+        predictor.config,
+        predictor.task,
+        out,
+        size=args.image_size,
+        pictures=args.pictures,
+        threads=args.threads)
+    Console().print(report.table())

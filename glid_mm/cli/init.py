@@ -1,0 +1,38 @@
+"""Write a complete config of your own, to edit and to train with tools/.
+
+What describes the data lies beside it, in a folder of the config's name:
+
+  glid init detection --data DATA --size nano --out my_detector.py
+"""
+import argparse
+from pathlib import Path
+
+from ..errors import UserError
+from .configs import FOLDERS
+from .options import add_data_options, add_training_options
+from .training import compose, look_at, write_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        'task', choices=FOLDERS, metavar='TASK', help=', '.join(FOLDERS))
+    parser.add_argument(
+        '--data',
+        required=True,
+        help='the folder, or the file that describes the data')
+    add_data_options(parser)
+    add_training_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do it."""
+    out = Path(args.out or f'{args.task}.py').expanduser().absolute()
+    if out.suffix != '.py':
+        raise UserError(f'--out {args.out}: name a file that ends in .py')
+    if out.exists():
+        raise UserError(f'{out} is there already; --out names another file')
+    data = look_at(args, args.task)
+    config = compose(args, data, out.with_suffix(''))
+    write_config(config, out)
+    print(f'Train with: python tools/train.py {out}')

@@ -1,0 +1,103 @@
+"""Options that verbs share, in the same order and with the same meaning."""
+import argparse
+
+from ..engine import launch
+from ..engine.overrides import Options
+from .configs import FOLDERS, SIZES
+
+#: Tasks that need labels.
+TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add what pre-training and training have in common."""
+    parser.add_argument(
+        '--weights',
+        metavar='W',
+        help='what to start from: a checkpoint or weights file of glid_mm, '
+        'weights:NAME of those that come with it, or a Swin of Microsoft, '
+        'timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
+    parser.add_argument(
+        '--size',
+        choices=SIZES,
+        help='of the model; by default that of the weights, without any tiny '
+        '(Swin-T) on a GPU and nano on a CPU')
+    launch.add_length_options(parser)
+    parser.add_argument(
+        '--out',
+        help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
+    parser.add_argument(
+        '--devices',
+        type=launch.count,
+        default=1,
+        metavar='N',
+        help='GPUs of this machine to train on, or processes on a CPU (1)')
+    parser.add_argument(
+        '--auto',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='fit batch size, workers, learning rate and length to machine '
+        'and data, and say how')
+    parser.add_argument('--seed', type=int, help='of the run')
+    parser.add_argument(
+        '--log',
+        nargs='+',
+        default=[],
+        choices=['wandb', 'mlflow'],
+        help='where curves go beside the files of the run and TensorBoard')
+    parser.add_argument(
+        '--check',
+        action='store_true',
+        help='look at data and settings, and stop there')
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the option that reaches every setting of the config."""
+    parser.add_argument(
+        '--set',
+        dest='cfg_options',
+        nargs='+',
+        action=Options,
+        default={},
+        metavar='KEY=VALUE',
+        help='any settings of the config, such as '
+        'optim_wrapper.optimizer.lr=1e-4')
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what tells more about labelled data than its folder does."""
+    parser.add_argument(
+        '--val',
+        metavar='WHAT',
+        type=_share_or_path,
+        help='what to validate on where the data has no such part: a share '
+        'such as 0.2, a number of pictures, a text file with their names, or '
+        'another folder of the same kind (0.1)')
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        help='take these classes alone, in this order; by default all')
+    parser.add_argument(
+        '--depth-scale',
+        type=float,
+        help='units a metre of depth maps, if not the ones they seem to have')
+
+
+def add_use_options(parser: argparse.ArgumentParser) -> None:
+    """Add what all verbs that use a model take."""
+    parser.add_argument(
+        'weights',
+        metavar='RUN',
+        help='folder of a run, whose best checkpoint is taken; a checkpoint; '
+        'a weights file; or weights:NAME')
+    parser.add_argument(
+        '--task', choices=TASKS, help='which task of a mixture')
+
+
+def _share_or_path(text: str) -> float | int | str:
+    try:
+        share = float(text)
+    except ValueError:
+        return text
+    return share if share < 1 else int(share)

@@ -1,0 +1,68 @@
+"""Predict on pictures, and draw what is predicted.
+
+Results are called as their pictures. Of a pre-training, they are
+reconstructions:
+
+  glid predict RUN photo.jpg folder/ --out predictions
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+from ..prediction import Reconstruction, load
+from ..prediction.pictures import list_pictures
+from ..visualization import tile
+from .options import add_use_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_use_options(parser)
+    parser.add_argument(
+        'pictures', nargs='+', metavar='PICTURES', help='files or folders')
+    parser.add_argument(
+        '--out',
+        default='predictions',
+        help='folder to write to; by default %(default)s')
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        default=0.3,
+        help='score that objects and keypoints have to reach (%(default)s)')
+    parser.add_argument(
+        '--detector',
+        metavar='RUN',
+        help='for keypoints: what finds persons first; without it each '
+        'picture is one person')
+    parser.add_argument(
+        '--device', help='such as cuda:1; by default a GPU if there is one')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do it."""
+    predictor = load(args.weights, args.device, args.task)
+    print(predictor)
+    pictures = list_pictures(args.pictures)
+    out = Path(args.out)
+    if predictor.task == 'pretrain':
+        for picture in track(pictures, 'Reconstructing'):
+            _draw(predictor.reconstruct(picture.source), out, picture.name)
+    else:
+        options = dict(threshold=args.threshold)
+        if args.detector is not None:
+            options['detector'] = load(args.detector, args.device)
+        results = predictor.stream(args.pictures, **options)
+        for result in track(results, 'Predicting', len(pictures)):
+            result.save(out)
+    print(f'{len(pictures)} predictions are in {out}')
+
+
+def _draw(found: Reconstruction, out: Path, name: str) -> None:
+    """Write what a pre-training sees and what it makes of it."""
+    row = [np.asarray(picture) for picture in found[:3]]
+    file = out / f'{name}.png'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(tile([row], ['picture', 'seen', 'reconstructed'])).save(file)

@@ -1,0 +1,29 @@
+"""Continue a run that was interrupted, to the same final weights."""
+import argparse
+from pathlib import Path
+
+from ..engine import launch
+from ..errors import UserError
+from .tools import start
+from .training import CONFIG, command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument('run_dir', metavar='RUN', help='folder of the run')
+    parser.add_argument(
+        '--devices',
+        type=launch.count,
+        default=1,
+        metavar='N',
+        help='GPUs, or processes on a CPU, as in the run so far (1)')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do it."""
+    folder = Path(args.run_dir).expanduser().absolute()
+    if not (folder / CONFIG).is_file():
+        raise UserError(f'{folder} has no {CONFIG}, so it is not the folder of '
+                        'a run of `glid pretrain` or `glid train`. For runs '
+                        'of tools/train.py, add --resume to its command.')
+    start(command(folder, args.devices, '--resume'))

@@ -1,0 +1,71 @@
+"""Evaluate a run on its test data, or on other data of the same kind.
+
+  glid test RUN
+  glid test RUN --data DATA
+"""
+import argparse
+from pathlib import Path
+
+from ..engine.overrides import apply_overrides
+from ..errors import UserError
+from ..prediction import find_run, tasks_of
+from .options import add_data_options, add_settings
+from .tools import start, tool
+from .training import CONFIG, DATA, look_at, write_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        'weights',
+        metavar='RUN',
+        help='folder of a run, whose best checkpoint is taken, or a '
+        'checkpoint')
+    parser.add_argument(
+        '--data',
+        help='other data: its test or validation part, or all of it')
+    add_data_options(parser)
+    parser.add_argument(
+        '--out', help='folder for figures; by default test in that of RUN')
+    parser.add_argument(
+        '--pictures',
+        action='store_true',
+        help='draw what is predicted, into pictures in that folder')
+    add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do it."""
+    config, weights = find_run(args.weights)
+    out = Path(args.out or weights.parent / 'test').expanduser().absolute()
+    if args.data is not None:
+        _use(args, config, out)
+    elif config.get('test_dataloader') is None:
+        raise UserError(f'{weights} is of pre-training, which is not tested. '
+                        '`glid predict` shows what it reconstructs.')
+    apply_overrides(config, args.cfg_options)
+    write_config(config, out / CONFIG)
+    pictures = ['--show-dir', str(out / 'pictures')] if args.pictures else []
+    start(
+        tool('test.py', str(out / CONFIG), str(weights), '--work-dir',
+             str(out), *pictures))
+
+
+def _use(args, config, out: Path) -> None:
+    """Have a config test other data."""
+    tasks = tasks_of(config)
+    if len(tasks) > 1 or 'pretrain' in tasks.values():
+        raise UserError(f'--data: {args.weights} is of {", ".join(tasks)}; '
+                        'other data is for a model of one task with labels')
+    task, = tasks.values()
+    meta = config.test_dataloader.dataset.get('metainfo') or {}
+    if args.classes is None and task not in ('depth', 'pose'):
+        args.classes = meta.get('classes')
+    data = look_at(args, task)
+    if not {'val', 'test'} & set(data.parts):
+        data.parts['val'] = data.parts['train']
+    config.merge_from_dict({
+        name: value
+        for name, value in data.prepare(out / DATA).items()
+        if name.startswith('test_')
+    })

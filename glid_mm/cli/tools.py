@@ -1,0 +1,92 @@
+"""Scripts of ``tools/``, which come with the package."""
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UserError
+
+#: Where OpenMMLab's ``mim`` looks for configs and tools of a package.
+SHIPPED = Path(__file__).resolve().parents[1] / '.mim'
+
+#: Verbs whose arguments a script reads, and what they do.
+PASSED_ON = dict(
+    convert='look into, convert, publish checkpoints; put pictures into '
+    'shards',
+    study='compare starting points on your data, with a table and a verdict',
+    doctor='say what this environment has, and what is missing',
+    demo='show what pre-training is worth, on generated pictures')
+
+_CONVERSIONS = dict(
+    inspect='model_converters/inspect_checkpoint.py',
+    to_glid='model_converters/to_glid.py',
+    from_glid='model_converters/from_glid.py',
+    take_task='model_converters/take_task.py',
+    publish='model_converters/publish_model.py',
+    shards='dataset_converters/shard_images.py',
+    ade20k='dataset_converters/ade20k.py',
+    nyuv2='dataset_converters/nyuv2.py',
+    scenes='dataset_converters/make_scenes.py')
+
+
+def pass_on(verb: str, *arguments: str) -> None:
+    """Have a script do a verb; does not return.
+
+    Args:
+        verb (str): A key of :data:`PASSED_ON`.
+        *arguments (str): What follows it.
+
+    Raises:
+        UserError: If there is no such conversion, or the script comes with a
+            checkout alone.
+    """
+    if verb == 'doctor':
+        start([sys.executable, '-m', 'glid_mm.doctor', *arguments])
+    script = f'{verb}.py'
+    if verb == 'convert':
+        what, *arguments = arguments or ('--help', )
+        name = what.replace('-', '_')
+        if name not in _CONVERSIONS:
+            names = ', '.join(n.replace('_', '-') for n in _CONVERSIONS)
+            if what in ('-h', '--help'):
+                print(f'usage: glid convert WHAT ...\n\nWHAT is one of '
+                      f'{names}. `glid convert WHAT --help` has its options.')
+                sys.exit()
+            raise UserError(f'glid convert {what}: there are {names}')
+        script = _CONVERSIONS[name]
+    start(tool(script, *arguments))
+
+
+def tool(script: str, *arguments: str) -> list[str]:
+    """The command that runs a script of ``tools/``.
+
+    Args:
+        script (str): Its path there.
+        *arguments (str): Its own.
+
+    Returns:
+        list[str]: The command.
+
+    Raises:
+        UserError: If the script comes with a checkout alone.
+    """
+    path = SHIPPED / 'tools' / script
+    if not path.is_file():
+        raise UserError(f'{script} comes with a checkout of glid_mm, not with '
+                        'the installed package. Clone the repository and run '
+                        f'tools/{script} there.')
+    return [sys.executable, str(path), *arguments]
+
+
+def start(command: Sequence[str]) -> None:
+    """Become another process; does not return.
+
+    Args:
+        command (sequence[str]): It gets the signals that this process would,
+            such as those that Slurm sends before it ends a job.
+    """
+    sys.stdout.flush()
+    if os.name == 'posix':
+        os.execv(command[0], command)
+    sys.exit(subprocess.call(command))

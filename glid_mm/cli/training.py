@@ -1,0 +1,168 @@
+"""From data and a few words to a complete config, and to the run of it."""
+import argparse
+import shlex
+import tempfile
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ..engine import launch
+from ..engine.overrides import apply_overrides
+from ..errors import UserError, require
+from ..io.files import write_atomically
+from ..own_data import OwnData, recognise
+from .auto import adapt
+from .configs import Start, config_for
+from .tools import start, tool
+
+#: The complete config in a run's folder, and what describes the data.
+CONFIG, DATA = 'config.py', 'data'
+
+_BACKENDS = dict(
+    wandb=dict(type='WandbVisBackend', init_kwargs=dict(project='glid_mm')),
+    mlflow=dict(type='MLflowVisBackend', exp_name='glid_mm'))
+
+
+def train(args: argparse.Namespace, task: str) -> None:
+    """Look at data, write a config and train; does not return.
+
+    Args:
+        args (Namespace): The training's options.
+        task (str): The task.
+
+    Raises:
+        UserError: If data, weights or options do not fit, or the folder has a
+            run already.
+    """
+    out = _folder(args, task)
+    gpus = torch.cuda.device_count()
+    if gpus and args.devices > gpus:
+        raise UserError(f'--devices {args.devices}: PyTorch sees {gpus} GPUs')
+    data = look_at(args, task)
+    if args.check:
+        with tempfile.TemporaryDirectory() as folder:
+            compose(args, data, Path(folder))
+        print('--check: nothing was written')
+        return
+    config = compose(args, data, out / DATA)
+    config.work_dir = str(out)
+    write_config(config, out / CONFIG)
+    start(command(out, args.devices))
+
+
+def look_at(args: argparse.Namespace, task: str) -> OwnData:
+    """Recognise data and describe it on the screen.
+
+    Args:
+        args (Namespace): ``data``, and what tells more about it.
+        task (str): What it is to train.
+
+    Returns:
+        OwnData: The data.
+
+    Raises:
+        UserError: See :func:`recognise`.
+    """
+    more = {
+        name: getattr(args, name)
+        for name in ('val', 'classes', 'depth_scale')
+        if getattr(args, name, None) is not None
+    }
+    data = recognise(args.data, task, **more)
+    print(data.describe(), flush=True)
+    return data
+
+
+def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
+    """The config of a training on somebody's data.
+
+    Args:
+        args (Namespace): The training's options.
+        data (OwnData): The data.
+        folder (Path): Where files that describe the data go.
+
+    Returns:
+        Config: Complete.
+
+    Raises:
+        UserError: If options or weights do not fit.
+    """
+    origin = Start(args.weights) if args.weights else None
+    size = args.size or (origin.size if origin else
+                         'tiny' if torch.cuda.is_available() else 'nano')
+    if origin is not None and origin.size != size:
+        raise UserError(
+            f'--weights {args.weights} are of size '
+            f'{origin.size or "no size that there are configs for"}, and the '
+            f'model of size {size}. Leave --size out to take that of the '
+            'weights.')
+    print(f'model of size {size}')
+    config = launch.read_config(str(config_for(data.task, size)), {})
+    config.merge_from_dict(data.prepare(folder))
+    if origin is not None:
+        origin.put_into(config)
+    launch.set_length(config, args)
+    if args.auto:
+        images = len(data.parts['train'].samples)
+        length = not (args.epochs or args.iters)
+        for line in adapt(config, data.task, size, images, args.devices,
+                          length):
+            print(line)
+    if args.seed is not None:
+        config.randomness.seed = args.seed
+    for name in args.log:
+        _add_backend(config, name)
+    apply_overrides(config, args.cfg_options)
+    return config
+
+
+def write_config(config: Config, path: Path) -> None:
+    """Write a config that needs no other.
+
+    Args:
+        config (Config): The config.
+        path (Path): The file.
+    """
+    write_atomically(path, config.pretty_text.encode())
+    print(f'The config is {path}')
+
+
+def command(run: Path, devices: int, *options: str) -> list[str]:
+    """The command that trains, which is printed as well.
+
+    Args:
+        run (Path): Folder of the run.
+        devices (int): Processes.
+        *options (str): Of ``tools/train.py``.
+
+    Returns:
+        list[str]: The command.
+    """
+    arguments = (str(run / CONFIG), '--work-dir', str(run), *options)
+    line = tool('train.py', *arguments)
+    if devices > 1:
+        line = tool('dist_run.py', '--standalone',
+                    f'--nproc_per_node={devices}', *line[1:], '--launcher',
+                    'pytorch')
+    print(f'Training: {shlex.join(["python", *line[1:]])}', flush=True)
+    return line
+
+
+def _folder(args: argparse.Namespace, task: str) -> Path:
+    """Where a run goes."""
+    name = Path(args.data).expanduser().resolve().stem
+    if args.out is None:
+        name = '_'.join(filter(None, (task, args.size, name)))
+    out = Path(args.out or Path('work_dirs', name)).expanduser().absolute()
+    if (out / CONFIG).exists():
+        raise UserError(f'{out} has a run already. `glid resume '
+                        f'{shlex.quote(str(out))}` continues it; --out names '
+                        'another folder.')
+    return out
+
+
+def _add_backend(config: Config, name: str) -> None:
+    """Send a run's curves somewhere else, too."""
+    require(name, task=f'--log {name}')
+    config.visualizer.vis_backends.append(_BACKENDS[name])
