@@ -133,10 +133,9 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     return found
 
 
-def walk(
-    folder: str,
-    prefix: str = '',
-    above: tuple[tuple, ...] = ()) -> Iterator[tuple[str, int]]:
+def walk(folder: str,
+         prefix: str = '',
+         above: tuple = ()) -> Iterator[tuple[str, int]]:
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:

@@ -76,11 +76,10 @@ class SemanticDataset(BaseSegDataset):
                     'not name an image and its label map with a tab between '
                     f'them, the first being {alone[0]!r}.')
             pairs = [tuple(line.split('\t')) for line in lines]
-            names = set(
-                list_images(folder, self.img_suffix, self.backend_args))
-            self._refuse(f'images that {self.ann_file} names',
-                         [image for image, _ in pairs if image not in names],
-                         pairs, folder)
+            self._refuse(f'images that {self.ann_file} names', [
+                image for image, _ in pairs if
+                not fileio.exists(osp.join(folder, image), self.backend_args)
+            ], pairs, folder)
             return pairs
         images = self._images(folder)
         self._refuse(f'images that {self.ann_file} names',
