@@ -58,6 +58,13 @@ class Part:
             self.root,
             [s for s in self.samples if (s.picture in names) == inside])
 
+    def total(self) -> Counter:
+        """How much of each class all images show."""
+        total: Counter = Counter()
+        for sample in self.samples:
+            total.update(sample.counts)
+        return total
+
 
 class OwnData:
     """A folder of somebody's data, understood.
@@ -195,10 +202,7 @@ class OwnData:
 
     def _contents(self) -> list[str]:
         """Sentences about classes and labels, without their full stops."""
-        totals = {
-            split: sum((s.counts for s in part.samples), Counter())
-            for split, part in self.parts.items()
-        }
+        totals = {k: part.total() for k, part in self.parts.items()}
         numbers = {split: total.total() for split, total in totals.items()}
         text = _by_split(numbers, self.unit)
         return [text, classes_in_words(self.classes, totals['train'])]

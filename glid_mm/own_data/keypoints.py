@@ -244,7 +244,7 @@ def mirrored(names: Sequence[str]) -> list[int]:
     swap = list(range(len(names)))
     for i, name in enumerate(names):
         for other in _mirrored_names(name):
-            if other in numbers:
+            if other != name and other in numbers:
                 swap[i] = numbers[other]
                 swap[numbers[other]] = i
                 break

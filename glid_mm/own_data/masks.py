@@ -246,7 +246,9 @@ def _reader(tree: Tree, names: LabelNames | None,
     path = tree.path(samples[0].record)
     try:
         read_label_map(str(path))
-        coloured = is_palette(path)
+        # Greys may stand for classes as well.
+        coloured = is_palette(path) or names is not None and all(
+            len(set(colour)) == 1 for colour in names.colours)
     except ColouredMapError as error:
         if names is None or not names.colours:
             raise UserError(

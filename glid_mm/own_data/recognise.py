@@ -94,10 +94,9 @@ def _nothing(tree: Tree, task: str) -> UserError:
             # It has files for it, though they are not in order.
             fits.append(other)
     looked_for = '; or '.join(kind.LAYOUT for kind in formats)
-    text = (
-        f'{tree.main and tree.path(tree.main) or tree.root} has no data '
-        f'for the task {task}. Looked for: {looked_for}. Found: {tree.summary()}'
-    )
+    where = tree.path(tree.main) if tree.main else tree.root
+    text = (f'{where} has no data for the task {task}. Looked for: '
+            f'{looked_for}. Found: {tree.summary()}')
     if hints:
         text += f'. Not taken: {"; ".join(hints)}'
     if fits:

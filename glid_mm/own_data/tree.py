@@ -246,16 +246,19 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
         UserError: If two pictures or two files of labels have one key by the
             rule that is taken.
     """
-    rules = (lambda p: p[:1] + p[2:], lambda p: p[2:], lambda p: p[3:])
-    best = None
-    for rule in rules:
-        keys = _keys(labels, rule, _ENDINGS)
+    places = {name: place_of(name) for name in {*pictures, *labels}}
+    best: dict[str, list[str]] = {}
+    for rule in (lambda p: p[:1] + p[2:], lambda p: p[2:], lambda p: p[3:]):
+        keys = _keys({name: rule(places[name]) for name in labels})
         found = {}
-        for name, key in _names_and_keys(pictures, rule):
-            others = keys.get(key) or keys.get(_bare(key, _IMAGE_ENDINGS), ())
-            found[name] = others
-        if best is None or _matches(found) > _matches(best):
+        for name in pictures:
+            key = rule(places[name])
+            found[name] = keys.get(key) or keys.get(
+                _bare(key, _IMAGE_ENDINGS), [])
+        if not best or _matches(found) > _matches(best):
             best = found
+        if _matches(best) == min(len(pictures), len(labels)):
+            break
     _refuse_doubles(best)
     pairs = [(name, others[0]) for name, others in best.items() if others]
     used = {label for _, label in pairs}
@@ -287,16 +290,12 @@ def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
                 'its own.')
 
 
-def _names_and_keys(names: Iterable[str], rule):
-    return ((name, rule(place_of(name))) for name in names)
-
-
-def _keys(names: Iterable[str], rule, endings) -> dict:
-    """Files by their keys; with an ending only where there is none without."""
+def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:
+    """Files by their keys; without an ending only if none is called so."""
     whole, bare = defaultdict(list), defaultdict(list)
-    for name, key in _names_and_keys(names, rule):
+    for name, key in names.items():
         whole[key].append(name)
-        short = _bare(key, endings)
+        short = _bare(key, _ENDINGS)
         if short != key:
             bare[short].append(name)
     return {**bare, **whole}

@@ -1,12 +1,12 @@
 """Boxes and polygons in YOLO's format: a text for each picture."""
 import os.path as osp
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from ..datasets.folders import SUFFIXES
 from ..errors import UserError, require
 from .boxes import BoxCollector
 from .coco import CocoData
@@ -302,12 +302,19 @@ def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
 
 
 def _listed(tree: Tree, path: Path) -> set[str]:
-    """Pictures that a list names, by their names without folders."""
-    names = tree.lines(path.relative_to(tree.root).as_posix())
-    return {
-        osp.basename(name.strip())
-        for name in names if name.strip().lower().endswith(SUFFIXES)
-    }
+    """Pictures that a list names, wherever its paths begin."""
+    by_name = defaultdict(list)
+    for picture in tree.pictures:
+        by_name[osp.basename(picture)].append(picture)
+    found = set()
+    for line in tree.lines(path.relative_to(tree.root).as_posix()):
+        line = osp.normpath(line.strip().replace('\\', '/'))
+        options = by_name[osp.basename(line)]
+        found.update(
+            option for option in options
+            if len(options) == 1 or f'/{line}'.endswith(f'/{option}')
+            or f'/{option}'.endswith(f'/{line}'))
+    return found
 
 
 def _split(pairs: Pairs, picture: str, label: str,
@@ -317,7 +324,7 @@ def _split(pairs: Pairs, picture: str, label: str,
     for split, where in splits:
         inside = (
             picture.startswith(where)
-            if isinstance(where, str) else osp.basename(picture) in where)
+            if isinstance(where, str) else picture in where)
         if inside:
             return split
     return None
