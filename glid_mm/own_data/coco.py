@@ -23,40 +23,29 @@ class CocoData(OwnData):
 
     unit = 'box'
 
-    @property
     def head(self) -> dict:
-        """Settings of the model."""
+        """See :class:`OwnData`."""
         key = ('bbox_head.num_classes' if self.task == 'detection' else
                'panoptic_head.num_things_classes')
         return {f'model.{key}': len(self.classes)}
 
-    def settings(self, out: Path, parts) -> dict:
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
         """See :class:`OwnData`."""
-        settings = self.head
-        parts = dict(parts, test=parts.get('test', parts['val']))
-        written = {}
-        for split, part in parts.items():
-            # Validation and testing are mostly the same.
-            file, base = written.get(id(part)) or self._file(out, split, part)
-            written[id(part)] = file, base
-            dataset = f'{split}_dataloader.dataset'
-            settings.update({
-                f'{dataset}.data_root': str(part.root),
-                f'{dataset}.ann_file': str(file),
-                f'{dataset}.data_prefix.img': f'{base}/',
-                **self.meta(dataset, out)
-            })
-            if split != 'train':
-                settings.update(self.evaluator(split, file))
-        return settings
+        file, base = self._file(out, split, part)
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img': f'{base}/',
+            **self.meta(out)
+        }
 
-    def meta(self, dataset: str, out: Path) -> dict:
+    def meta(self, out: Path) -> dict:
         """Settings that tell a data set the classes."""
-        return {f'{dataset}.metainfo.classes': self.classes}
+        return {'metainfo.classes': self.classes}
 
-    def evaluator(self, split: str, file: Path) -> dict:
-        """Settings of a metric."""
-        return {f'{split}_evaluator.ann_file': str(file)}
+    def metric(self, dataset: dict) -> dict:
+        """See :class:`OwnData`."""
+        return dict(ann_file=dataset['ann_file'])
 
     def _file(self, out: Path, split: str, part: Part) -> tuple[Path, Path]:
         if part.file is not None:

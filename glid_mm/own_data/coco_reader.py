@@ -3,7 +3,7 @@ import os.path as osp
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from ..datasets.coco import (require_categories, require_fields, require_types,
+from ..datasets.coco import (require_categories, require_fields,
                              require_unique_ids, why_unusable)
 from ..datasets.decode import ImageError
 from ..errors import UserError
@@ -63,7 +63,6 @@ class Reader:
     def check(self) -> None:
         """Refuse a file that is not in order."""
         file = str(self.path)
-        require_types(file, self.content, self.fields)
         require_fields(file, self.content, self.fields)
         require_unique_ids(file, self.content)
         require_categories(file, self.content)
@@ -107,6 +106,9 @@ class Reader:
             image for image in self.content['images']
             if image['id'] in self.pictures
         ]
+        listed_ids = {image['id'] for image in self.content['images']}
+        lost = sum(len(rows[id_]) for id_ in rows if id_ not in listed_ids)
+        own.add(self.noun, 'of images that the file does not list', count=lost)
         broken = self._look(images, own)
         samples = []
         for image in images:
@@ -176,9 +178,10 @@ class Reader:
         by_name = defaultdict(list)
         for path in self.tree.pictures:
             by_name[osp.basename(path)].append(path)
+        images = self.content['images']
         names = {
             image['id']: image['file_name'].replace('\\', '/')
-            for image in self.content['images']
+            for image in images
         }
         votes: Counter = Counter()
         for file in names.values():
@@ -187,15 +190,16 @@ class Reader:
                     votes[path[:-len(file)].rstrip('/')] += 1
         base = self._best(votes, name, split)
         found = {}
-        for id_, file in names.items():
+        for image in images:
+            file = names[image['id']]
             path = f'{base}/{file}' if base else file
             options = by_name[osp.basename(file)]
             if path in options:
-                found[id_] = path
-                self.as_is &= file == self._raw(id_)
+                found[image['id']] = path
+                self.as_is &= file == image['file_name']
             elif len(options) == 1:
                 # The name has folders of another machine.
-                found[id_] = options[0]
+                found[image['id']] = options[0]
                 self.as_is = False
         if not found:
             first = next(iter(names.values()), 'none')
@@ -204,14 +208,6 @@ class Reader:
                 f'{first}, and none of them is in {self.tree.root}. Put the '
                 'pictures into that folder.')
         return base, found
-
-    def _raw(self, id_) -> str:
-        if not hasattr(self, '_files'):
-            self._files = {
-                image['id']: image['file_name']
-                for image in self.content['images']
-            }
-        return self._files[id_]
 
     def _best(self, votes: Counter, name: str, split: str) -> str:
         """The folder with most pictures; of equals that of the split."""

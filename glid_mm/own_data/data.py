@@ -43,20 +43,21 @@ class Part:
         file (Path, optional): The annotation file of the user, if it says
             exactly this and a run can read it as it is.
         base (Path, optional): Folder that names in ``file`` are in.
-        labels (Path, optional): Folder of label maps that ``file`` names.
+        extra: What else the format knows of the part.
     """
 
     root: Path
     samples: list[Sample]
     file: Path | None = None
     base: Path | None = None
-    labels: Path | None = None
+    extra: Any = None
 
     def only(self, names: set[str], inside: bool) -> 'Part':
         """The images that are among some names, or those that are not."""
         return Part(
             self.root,
-            [s for s in self.samples if (s.picture in names) == inside])
+            [s for s in self.samples if (s.picture in names) == inside],
+            extra=self.extra)
 
     def total(self) -> Counter:
         """How much of each class all images show."""
@@ -157,7 +158,50 @@ class OwnData:
                                  for s in train.samples}, self.share)
             parts['train'] = train.only(chosen, inside=False)
             parts['val'] = train.only(chosen, inside=True)
-        return self.settings(out, parts)
+        settings = self.head()
+        for split, part in parts.items():
+            dataset = self.dataset(out, split, part)
+            # What there is for testing is mostly what there is for validation.
+            also = ['test'] if split == 'val' and 'test' not in parts else []
+            for loader in [split, *also]:
+                settings.update({
+                    f'{loader}_dataloader.dataset.{name}': value
+                    for name, value in dataset.items()
+                })
+                if loader != 'train':
+                    settings.update({
+                        f'{loader}_evaluator.{name}': value
+                        for name, value in self.metric(dataset).items()
+                    })
+        return settings
+
+    def head(self) -> dict:
+        """Settings of the model, by dotted names."""
+        return {}
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """Write what a data set reads.
+
+        Args:
+            out (Path): The run's folder.
+            split (str): ``'train'``, ``'val'`` or ``'test'``.
+            part (Part): Its images.
+
+        Returns:
+            dict: Settings of the data set, by dotted names.
+        """
+        raise NotImplementedError
+
+    def metric(self, dataset: dict) -> dict:
+        """Settings of the metric.
+
+        Args:
+            dataset (dict): Those of the data set that it measures.
+
+        Returns:
+            dict: By dotted names.
+        """
+        return {}
 
     def adopt(self, other: 'OwnData', chosen: bool) -> None:
         """Take other data for validation.
@@ -181,10 +225,6 @@ class OwnData:
             part.file = None
         self.parts['val'] = part
         self.left_out.update(other.left_out)
-
-    def settings(self, out: Path, parts: Mapping[str, Part]) -> dict:
-        """Write files of the parts; see :meth:`prepare`."""
-        raise NotImplementedError
 
     def _splits(self) -> str:
         counts = {

@@ -56,13 +56,12 @@ class PoseData(CocoData):
     keypoints: tuple[str, ...] = ()
     skeleton: Sequence[tuple[int, int]] = ()
 
-    @property
     def head(self) -> dict:
-        """See :class:`CocoData`."""
+        """See :class:`OwnData`."""
         return {'model.backbone.num_queries': len(self.keypoints)}
 
-    def meta(self, dataset: str, out: Path) -> dict:
-        """See :class:`CocoData`."""
+    def meta(self, out: Path) -> dict:
+        """See :class:`CocoData`; boxes are those of the labels."""
         path = out / 'keypoints.py'
         text = pformat(
             metainfo(self.root.name, self.keypoints, self.skeleton),
@@ -70,12 +69,10 @@ class PoseData(CocoData):
         text = ('# The keypoints of a data set, in the form of mmpose.\n'
                 f'dataset_info = \\\n{text}\n')
         write_atomically(path, text.encode())
-        return {f'{dataset}.metainfo.from_file': str(path)}
+        return {'metainfo.from_file': str(path), 'bbox_file': None}
 
-    def evaluator(self, split: str, file: Path) -> dict:
-        """The metric asks the data set; boxes are those of the labels."""
-        if split == 'test':
-            return {'test_dataloader.dataset.bbox_file': None}
+    def metric(self, dataset: dict) -> dict:
+        """The metric asks the data set."""
         return {}
 
     def category(self) -> dict:

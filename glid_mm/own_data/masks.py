@@ -34,50 +34,35 @@ class MaskData(OwnData):
     """Label maps.
 
     Attributes:
-        read (Reader, optional): What reads maps, if they are to be written
-            anew with numbers of classes.
         looked_at (int): How many maps were counted.
     """
 
     unit = 'pixel'
-    read: Reader | None = None
     looked_at = 0
 
-    def settings(self, out: Path, parts) -> dict:
+    def head(self) -> dict:
         """See :class:`OwnData`."""
-        settings = {'model.decode_head.num_classes': len(self.classes)}
-        parts = dict(parts, test=parts.get('test', parts['val']))
-        for split, part in parts.items():
-            names = [s.record for s in part.samples]
-            labels = part.root
-            if self.read is not None:
-                labels = out / 'labels'
-                names = [self._convert(part.root, n, labels) for n in names]
-            lines = '\n'.join(f'{s.picture}\t{name}'
-                              for s, name in zip(part.samples, names))
-            file = out / f'{split}.txt'
-            write_atomically(file, f'{lines}\n'.encode())
-            dataset = f'{split}_dataloader.dataset'
-            settings.update({
-                f'{dataset}.data_root': str(part.root),
-                f'{dataset}.ann_file': str(file),
-                f'{dataset}.data_prefix.img_path': str(part.root),
-                f'{dataset}.data_prefix.seg_map_path': str(labels),
-                f'{dataset}.metainfo.classes': self.classes
-            })
-        return settings
+        return {'model.decode_head.num_classes': len(self.classes)}
 
-    def _convert(self, root: Path, name: str, folder: Path) -> str:
-        """Write a map with numbers of classes, if it is not there yet."""
-        source = root / name
-        new = f'{osp.splitext(name)[0]}.png'
-        path = folder / new
-        if (not path.exists()
-                or path.stat().st_mtime < source.stat().st_mtime):
-            data = io.BytesIO()
-            Image.fromarray(self.read(str(source))).save(data, 'PNG')
-            write_atomically(path, data.getvalue())
-        return new
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """See :class:`OwnData`; ``extra`` reads maps to be written anew."""
+        names = [s.record for s in part.samples]
+        folder = part.root
+        if part.extra is not None:
+            folder = out / 'labels' / split
+            names = [_convert(part, name, folder) for name in names]
+        lines = [
+            f'{s.picture}\t{name}\n' for s, name in zip(part.samples, names)
+        ]
+        file = out / f'{split}.txt'
+        write_atomically(file, ''.join(lines).encode())
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img_path': str(part.root),
+            'data_prefix.seg_map_path': str(folder),
+            'metainfo.classes': self.classes
+        }
 
     def _contents(self) -> list[str]:
         total = sum(
@@ -104,6 +89,18 @@ class MaskData(OwnData):
         if missing:
             text += f'; no pixel of {listed(missing, 8)}'
         return [text]
+
+
+def _convert(part: Part, name: str, folder: Path) -> str:
+    """Write a map with numbers of classes, if it is not there yet."""
+    source = part.root / name
+    new = f'{osp.splitext(name)[0]}.png'
+    path = folder / new
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        data = io.BytesIO()
+        Image.fromarray(part.extra(str(source))).save(data, 'PNG')
+        write_atomically(path, data.getvalue())
+    return new
 
 
 def find(tree: Tree, task: str) -> Pairs | None:
@@ -199,7 +196,8 @@ def read(tree: Tree,
     data.looked_at = len(counts)
     data.notes += notes
     if converts:
-        data.read = reader
+        for part in parts.values():
+            part.extra = reader
         data.notes.append('Label maps are written anew, with the number of '
                           'the class in each pixel, into the folder of the '
                           'run')

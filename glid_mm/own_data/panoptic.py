@@ -34,30 +34,29 @@ class PanopticData(OwnData):
     unit = 'segment'
     things = 0
 
-    def settings(self, out: Path, parts) -> dict:
+    def head(self) -> dict:
         """See :class:`OwnData`."""
-        settings = {
+        return {
             'model.panoptic_head.num_things_classes':
             self.things,
             'model.panoptic_head.num_stuff_classes':
-            len(self.classes) - self.things,
+            len(self.classes) - self.things
         }
-        parts = dict(parts, test=parts.get('test', parts['val']))
-        for split, part in parts.items():
-            file, base, seg = part.file, part.base, part.labels
-            if file is None:
-                file, base, seg = out / f'{split}.json', part.root, part.root
-                content = json.dumps(self._content(part), allow_nan=False)
-                write_atomically(file, content.encode())
-            dataset = f'{split}_dataloader.dataset'
-            settings.update({
-                f'{dataset}.data_root': str(part.root),
-                f'{dataset}.ann_file': str(file),
-                f'{dataset}.data_prefix.img': f'{base}/',
-                f'{dataset}.data_prefix.seg': f'{seg}/',
-                f'{dataset}.metainfo.classes': self.classes
-            })
-        return settings
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """See :class:`OwnData`; ``extra`` is the folder of PNGs."""
+        file, base, pngs = part.file, part.base, part.extra
+        if file is None:
+            file, base, pngs = out / f'{split}.json', part.root, part.root
+            content = json.dumps(self._content(part), allow_nan=False)
+            write_atomically(file, content.encode())
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img': f'{base}/',
+            'data_prefix.seg': f'{pngs}/',
+            'metainfo.classes': self.classes
+        }
 
     def _content(self, part: Part) -> dict:
         numbers = {name: i for i, name in enumerate(self.classes, 1)}
@@ -93,6 +92,7 @@ class PanopticReader(Reader):
         isthing (dict[str, bool]): Of each class.
     """
 
+    noun = 'annotation'
     fields = dict(
         images=FIELDS['images'],
         annotations=('image_id', 'file_name', 'segments_info'),
@@ -202,7 +202,7 @@ def read(tree: Tree,
             f'{first.path} has {len(first.classes)} classes, and a panoptic '
             'model learns all of them. Leave classes out.')
     for split, reader in readers.items():
-        parts[split].labels = tree.root / reader.folder
+        parts[split].extra = tree.root / reader.folder
     data = PanopticData(task, tree.root, 'COCO panoptic segments', parts,
                         names, left_out)
     data.things = sum(first.isthing[name] for name in names)

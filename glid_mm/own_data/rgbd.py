@@ -9,7 +9,7 @@ from PIL import Image
 from ..datasets.decode import ImageError, naming
 from ..errors import UserError
 from ..io.files import write_atomically
-from .data import OwnData, require_most
+from .data import OwnData, Part, require_most
 from .masks import find_pairs, paired_parts
 from .pictures import picture_size, spread
 from .tree import Pairs, Tree, place_of
@@ -31,47 +31,36 @@ class DepthData(OwnData):
     """Depth maps.
 
     Attributes:
-        scale (float): Units a metre.
         nearest (float): Least depth to learn, in metres.
         farthest (float): Greatest depth to learn, in metres.
     """
 
-    scale = MILLIMETRES
     nearest = _NEAREST
     farthest = 10.
 
-    def settings(self, out: Path, parts) -> dict:
+    def head(self) -> dict:
         """See :class:`OwnData`."""
-        parts = dict(parts, test=parts.get('test', parts['val']))
-        settings = {
+        return {
             'model.decode_head.min_depth': self.nearest,
             'model.decode_head.max_depth': self.farthest
         }
-        for split, part in parts.items():
-            lines = '\n'.join(f'{s.picture}\t{s.record}' for s in part.samples)
-            file = out / f'{split}.txt'
-            write_atomically(file, f'{lines}\n'.encode())
-            dataset = f'{split}_dataloader.dataset'
-            settings.update({
-                f'{dataset}.data_root':
-                str(part.root),
-                f'{dataset}.ann_file':
-                str(file),
-                f'{dataset}.data_prefix.img_path':
-                str(part.root),
-                f'{dataset}.data_prefix.depth_map_path':
-                str(part.root),
-                f'{dataset}.depth_rescale_factor':
-                1 / self.scale
-            })
-            if split != 'train':
-                settings.update({
-                    f'{split}_evaluator.min_depth_eval':
-                    self.nearest,
-                    f'{split}_evaluator.max_depth_eval':
-                    self.farthest
-                })
-        return settings
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """See :class:`OwnData`; ``extra`` is the number of units a metre."""
+        lines = [f'{s.picture}\t{s.record}\n' for s in part.samples]
+        file = out / f'{split}.txt'
+        write_atomically(file, ''.join(lines).encode())
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img_path': str(part.root),
+            'data_prefix.depth_map_path': str(part.root),
+            'depth_rescale_factor': 1 / part.extra
+        }
+
+    def metric(self, dataset: dict) -> dict:
+        """See :class:`OwnData`."""
+        return dict(min_depth_eval=self.nearest, max_depth_eval=self.farthest)
 
     def _contents(self) -> list[str]:
         return []
@@ -215,7 +204,8 @@ def _set_range(data: DepthData, looks: list[_Look],
                              'as in maps of lidar')
     else:
         scale, why = MILLIMETRES, 'millimetres, as most sensors write'
-    data.scale = float(scale)
+    for part in data.parts.values():
+        part.extra = float(scale)
     near, far = np.quantile(values, (.001, .999)) / scale
     data.nearest = _NEAREST if near >= _NEAREST else 1e-3
     data.farthest = float(next((r for r in _RANGES if far <= r), np.ceil(far)))

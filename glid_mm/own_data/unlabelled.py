@@ -20,13 +20,9 @@ class ImageFolder(OwnData):
 
     validates = False
 
-    def settings(self, out: Path, parts) -> dict:
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
         """See :class:`OwnData`."""
-        dataset = 'train_dataloader.dataset'
-        return {
-            f'{dataset}.data_root': str(self.root),
-            f'{dataset}.data_prefix': ''
-        }
+        return dict(data_root=str(self.root), data_prefix='')
 
     def _contents(self) -> list[str]:
         return []
