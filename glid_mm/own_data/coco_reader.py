@@ -57,6 +57,9 @@ class Reader:
         self.classes = list(dict.fromkeys(self.names.values()))
         self.as_is &= len(self.classes) == len(categories)
         self.used: set[str] = set()
+        # A file that the user names may be of another part by its name.
+        split = split_in(osp.basename(name)) or split_in(
+            osp.dirname(name)) or split
         self.base, self.pictures = self._locate(name, split)
         self.listed = set(self.pictures.values())
 
@@ -197,8 +200,10 @@ class Reader:
             if path in options:
                 found[image['id']] = path
                 self.as_is &= file == image['file_name']
-            elif len(options) == 1:
-                # The name has folders of another machine.
+            elif len(options) == 1 and split_in(osp.dirname(
+                    options[0])) in (None, split):
+                # Names have folders of another machine, or lack folders; but
+                # another part's picture of the same name is another picture.
                 found[image['id']] = options[0]
                 self.as_is = False
         if not found:
@@ -213,9 +218,13 @@ class Reader:
         """The folder with most pictures; of equals that of the split."""
         own = osp.dirname(name)
 
+        most = max(votes.values(), default=0)
+
         def rank(base):
-            fits = split_in(base)
-            return (votes[base], fits == split, base == own, fits is None)
+            # Parts often have pictures of the same names.
+            likely, fits = 2 * votes[base] >= most, split_in(base)
+            return (likely, fits == split, fits
+                    is None, votes[base], base == own)
 
         ordered = sorted(votes, key=rank, reverse=True)
         if len(ordered) > 1 and rank(ordered[0]) == rank(ordered[1]):

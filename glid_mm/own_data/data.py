@@ -235,9 +235,9 @@ class OwnData:
         if self.validates and 'val' not in counts:
             number = number_of(self.share, counts['train'])
             text += (
-                f'. There is no validation part: {number} of the images for '
-                f'training are set aside for it, drawn with seed {SEED}; '
-                'the choice is kept with the run')
+                f'. There is no validation part: {number} of these images '
+                f'become one, drawn with seed {SEED}; the run keeps the '
+                'choice')
         return text
 
     def _contents(self) -> list[str]:

@@ -115,10 +115,8 @@ def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
     labels = [
         name for name in tree.ending(*suffixes) if place_of(name).role == role
     ]
-    roles = {name: place_of(name).role for name in tree.pictures}
-    wanted = 'images' if 'images' in roles.values() else None
-    pictures = [name for name, found in roles.items() if found == wanted]
-    pairs = pair(pictures, labels) if labels and pictures else None
+    photos = [name for name in tree.photos if place_of(name).role != role]
+    pairs = pair(photos, labels) if labels and photos else None
     return pairs if pairs and pairs.pairs else None
 
 
@@ -177,8 +175,8 @@ def read(tree: Tree,
             for name, by_label in counts.items()
         }
         found = [0, 1]
-        notes.append('Label maps have 0 and 255 alone: 255 is taken to be a '
-                     'class, and not for unlabelled')
+        notes.append('Label maps have only 0 and 255, so 255 is a class and '
+                     'does not mean unlabelled')
     names, said = _class_names(tree, names, classes, found)
     notes += said
     for sample in looked_at:
@@ -198,9 +196,8 @@ def read(tree: Tree,
     if converts:
         for part in parts.values():
             part.extra = reader
-        data.notes.append('Label maps are written anew, with the number of '
-                          'the class in each pixel, into the folder of the '
-                          'run')
+        data.notes.append('The run gets label maps with the number of the '
+                          'class in each pixel; yours stay as they are')
     elif _has(counts, UNLABELLED):
         data.notes.append('255 is unlabelled')
     return data
@@ -315,15 +312,15 @@ def _class_names(tree: Tree, names: LabelNames | None,
                 'converted. If they are numbers, name the classes in '
                 'classes.txt.')
         return ([f'class_{i}' for i in range(number)], [
-            'There are no names of classes (classes.txt): they are called by '
-            'their labels; 0 is a class like any other'
+            'No file names the classes (classes.txt), so they are called '
+            'class_0, …; 0 is a class like any other'
         ])
     given = list(names.names if asked is None else asked)
     source = names.file if asked is None else 'classes'
     if len(given) == number - 1:
         return (['background', *given], [
             f'{source} names {len(given)} classes and labels go up to '
-            f'{len(given)}: 0 is taken to be the background'
+            f'{len(given)}: 0 becomes the background'
         ])
     if len(given) < number:
         raise UserError(

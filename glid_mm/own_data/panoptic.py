@@ -106,7 +106,7 @@ class PanopticReader(Reader):
         }
         # The order that data sets have.
         self.classes.sort(key=lambda c: not self.isthing[c])
-        self.folder = self._find_folder(split)
+        self.folder = self._find_folder(split_in(osp.basename(name)) or split)
 
     def check(self) -> None:
         """Refuse a file that is not in order."""
@@ -131,8 +131,9 @@ class PanopticReader(Reader):
         votes.pop(self.base, None)
 
         def rank(folder):
-            return ('panoptic' in folder.lower(), split_in(folder) == split,
-                    votes[folder])
+            fits = split_in(folder)
+            return ('panoptic' in folder.lower(), fits == split, fits
+                    is None, votes[folder])
 
         if not votes:
             raise UserError(

@@ -49,7 +49,8 @@ def recognise(folder: str | Path,
     Raises:
         UserError: If there is no such folder or task, the folder has no data
             for the task or could have it in two ways, or the data is not in
-            order. The message says what was looked for and found, and a cure.
+            order. The message says what was
+            looked for, what was found, and a cure.
         MissingLibraryError: If the format needs a library that is missing.
     """
     if task not in _FORMATS:
@@ -57,6 +58,8 @@ def recognise(folder: str | Path,
                         f'{", ".join(TASKS)}.')
     if classes is not None and task in _WITHOUT_CLASSES:
         raise UserError(f'{task} has no classes. Leave classes out.')
+    if depth_scale is not None and task != 'depth':
+        raise UserError(f'{task} has no depth. Leave depth_scale out.')
     tree = Tree.of(folder)
     data = _read(tree, task, classes, depth_scale)
     if val is not None:
@@ -66,16 +69,23 @@ def recognise(folder: str | Path,
 
 def _read(tree: Tree, task: str, classes: Sequence[str] | None,
           depth_scale: float | None) -> OwnData:
-    found = [(kind, layout) for kind in _FORMATS[task]
-             if (layout := kind.find(tree, task))]
+    found, errors = [], []
+    for kind in _FORMATS[task]:
+        try:
+            layout = kind.find(tree, task)
+        except UserError as error:
+            errors.append(error)
+            continue
+        if layout:
+            found.append((kind, layout))
     if not found:
-        raise _nothing(tree, task)
+        raise errors[0] if errors else _nothing(tree, task)
     if len(found) > 1:
         raise UserError(
-            f'{tree.root} has data for {task} in {len(found)} formats: ' +
-            '; and '.join(kind.LAYOUT for kind, _ in found) +
+            f'{tree.root} has data for the task {task} in {len(found)} '
+            'formats: ' + '; and '.join(kind.LAYOUT for kind, _ in found) +
             '. Move one of them to another place, or name the JSON or '
-            'data.yaml that is meant instead of the folder.')
+            'data.yaml that you mean instead of the folder.')
     (kind, layout), = found
     options = dict(depth_scale=depth_scale) if kind is rgbd else {}
     return kind.read(tree, layout, task, classes, **options)
@@ -121,7 +131,7 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
     except (TypeError, ValueError):
         share = None
     if share is not None:
-        if not (0 < share < 1 or share >= 1 and share == int(share)):
+        if not (0 < share < 1 or share >= 1 and share.is_integer()):
             raise UserError(f'val={val} is neither a share between 0 and 1 '
                             'nor a number of images.')
         count = len(data.parts['train'].samples)

@@ -196,11 +196,11 @@ def _set_range(data: DepthData, looks: list[_Look],
         if not scale > 0:
             raise UserError(f'depth_scale={scale} is no number of units a '
                             'metre.')
-        why = 'as is said (depth_scale)'
+        why = 'as depth_scale says'
     elif True in kinds:
-        scale, why = 1., 'since the numbers are floating'
+        scale, why = 1., 'because the numbers are floating'
     elif known < _SPARSE:
-        scale, why = KITTI, ('as KITTI has it, since most pixels are unknown '
+        scale, why = KITTI, ('as in KITTI, because most pixels are unknown '
                              'as in maps of lidar')
     else:
         scale, why = MILLIMETRES, 'millimetres, as most sensors write'
@@ -213,6 +213,6 @@ def _set_range(data: DepthData, looks: list[_Look],
         f'{counted(len(looks), "depth map")} were read: '
         f'{100 * known:.0f} % of their pixels have a depth',
         f'Depth is in {scale:g} units a metre, {why}, and then goes from '
-        f'{near:.3g} to {far:.3g} m; if that is wrong, say depth_scale=…',
-        f'Depth of {data.nearest:g} to {data.farthest:g} m is learnt'
+        f'{near:.3g} to {far:.3g} m; if that is wrong, set depth_scale',
+        f'The model learns depth of {data.nearest:g} to {data.farthest:g} m'
     ]

@@ -100,6 +100,8 @@ class Tree:
         files (list[str]): Paths in it with ``/``, sorted; neither hidden nor
             empty.
         pictures (list[str]): Those that are pictures.
+        photos (list[str]): Pictures that are no labels: those in folders
+            called so if there are any, else those in folders of no role.
         left_out (LeftOut): Empty pictures.
 
     Raises:
@@ -133,6 +135,10 @@ class Tree:
                 'Check the path; docs/own-data.md shows the layouts.')
         self.files = sorted(files)
         self.pictures = self.ending(*SUFFIXES)
+        roles = {name: place_of(name).role for name in self.pictures}
+        wanted = next((r for r in ('images', None) if r in roles.values()),
+                      'labels')
+        self.photos = [n for n, role in roles.items() if role == wanted]
 
     @classmethod
     def of(cls, path: str | Path) -> 'Tree':

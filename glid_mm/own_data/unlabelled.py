@@ -1,4 +1,5 @@
 """Any folder of pictures, or of shards, to pre-train on."""
+import os.path as osp
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 from ..datasets.decode import ImageError
 from ..datasets.shards import is_sharded, shard_addresses
 from ..errors import UserError
+from ..io.files import write_atomically
 from .data import OwnData, Part, Sample
 from .pictures import picture_size, spread
 from .tree import Tree
@@ -21,8 +23,14 @@ class ImageFolder(OwnData):
     validates = False
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`."""
-        return dict(data_root=str(self.root), data_prefix='')
+        """See :class:`OwnData`; ``extra`` says that not all are taken."""
+        settings = dict(data_root=str(self.root), data_prefix='')
+        if part.extra:
+            file = out / 'images.txt'
+            lines = ''.join(f'{s.picture}\n' for s in part.samples)
+            write_atomically(file, lines.encode())
+            settings['ann_file'] = str(file)
+        return settings
 
     def _contents(self) -> list[str]:
         return []
@@ -64,11 +72,13 @@ def read(tree: Tree,
         samples = [Sample(name) for name in names]
         return ImageFolder(task, tree.root, 'shards of pictures',
                            dict(train=Part(tree.root, samples)), (), left_out)
+    pictures, photos = set(tree.pictures), tree.photos
     others = Counter(
-        name.rpartition('.')[2].lower()
-        for name in tree.files if '.' in name) - Counter(
-            name.rpartition('.')[2].lower() for name in tree.pictures)
-    samples = [Sample(name) for name in tree.pictures]
+        osp.splitext(name)[1].lower() or 'that have no suffix'
+        for name in tree.files if name not in pictures)
+    maps = len(pictures) - len(photos)
+    left_out.add('picture', 'in folders of labels', count=maps)
+    samples = [Sample(name) for name in photos]
     looked_at = spread(samples, _LOOKED_AT)
     broken = 0
     for sample in looked_at:
@@ -82,9 +92,10 @@ def read(tree: Tree,
         raise UserError(f'{tree.root}: no picture that was looked at can be '
                         f'used: {left_out}.')
     for kind, count in others.items():
-        left_out.add('file', f'of the kind .{kind}', count=count)
+        left_out.add('file', kind, count=count)
     data = ImageFolder(task, tree.root, 'a folder of pictures',
-                       dict(train=Part(tree.root, samples)), (), left_out)
+                       dict(train=Part(tree.root, samples, extra=maps > 0)),
+                       (), left_out)
     if len(samples) > len(looked_at):
         data.notes.append(f'{counted(len(looked_at), "picture")} of them were '
                           'opened')

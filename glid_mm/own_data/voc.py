@@ -24,7 +24,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
         with open(tree.path(name), 'rb') as file:
             if b'<annotation' in file.read(_HEAD):
                 files.append(name)
-    pairs = pair(tree.pictures, files) if files else None
+    pairs = pair(tree.photos, files) if files else None
     return pairs if pairs and pairs.pairs else None
 
 

@@ -1,26 +1,23 @@
 """Boxes and polygons in YOLO's format: a text for each picture."""
 import os.path as osp
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import yaml
 
 from ..errors import UserError, require
 from .boxes import BoxCollector
 from .coco import CocoData
 from .data import chosen_classes, require_most
 from .outlines import area_of
-from .tree import SPLITS, Pairs, Tree, pair
+from .pictures import spread
+from .tree import Pairs, Tree, pair
 from .words import LeftOut, counted, listed
+from .yolo_yaml import find_yaml, names_of, read_yaml, splits_of
 
 LAYOUT = ('YOLO: data.yaml or classes.txt, images/{train,val}/*.jpg and '
           'labels/{train,val}/*.txt')
 # Lists of other things than boxes.
 _OTHER = ('classes.txt', 'obj.txt', 'train.txt', 'val.txt', 'valid.txt',
           'test.txt', 'names.txt', 'labels.txt', 'labelmap.txt')
-_NAMES = ('classes.txt', 'obj.names', 'names.txt', 'predefined_classes.txt')
 # Shares of an image's sides may be a little off by rounding.
 _LEAST, _MOST = -0.1, 1.1
 
@@ -48,11 +45,11 @@ def find(tree: Tree, task: str) -> Layout | None:
     ]
     if not texts:
         return None
-    pairs = pair(tree.pictures, texts)
+    pairs = pair(tree.photos, texts)
     lengths = _lengths(tree, [label for _, label in pairs.pairs])
     if not lengths or task == 'instance' and max(lengths) < 7:
         return None
-    return Layout(_yaml(tree), pairs)
+    return Layout(find_yaml(tree), pairs)
 
 
 def hint(tree: Tree) -> str:
@@ -68,39 +65,13 @@ def hint(tree: Tree) -> str:
 def _lengths(tree: Tree, labels: list[str]) -> list[int]:
     """How many numbers the first lines of some texts have."""
     found = []
-    for name in labels[:50]:
+    for name in spread(labels, 200):
         for line in tree.lines(name)[:3]:
-            values = line.split()
             try:
-                found += [len(values)] if len(list(map(float,
-                                                       values))) > 4 else []
+                found.append(len([float(value) for value in line.split()]))
             except ValueError:
-                pass
-    return found
-
-
-def _yaml(tree: Tree) -> str | None:
-    if tree.main is not None:
-        return tree.main
-    files = tree.named('data.yaml', 'data.yml') or [
-        name for name in tree.ending('.yaml', '.yml')
-        if 'names' in _settings(tree, name)
-    ]
-    if len(files) > 1:
-        raise UserError(
-            f'{tree.root} has {len(files)} files that could describe its '
-            f'data: {listed(files)}. Name the one that is meant instead of '
-            f'the folder: {tree.path(files[0])}')
-    return files[0] if files else None
-
-
-def _settings(tree: Tree, name: str) -> dict:
-    try:
-        content = yaml.safe_load('\n'.join(tree.lines(name)))
-    except yaml.YAMLError as error:
-        raise UserError(f'{tree.path(name)} cannot be read as YAML: '
-                        f'{error}') from error
-    return content if isinstance(content, dict) else {}
+                continue
+    return [length for length in found if length > 4]
 
 
 def read(tree: Tree,
@@ -124,19 +95,19 @@ def read(tree: Tree,
     """
     require('globox', task="reading boxes of YOLO's format")
     pairs = layout.pairs
-    settings = _settings(tree, layout.yaml) if layout.yaml else {}
+    settings = read_yaml(tree, layout.yaml) if layout.yaml else {}
     left_out = LeftOut()
     left_out.update(tree.left_out)
     left_out.add('label file', 'without a picture', *pairs.labels)
     collector = BoxCollector(tree, left_out)
-    splits = _splits(tree, layout.yaml, settings)
+    splits = splits_of(tree, layout.yaml, settings)
     labels = dict(pairs.pairs)
     texts = {picture: _parse(tree, label) for picture, label in labels.items()}
-    there, source = _names(tree, layout.yaml, settings, texts)
+    there, source = names_of(tree, layout.yaml, settings, texts)
     _require_named(tree, labels, texts, there, source)
     names = chosen_classes(classes, there, source or str(tree.root))
     empty = used = 0
-    for picture in tree.pictures:
+    for picture in tree.photos:
         split = _split(pairs, picture, labels.get(picture, picture), splits)
         if split is None:
             left_out.add('picture', f'that {layout.yaml} does not name',
@@ -157,17 +128,17 @@ def read(tree: Tree,
         empty += picture not in labels
         used += 1
         collector.add(split, picture, size, rows)
-    require_most(used, len(tree.pictures), left_out, str(tree.root))
+    require_most(used, len(tree.photos), left_out, str(tree.root))
     kind = 'polygons' if task == 'instance' else 'boxes'
     data = CocoData(task, tree.root, f'YOLO {kind}', collector.parts, names,
                     left_out)
     if empty:
         data.notes.append(
-            f'{counted(empty, "image")} without a label file are taken to be '
-            'empty')
+            f'{counted(empty, "image")} without a label file: taken to show '
+            'no object')
     if source is None:
-        data.notes.append('There are no names of classes (data.yaml or '
-                          'classes.txt): they are called by their numbers')
+        data.notes.append('No file names the classes (data.yaml or '
+                          'classes.txt), so they are called class_0, …')
     return data
 
 
@@ -222,36 +193,6 @@ def _row(values: list, size: tuple[int, int], task: str) -> dict | None:
     return row
 
 
-def _names(tree: Tree, file: str | None, settings: dict,
-           texts: dict) -> tuple[list[str], str | None]:
-    """Names of the classes, and the file that has them."""
-    names = settings.get('names')
-    if isinstance(names, dict):
-        try:
-            numbers = {int(number): str(n) for number, n in names.items()}
-        except ValueError:
-            numbers = {}
-        if sorted(numbers) != list(range(len(names))):
-            raise UserError(f'{tree.path(file)}: "names" has the numbers '
-                            f'{listed(names, 10)}. They have to be 0, 1, 2, …')
-        return [numbers[i] for i in range(len(numbers))], str(tree.path(file))
-    if isinstance(names, list) and names:
-        return list(map(str, names)), str(tree.path(file))
-    files = tree.named(*_NAMES)
-    found = {
-        tuple(line.strip() for line in tree.lines(name) if line.strip())
-        for name in files
-    }
-    if len(found) > 1:
-        raise UserError(f'{listed(files)} of {tree.root} have unlike names of '
-                        'classes. Leave one of them.')
-    if found:
-        return list(found.pop()), str(tree.path(files[0]))
-    most = max((values[0] for lines in texts.values() for _, values in lines),
-               default=-1)
-    return [f'class_{i}' for i in range(most + 1)], None
-
-
 def _require_named(tree: Tree, labels: dict, texts: dict, names: list[str],
                    source: str | None) -> None:
     for picture, lines in texts.items():
@@ -262,59 +203,6 @@ def _require_named(tree: Tree, labels: dict, texts: dict, names: list[str],
                     f'no class {values[0]}. {source} names '
                     f'{counted(len(names), "class")}, 0 to {len(names) - 1}: '
                     f'{listed(names, 10)}. Correct the line, or add names.')
-
-
-def _splits(tree: Tree, file: str | None, settings: dict) -> list | None:
-    """``(split, folder or set of pictures)`` as the YAML has them."""
-    found = []
-    for key, entries in settings.items():
-        if key not in SPLITS or not entries:
-            continue
-        for entry in entries if isinstance(entries, list) else [entries]:
-            path = _resolve(tree, file, settings, str(entry))
-            if path is None:
-                continue
-            if path.is_dir():
-                inside = path.relative_to(tree.root).as_posix()
-                found.append(
-                    (SPLITS[key], '' if inside == '.' else f'{inside}/'))
-            else:
-                found.append((SPLITS[key], _listed(tree, path)))
-    return found or None
-
-
-def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
-    """Where the YAML says that pictures are; None if that is elsewhere.
-
-    Programs differ in what the paths are relative to.
-    """
-    here = tree.path(file).parent
-    entry = entry.rstrip('/')
-    options = [
-        folder / name for name in (entry, entry.lstrip('./'))
-        for folder in (here / str(settings.get('path') or ''), here, tree.root)
-    ]
-    for path in options:
-        path = Path(osp.normpath(path))
-        if path.is_relative_to(tree.root) and path.exists():
-            return path
-    return None
-
-
-def _listed(tree: Tree, path: Path) -> set[str]:
-    """Pictures that a list names, wherever its paths begin."""
-    by_name = defaultdict(list)
-    for picture in tree.pictures:
-        by_name[osp.basename(picture)].append(picture)
-    found = set()
-    for line in tree.lines(path.relative_to(tree.root).as_posix()):
-        line = osp.normpath(line.strip().replace('\\', '/'))
-        options = by_name[osp.basename(line)]
-        found.update(
-            option for option in options
-            if len(options) == 1 or f'/{line}'.endswith(f'/{option}')
-            or f'/{option}'.endswith(f'/{line}'))
-    return found
 
 
 def _split(pairs: Pairs, picture: str, label: str,

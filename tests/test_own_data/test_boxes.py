@@ -204,3 +204,29 @@ def test_what_is_wrong_in_coco_is_said(scenes, tmp_path):
     for i in range(3):
         del expected[f'00000{i}.jpg']
     assert boxes(datasets['train']) == expected
+
+
+def test_a_file_that_is_named_and_a_part_for_testing(scenes, tmp_path):
+    """Parts have pictures of the same names; words tell them apart."""
+    root = tmp_path / 'data'
+    shutil.copytree(scenes, root)
+    (root / 'images/train/000001.jpg').unlink()
+    (root / 'images/train/000002.jpg').unlink()
+    (root / 'images/train/000003.jpg').unlink()
+    val = recognise(root / 'annotations/instances_val.json', 'detection')
+    assert {s.picture
+            for s in val.parts['train'].samples
+            } == {f'images/val/00000{i}.jpg'
+                  for i in range(4)}
+    (root / 'images/val').rename(root / 'images/test')
+    (root / 'annotations/instances_val.json').rename(
+        root / 'annotations/instances_test.json')
+    data = recognise(root, 'detection')
+    assert {s.picture
+            for s in data.parts['train'].samples
+            } == {f'images/train/00000{i}.jpg'
+                  for i in (0, 4, 5)}
+    assert '3 images for training, 4 for testing' in data.describe()
+    _, datasets = built('detection', data.prepare(tmp_path / 'run'))
+    assert boxes(datasets['test']) == true_boxes(scenes, 'val')
+    assert [len(datasets[s]) for s in ('train', 'val')] == [2, 1]

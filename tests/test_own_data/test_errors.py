@@ -151,7 +151,7 @@ def test_names_of_yolo(scenes, tmp_path):
         recognise(root, 'detection')
     file.unlink()
     text = recognise(root, 'detection').describe()
-    assert 'class_0' in text and 'called by their numbers' in text
+    assert 'class_0' in text and 'called class_0' in text
 
 
 def test_two_formats_at_once(scenes, tmp_path):

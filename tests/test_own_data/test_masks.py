@@ -8,7 +8,8 @@ from PIL import Image
 
 from glid_mm.errors import UserError
 from glid_mm.own_data import recognise
-from .build import built, content, rows_of, tree_state, write_masks, write_yolo
+from .build import (built, content, rows_of, tree_state, write_masks,
+                    write_voc, write_yolo)
 
 COLOURS = np.array([[i * 40, 255 - i * 30, i] for i in range(7)], np.uint8)
 LABELMAP = '# label:color_rgb:parts:actions\n' + ''.join(
@@ -87,7 +88,7 @@ def test_black_and_white(scenes, tmp_path):
     (root / 'classes.txt').write_text('thing\n')
     data = recognise(root, 'semantic')
     assert data.classes == ('background', 'thing')
-    assert '0 and 255 alone' in data.describe()
+    assert 'only 0 and 255' in data.describe()
     _, datasets = built('semantic', data.prepare(tmp_path / 'run'))
     for stem, labels in label_maps(datasets['train']).items():
         assert np.array_equal(labels, truth(scenes, stem) < 4)
@@ -106,7 +107,7 @@ def test_names_and_labels(scenes, tmp_path):
         }))
     data = recognise(root, 'semantic')
     assert data.classes == ('background', *names)
-    assert '0 is taken to be the background' in data.describe()
+    assert '0 becomes the background' in data.describe()
     assert recognise(
         root, 'semantic', classes='a b c d e f g'.split()).classes[-1] == 'g'
     with pytest.raises(UserError, match='labels up to 5.*names 2 classes'):
@@ -143,16 +144,39 @@ def test_maps_that_do_not_fit_are_left_out(scenes, tmp_path):
                   for i in (3, 4, 5)}
 
 
+def test_voc_as_it_comes(scenes, tmp_path):
+    """Pictures, boxes and both kinds of masks have the same names."""
+    root = write_voc(scenes, tmp_path / 'data')
+    (root / 'ImageSets/Segmentation').mkdir()
+    for folder in 'SegmentationClass', 'SegmentationObject':
+        (root / folder).mkdir()
+        for split in 'train', 'val':
+            stems = ['000000', '000002']
+            (root / f'ImageSets/Segmentation/{split}.txt').write_text(
+                '\n'.join(f'{split}_{stem}' for stem in stems))
+            for stem in stems:
+                shutil.copy(scenes / f'semantic_{split}/{stem}.png',
+                            root / folder / f'{split}_{stem}.png')
+    data = recognise(root, 'semantic')
+    assert '2 images for training, 2 for validation' in data.describe()
+    _, datasets = built('semantic', data.prepare(tmp_path / 'run'))
+    for split in 'train', 'val':
+        for stem, labels in label_maps(datasets[split]).items():
+            assert np.array_equal(labels,
+                                  truth(scenes,
+                                        stem.partition('_')[2], split))
+    text = recognise(root, 'detection').describe()
+    assert '6 images for training, 4 for validation' in text
+
+
 def masks_of(dataset):
-    """Area of each object's mask, by the picture."""
-    from mmdet.structures.mask import BitmapMasks, PolygonMasks
+    """Outlines of the objects, by the picture."""
     found = {}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
         found[info['img_path'].rpartition('/')[2]] = [
             one['mask'] for one in info['instances']
         ]
-    assert BitmapMasks and PolygonMasks
     return found
 
 

@@ -170,9 +170,10 @@ def test_depth_in_other_units(scenes, tmp_path, kind):
     scale = 500 if kind == 'said' else None
     data = recognise(root, 'depth', val=1, depth_scale=scale)
     assert dict(
-        npy='1 units a metre, since',
-        kitti='256 units a metre, as KITTI',
-        said='500 units a metre, as is said')[kind] in data.describe()
+        npy='1 units a metre, because',
+        kitti='256 units a metre, as in KITTI',
+        said='500 units a metre, as depth_scale says')[kind] in data.describe(
+        )
     _, datasets = built('depth', data.prepare(tmp_path / 'run'))
     maps = depth_of(datasets['train'])
     assert len(maps) == 5
@@ -198,6 +199,15 @@ def test_pre_training(scenes, tmp_path):
     _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
     assert len(datasets['train']) == 12
     assert not (tmp_path / 'run').exists()
+    # Label maps are no photographs.
+    data = recognise(scenes, 'pretrain')
+    assert '30 pictures in folders of labels' in data.describe()
+    _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
+    assert {
+        datasets['train'].get_data_info(i)['img_path']
+        for i in range(len(datasets['train']))
+    } == {str(path)
+          for path in (scenes / 'images').rglob('*.jpg')}
     with pytest.raises(UserError, match='pretrain has no validation'):
         recognise(scenes, 'pretrain', val=.1)
 
