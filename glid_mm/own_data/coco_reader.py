@@ -9,7 +9,7 @@ from ..datasets.decode import ImageError
 from ..errors import UserError
 from .data import Part, Sample, require_most
 from .outlines import area_of, box_of, outline_of
-from .pictures import picture_size, spread
+from .pictures import picture_size, spread, unlike_sizes
 from .tree import Tree, split_in
 from .words import LeftOut, counted, listed
 
@@ -253,11 +253,9 @@ class Reader:
             if not sized:
                 image['width'], image['height'] = size
                 self.as_is = False
-            elif size != (image['width'], image['height']):
-                left_out.add(
-                    'picture', 'of another size than its labels say',
-                    f'{name}: {size[0]}×{size[1]} instead of '
-                    f'{image["width"]}×{image["height"]}')
+            elif size != (said := (image['width'], image['height'])):
+                left_out.add('picture', 'of another size than its labels say',
+                             unlike_sizes(name, size, said))
                 broken.add(image['id'])
         self.as_is &= not broken
         return broken

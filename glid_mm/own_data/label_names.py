@@ -18,6 +18,7 @@ _TEXTS = ('classes.txt', 'class_names.txt', 'names.txt', 'labels.txt')
 _JSONS = ('classes.json', 'class_names.json', 'labels.json', 'id2label.json',
           'label_map.json', 'labelmap.json')
 _COLOURS = 'labelmap.txt'
+_TABLE = '_classes.csv'
 _LINE = re.compile(r'([^#:][^:]*):\s*(?:(\d+)\s*,\s*(\d+)\s*,\s*(\d+))?\s*'
                    r'(?::.*)?')
 
@@ -47,16 +48,22 @@ def find_names(tree: Tree) -> LabelNames | None:
         tree (Tree): The folder.
 
     Returns:
-        LabelNames, optional: From ``labelmap.txt``, ``classes.txt`` or a JSON
-        of a list or of names and numbers.
+        LabelNames, optional: From ``labelmap.txt``, ``classes.txt``, a JSON of
+        a list or of names and numbers, or Roboflow's ``_classes.csv``.
 
     Raises:
         UserError: If such a file is not in order, or there are several.
     """
     files = (
-        tree.named(_COLOURS) or tree.named(*_TEXTS) or tree.named(*_JSONS))
+        tree.named(_COLOURS) or tree.named(*_TEXTS) or tree.named(*_JSONS)
+        or tree.named(_TABLE))
     if not files:
         return None
+    if osp.basename(files[0]).lower() == _TABLE:
+        # One beside the pictures of each part.
+        tables = [_from_table(tree, file) for file in files]
+        if all(names == tables[0] for names in tables):
+            return LabelNames(files[0], tables[0], [])
     if len(files) > 1:
         raise UserError(f'{tree.root} has several files with names of '
                         f'classes: {listed(files)}. Leave one of them.')
@@ -102,12 +109,34 @@ def _from_json(tree: Tree, file: str) -> list[str]:
         }
     except (AttributeError, ValueError, TypeError):
         numbers = {}
-    numbers.pop(UNLABELLED, None)
-    if sorted(numbers) != list(range(len(numbers))) or not numbers:
+    try:
+        return _in_order(numbers)
+    except ValueError:
         raise UserError(
             f'{tree.path(file)} is no list of names, and no object of names '
-            'and their numbers 0, 1, 2, ….')
+            'and their numbers 0, 1, 2, ….') from None
+
+
+def _in_order(numbers: dict[int, str]) -> list[str]:
+    """Names by number; ValueError if these are not 0, 1, 2, …."""
+    numbers.pop(UNLABELLED, None)
+    if sorted(numbers) != list(range(len(numbers))) or not numbers:
+        raise ValueError(numbers)
     return [numbers[i] for i in range(len(numbers))]
+
+
+def _from_table(tree: Tree, file: str) -> list[str]:
+    """Roboflow's: a number and a name a line, below a head."""
+    rows = [line.split(',', 1) for line in tree.lines(file) if ',' in line]
+    try:
+        return _in_order({
+            int(number): name.strip()
+            for number, name in rows[1:]
+        })
+    except (ValueError, IndexError):
+        raise UserError(
+            f'{tree.path(file)} does not have a number and a name a line, '
+            '0, 1, 2, …, below its head.') from None
 
 
 class ColourReader:

@@ -16,13 +16,13 @@ from .data import RARE, OwnData, Part, Sample, require_most
 from .label_names import (UNLABELLED, ColourReader, LabelNames, Reader, binary,
                           find_names, is_palette)
 from .pictures import picture_size, spread
-from .tree import Pairs, Tree, pair, place_of
+from .tree import Pairs, Tree, has_ending, pair, place_of
 from .voc import listed_splits
 from .words import LeftOut, listed
 
 LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
           '(or masks, annotations, SegmentationClass), with or without train '
-          'and val')
+          'and val, or 1.jpg and 1_mask.png side by side')
 SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 #: How many label maps are read to count the labels.
 LOOKED_AT = 500
@@ -105,7 +105,13 @@ def _convert(part: Part, name: str, folder: Path) -> str:
 
 def find(tree: Tree, task: str) -> Pairs | None:
     """Pictures and their label maps, if there are any."""
-    return find_pairs(tree, 'labels', SUFFIXES)
+    pairs = find_pairs(tree, 'labels', SUFFIXES)
+    if pairs is None and tree.main is None:
+        # Side by side: 1.jpg and 1_mask.png.
+        labels = [name for name in tree.photos if has_ending(name)]
+        photos = [name for name in tree.photos if not has_ending(name)]
+        pairs = pair(photos, labels) if labels and photos else None
+    return pairs if pairs and pairs.pairs else None
 
 
 def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:

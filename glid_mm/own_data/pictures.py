@@ -44,6 +44,24 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     return size
 
 
+def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
+                                                               int]) -> str:
+    """What to say of a picture whose labels are for another size.
+
+    Args:
+        name (str): The picture.
+        size (tuple[int, int]): Its width and height.
+        said (tuple[int, int]): Those that the labels say.
+
+    Returns:
+        str: Both, and the likely reason if sides are swapped.
+    """
+    text = f'{name}: {size[0]}×{size[1]} instead of {said[0]}×{said[1]}'
+    if size == said[::-1]:
+        text += ', perhaps turned by its EXIF notes: save it upright'
+    return text
+
+
 def spread(items: Sequence, most: int) -> list:
     """Some of many, evenly spread over them.
 

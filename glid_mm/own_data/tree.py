@@ -238,8 +238,9 @@ class Pairs(NamedTuple):
 def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
     """Match pictures with files of labels by their names.
 
-    The path matters but for what tells splits and roles; if splits or folders
-    do not agree, only the rest or the name itself does.
+    The path matters but for what tells roles; where one side has no splits,
+    or other folders, only the rest or the name itself does. Files of unlike
+    splits never match.
 
     Args:
         pictures (sequence[str]): Paths in a folder.
@@ -259,8 +260,11 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
         found = {}
         for name in pictures:
             key = rule(places[name])
-            found[name] = keys.get(key) or keys.get(
-                _bare(key, _IMAGE_ENDINGS), [])
+            others = keys.get(key) or keys.get(_bare(key, _IMAGE_ENDINGS), [])
+            found[name] = [
+                other for other in others
+                if _agree(places[name].split, places[other].split)
+            ]
         if not best or _matches(found) > _matches(best):
             best = found
         if _matches(best) == min(len(pictures), len(labels)):
@@ -270,6 +274,16 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
     used = {label for _, label in pairs}
     return Pairs(pairs, [n for n, others in best.items() if not others],
                  [label for label in labels if label not in used])
+
+
+def has_ending(name: str) -> bool:
+    """Whether a file is called as label maps beside their pictures are."""
+    key = place_of(name)[3:]
+    return _bare(key, _ENDINGS) != key
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return None in (one, other) or one == other
 
 
 def _matches(found: dict[str, Sequence[str]]) -> int:

@@ -7,6 +7,7 @@ from ..errors import require
 from .boxes import BoxCollector
 from .coco import CocoData
 from .data import chosen_classes, require_most
+from .pictures import unlike_sizes
 from .tree import Pairs, Tree, pair
 from .words import LeftOut, listed
 
@@ -135,10 +136,8 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
     if all(text and text.strip().isdigit() and int(text) for text in said):
         said = tuple(int(text) for text in said)
         if said != size:
-            left_out.add(
-                'picture', 'of another size than its labels say',
-                f'{picture}: {size[0]}×{size[1]} instead of '
-                f'{said[0]}×{said[1]}')
+            left_out.add('picture', 'of another size than its labels say',
+                         unlike_sizes(picture, size, said))
             return None
     objects = []
     for node in root.iter('object'):

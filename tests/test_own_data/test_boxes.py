@@ -230,3 +230,13 @@ def test_a_file_that_is_named_and_a_part_for_testing(scenes, tmp_path):
     _, datasets = built('detection', data.prepare(tmp_path / 'run'))
     assert boxes(datasets['test']) == true_boxes(scenes, 'val')
     assert [len(datasets[s]) for s in ('train', 'val')] == [2, 1]
+
+
+def test_parts_do_not_mix(scenes, tmp_path):
+    """A picture without labels does not get those of another part."""
+    root = write_yolo(scenes, tmp_path / 'data')
+    (root / 'data.yaml').unlink()
+    shutil.rmtree(root / 'labels/val')
+    data = recognise(root, 'detection')
+    assert '4 images without a label file' in data.describe()
+    assert not any(s.counts for s in data.parts['val'].samples)

@@ -144,6 +144,25 @@ def test_maps_that_do_not_fit_are_left_out(scenes, tmp_path):
                   for i in (3, 4, 5)}
 
 
+def test_side_by_side(scenes, tmp_path):
+    root = tmp_path / 'data'
+    for split, folder in ('train', 'train'), ('val', 'valid'):
+        shutil.copytree(scenes / 'images' / split, root / folder)
+        for path in (scenes / f'semantic_{split}').iterdir():
+            shutil.copy(path, root / folder / f'{path.stem}_mask.png')
+        (root / folder / '_classes.csv').write_text('Pixel Value, Class\n' +
+                                                    ''.join(f'{i}, thing {i}\n'
+                                                            for i in range(7)))
+    data = recognise(root, 'semantic')
+    assert data.classes == tuple(f'thing {i}' for i in range(7))
+    _, datasets = built('semantic', data.prepare(tmp_path / 'run'))
+    for split in 'train', 'val':
+        maps = label_maps(datasets[split])
+        assert len(maps) == dict(train=6, val=4)[split]
+        for stem, labels in maps.items():
+            assert np.array_equal(labels, truth(scenes, stem, split))
+
+
 def test_voc_as_it_comes(scenes, tmp_path):
     """Pictures, boxes and both kinds of masks have the same names."""
     root = write_voc(scenes, tmp_path / 'data')
