@@ -4,9 +4,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'configs'
 OWN = dict(
     detection='detection/glid_swin-b_8xb2-50e_custom.py',
     instance='instance/glid_swin-b_8xb2-40k_custom-instance-640x640.py',
@@ -16,12 +18,22 @@ OWN = dict(
     pose='pose/glid_swin-b_8xb64-210e_custom-256x192.py',
     pretrain='pretrain/glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py')
 
+HOSTS = dict(
+    detection='mmdet',
+    instance='mmdet',
+    panoptic='mmdet',
+    semantic='mmseg',
+    depth='mmseg',
+    pose='mmpose',
+    pretrain='mmpretrain')
+
 
 def built(task, settings):
     """The config of a task with settings, and its data sets by split.
 
     Each data set gives its first sample, and each metric is built.
     """
+    pytest.importorskip(HOSTS[task])
     from mmengine.config import Config
     from mmengine.registry import DATASETS, init_default_scope
     from mmengine.utils import import_modules_from_strings
@@ -96,6 +108,7 @@ def rows_of(scenes, split):
 
 def write_voc(scenes, out, first=1):
     """Pascal VOC's layout; pixels are counted from ``first``."""
+    pytest.importorskip('globox')
     for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         (out / folder).mkdir(parents=True)
     for split in ('train', 'val'):
@@ -122,6 +135,7 @@ def write_voc(scenes, out, first=1):
 
 def write_yolo(scenes, out, polygons=False):
     """YOLO's layout, with a ``data.yaml``."""
+    pytest.importorskip('globox')
     names = [c['name'] for c in content(scenes, 'train')['categories']]
     for split in ('train', 'val'):
         shutil.copytree(scenes / 'images' / split, out / 'images' / split)

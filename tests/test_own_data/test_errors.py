@@ -8,7 +8,7 @@ import pytest
 
 from glid_mm.errors import MissingLibraryError, UserError
 from glid_mm.own_data import TASKS, recognise
-from .build import CONFIGS, content, write_masks, write_voc, write_yolo
+from .build import ROOT, content, write_masks, write_voc, write_yolo
 
 
 def copied(scenes, tmp_path):
@@ -191,7 +191,7 @@ def test_no_host_is_imported(scenes):
             'print(sorted({"mmdet", "mmseg", "mmpose", "mmpretrain"} & '
             'set(sys.modules)))')
     done = subprocess.run([sys.executable, '-c', code],
-                          cwd=CONFIGS.parent,
+                          cwd=ROOT,
                           capture_output=True,
                           text=True)
     assert done.stdout == '[]\n', done.stderr

@@ -8,7 +8,7 @@ import pytest
 from glid_mm.errors import UserError
 from glid_mm.own_data import recognise
 from glid_mm.own_data.split import keep_split, number_of
-from .build import content, write_yolo
+from .build import ROOT, built, content, write_yolo
 
 
 def test_every_class_is_in_both_parts(tmp_path):
@@ -127,3 +127,14 @@ def test_what_val_may_not_be(unsplit, val, match):
 def test_data_has_a_validation_part_already(scenes):
     with pytest.raises(UserError, match='of its own, of 4 images'):
         recognise(scenes, 'detection', val=.1)
+
+
+def test_what_the_page_says_can_be_run(scenes, tmp_path, monkeypatch, capsys):
+    page = (ROOT / 'docs/own-data.md').read_text()
+    code = page.split('```python\n')[1].partition('```')[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'photos').symlink_to(scenes)
+    found = {}
+    exec(code, found)
+    assert '6 images for training' in capsys.readouterr().out
+    built('detection', found['settings'])

@@ -86,7 +86,7 @@ class SemanticDataset(BaseSegDataset):
                      [line for line in lines if line not in images], lines,
                      folder)
         return [(images[stem], stem + self.seg_map_suffix)
-                for stem in lines or images]
+                for stem in (lines if self.ann_file else images)]
 
     def _images(self, folder: str) -> dict[str, str]:
         """Images by their names without suffixes."""
