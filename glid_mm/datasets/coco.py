@@ -187,7 +187,7 @@ def count_unusable_boxes(file: str, content: Mapping[str,
     images = {image['id']: image for image in content['images']}
     boxes = content['annotations']
     reasons = Counter(
-        _unusable(box, images.get(box['image_id'])) for box in boxes)
+        why_unusable(box, images.get(box['image_id'])) for box in boxes)
     usable = reasons.pop(None, 0)
     if not reasons:
         return
@@ -201,8 +201,16 @@ def count_unusable_boxes(file: str, content: Mapping[str,
               logging.INFO if set(reasons) == {CROWD} else logging.WARNING)
 
 
-def _unusable(box: dict, image: dict | None) -> str | None:
-    """Why hosts leave a box out, if they do."""
+def why_unusable(box: dict, image: dict | None) -> str | None:
+    """Why hosts leave a box out, if they do.
+
+    Args:
+        box (dict): An annotation with ``bbox``.
+        image (dict, optional): The entry of its image, with its size.
+
+    Returns:
+        str, optional: The reason, in words about several boxes.
+    """
     if image is None:
         return 'their image_id is of no image that the file lists'
     if not (image.get('width', 0) > 0 and image.get('height', 0) > 0):

@@ -38,7 +38,7 @@ def list_images(folder: str,
     folder = str(folder)
     backend = get_file_backend(folder, backend_args=backend_args)
     if isinstance(backend, LocalBackend):
-        files = _walk(folder or '.', '', ())
+        files = walk(folder or '.')
     else:
         files = ((name, 1) for name in backend.list_dir_or_file(
             folder, list_dir=False, recursive=True))
@@ -133,8 +133,9 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     return found
 
 
-def _walk(folder: str, prefix: str,
-          above: tuple[tuple, ...]) -> Iterator[tuple[str, int]]:
+def walk(folder: str,
+         prefix: str = '',
+         above: tuple = ()) -> Iterator[tuple[str, int]]:
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:
@@ -142,6 +143,13 @@ def _walk(folder: str, prefix: str,
         prefix (str): Its path from where the search began.
         above (tuple[tuple]): Folders it lies in, so that links that lead back
             to one of them do not go on forever.
+
+    Yields:
+        tuple[str, int]: Path with ``/``, in no order, and bytes; 1 for what
+        is hidden.
+
+    Raises:
+        OSError: If the folder or one below cannot be read.
     """
     info = os.stat(folder)
     here = info.st_dev, info.st_ino
@@ -153,6 +161,6 @@ def _walk(folder: str, prefix: str,
             if entry.name.startswith('.'):
                 yield name, 1
             elif entry.is_dir():
-                yield from _walk(entry.path, f'{name}/', (*above, here))
+                yield from walk(entry.path, f'{name}/', (*above, here))
             elif entry.is_file():
                 yield name, entry.stat().st_size

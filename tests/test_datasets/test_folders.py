@@ -134,6 +134,17 @@ def test_segmentation_takes_the_same_images(folder):
     (folder / 'list.txt').write_text('cat\nanother\n')
     with pytest.raises(UserError, match='1 of 2 images .*being another'):
         listed(ann_file='list.txt')
+    # Names that do not agree, with a tab between them.
+    (folder /
+     'list.txt').write_text(f'{TAKEN[0]}\tcat.png\n\ncat.gif\t{pairs[0][1]}\n')
+    assert listed(ann_file='list.txt') == [(TAKEN[0], 'cat.png'),
+                                           ('cat.gif', pairs[0][1])]
+    (folder / 'list.txt').write_text('dog.gif\tcat.png\n')
+    with pytest.raises(UserError, match='1 of 1 images .*being dog.gif'):
+        listed(ann_file='list.txt')
+    (folder / 'list.txt').write_text('cat.gif\tcat.png\ncat.gif\n')
+    with pytest.raises(UserError, match="1 of 2 lines .*'cat.gif'"):
+        listed(ann_file='list.txt')
     (labels / 'cat.png').unlink()
     with pytest.raises(UserError, match='1 of 4 label maps .*cat.png'):
         listed()

@@ -27,6 +27,8 @@ class DepthDataset(BaseSegDataset):
         ann_file (str): The list, if there is one.
         img_suffix (str | tuple[str]): Suffix of images.
         depth_map_suffix (str): Suffix of depth maps.
+        depth_rescale_factor (float, optional): Metres per unit of the depth
+            maps; by default as ``LoadDepth`` of the pipeline has it.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``.
 
     Raises:
@@ -41,7 +43,9 @@ class DepthDataset(BaseSegDataset):
                  ann_file: str = '',
                  img_suffix=('.jpg', '.jpeg', '.png'),
                  depth_map_suffix: str = '.png',
+                 depth_rescale_factor: float | None = None,
                  **kwargs) -> None:
+        self.depth_rescale_factor = depth_rescale_factor
         self.depth_map_suffix = depth_map_suffix
         # In small letters, as names are compared: cameras write capitals.
         suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
@@ -55,7 +59,8 @@ class DepthDataset(BaseSegDataset):
         """Find the pairs.
 
         Returns:
-            list[dict]: ``img_path`` and ``depth_map_path`` of each.
+            list[dict]: ``img_path`` and ``depth_map_path`` of each, and
+            ``depth_rescale_factor`` if the data set has one.
         """
         images, depths = (
             self.data_prefix[key] for key in ('img_path', 'depth_map_path'))
@@ -76,8 +81,11 @@ class DepthDataset(BaseSegDataset):
                 f'a depth map are missing, the first being {missing[0]}. Look '
                 'at data_root, data_prefix, ann_file and depth_map_suffix of '
                 'the data set.')
+        unit = {}
+        if self.depth_rescale_factor is not None:
+            unit['depth_rescale_factor'] = self.depth_rescale_factor
         return [
-            dict(img_path=image, depth_map_path=depth, seg_fields=[])
+            dict(img_path=image, depth_map_path=depth, seg_fields=[], **unit)
             for image, depth in pairs
         ]
 

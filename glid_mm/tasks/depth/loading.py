@@ -16,7 +16,8 @@ class LoadDepth(LoadDepthAnnotation):
 
     Args:
         depth_rescale_factor (float): Metres per unit of the file: 1e-3 for
-            millimetres, 1/256 for KITTI.
+            millimetres, 1/256 for KITTI. A data set that has a factor of its
+            own comes first.
         **kwargs: See ``mmseg.datasets.LoadDepthAnnotation``.
     """
 
@@ -25,7 +26,8 @@ class LoadDepth(LoadDepthAnnotation):
 
         Args:
             results (dict): Of a pipeline, with ``depth_map_path``, and
-                ``ori_shape`` of the image.
+                ``ori_shape`` of the image; perhaps ``depth_rescale_factor``.
+                A file that ends in .npy is NumPy's.
 
         Returns:
             dict: The same with ``gt_depth_map``, ``(H, W)`` float32 in
@@ -38,9 +40,12 @@ class LoadDepth(LoadDepthAnnotation):
         path = results['depth_map_path']
         try:
             data = fileio.get(path, self.backend_args)
-            depth = datafrombytes(data, backend=self.decode_backend)
+            backend = ('numpy'
+                       if path.endswith('.npy') else self.decode_backend)
+            depth = datafrombytes(data, backend=backend)
             shape = depth.shape
-        except (OSError, AttributeError, cv2.error) as error:
+        except (OSError, EOFError, AttributeError, ValueError,
+                cv2.error) as error:
             # OpenCV gives None for what it cannot decode.
             raise UserError(f'the depth map {path} cannot be read') from error
         try:
@@ -69,8 +74,8 @@ class LoadDepth(LoadDepthAnnotation):
                 f'(height × width) and its image {results.get("img_path")} '
                 f'is {size[0]}×{size[1]}. They have to show the same, pixel '
                 'by pixel: register depth to the image, or scale one of them.')
-        results['gt_depth_map'] = depth.astype(
-            np.float32) * self.depth_rescale_factor
-        results['depth_rescale_factor'] = self.depth_rescale_factor
+        factor = results.setdefault('depth_rescale_factor',
+                                    self.depth_rescale_factor)
+        results['gt_depth_map'] = depth.astype(np.float32) * factor
         results['seg_fields'].append('gt_depth_map')
         return results

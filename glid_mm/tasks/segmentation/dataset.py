@@ -21,7 +21,9 @@ class SemanticDataset(BaseSegDataset):
     Args:
         img_suffix (sequence[str]): Suffixes of images, in lower case.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``. Lines of ``ann_file``
-            name images without their suffix.
+            name images without their suffix; or an image and, behind a tab,
+            its label map, each as its folder has it, where the two have
+            unlike names.
 
     Raises:
         UserError: If there is no image, images or label maps are missing, or
@@ -41,24 +43,15 @@ class SemanticDataset(BaseSegDataset):
         """
         folder = self.data_prefix['img_path']
         labels = self.data_prefix.get('seg_map_path')
-        images = self._images(folder)
-        stems = list(images)
-        if self.ann_file:
-            lines = fileio.get_text(
-                self.ann_file, backend_args=self.backend_args).splitlines()
-            stems = [line.strip() for line in lines if line.strip()]
-            self._refuse(f'images that {self.ann_file} names',
-                         [s for s in stems if s not in images], stems, folder)
         samples = []
-        for stem in stems:
+        for image, label_map in self._pairs(folder):
             sample = dict(
-                img_path=osp.join(folder, images[stem]),
+                img_path=osp.join(folder, image),
                 label_map=self.label_map,
                 reduce_zero_label=self.reduce_zero_label,
                 seg_fields=[])
             if labels is not None:
-                sample['seg_map_path'] = osp.join(labels,
-                                                  stem + self.seg_map_suffix)
+                sample['seg_map_path'] = osp.join(labels, label_map)
             samples.append(sample)
         missing = [
             s['seg_map_path'] for s in samples if 'seg_map_path' in s
@@ -66,6 +59,34 @@ class SemanticDataset(BaseSegDataset):
         ]
         self._refuse('label maps', missing, samples, labels)
         return samples
+
+    def _pairs(self, folder: str) -> list[tuple[str, str]]:
+        """Images and label maps, as their folders have them."""
+        lines = []
+        if self.ann_file:
+            text = fileio.get_text(
+                self.ann_file, backend_args=self.backend_args)
+            lines = [line.strip() for line in text.splitlines()]
+            lines = [line for line in lines if line]
+        if any('\t' in line for line in lines):
+            alone = [line for line in lines if line.count('\t') != 1]
+            if alone:
+                raise UserError(
+                    f'{self.ann_file}: {len(alone)} of {len(lines)} lines do '
+                    'not name an image and its label map with a tab between '
+                    f'them, the first being {alone[0]!r}.')
+            pairs = [tuple(line.split('\t')) for line in lines]
+            self._refuse(f'images that {self.ann_file} names', [
+                image for image, _ in pairs if
+                not fileio.exists(osp.join(folder, image), self.backend_args)
+            ], pairs, folder)
+            return pairs
+        images = self._images(folder)
+        self._refuse(f'images that {self.ann_file} names',
+                     [line for line in lines if line not in images], lines,
+                     folder)
+        return [(images[stem], stem + self.seg_map_suffix)
+                for stem in (lines if self.ann_file else images)]
 
     def _images(self, folder: str) -> dict[str, str]:
         """Images by their names without suffixes."""

@@ -1,14 +1,10 @@
 """Reading label maps as they are, with errors that name them."""
 import numpy as np
-from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
 
-from ...datasets.decode import ImageError, naming, open_image
+from ...datasets.label_maps import read_label_map
 from ...errors import UserError
 from ...registry import TRANSFORMS
-
-# PNG's grey levels of 2 and 4 bits, which Pillow spreads over 0 to 255.
-_SPREAD = {'L;2': 85, 'L;4': 17}
 
 
 @TRANSFORMS.register_module()
@@ -43,47 +39,12 @@ class LoadSemanticMap(LoadAnnotations):
             path (str): Of a picture with one channel.
 
         Returns:
-            ndarray: ``(H, W)`` uint8, uint16 or int32, as the file has it.
+            ndarray: See :func:`~glid_mm.datasets.label_maps.read_label_map`.
 
         Raises:
-            UserError: If it cannot be read, is a JPEG, has more than one
-                channel, or values that are no whole numbers.
+            UserError: See there.
         """
-        try:
-            image = open_image(fileio.get(path, self.backend_args), path)
-            spread = _SPREAD.get(image.tile and image.tile[0][3], 1)
-            with naming(path):
-                image.load()
-        except (ImageError, OSError) as error:
-            reason = getattr(error, 'reason', error)
-            raise UserError(
-                f'the label map {path} cannot be read: {reason}') from error
-        channels = len(image.getbands())
-        if channels > 1:
-            bands = [np.asarray(band) for band in image.split()]
-            same = all(np.array_equal(bands[0], b) for b in bands[1:3])
-            raise UserError(
-                f'the label map {path} has {channels} channels. It has to '
-                'have one, with the number of the class in each pixel. ' +
-                ('The channels are equal: keep the first.' if same else
-                 'If colours stand for classes, write the number of the '
-                 'class in place of each colour.'))
-        if image.format in ('JPEG', 'MPO'):
-            raise UserError(
-                f'the label map {path} is a JPEG, which does not keep '
-                'numbers as they are. Make it a PNG from where the labels '
-                'come from.')
-        labels = np.array(image)
-        if labels.dtype == bool:
-            labels = labels.astype(np.uint8)
-        if labels.dtype.kind == 'f':
-            whole = labels.astype(np.int32)
-            if not np.array_equal(whole, labels):
-                raise UserError(
-                    f'the label map {path} has values that are no whole '
-                    'numbers. Write the number of the class in each pixel.')
-            labels = whole
-        return labels // spread if spread > 1 else labels
+        return read_label_map(path, self.backend_args)
 
     def relabel(self, labels: np.ndarray, results: dict) -> np.ndarray:
         """From the file's labels to the model's.

@@ -65,6 +65,26 @@ def test_data_without_pairs_are_named_and_capitals_are_no_obstacle(
     assert [Path(pair['img_path']).name for pair in data] == ['IMG_1.JPG']
 
 
+def test_numpy_files_and_units_of_a_data_set(data_root, tmp_path):
+    depth = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(64, 64)
+    np.save(tmp_path / '000000.npy', depth)
+    (data_root / 'npy.txt').write_text('000000.jpg\t000000.npy\n')
+    data = DepthDataset(
+        data_root=str(data_root),
+        ann_file='npy.txt',
+        depth_rescale_factor=.5,
+        data_prefix=dict(
+            img_path='images/train', depth_map_path=str(tmp_path)))
+    loading = LoadDepth(depth_rescale_factor=1e-3)
+    info = dict(data.get_data_info(0), ori_shape=(64, 64))
+    found = loading.transform(info)
+    assert np.array_equal(found['gt_depth_map'], depth / 2)
+    assert found['depth_rescale_factor'] == .5
+    (tmp_path / '000000.npy').write_bytes(b'')
+    with pytest.raises(UserError, match='000000.npy cannot be read'):
+        loading.transform(info)
+
+
 def test_depth_maps_that_do_not_fit_are_named(tmp_path):
 
     def load(pixels, size=(4, 6)):

@@ -1,0 +1,66 @@
+"""Pictures whose pixels are numbers of classes."""
+import numpy as np
+from mmengine import fileio
+
+from ..errors import UserError
+from .decode import ImageError, naming, open_image
+
+# PNG's grey levels of 2 and 4 bits, which Pillow spreads over 0 to 255.
+_SPREAD = {'L;2': 85, 'L;4': 17}
+
+
+class ColouredMapError(UserError):
+    """A label map has several channels: colours in place of numbers."""
+
+
+def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
+    """Read the numbers of a file as they are.
+
+    Args:
+        path (str): Of a picture with one channel; of one with a palette it is
+            the numbers, not the colours.
+        backend_args (dict, optional): See ``mmengine.fileio.get``.
+
+    Returns:
+        ndarray: ``(H, W)`` uint8, uint16 or int32, as the file has it.
+
+    Raises:
+        ColouredMapError: If it has more than one channel.
+        UserError: If it cannot be read, is a JPEG, or has values that are no
+            whole numbers.
+    """
+    try:
+        image = open_image(fileio.get(path, backend_args), path)
+        spread = _SPREAD.get(image.tile and image.tile[0][3], 1)
+        with naming(path):
+            image.load()
+    except (ImageError, OSError) as error:
+        reason = getattr(error, 'reason', error)
+        raise UserError(
+            f'the label map {path} cannot be read: {reason}') from error
+    channels = len(image.getbands())
+    if channels > 1:
+        bands = [np.asarray(band) for band in image.split()]
+        same = all(np.array_equal(bands[0], b) for b in bands[1:3])
+        raise ColouredMapError(
+            f'the label map {path} has {channels} channels. It has to '
+            'have one, with the number of the class in each pixel. ' +
+            ('The channels are equal: keep the first.' if same else
+             'If colours stand for classes, write the number of the '
+             'class in place of each colour.'))
+    if image.format in ('JPEG', 'MPO'):
+        raise UserError(
+            f'the label map {path} is a JPEG, which does not keep '
+            'numbers as they are. Make it a PNG from where the labels '
+            'come from.')
+    labels = np.array(image)
+    if labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    if labels.dtype.kind == 'f':
+        whole = labels.astype(np.int32)
+        if not np.array_equal(whole, labels):
+            raise UserError(
+                f'the label map {path} has values that are no whole '
+                'numbers. Write the number of the class in each pixel.')
+        labels = whole
+    return labels // spread if spread > 1 else labels

@@ -1,0 +1,5 @@
+"""Data as people have it: from a folder to the settings of a run."""
+from .data import OwnData
+from .recognise import TASKS, recognise
+
+__all__ = ['TASKS', 'OwnData', 'recognise']

@@ -1,0 +1,329 @@
+"""What was found in a folder, in words and as settings."""
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .pictures import sizes_in_words
+from .split import SEED, SHARE, keep_split, number_of
+from .words import LeftOut, counted, listed
+
+# Of fewer objects or images of a class there is little to learn from.
+RARE = 10
+_ALL_CLASSES, _MOST, _RAREST = 12, 6, 8
+_NAMES = dict(train='training', val='validation', test='testing')
+
+
+@dataclass
+class Sample:
+    """An image and its labels.
+
+    Attributes:
+        picture (str): Its path in the part's ``root``, with ``/``.
+        size (tuple[int, int], optional): Width and height in pixels.
+        counts (Counter): How much of each class it shows.
+        record: The labels as their format has them.
+    """
+
+    picture: str
+    size: tuple[int, int] | None = None
+    counts: Counter = field(default_factory=Counter)
+    record: Any = None
+
+
+@dataclass
+class Part:
+    """Training, validation or testing images.
+
+    Attributes:
+        root (Path): Folder that paths are in; absolute.
+        samples (list[Sample]): The images.
+        file (Path, optional): The annotation file of the user, if it says
+            exactly this and a run can read it as it is.
+        base (Path, optional): Folder that names in ``file`` are in.
+        extra: What else the format knows of the part.
+    """
+
+    root: Path
+    samples: list[Sample]
+    file: Path | None = None
+    base: Path | None = None
+    extra: Any = None
+
+    def only(self, names: set[str], inside: bool) -> 'Part':
+        """The images that are among some names, or those that are not."""
+        return Part(
+            self.root,
+            [s for s in self.samples if (s.picture in names) == inside],
+            extra=self.extra)
+
+    def total(self) -> Counter:
+        """How much of each class all images show."""
+        total: Counter = Counter()
+        for sample in self.samples:
+            total.update(sample.counts)
+        return total
+
+
+class OwnData:
+    """A folder of somebody's data, understood.
+
+    Args:
+        task (str): What it is to train.
+        root (Path): The folder.
+        layout (str): The format, in words.
+        parts (dict[str, Part]): ``'train'`` at least.
+        classes (sequence[str]): Their names, in the order of their numbers.
+        left_out (LeftOut): What is not used.
+
+    Raises:
+        UserError: If there are no images for training.
+
+    Attributes:
+        notes (list[str]): Sentences for :meth:`describe`.
+        share (float | int): What is set aside for validation, if need be.
+    """
+
+    #: A thing that is counted.
+    unit = 'image'
+    #: Whether runs need validation data.
+    validates = True
+
+    def __init__(self,
+                 task: str,
+                 root: Path,
+                 layout: str,
+                 parts: dict[str, Part],
+                 classes: Sequence[str] = (),
+                 left_out: LeftOut | None = None) -> None:
+        if 'train' not in parts:
+            raise UserError(
+                f'{root} has images for {listed(parts)} and none for '
+                'training. Give the folders or files of those for training '
+                'the word "train" in their names.')
+        self.task, self.root, self.layout = task, root, layout
+        self.parts = parts
+        self.classes = tuple(classes)
+        self.left_out = left_out or LeftOut()
+        self.notes: list[str] = []
+        self.share: float | int = SHARE
+
+    def describe(self) -> str:
+        """The data in one paragraph.
+
+        Returns:
+            str: Format, images, classes, what is rare, sizes of images, and
+            what is left out and why.
+        """
+        sizes = [
+            s.size for part in self.parts.values() for s in part.samples
+            if s.size
+        ]
+        sentences = [
+            f'{self.root}: {self.layout}, for {self.task}',
+            self._splits(), *self._contents(), *self.notes
+        ]
+        if sizes:
+            sentences.append(sizes_in_words(sizes))
+        if self.left_out:
+            sentences.append(f'Left out: {self.left_out}')
+        return '. '.join(sentences) + '.'
+
+    def prepare(self, out: str | Path) -> dict:
+        """Write what a run needs, and say where it is.
+
+        Nothing is written into the data's own folder, and no picture is
+        copied. Where there is no validation part, one is chosen here and kept
+        in ``out``, so that the same call gives the same one again.
+
+        Args:
+            out (str | Path): A folder, made if need be.
+
+        Returns:
+            dict: Settings by dotted names, for ``Config.merge_from_dict`` of
+            a config for data of one's own. Paths are absolute.
+
+        Raises:
+            UserError: If the data cannot be split, or ``out`` has the split
+                of other data.
+        """
+        out = Path(out).absolute()
+        parts = dict(self.parts)
+        if self.validates and 'val' not in parts:
+            train = parts['train']
+            chosen = keep_split(out,
+                                {s.picture: s.counts
+                                 for s in train.samples}, self.share)
+            parts['train'] = train.only(chosen, inside=False)
+            parts['val'] = train.only(chosen, inside=True)
+        settings = self.head()
+        for split, part in parts.items():
+            dataset = self.dataset(out, split, part)
+            # What there is for testing is mostly what there is for validation.
+            also = ['test'] if split == 'val' and 'test' not in parts else []
+            for loader in [split, *also]:
+                settings.update({
+                    f'{loader}_dataloader.dataset.{name}': value
+                    for name, value in dataset.items()
+                })
+                if loader != 'train':
+                    settings.update({
+                        f'{loader}_evaluator.{name}': value
+                        for name, value in self.metric(dataset).items()
+                    })
+        return settings
+
+    def head(self) -> dict:
+        """Settings of the model, by dotted names."""
+        return {}
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """Write what a data set reads.
+
+        Args:
+            out (Path): The run's folder.
+            split (str): ``'train'``, ``'val'`` or ``'test'``.
+            part (Part): Its images.
+
+        Returns:
+            dict: Settings of the data set, by dotted names.
+        """
+        raise NotImplementedError
+
+    def metric(self, dataset: dict) -> dict:
+        """Settings of the metric.
+
+        Args:
+            dataset (dict): Those of the data set that it measures.
+
+        Returns:
+            dict: By dotted names.
+        """
+        return {}
+
+    def adopt(self, other: 'OwnData', chosen: bool) -> None:
+        """Take other data for validation.
+
+        Args:
+            other (OwnData): Of the same task; its own validation part, or
+                all of it.
+            chosen (bool): Whether only some classes are wanted.
+
+        Raises:
+            UserError: If it has classes that these data lack.
+        """
+        part = other.parts.get('val', other.parts['train'])
+        strange = [name for name in other.classes if name not in self.classes]
+        if strange and not chosen:
+            raise UserError(
+                f'the validation data {other.root} has classes that '
+                f'{self.root} lacks: {listed(strange)}. Both have to have the '
+                'same classes.')
+        if other.classes != self.classes:
+            part.file = None
+        self.parts['val'] = part
+        self.left_out.update(other.left_out)
+
+    def _splits(self) -> str:
+        counts = {
+            split: len(self.parts[split].samples)
+            for split in _NAMES if split in self.parts
+        }
+        text = _by_split(counts, 'image')
+        if self.validates and 'val' not in counts:
+            number = number_of(self.share, counts['train'])
+            text += (
+                f'. There is no validation part: {number} of these images '
+                f'become one, drawn with seed {SEED}; the run keeps the '
+                'choice')
+        return text
+
+    def _contents(self) -> list[str]:
+        """Sentences about classes and labels, without their full stops."""
+        totals = {k: part.total() for k, part in self.parts.items()}
+        numbers = {split: total.total() for split, total in totals.items()}
+        text = _by_split(numbers, self.unit)
+        return [text, classes_in_words(self.classes, totals['train'])]
+
+
+def _by_split(numbers: Mapping[str, int], noun: str) -> str:
+    """``80 images for training, 20 for validation``."""
+    first, *others = numbers.items()
+    said = [f'{counted(first[1], noun)} for {_NAMES[first[0]]}']
+    said += [f'{number:,} for {_NAMES[split]}' for split, number in others]
+    return ', '.join(said)
+
+
+def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
+    """Classes, how many of each there are, and which are rare.
+
+    Args:
+        classes (sequence[str]): All of them.
+        counts (Counter): By name; of training.
+
+    Returns:
+        str: Sentences without the last full stop.
+    """
+    there = [name for name in classes if counts[name]]
+    ordered = sorted(there, key=lambda name: -counts[name])
+    said = [f'{name} {counts[name]:,}' for name in ordered]
+    text = counted(len(classes), 'class')
+    if len(classes) <= _ALL_CLASSES:
+        text += f': {", ".join(said)}'
+    else:
+        text += f', most of all {", ".join(said[:_MOST])}'
+        rare = [s for s, name in zip(said, ordered) if counts[name] < RARE]
+        if rare:
+            text += (f'; {len(rare)} have fewer than {RARE}: '
+                     f'{listed(rare[::-1], _RAREST)}')
+    missing = [name for name in classes if not counts[name]]
+    if missing:
+        text += f'; none for training of {listed(missing, _RAREST)}'
+    return text
+
+
+def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
+    """Refuse data most of which cannot be used: something is wrong with all.
+
+    Args:
+        kept (int): Images that can be used.
+        of (int): All.
+        left_out (LeftOut): The reasons.
+        what (str): The data's folder or file.
+
+    Raises:
+        UserError: If fewer than half of the images are left, or none.
+    """
+    if not kept or 2 * kept < of:
+        raise UserError(
+            f'{what}: {kept:,} of {counted(of, "image")} can be used. Left '
+            f'out: {left_out}. Mend the data, or take the files out that are '
+            'not meant.')
+
+
+def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
+                   what: str) -> tuple[str, ...]:
+    """The classes to train.
+
+    Args:
+        asked (sequence[str], optional): Those that the user names, if not
+            all.
+        there (sequence[str]): Those of the data.
+        what (str): The data's folder or file.
+
+    Returns:
+        tuple[str]: Names, in the order of the data.
+
+    Raises:
+        UserError: If some are not there.
+    """
+    if asked is None:
+        return tuple(there)
+    missing = [name for name in asked if name not in there]
+    if missing:
+        raise UserError(
+            f'{what} has no class {listed(missing)}. Its classes are '
+            f'{listed(there, 30)}. Leave classes out to take all of them.')
+    return tuple(name for name in there if name in asked)

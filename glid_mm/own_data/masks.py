@@ -1,0 +1,337 @@
+"""Pictures and label maps in folders."""
+import io
+import os.path as osp
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..datasets.decode import ImageError
+from ..datasets.label_maps import ColouredMapError, read_label_map
+from ..errors import UserError
+from ..io.files import write_atomically
+from .data import RARE, OwnData, Part, Sample, require_most
+from .label_names import (UNLABELLED, ColourReader, LabelNames, Reader, binary,
+                          find_names, is_palette)
+from .pictures import picture_size, spread
+from .tree import Pairs, Tree, has_ending, pair, place_of
+from .voc import listed_splits
+from .words import LeftOut, listed
+
+LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
+          '(or masks, annotations, SegmentationClass), with or without train '
+          'and val, or 1.jpg and 1_mask.png side by side')
+SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
+#: How many label maps are read to count the labels.
+LOOKED_AT = 500
+# Of labels up to a number, how many are there if they count classes.
+_DENSE = 4
+
+
+class MaskData(OwnData):
+    """Label maps.
+
+    Attributes:
+        looked_at (int): How many maps were counted.
+    """
+
+    unit = 'pixel'
+    looked_at = 0
+
+    def head(self) -> dict:
+        """See :class:`OwnData`."""
+        return {'model.decode_head.num_classes': len(self.classes)}
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """See :class:`OwnData`; ``extra`` reads maps to be written anew."""
+        names = [s.record for s in part.samples]
+        folder = part.root
+        if part.extra is not None:
+            folder = out / 'labels' / split
+            names = [_convert(part, name, folder) for name in names]
+        lines = [
+            f'{s.picture}\t{name}\n' for s, name in zip(part.samples, names)
+        ]
+        file = out / f'{split}.txt'
+        write_atomically(file, ''.join(lines).encode())
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img_path': str(part.root),
+            'data_prefix.seg_map_path': str(folder),
+            'metainfo.classes': self.classes
+        }
+
+    def _contents(self) -> list[str]:
+        total = sum(
+            (s.counts for part in self.parts.values() for s in part.samples),
+            Counter())
+        images = Counter(name for part in self.parts.values()
+                         for s in part.samples for name in s.counts)
+        pixels = total.total() or 1
+        said = [
+            f'{name} {100 * total[name] / pixels:.3g} %'
+            for name in sorted(self.classes, key=lambda n: -total[n])
+            if total[name]
+        ]
+        where = f'in the {self.looked_at:,} label maps that were read'
+        text = (f'{len(self.classes)} classes by their share of pixels '
+                f'{where}: {listed(said, 20)}')
+        rare = [
+            f'{name} {images[name]}' for name in self.classes
+            if 0 < images[name] < RARE and images[name] < self.looked_at
+        ]
+        if rare:
+            text += f'; in few of them: {listed(rare, 8)}'
+        missing = [name for name in self.classes if not total[name]]
+        if missing:
+            text += f'; no pixel of {listed(missing, 8)}'
+        return [text]
+
+
+def _convert(part: Part, name: str, folder: Path) -> str:
+    """Write a map with numbers of classes, if it is not there yet."""
+    source = part.root / name
+    new = f'{osp.splitext(name)[0]}.png'
+    path = folder / new
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        data = io.BytesIO()
+        Image.fromarray(part.extra(str(source))).save(data, 'PNG')
+        write_atomically(path, data.getvalue())
+    return new
+
+
+def find(tree: Tree, task: str) -> Pairs | None:
+    """Pictures and their label maps, if there are any."""
+    pairs = find_pairs(tree, 'labels', SUFFIXES)
+    if pairs is None and tree.main is None:
+        # Side by side: 1.jpg and 1_mask.png.
+        labels = [name for name in tree.photos if has_ending(name)]
+        photos = [name for name in tree.photos if not has_ending(name)]
+        pairs = pair(photos, labels) if labels and photos else None
+    return pairs if pairs and pairs.pairs else None
+
+
+def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
+    """Pictures, and files in folders of a role that belong to them."""
+    if tree.main is not None:
+        return None
+    labels = [
+        name for name in tree.ending(*suffixes) if place_of(name).role == role
+    ]
+    photos = [name for name in tree.photos if place_of(name).role != role]
+    pairs = pair(photos, labels) if labels and photos else None
+    return pairs if pairs and pairs.pairs else None
+
+
+def hint(tree: Tree) -> str:
+    """Why label maps are not taken."""
+    labels = [
+        name for name in tree.ending(*SUFFIXES)
+        if place_of(name).role == 'labels'
+    ]
+    if labels:
+        return (f'{listed(labels)}: label maps without a picture of the same '
+                'name')
+    return ''
+
+
+def read(tree: Tree,
+         pairs: Pairs,
+         task: str,
+         classes: Sequence[str] | None = None) -> MaskData:
+    """Read what :func:`find` has found.
+
+    Args:
+        tree (Tree): The folder.
+        pairs (Pairs): Pictures and label maps.
+        task (str): ``'semantic'``.
+        classes (sequence[str], optional): Names of 0, 1, 2, …, if the folder
+            has none.
+
+    Returns:
+        MaskData: The data.
+
+    Raises:
+        UserError: If colours stand for classes and nothing says which, labels
+            have no names, or most maps cannot be used.
+    """
+    left_out = LeftOut()
+    parts = paired_parts(tree, pairs, 'label map', left_out)
+    names = find_names(tree)
+    samples = [s for part in parts.values() for s in part.samples]
+    looked_at = spread(samples, LOOKED_AT)
+    if not looked_at:
+        require_most(0, len(pairs.pairs), left_out, str(tree.root))
+    reader, notes = _reader(tree, names, looked_at)
+    counts = _count(tree, looked_at, reader, left_out)
+    found = sorted(set().union(*counts.values()) - {UNLABELLED})
+    converts = reader is not read_label_map
+    if not found or found == [0] and _has(counts, UNLABELLED):
+        # Black and white, as programs write one class.
+        reader, converts = binary(reader), True
+        counts = {
+            name:
+            Counter({
+                int(label > 0): count
+                for label, count in by_label.items()
+            })
+            for name, by_label in counts.items()
+        }
+        found = [0, 1]
+        notes.append('Label maps have only 0 and 255, so 255 is a class and '
+                     'does not mean unlabelled')
+    names, said = _class_names(tree, names, classes, found)
+    notes += said
+    for sample in looked_at:
+        sample.counts = Counter({
+            names[label]: count
+            for label, count in counts.get(sample.picture, {}).items()
+            if label != UNLABELLED or label in found
+        })
+    broken = {s.picture for s in looked_at} - set(counts)
+    parts = {k: part.only(broken, inside=False) for k, part in parts.items()}
+    require_most(
+        sum(len(part.samples) for part in parts.values()), len(pairs.pairs),
+        left_out, str(tree.root))
+    data = MaskData(task, tree.root, 'label maps', parts, names, left_out)
+    data.looked_at = len(counts)
+    data.notes += notes
+    if converts:
+        for part in parts.values():
+            part.extra = reader
+        data.notes.append('The run gets label maps with the number of the '
+                          'class in each pixel; yours stay as they are')
+    elif _has(counts, UNLABELLED):
+        data.notes.append('255 is unlabelled')
+    return data
+
+
+def paired_parts(tree: Tree, pairs: Pairs, what: str,
+                 left_out: LeftOut) -> dict[str, Part]:
+    """Pairs by split; each record is the path of what belongs to a picture.
+
+    Args:
+        tree (Tree): The folder.
+        pairs (Pairs): Pictures and what belongs to them.
+        what (str): What that is, in words.
+        left_out (LeftOut): Gets what is not used.
+
+    Returns:
+        dict[str, Part]: By split.
+    """
+    left_out.update(tree.left_out)
+    left_out.add('picture', f'without a {what}', *pairs.pictures)
+    left_out.add(what, 'without a picture', *pairs.labels)
+    splits = listed_splits(tree, 'Segmentation')
+    parts: dict[str, Part] = {}
+    for picture, label in pairs.pairs:
+        split = pairs.split(picture, label) or 'train'
+        if splits:
+            stem = osp.splitext(osp.basename(picture))[0]
+            split = splits.get(stem)
+            if split is None:
+                left_out.add('picture', 'that no list in ImageSets names',
+                             picture)
+                continue
+        part = parts.setdefault(split, Part(tree.root, []))
+        part.samples.append(Sample(picture, record=label))
+    return parts
+
+
+def _reader(tree: Tree, names: LabelNames | None,
+            samples: list[Sample]) -> tuple[Reader, list[str]]:
+    """What reads label maps: numbers as they are, or colours."""
+    path = tree.path(samples[0].record)
+    try:
+        read_label_map(str(path))
+        # Greys may stand for classes as well.
+        coloured = is_palette(path) or names is not None and all(
+            len(set(colour)) == 1 for colour in names.colours)
+    except ColouredMapError as error:
+        if names is None or not names.colours:
+            raise UserError(
+                f'{error} Or put a file labelmap.txt into {tree.root} that '
+                'has a line name:r,g,b:: for each colour; the maps are then '
+                'converted.') from error
+        coloured = True
+    except UserError:
+        # One that is damaged; others tell.
+        coloured = bool(names and names.colours)
+    if not (coloured and names and names.colours):
+        return read_label_map, []
+    return (ColourReader(names, str(tree.path(names.file))),
+            [f'{names.file} says which colour is which class'])
+
+
+def _count(tree: Tree, samples: list[Sample], reader: Reader,
+           left_out: LeftOut) -> dict[str, Counter]:
+    """Pixels of each label, by the picture; those that fit alone."""
+    found = {}
+    for sample in samples:
+        try:
+            sample.size = picture_size(tree.path(sample.picture))
+        except ImageError as error:
+            left_out.add('picture', 'that cannot be read',
+                         f'{sample.picture}: {error.reason}')
+            continue
+        try:
+            labels = reader(str(tree.path(sample.record)))
+        except ColouredMapError:
+            raise
+        except UserError as error:
+            if isinstance(reader, ColourReader) and 'colours' in str(error):
+                raise
+            left_out.add('label map', 'that cannot be read', str(error))
+            continue
+        if labels.shape != sample.size[::-1]:
+            left_out.add(
+                'picture', 'of another size than its label map',
+                f'{sample.picture}: {sample.size[0]}×{sample.size[1]} and '
+                f'{labels.shape[1]}×{labels.shape[0]}')
+            continue
+        values, counts = np.unique(labels, return_counts=True)
+        found[sample.picture] = Counter(
+            dict(zip(values.tolist(), counts.tolist())))
+    return found
+
+
+def _has(counts: dict[str, Counter], label: int) -> bool:
+    return any(label in by_label for by_label in counts.values())
+
+
+def _class_names(tree: Tree, names: LabelNames | None,
+                 asked: Sequence[str] | None,
+                 found: list[int]) -> tuple[list[str], list[str]]:
+    """Names of the classes 0, 1, 2, …, and what is to be said of them."""
+    number = max(found) + 1
+    if asked is None and names is None:
+        if number > _DENSE * len(found):
+            raise UserError(
+                f'the label maps in {tree.root} have {len(found)} labels up '
+                f'to {number - 1}: {listed(found, 10)}. They seem to be grey '
+                'levels and no numbers of classes, which are 0, 1, 2, …. Put '
+                'a file labelmap.txt there that has a line name:r,g,b:: for '
+                'each, such as road:128,128,128::; the maps are then '
+                'converted. If they are numbers, name the classes in '
+                'classes.txt.')
+        return ([f'class_{i}' for i in range(number)], [
+            'No file names the classes (classes.txt), so they are called '
+            'class_0, …; 0 is a class like any other'
+        ])
+    given = list(names.names if asked is None else asked)
+    source = names.file if asked is None else 'classes'
+    if len(given) == number - 1:
+        return (['background', *given], [
+            f'{source} names {len(given)} classes and labels go up to '
+            f'{len(given)}: 0 becomes the background'
+        ])
+    if len(given) < number:
+        raise UserError(
+            f'the label maps in {tree.root} have labels up to {number - 1}, '
+            f'and {source} names {len(given)} classes: '
+            f'{listed(given, 10)}. Name all classes, in the order of their '
+            'labels.')
+    return given, [f'0 is {given[0]}']

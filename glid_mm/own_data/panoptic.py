@@ -1,0 +1,211 @@
+"""Panoptic segments in COCO's format: a JSON and PNGs."""
+import json
+import os.path as osp
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..datasets.coco import require_fields, require_unique_ids
+from ..errors import UserError
+from ..io.files import write_atomically
+from .coco import note_looked_at, read_parts
+from .coco_files import find
+from .coco_reader import FIELDS, Reader
+from .data import OwnData, Part, Sample
+from .tree import Tree, split_in
+from .words import LeftOut, listed
+
+__all__ = ['LAYOUT', 'PanopticData', 'find', 'hint', 'read']
+
+LAYOUT = ("COCO's panoptic format: annotations/panoptic_train.json, "
+          'panoptic_train/*.png and a folder of pictures, and the same for '
+          'val')
+
+
+def hint(tree: Tree) -> str:
+    """Why the JSONs of a folder are not taken: there are no segments."""
+    files = tree.ending('.json')
+    return files and f'{listed(files)}: JSONs without "segments_info"' or ''
+
+
+class PanopticData(OwnData):
+    """Things and stuff; ``things`` is how many of the classes are things."""
+
+    unit = 'segment'
+    things = 0
+
+    def head(self) -> dict:
+        """See :class:`OwnData`."""
+        return {
+            'model.panoptic_head.num_things_classes':
+            self.things,
+            'model.panoptic_head.num_stuff_classes':
+            len(self.classes) - self.things
+        }
+
+    def dataset(self, out: Path, split: str, part: Part) -> dict:
+        """See :class:`OwnData`; ``extra`` is the folder of PNGs."""
+        file, base, pngs = part.file, part.base, part.extra
+        if file is None:
+            file, base, pngs = out / f'{split}.json', part.root, part.root
+            content = json.dumps(self._content(part), allow_nan=False)
+            write_atomically(file, content.encode())
+        return {
+            'data_root': str(part.root),
+            'ann_file': str(file),
+            'data_prefix.img': f'{base}/',
+            'data_prefix.seg': f'{pngs}/',
+            'metainfo.classes': self.classes
+        }
+
+    def _content(self, part: Part) -> dict:
+        numbers = {name: i for i, name in enumerate(self.classes, 1)}
+        return dict(
+            images=[
+                dict(s.record[0], file_name=s.picture) for s in part.samples
+            ],
+            annotations=[
+                dict(
+                    s.record[1],
+                    segments_info=[
+                        dict(segment, category_id=numbers[name])
+                        for name, segment in s.record[2]
+                    ]) for s in part.samples
+            ],
+            categories=[
+                dict(id=i, name=name, isthing=int(i <= self.things))
+                for name, i in numbers.items()
+            ])
+
+    def _contents(self) -> list[str]:
+        text = (f'The first {self.things} classes are things, whose objects '
+                'are told apart' if self.things else
+                'No class is a thing, whose objects are told apart')
+        return [*super()._contents(), text]
+
+
+class PanopticReader(Reader):
+    """A file of segments; see :class:`Reader`.
+
+    Attributes:
+        folder (str): The folder in the tree that PNGs are in.
+        isthing (dict[str, bool]): Of each class.
+    """
+
+    noun = 'annotation'
+    fields = dict(
+        images=FIELDS['images'],
+        annotations=('image_id', 'file_name', 'segments_info'),
+        categories=('id', 'name', 'isthing'))
+
+    def __init__(self, tree: Tree, name: str, split: str, task: str) -> None:
+        super().__init__(tree, name, split, task)
+        self.isthing = {
+            c['name']: bool(c['isthing'])
+            for c in self.content['categories']
+        }
+        # The order that data sets have.
+        self.classes.sort(key=lambda c: not self.isthing[c])
+        self.folder = self._find_folder(split_in(osp.basename(name)) or split)
+
+    def check(self) -> None:
+        """Refuse a file that is not in order."""
+        file = str(self.path)
+        require_fields(file, self.content, self.fields)
+        rows = [dict(id=a['image_id']) for a in self.content['annotations']]
+        require_unique_ids(file, dict(self.content, annotations=rows))
+
+    def takes(self, category: dict) -> bool:
+        """Every category is a class."""
+        return True
+
+    def _find_folder(self, split: str) -> str:
+        by_name = defaultdict(list)
+        for path in self.tree.ending('.png'):
+            by_name[osp.basename(path)].append(path)
+        votes: Counter = Counter()
+        for row in self.content['annotations']:
+            for path in by_name[osp.basename(row['file_name'])]:
+                if f'/{path}'.endswith(f'/{row["file_name"]}'):
+                    votes[path[:-len(row['file_name'])].rstrip('/')] += 1
+        votes.pop(self.base, None)
+
+        def rank(folder):
+            fits = split_in(folder)
+            return ('panoptic' in folder.lower(), fits == split, fits
+                    is None, votes[folder])
+
+        if not votes:
+            raise UserError(
+                f'{self.path} names PNGs of segments, and none of them is in '
+                f'{self.tree.root}. Put their folder, such as '
+                f'panoptic_{split}, there.')
+        return max(votes, key=rank)
+
+    def sample(self, image: dict, rows: Iterable[dict], classes: Sequence[str],
+               left_out: LeftOut) -> Sample | None:
+        """See :class:`Reader`."""
+        rows = list(rows)
+        png = rows and osp.join(self.folder, rows[0]['file_name'])
+        if not rows or png not in self._pngs:
+            left_out.add(
+                'image',
+                'whose PNG is not there' if rows else 'without segments',
+                image['file_name'])
+            self.as_is = False
+            return None
+        segments = []
+        for segment in rows[0]['segments_info']:
+            if segment.get('category_id') not in self.names:
+                raise UserError(
+                    f'{self.path}: a segment of image {image["id"]} is of '
+                    f'category {segment.get("category_id")}, which the file '
+                    'does not list. Add it to "categories".')
+            name = self.names[segment['category_id']]
+            self.used.add(name)
+            segments.append((name, segment))
+        return Sample(self.pictures[image['id']],
+                      (image['width'], image['height']),
+                      Counter(name for name, _ in segments),
+                      (image, dict(rows[0], file_name=png), segments))
+
+    @property
+    def _pngs(self) -> set[str]:
+        if not hasattr(self, '_known'):
+            self._known = set(self.tree.ending('.png'))
+        return self._known
+
+
+def read(tree: Tree,
+         files: dict[str, str],
+         task: str,
+         classes: Sequence[str] | None = None) -> PanopticData:
+    """Read what :func:`find` has found.
+
+    Args:
+        tree (Tree): The folder.
+        files (dict[str, str]): A file for each split.
+        task (str): ``'panoptic'``.
+        classes (sequence[str], optional): All classes: every pixel has one.
+
+    Returns:
+        PanopticData: The data.
+
+    Raises:
+        UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if PNGs
+            are missing or some classes are left out.
+    """
+    names, parts, left_out, readers = read_parts(tree, files, task, classes,
+                                                 PanopticReader)
+    first = readers['train']
+    if len(names) < len(first.classes):
+        raise UserError(
+            f'{first.path} has {len(first.classes)} classes, and a panoptic '
+            'model learns all of them. Leave classes out.')
+    for split, reader in readers.items():
+        parts[split].extra = tree.root / reader.folder
+    data = PanopticData(task, tree.root, 'COCO panoptic segments', parts,
+                        names, left_out)
+    data.things = sum(first.isthing[name] for name in names)
+    note_looked_at(data)
+    return data

@@ -1,0 +1,94 @@
+"""Sizes of pictures, and whether their files are whole."""
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ..datasets.decode import ImageError, decode_image, naming, orientation
+
+# What a whole file ends with, whatever a program has put behind it.
+_END = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
+_TAIL = 64
+_TURNED = {5, 6, 7, 8}
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture, turned upright.
+
+    The file's header is read, and its end: a JPEG or PNG that ends as none
+    does is decoded, so that a file that was cut off is found.
+
+    Args:
+        path (str | Path): A file.
+
+    Returns:
+        tuple[int, int]: In pixels.
+
+    Raises:
+        ImageError: If it is no picture that can be used.
+    """
+    name = str(path)
+    try:
+        with open(path, 'rb') as file, naming(name):
+            image = Image.open(file)
+            size, kind = image.size, image.format
+            if orientation(image) in _TURNED:
+                size = size[::-1]
+            file.seek(0, 2)
+            file.seek(max(file.tell() - _TAIL, 0))
+            whole = _END.get(kind, b'') in file.read()
+        if not whole:
+            decode_image(Path(path).read_bytes(), name)
+    except OSError as error:
+        raise ImageError.of(name, str(error)) from error
+    return size
+
+
+def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
+                                                               int]) -> str:
+    """What to say of a picture whose labels are for another size.
+
+    Args:
+        name (str): The picture.
+        size (tuple[int, int]): Its width and height.
+        said (tuple[int, int]): Those that the labels say.
+
+    Returns:
+        str: Both, and the likely reason if sides are swapped.
+    """
+    text = f'{name}: {size[0]}×{size[1]} instead of {said[0]}×{said[1]}'
+    if size == said[::-1]:
+        text += ', perhaps turned by its EXIF notes: save it upright'
+    return text
+
+
+def spread(items: Sequence, most: int) -> list:
+    """Some of many, evenly spread over them.
+
+    Args:
+        items (sequence): All.
+        most (int): How many at most.
+
+    Returns:
+        list: In their order.
+    """
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
+    """The range of sizes and the one in the middle, by area.
+
+    Args:
+        sizes (sequence[tuple[int, int]]): Widths and heights in pixels.
+
+    Returns:
+        str: A sentence without its full stop.
+    """
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    first, middle, last = (f'{ordered[i][0]}×{ordered[i][1]}'
+                           for i in (0, len(ordered) // 2, -1))
+    if first == last:
+        return f'All images are {first} pixels (width × height)'
+    return (f'Images have {first} to {last} pixels (width × height), '
+            f'{middle} in the middle')

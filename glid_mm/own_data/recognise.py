@@ -1,0 +1,166 @@
+"""From a folder to the data in it."""
+import os.path as osp
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UserError
+from . import coco, keypoints, masks, panoptic, rgbd, unlabelled, voc, yolo
+from .data import OwnData, Part
+from .tree import Tree
+
+_FORMATS = dict(
+    detection=(coco, yolo, voc),
+    instance=(coco, yolo),
+    panoptic=(panoptic, ),
+    semantic=(masks, ),
+    depth=(rgbd, ),
+    pose=(keypoints, ),
+    pretrain=(unlabelled, ))
+#: What data can be for.
+TASKS = tuple(_FORMATS)
+_WITHOUT_CLASSES = ('depth', 'pretrain')
+
+
+def recognise(folder: str | Path,
+              task: str,
+              val: str | Path | float | None = None,
+              classes: Sequence[str] | None = None,
+              depth_scale: float | None = None) -> OwnData:
+    """Find out how a folder holds data, and read it.
+
+    Nothing is written. Pictures are not decoded; their headers are read.
+
+    Args:
+        folder (str | Path): The data; or, where a folder has several, the
+            file that describes one: a JSON of COCO or a YAML of YOLO.
+        task (str): One of :data:`TASKS`.
+        val (str | Path | float, optional): The validation part of data that
+            has none: a share below 1 or a number of images, a text with a
+            picture's name a line, or another folder or file of the same kind.
+            By default a tenth.
+        classes (sequence[str], optional): Classes to take of boxes, masks and
+            keypoints, if not all; for label maps the names of 0, 1, 2, ….
+        depth_scale (float, optional): Units a metre of depth maps, if not the
+            one that they seem to have: 1000 for millimetres, 256 for KITTI.
+
+    Returns:
+        OwnData: The data, to be described and prepared.
+
+    Raises:
+        UserError: If there is no such folder or task, the folder has no data
+            for the task or could have it in two ways, or the data is not in
+            order. The message says what was
+            looked for, what was found, and a cure.
+        MissingLibraryError: If the format needs a library that is missing.
+    """
+    if task not in _FORMATS:
+        raise UserError(f'there is no task {task!r}. Tasks are '
+                        f'{", ".join(TASKS)}.')
+    if classes is not None and task in _WITHOUT_CLASSES:
+        raise UserError(f'{task} has no classes. Leave classes out.')
+    if depth_scale is not None and task != 'depth':
+        raise UserError(f'{task} has no depth. Leave depth_scale out.')
+    tree = Tree.of(folder)
+    data = _read(tree, task, classes, depth_scale)
+    if val is not None:
+        _set_validation(data, val, classes is not None, depth_scale)
+    return data
+
+
+def _read(tree: Tree, task: str, classes: Sequence[str] | None,
+          depth_scale: float | None) -> OwnData:
+    found, errors = [], []
+    for kind in _FORMATS[task]:
+        try:
+            layout = kind.find(tree, task)
+        except UserError as error:
+            errors.append(error)
+            continue
+        if layout:
+            found.append((kind, layout))
+    if not found:
+        raise errors[0] if errors else _nothing(tree, task)
+    if len(found) > 1:
+        raise UserError(
+            f'{tree.root} has data for the task {task} in {len(found)} '
+            'formats: ' + '; and '.join(kind.LAYOUT for kind, _ in found) +
+            '. Move one of them to another place, or name the JSON or '
+            'data.yaml that you mean instead of the folder.')
+    (kind, layout), = found
+    options = dict(depth_scale=depth_scale) if kind is rgbd else {}
+    return kind.read(tree, layout, task, classes, **options)
+
+
+def _nothing(tree: Tree, task: str) -> UserError:
+    """The error for a folder that has nothing for a task."""
+    formats = _FORMATS[task]
+    hints = [text for kind in formats if (text := kind.hint(tree))]
+    fits = []
+    for other, kinds in _FORMATS.items():
+        try:
+            if any(kind.find(tree, other) for kind in kinds):
+                fits.append(other)
+        except UserError:
+            # It has files for it, though they are not in order.
+            fits.append(other)
+    looked_for = '; or '.join(kind.LAYOUT for kind in formats)
+    where = tree.path(tree.main) if tree.main else tree.root
+    text = (f'{where} has no data for the task {task}. Looked for: '
+            f'{looked_for}. Found: {tree.summary()}')
+    if hints:
+        text += f'. Not taken: {"; ".join(hints)}'
+    if fits:
+        text += f'. What is there fits the task {" or ".join(fits)}'
+    elif not tree.pictures:
+        text += '. There are no pictures: put them into this folder'
+    return UserError(f'{text}. docs/own-data.md shows the layouts.')
+
+
+def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
+                    depth_scale: float | None) -> None:
+    """Take validation data from where the user says."""
+    if not data.validates:
+        raise UserError(f'{data.task} has no validation. Leave val out.')
+    if 'val' in data.parts:
+        raise UserError(
+            f'{data.root} has a validation part of its own, of '
+            f'{len(data.parts["val"].samples)} images. Leave val out, or name '
+            'the data for training alone instead of the folder.')
+    try:
+        share = float(val)
+    except (TypeError, ValueError):
+        share = None
+    if share is not None:
+        if not (0 < share < 1 or share >= 1 and share.is_integer()):
+            raise UserError(f'val={val} is neither a share between 0 and 1 '
+                            'nor a number of images.')
+        count = len(data.parts['train'].samples)
+        if share >= count:
+            raise UserError(f'val={val} images for validation are not fewer '
+                            f'than the {count} that there are.')
+        data.share = share if share < 1 else int(share)
+    elif str(val).endswith('.txt') and Path(val).is_file():
+        data.parts.update(_listed(data.parts['train'], Path(val)))
+    else:
+        data.adopt(_read(Tree.of(val), data.task, None, depth_scale), chosen)
+
+
+def _listed(train: Part, path: Path) -> dict[str, Part]:
+    """Training and validation, of which a list names the latter."""
+    lines = path.read_text(encoding='utf-8').splitlines()
+    wanted = {line.strip() for line in lines if line.strip()}
+    names = {
+        s.picture
+        for s in train.samples if wanted & {
+            s.picture,
+            osp.basename(s.picture),
+            osp.splitext(osp.basename(s.picture))[0]
+        }
+    }
+    if not names or len(names) == len(train.samples):
+        raise UserError(
+            f'{path} names {len(names)} of the {len(train.samples)} images. '
+            'It has to name some of them and not all, one a line.')
+    return dict(
+        train=train.only(names, inside=False),
+        val=train.only(names, inside=True))

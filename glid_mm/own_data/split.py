@@ -1,0 +1,112 @@
+"""A validation part where the data has none."""
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..datasets.fraction import drawn_order
+from ..errors import UserError
+from ..io.files import write_atomically
+
+#: The share of the images that is set aside.
+SHARE = 0.1
+SEED = 0
+#: Where the choice is kept.
+FILE = 'split.json'
+
+
+def number_of(share: float | int, images: int) -> int:
+    """How many images are set aside.
+
+    Args:
+        share (float | int): Below 1 a share, else a number.
+        images (int): How many there are.
+
+    Returns:
+        int: At least 1, and at most all but one.
+
+    Raises:
+        UserError: If there are fewer than two images.
+    """
+    if images < 2:
+        raise UserError(
+            'there is one image, which cannot be split into training and '
+            'validation. Name validation data (val), or add images.')
+    wanted = share if share >= 1 else round(share * images)
+    return min(max(int(wanted), 1), images - 1)
+
+
+def keep_split(out: Path, shown: Mapping[str, Counter],
+               share: float | int) -> set[str]:
+    """Choose images for validation, or take those chosen before.
+
+    Images are drawn by a hash of their names, so that the choice does not
+    depend on the order of files. Classes that two images or more show are in
+    both parts, as far as the number allows it, the rare ones first.
+
+    Args:
+        out (Path): A folder; it keeps the choice in :data:`FILE`. Images that
+            are added later are for training.
+        shown (Mapping[str, Counter]): What each image shows, by its name.
+        share (float | int): See :func:`number_of`.
+
+    Returns:
+        set[str]: Names of the images that are set aside.
+
+    Raises:
+        UserError: If the file cannot be read, is of another share, or none of
+            its images is there.
+    """
+    path = out / FILE
+    if not path.exists():
+        chosen = _choose(shown, number_of(share, len(shown)))
+        text = json.dumps(
+            dict(seed=SEED, share=share, validation=sorted(chosen)), indent=1)
+        write_atomically(path, f'{text}\n'.encode())
+        return chosen
+    try:
+        kept = json.loads(path.read_text(encoding='utf-8'))
+        before, chosen = kept['share'], set(kept['validation'])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'the split {path} cannot be read: {error}. Remove it '
+                        'to have the images split anew.') from error
+    if before != share:
+        raise UserError(
+            f'{path} keeps a split with val={before}, and now val={share} is '
+            'asked for: images for validation would have been trained on. '
+            'Remove the file, or choose another folder for the run.')
+    chosen &= set(shown)
+    if not chosen or len(chosen) == len(shown):
+        raise UserError(f'{path} keeps a split of other images. Remove it, or '
+                        'choose another folder for the run.')
+    return chosen
+
+
+def _choose(shown: Mapping[str, Counter], number: int) -> set[str]:
+    order = drawn_order(shown, SEED)
+    left = Counter(c for counts in shown.values() for c in set(counts))
+    chosen: list[str] = []
+    covered: set[str] = set()
+
+    def take(name):
+        # Not the last image of a class that is still to be trained.
+        if all(left[c] > 1 for c in shown[name]):
+            left.subtract(set(shown[name]))
+            covered.update(shown[name])
+            chosen.append(name)
+
+    for label, _ in sorted(left.items(), key=lambda item: item[::-1]):
+        for name in order:
+            if len(chosen) == number or label in covered:
+                break
+            if name not in chosen and label in shown[name]:
+                take(name)
+    taken = set(chosen)
+    rest = [name for name in order if name not in taken]
+    for name in rest:
+        if len(chosen) < number:
+            take(name)
+    taken = set(chosen)
+    rest = [name for name in rest if name not in taken]
+    # Where every image is the last of some class.
+    return taken | set(rest[:number - len(chosen)])

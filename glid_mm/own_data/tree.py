@@ -1,0 +1,329 @@
+"""The files of a folder, and what the names of its folders say."""
+import json
+import os.path as osp
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..datasets.folders import SUFFIXES, walk
+from ..errors import UserError
+from .words import LeftOut, counted, listed
+
+#: The parts of a data set, by what folders and files are called.
+SPLITS = {
+    name: split
+    for split, names in dict(
+        train='train training trainset',
+        val='val valid validation valset dev',
+        test='test testing testset').items()
+    for name in names.split()
+}
+#: What a folder holds, by what it is called.
+ROLES = {
+    name: role
+    for role, names in dict(
+        images='images image img imgs jpegimages rgb color colour photos '
+        'pictures frames leftimg8bit',
+        labels='labels label masks mask annotations annotation ann anns '
+        'semantic segmentation segmentations segmentationclass gt gtfine '
+        'ground_truth groundtruth labelmaps label_maps seg xml xmls',
+        objects='segmentationobject instances instance',
+        depth='depth depths depth_mm depthmap depthmaps depth_map depth_maps',
+        panoptic='panoptic').items()
+    for name in names.split()
+}
+# What names of label maps have more than those of their images.
+_ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
+            '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
+_IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
+
+
+class Place(NamedTuple):
+    """What the path of a file says.
+
+    Attributes:
+        split (str, optional): ``'train'``, ``'val'`` or ``'test'``.
+        role (str, optional): One of :data:`ROLES`, of the innermost folder
+            that has one.
+        inside (str): The other folders, joined by ``/``.
+        stem (str): The file's name without its suffix.
+    """
+
+    split: str | None
+    role: str | None
+    inside: str
+    stem: str
+
+
+def split_in(name: str) -> str | None:
+    """The split that a name has among its words: ``instances_train2017``."""
+    words = re.split(r'[^a-z]+', name.lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), None)
+
+
+def place_of(path: str) -> Place:
+    """What a path says.
+
+    Args:
+        path (str): In the folder, with ``/``.
+
+    Returns:
+        Place: See there.
+    """
+    *folders, name = path.split('/')
+    split = role = None
+    inside = []
+    for folder in folders:
+        words = re.sub(r'\d+$', '', folder.lower()).split()
+        words = re.split(r'[_\-. ]+', '_'.join(words))
+        rest = '_'.join(word for word in words if word not in SPLITS)
+        if rest and rest not in ROLES:
+            inside.append(folder)
+            continue
+        role = ROLES.get(rest, role)
+        split = split_in(folder) or split
+    return Place(split, role, '/'.join(inside), osp.splitext(name)[0])
+
+
+class Tree:
+    """The files of a folder, listed once.
+
+    Args:
+        folder (str | Path): Where to look, below too.
+        main (Path, optional): A file in it that the user named: of the files
+            that describe a data set, only this one counts.
+
+    Attributes:
+        root (Path): The folder, absolute.
+        files (list[str]): Paths in it with ``/``, sorted; neither hidden nor
+            empty.
+        pictures (list[str]): Those that are pictures.
+        photos (list[str]): Pictures that are no labels: those in folders
+            called so if there are any, else those in folders of no role.
+        left_out (LeftOut): Empty pictures.
+
+    Raises:
+        UserError: If it is no folder, cannot be read, or has no files.
+    """
+
+    def __init__(self, folder: str | Path, main: Path | None = None) -> None:
+        self.root = Path(folder).absolute()
+        self.main = main and main.absolute().relative_to(self.root).as_posix()
+        self.left_out = LeftOut()
+        self._json: dict = {}
+        files = []
+        try:
+            for name, size in walk(str(self.root)):
+                if name.startswith('.') or '/.' in name:
+                    continue
+                if size:
+                    files.append(name)
+                elif name.lower().endswith(SUFFIXES):
+                    self.left_out.add('picture', 'without content', name)
+                elif name.endswith('.txt'):
+                    # YOLO's way to say that there is nothing in a picture.
+                    files.append(name)
+        except OSError as error:
+            raise UserError(
+                f'the data folder {self.root} cannot be read: '
+                f'{error.strerror or error}. Check the path.') from error
+        if not files:
+            raise UserError(
+                f'the data folder {self.root} has no files with content. '
+                'Check the path; docs/own-data.md shows the layouts.')
+        self.files = sorted(files)
+        self.pictures = self.ending(*SUFFIXES)
+        roles = {name: place_of(name).role for name in self.pictures}
+        wanted = next((r for r in ('images', None) if r in roles.values()),
+                      'labels')
+        self.photos = [n for n, role in roles.items() if role == wanted]
+
+    @classmethod
+    def of(cls, path: str | Path) -> 'Tree':
+        """The tree of a folder, or that of the data set that a file is of.
+
+        Args:
+            path (str | Path): A folder, or a file in the folder of a data
+                set or in one below.
+
+        Returns:
+            Tree: See there.
+
+        Raises:
+            UserError: If there is no such thing; see :class:`Tree`.
+        """
+        path = Path(path).expanduser()
+        if path.is_dir():
+            return cls(path)
+        if not path.is_file():
+            raise UserError(f'there is no data folder {path}. Check the path.')
+        folder = path.absolute().parent
+        # Annotation files mostly lie in a folder beside those of pictures.
+        alone = ROLES.get(folder.name.lower()) == 'labels' and not any(
+            entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
+        return cls(folder.parent if alone else folder, path)
+
+    def ending(self, *suffixes: str) -> list[str]:
+        """Files whose names end so, in capitals or not."""
+        return [n for n in self.files if n.lower().endswith(suffixes)]
+
+    def named(self, *names: str) -> list[str]:
+        """Files that are called so, in capitals or not, in any folder."""
+        return [n for n in self.files if osp.basename(n).lower() in names]
+
+    def path(self, name: str) -> Path:
+        """Where a file is."""
+        return self.root / name
+
+    def json(self, name: str):
+        """The content of a JSON, which is read once.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
+        if name not in self._json:
+            try:
+                with open(self.path(name), 'rb') as file:
+                    self._json[name] = json.load(file)
+            except (OSError, ValueError, RecursionError) as error:
+                raise UserError(f'{self.path(name)} cannot be read as JSON: '
+                                f'{error}') from error
+        return self._json[name]
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a text.
+
+        Raises:
+            UserError: If it is none.
+        """
+        try:
+            return self.path(name).read_text(encoding='utf-8-sig').splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f'{self.path(name)} cannot be read as text: {error}. Save it '
+                'as UTF-8.') from error
+
+    def summary(self) -> str:
+        """What is there, in a few words."""
+        kinds = Counter(
+            osp.splitext(name)[1].lower() or 'without suffix'
+            for name in self.files)
+        folders = sorted({n.split('/')[0] for n in self.files if '/' in n})
+        kinds = [f'{count:,} {kind}' for kind, count in kinds.most_common()]
+        return (f'{counted(len(self.files), "file")} ({listed(kinds)})' +
+                (f' in the folders {listed(folders, 8)}' if folders else ''))
+
+
+class Pairs(NamedTuple):
+    """Pictures and what belongs to them.
+
+    Attributes:
+        pairs (list[tuple[str, str]]): A picture and its file of labels each,
+            in the order of the pictures.
+        pictures (list[str]): Pictures without labels.
+        labels (list[str]): Files of labels without a picture.
+    """
+
+    pairs: list[tuple[str, str]]
+    pictures: list[str]
+    labels: list[str]
+
+    def split(self, picture: str, label: str) -> str | None:
+        """The split of a pair, as the one or the other path says it."""
+        return place_of(picture).split or place_of(label).split
+
+
+def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
+    """Match pictures with files of labels by their names.
+
+    The path matters but for what tells roles; where one side has no splits,
+    or other folders, only the rest or the name itself does. Files of unlike
+    splits never match.
+
+    Args:
+        pictures (sequence[str]): Paths in a folder.
+        labels (sequence[str]): The same.
+
+    Returns:
+        Pairs: The matches of the strictest rule that finds most.
+
+    Raises:
+        UserError: If two pictures or two files of labels have one key by the
+            rule that is taken.
+    """
+    places = {name: place_of(name) for name in {*pictures, *labels}}
+    best: dict[str, list[str]] = {}
+    for rule in (lambda p: p[:1] + p[2:], lambda p: p[2:], lambda p: p[3:]):
+        keys = _keys({name: rule(places[name]) for name in labels})
+        found = {}
+        for name in pictures:
+            key = rule(places[name])
+            others = keys.get(key) or keys.get(_bare(key, _IMAGE_ENDINGS), [])
+            found[name] = [
+                other for other in others
+                if _agree(places[name].split, places[other].split)
+            ]
+        if not best or _matches(found) > _matches(best):
+            best = found
+        if _matches(best) == min(len(pictures), len(labels)):
+            break
+    _refuse_doubles(best)
+    pairs = [(name, others[0]) for name, others in best.items() if others]
+    used = {label for _, label in pairs}
+    return Pairs(pairs, [n for n, others in best.items() if not others],
+                 [label for label in labels if label not in used])
+
+
+def has_ending(name: str) -> bool:
+    """Whether a file is called as label maps beside their pictures are."""
+    key = place_of(name)[3:]
+    return _bare(key, _ENDINGS) != key
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return None in (one, other) or one == other
+
+
+def _matches(found: dict[str, Sequence[str]]) -> int:
+    """How many labels are one picture's alone."""
+    times = Counter(others[0] for others in found.values() if len(others) == 1)
+    return sum(count == 1 for count in times.values())
+
+
+def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
+    of = defaultdict(list)
+    for picture, labels in found.items():
+        if len(labels) > 1:
+            raise UserError(
+                f'{counted(len(labels), "file")} could be the labels of the '
+                f'picture {picture}: {listed(labels)}. Move those that are '
+                'not meant out of the folder.')
+        for label in labels:
+            of[label].append(picture)
+    for label, pictures in of.items():
+        if len(pictures) > 1:
+            raise UserError(
+                f'{counted(len(pictures), "picture")} would have the labels '
+                f'{label}: {listed(pictures)}. Give each picture a name of '
+                'its own.')
+
+
+def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:
+    """Files by their keys; without an ending only if none is called so."""
+    whole, bare = defaultdict(list), defaultdict(list)
+    for name, key in names.items():
+        whole[key].append(name)
+        short = _bare(key, _ENDINGS)
+        if short != key:
+            bare[short].append(name)
+    return {**bare, **whole}
+
+
+def _bare(key: tuple, endings: Iterable[str]) -> tuple:
+    *folders, stem = key
+    for ending in endings:
+        if stem.lower().endswith(ending.lower()) and len(stem) > len(ending):
+            return *folders, stem[:-len(ending)]
+    return key

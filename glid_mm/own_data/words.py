@@ -1,0 +1,73 @@
+"""Numbers and names in sentences."""
+from collections import Counter
+from collections.abc import Iterable
+
+#: How many names a sentence has at most.
+SHOWN = 5
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: ``1 image``, ``1,200 boxes``.
+
+    Args:
+        number (int): How many.
+        noun (str): For one of them.
+
+    Returns:
+        str: Both.
+    """
+    if number != 1:
+        noun = (f'{noun[:-1]}ies' if noun[-1] == 'y' else
+                f'{noun}es' if noun[-1] in 'sx' else f'{noun}s')
+    return f'{number:,} {noun}'
+
+
+def listed(names: Iterable[str], shown: int = SHOWN) -> str:
+    """Some names, and how many more there are.
+
+    Args:
+        names (Iterable[str]): All of them.
+        shown (int): How many to write at most.
+
+    Returns:
+        str: ``a, b and 7 more``.
+    """
+    names = [str(name) for name in names]
+    text = ', '.join(names[:shown])
+    more = len(names) - shown
+    return f'{text} and {more:,} more' if more > 0 else text
+
+
+class LeftOut:
+    """What is not used of a folder, and why."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], list[str]] = {}
+        self._counts: Counter = Counter()
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def add(self, noun: str, why: str, *names: str, count: int = 0) -> None:
+        """Note some things.
+
+        Args:
+            noun (str): For one of them, such as ``'picture'``.
+            why (str): What comes after the noun: ``'without a label file'``.
+            *names (str): Which; ``count`` of them without names.
+            count (int): How many, if they have no names.
+        """
+        if count or names:
+            self._names.setdefault((noun, why), []).extend(names)
+            self._counts[noun, why] += count or len(names)
+
+    def update(self, other: 'LeftOut') -> None:
+        """Note what another has noted."""
+        for (noun, why), names in other._names.items():
+            self.add(noun, why, *names, count=other._counts[noun, why])
+
+    def __str__(self) -> str:
+        """``2 pictures that … (a.jpg, b.jpg); 3 boxes …``; '' for nothing."""
+        return '; '.join(f'{counted(self._counts[key], key[0])} {key[1]}' +
+                         (f' ({listed(names)})' if names else '')
+                         for key, names in self._names.items())

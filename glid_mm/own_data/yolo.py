@@ -1,0 +1,218 @@
+"""Boxes and polygons in YOLO's format: a text for each picture."""
+import os.path as osp
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import UserError, require
+from .boxes import BoxCollector
+from .coco import CocoData
+from .data import chosen_classes, require_most
+from .outlines import area_of
+from .pictures import spread
+from .tree import Pairs, Tree, pair
+from .words import LeftOut, counted, listed
+from .yolo_yaml import find_yaml, names_of, read_yaml, splits_of
+
+LAYOUT = ('YOLO: data.yaml or classes.txt, images/{train,val}/*.jpg and '
+          'labels/{train,val}/*.txt')
+# Lists of other things than boxes.
+_OTHER = ('classes.txt', 'obj.txt', 'train.txt', 'val.txt', 'valid.txt',
+          'test.txt', 'names.txt', 'labels.txt', 'labelmap.txt')
+# Shares of an image's sides may be a little off by rounding.
+_LEAST, _MOST = -0.1, 1.1
+
+
+@dataclass
+class Layout:
+    """What was found.
+
+    Attributes:
+        yaml (str, optional): The file that describes the data set.
+        pairs (Pairs): Pictures and texts.
+    """
+
+    yaml: str | None
+    pairs: Pairs
+
+
+def find(tree: Tree, task: str) -> Layout | None:
+    """Pictures and their texts, if these are boxes or polygons."""
+    if tree.main is not None and not tree.main.endswith(('.yaml', '.yml')):
+        return None
+    texts = [
+        name for name in tree.ending('.txt')
+        if osp.basename(name).lower() not in _OTHER
+    ]
+    if not texts:
+        return None
+    pairs = pair(tree.photos, texts)
+    lengths = _lengths(tree, [label for _, label in pairs.pairs])
+    if not lengths or task == 'instance' and max(lengths) < 7:
+        return None
+    return Layout(find_yaml(tree), pairs)
+
+
+def hint(tree: Tree) -> str:
+    """Why the texts of a folder are not taken, if there are any."""
+    texts = [
+        name for name in tree.ending('.txt')
+        if osp.basename(name).lower() not in _OTHER
+    ]
+    return texts and (f'{listed(texts)}: texts that are no boxes of YOLO, or '
+                      'without a picture of the same name') or ''
+
+
+def _lengths(tree: Tree, labels: list[str]) -> list[int]:
+    """How many numbers the first lines of some texts have."""
+    found = []
+    for name in spread(labels, 200):
+        for line in tree.lines(name)[:3]:
+            try:
+                found.append(len([float(value) for value in line.split()]))
+            except ValueError:
+                continue
+    return [length for length in found if length > 4]
+
+
+def read(tree: Tree,
+         layout: Layout,
+         task: str,
+         classes: Sequence[str] | None = None) -> CocoData:
+    """Read what :func:`find` has found.
+
+    Args:
+        tree (Tree): The folder.
+        layout (Layout): The files.
+        task (str): ``'detection'`` or ``'instance'``.
+        classes (sequence[str], optional): Those to take, if not all.
+
+    Returns:
+        CocoData: The data. Pictures without a text are empty.
+
+    Raises:
+        UserError: If a text is damaged or has a class that has no name, most
+            pictures cannot be used, or there is no such class.
+    """
+    require('globox', task="reading boxes of YOLO's format")
+    pairs = layout.pairs
+    settings = read_yaml(tree, layout.yaml) if layout.yaml else {}
+    left_out = LeftOut()
+    left_out.update(tree.left_out)
+    left_out.add('label file', 'without a picture', *pairs.labels)
+    collector = BoxCollector(tree, left_out)
+    splits = splits_of(tree, layout.yaml, settings)
+    labels = dict(pairs.pairs)
+    texts = {picture: _parse(tree, label) for picture, label in labels.items()}
+    there, source = names_of(tree, layout.yaml, settings, texts)
+    _require_named(tree, labels, texts, there, source)
+    names = chosen_classes(classes, there, source or str(tree.root))
+    empty = used = 0
+    for picture in tree.photos:
+        split = _split(pairs, picture, labels.get(picture, picture), splits)
+        if split is None:
+            left_out.add('picture', f'that {layout.yaml} does not name',
+                         picture)
+            continue
+        size = collector.size(picture)
+        if size is None:
+            continue
+        rows = []
+        for _, values in texts.get(picture, ()):
+            row = _row(values, size, task)
+            if row is None:
+                left_out.add('box', 'without a polygon', picture)
+            elif there[values[0]] not in names:
+                left_out.add('box', 'of classes that were not chosen', count=1)
+            else:
+                rows.append((there[values[0]], row))
+        empty += picture not in labels
+        used += 1
+        collector.add(split, picture, size, rows)
+    require_most(used, len(tree.photos), left_out, str(tree.root))
+    kind = 'polygons' if task == 'instance' else 'boxes'
+    data = CocoData(task, tree.root, f'YOLO {kind}', collector.parts, names,
+                    left_out)
+    if empty:
+        data.notes.append(
+            f'{counted(empty, "image")} without a label file: taken to show '
+            'no object')
+    if source is None:
+        data.notes.append('No file names the classes (data.yaml or '
+                          'classes.txt), so they are called class_0, …')
+    return data
+
+
+def _parse(tree: Tree, name: str) -> list[tuple[int, list]]:
+    """Lines of a text: their numbers, and class and shares of each."""
+    found = []
+    for number, line in enumerate(tree.lines(name), 1):
+        values = line.split()
+        if not values:
+            continue
+        where = f'{tree.path(name)}, line {number}'
+        try:
+            label, *shares = map(float, values)
+        except ValueError:
+            raise UserError(f'{where}: {line[:100]!r} is not in YOLO\'s '
+                            'format, a class and numbers.') from None
+        if len(shares) != 4 and (len(shares) < 6 or len(shares) % 2):
+            raise UserError(
+                f'{where} has {len(shares)} numbers behind the class. A box '
+                'has 4 (centre, width and height), a polygon 6 or more, x '
+                'and y in turn.')
+        if not all(_LEAST <= share <= _MOST for share in shares):
+            raise UserError(
+                f'{where}: {line[:100]!r} has numbers outside of 0 to 1. '
+                "YOLO's are shares of the picture's width and height; divide "
+                'pixels by them.')
+        if label != int(label) or label < 0:
+            raise UserError(f'{where}: the class {values[0]} is no whole '
+                            'number from 0 on.')
+        found.append((number, [int(label), *shares]))
+    return found
+
+
+def _row(values: list, size: tuple[int, int], task: str) -> dict | None:
+    """A line as COCO has it; None if it has no polygon and has to."""
+    from globox import BoundingBox
+    line = ' '.join(map(repr, values))
+    if len(values) == 5:
+        if task == 'instance':
+            return None
+        # A width that is negative would end in an assertion.
+        if min(values[3:]) < 0:
+            return dict(bbox=[0., 0., 0., 0.])
+        box = BoundingBox.from_yolo_darknet(line, image_size=size)
+        return dict(bbox=list(box.ltwh))
+    box = BoundingBox.from_yolo_seg(line, image_size=size)
+    row = dict(bbox=list(box.ltwh))
+    if task == 'instance':
+        polygon = [share * size[i % 2] for i, share in enumerate(values[1:])]
+        image = dict(width=size[0], height=size[1])
+        row.update(segmentation=[polygon], area=area_of(row, [polygon], image))
+    return row
+
+
+def _require_named(tree: Tree, labels: dict, texts: dict, names: list[str],
+                   source: str | None) -> None:
+    for picture, lines in texts.items():
+        for number, values in lines:
+            if values[0] >= len(names):
+                raise UserError(
+                    f'{tree.path(labels[picture])}, line {number}: there is '
+                    f'no class {values[0]}. {source} names '
+                    f'{counted(len(names), "class")}, 0 to {len(names) - 1}: '
+                    f'{listed(names, 10)}. Correct the line, or add names.')
+
+
+def _split(pairs: Pairs, picture: str, label: str,
+           splits: list | None) -> str | None:
+    if splits is None:
+        return pairs.split(picture, label) or 'train'
+    for split, where in splits:
+        inside = (
+            picture.startswith(where)
+            if isinstance(where, str) else picture in where)
+        if inside:
+            return split
+    return None

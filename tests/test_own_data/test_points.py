@@ -1,0 +1,221 @@
+"""Keypoints, depth and images without labels come to a run as they are."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glid_mm.datasets.folders import list_images
+from glid_mm.datasets.shard_writer import write_shards
+from glid_mm.errors import UserError
+from glid_mm.own_data import recognise
+from glid_mm.own_data.keypoints import metainfo, mirrored
+from .build import built, content
+
+
+def points_of(dataset):
+    found = {}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        points = np.concatenate(
+            [info['keypoints'][0], info['keypoints_visible'][0][:, None]], 1)
+        found.setdefault(info['img_path'].rpartition('/')[2],
+                         []).append(np.round(points, 2).tolist())
+    return {name: sorted(rows) for name, rows in found.items()}
+
+
+def true_points(file):
+    names = {image['id']: image['file_name'] for image in file['images']}
+    found = {}
+    for one in file['annotations']:
+        points = np.array(one['keypoints'], np.float32).reshape(-1, 3)
+        # mmpose's are seen or not.
+        points[:, 2] = np.minimum(points[:, 2], 1)
+        if points[:, 2].any():
+            found.setdefault(names[one['image_id']],
+                             []).append(np.round(points, 2).tolist())
+    return {name: sorted(rows) for name, rows in found.items()}
+
+
+def test_coco_keypoints(scenes, tmp_path):
+    data = recognise(scenes, 'pose')
+    text = data.describe()
+    assert '17 keypoints, marked so often: nose ' in text
+    assert '8 pairs of left and right' in text
+    config, datasets = built('pose', data.prepare(tmp_path / 'run'))
+    assert config.model.backbone.num_queries == 17
+    for split in 'train', 'val', 'test':
+        file = content(scenes, 'train' if split == 'train' else 'val',
+                       'person_keypoints')
+        assert points_of(datasets[split]) == true_points(file)
+    meta = datasets['train'].metainfo
+    # COCO's own definition, of which names tell the pairs.
+    from mmpose.datasets.datasets.body import CocoDataset
+    theirs = CocoDataset._load_metainfo(CocoDataset.METAINFO)
+    for name in 'flip_indices', 'keypoint_id2name':
+        assert meta[name] == theirs[name]
+    assert np.allclose(meta['sigmas'], theirs['sigmas'])
+    assert {frozenset(link)
+            for link in meta['skeleton_links']
+            } == {frozenset(link)
+                  for link in theirs['skeleton_links']}
+    assert set(meta['lower_body_ids']) == set(theirs['lower_body_ids'])
+
+
+def test_other_keypoints(scenes, tmp_path):
+    """One file, five points, lines from 0 on, and fields that are missing."""
+    root = tmp_path / 'data'
+    shutil.copytree(scenes / 'images/train', root / 'images')
+    file = content(scenes, 'train', 'person_keypoints')
+    names = ['Nose', 'LEye', 'REye', 'ear-l', 'ear-r']
+    file['categories'][0].update(
+        keypoints=names, skeleton=[[0, 1], [0, 2], [1, 3]])
+    for one in file['annotations']:
+        one['keypoints'] = one['keypoints'][:15]
+        del one['area'], one['num_keypoints'], one['iscrowd']
+    (root / 'points.json').write_text(json.dumps(file))
+    data = recognise(root, 'pose', val=2)
+    config, datasets = built('pose', data.prepare(tmp_path / 'run'))
+    assert config.model.backbone.num_queries == 5
+    meta = datasets['train'].metainfo
+    assert meta['flip_indices'] == [0, 2, 1, 4, 3]
+    assert meta['skeleton_links'] == [(0, 1), (0, 2), (1, 3)]
+    both = points_of(datasets['train']) | points_of(datasets['val'])
+    assert both == true_points(file)
+    file['annotations'][0]['keypoints'] = [1., 1., 2.]
+    (root / 'points.json').write_text(json.dumps(file))
+    with pytest.raises(UserError, match='has 1 keypoints.*instead of 5'):
+        recognise(root, 'pose')
+
+
+@pytest.mark.parametrize('names,swap', [
+    (['nose', 'left_eye', 'right_eye'], [0, 2, 1]),
+    (['leftHip', 'rightHip', 'tail'], [1, 0, 2]),
+    (['L_Eye', 'R_Eye'], [1, 0]),
+    (['eye.l', 'eye.r'], [1, 0]),
+    (['LElbow', 'RElbow', 'Lip'], [1, 0, 2]),
+    (['tail', 'rail', 'leaf', 'reaf'], [0, 1, 2, 3]),
+])
+def test_left_and_right(names, swap):
+    assert mirrored(names) == swap
+
+
+def test_metainfo_has_what_mmpose_asks_for():
+    found = metainfo('', ['left_knee', 'right_knee', 'nose'], [(0, 2)])
+    assert [p['type'] for p in found['keypoint_info'].values()
+            ] == ['lower', 'lower', 'upper']
+    assert [p['swap'] for p in found['keypoint_info'].values()
+            ] == ['right_knee', 'left_knee', '']
+    assert found['skeleton_info'][0]['link'] == ('left_knee', 'nose')
+    assert found['sigmas'] == [.05] * 3 and found['dataset_name']
+
+
+def depth_of(dataset):
+    """Depth in metres, as the pipeline's own step reads it."""
+    loading = next(
+        t for t in dataset.pipeline.transforms
+        if type(t).__name__ == 'LoadDepth')
+    found = {}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        stem = info['img_path'].rpartition('/')[2].partition('.')[0]
+        found[stem] = loading.transform(dict(info,
+                                             ori_shape=(64,
+                                                        64)))['gt_depth_map']
+    return found
+
+
+def true_depth(scenes, stem, split='train'):
+    return np.array(Image.open(
+        scenes / f'depth_{split}/{stem}.png')) / np.float32(1000)
+
+
+def test_depth_in_millimetres(scenes, tmp_path):
+    data = recognise(scenes, 'depth')
+    assert '1000 units a metre, millimetres' in data.describe()
+    config, datasets = built('depth', data.prepare(tmp_path / 'run'))
+    for split in 'train', 'val':
+        maps = depth_of(datasets[split])
+        assert len(maps) == dict(train=6, val=4)[split]
+        for stem, depth in maps.items():
+            np.testing.assert_allclose(
+                depth, true_depth(scenes, stem, split), rtol=1e-6)
+    known = np.concatenate(
+        [true_depth(scenes, f'00000{i}').ravel() for i in range(6)])
+    known = known[known > 0]
+    head = config.model.decode_head
+    assert .995 < (known <= head.max_depth).mean() and head.min_depth == .1
+    assert head.max_depth / 2.5 < np.quantile(known, .999)
+    assert config.val_evaluator.max_depth_eval == head.max_depth
+
+
+@pytest.mark.parametrize('kind', ['npy', 'kitti', 'said'])
+def test_depth_in_other_units(scenes, tmp_path, kind):
+    root = tmp_path / 'data'
+    shutil.copytree(scenes / 'images/train', root / 'rgb')
+    (root / 'depth').mkdir()
+    kept = np.zeros((64, 64), bool)
+    kept[::4] = True
+    for i in range(6):
+        depth = true_depth(scenes, f'00000{i}')
+        path = root / f'depth/00000{i}'
+        if kind == 'npy':
+            np.save(path, depth)
+        else:
+            scale = dict(kitti=256, said=500)[kind]
+            depth = depth * kept if kind == 'kitti' else depth
+            Image.fromarray(
+                (depth * scale).round().astype(np.uint16)).save(f'{path}.png')
+    scale = 500 if kind == 'said' else None
+    data = recognise(root, 'depth', val=1, depth_scale=scale)
+    assert dict(
+        npy='1 units a metre, because',
+        kitti='256 units a metre, as in KITTI',
+        said='500 units a metre, as depth_scale says')[kind] in data.describe(
+        )
+    _, datasets = built('depth', data.prepare(tmp_path / 'run'))
+    maps = depth_of(datasets['train'])
+    assert len(maps) == 5
+    for stem, depth in maps.items():
+        expected = true_depth(scenes, stem)
+        expected = expected * kept if kind == 'kitti' else expected
+        np.testing.assert_allclose(depth, expected, atol=.002)
+
+
+def test_pictures_of_depth_are_refused(scenes, tmp_path):
+    root = tmp_path / 'data'
+    shutil.copytree(scenes / 'images/train', root / 'rgb')
+    shutil.copytree(scenes / 'semantic_train', root / 'depth')
+    with pytest.raises(UserError, match='000000.png has 8 bits'):
+        recognise(root, 'depth')
+    with pytest.raises(UserError, match='depth has no classes'):
+        recognise(root, 'depth', classes=['far'])
+
+
+def test_pre_training(scenes, tmp_path):
+    data = recognise(scenes / 'images', 'pretrain')
+    assert '12 images for training' in data.describe()
+    _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
+    assert len(datasets['train']) == 12
+    assert not (tmp_path / 'run').exists()
+    # Label maps are no photographs.
+    data = recognise(scenes, 'pretrain')
+    assert '30 pictures in folders of labels' in data.describe()
+    _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
+    assert {
+        datasets['train'].get_data_info(i)['img_path']
+        for i in range(len(datasets['train']))
+    } == {str(path)
+          for path in (scenes / 'images').rglob('*.jpg')}
+    with pytest.raises(UserError, match='pretrain has no validation'):
+        recognise(scenes, 'pretrain', val=.1)
+
+
+def test_pre_training_on_shards(scenes, tmp_path):
+    names = list_images(scenes / 'images')
+    write_shards(scenes / 'images', names, tmp_path / 'shards')
+    data = recognise(tmp_path / 'shards', 'pretrain')
+    assert 'shards of pictures' in data.describe()
+    _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
+    assert len(datasets['train']) == 12
