@@ -14,20 +14,22 @@ from ..errors import UserError
 TOLERANCE = 1e-3
 
 
-def largest(host: np.ndarray, ours: np.ndarray, scale: float = 1.) -> float:
+def largest(host: np.ndarray,
+            ours: np.ndarray,
+            scale: float | np.ndarray = 1.) -> float:
     """The largest difference of numbers, as a share of a scale."""
     if host.shape != ours.shape:
         return np.inf
-    apart = np.abs(host.astype(np.float64) - ours)
+    apart = np.abs(host.astype(np.float64) - ours) / scale
     # What is not a number agrees with nothing.
-    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.) / scale)
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.))
 
 
 def unequal(host: np.ndarray, ours: np.ndarray) -> float:
-    """The share of unequal elements."""
+    """The share of pixels of a map ``(..., H, W)`` that are unequal."""
     if host.shape != ours.shape:
         return np.inf
-    return float((host != ours).mean()) if host.size else 0.
+    return float((host != ours).mean((-2, -1)).max(initial=0.))
 
 
 def regret(scores: np.ndarray, choice: np.ndarray) -> float:

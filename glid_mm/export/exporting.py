@@ -17,7 +17,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from torch import nn
 
 from .. import __version__
-from ..errors import UserError, require
+from ..errors import CheckpointError, UserError, require
 from ..io.files import write_atomically
 from . import agreement
 from .boxes import Detection
@@ -25,7 +25,7 @@ from .graph import Answers, Graph
 from .keypoints import Pose
 from .maps import Depth, Semantic
 from .masks import Instance, Panoptic
-from .pictures import choose_size, filling, fit, read_pictures
+from .pictures import choose_size, filling, fit, read_pictures, test_data
 from .report import ExportReport
 
 #: What each task's file computes.
@@ -172,7 +172,7 @@ def _export(model, config, task, out_path, size, pictures, threads,
             'PyTorch': _latency(graph.host, images[:1]),
             runtime: _latency(run, images[:1]),
         }
-    write_atomically(out_path, data)
+    _write(out_path, data)
     return ExportReport(
         path=out_path,
         megabytes=len(data) / 1e6,
@@ -196,9 +196,11 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
     meta = getattr(model, 'dataset_meta', None)
     if meta:
         return meta
-    data = config.test_dataloader.dataset
+    data = test_data(config)
+    if 'type' not in data:
+        return {}
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):
-        return DATASETS.get(data.type)._load_metainfo(data.get('metainfo'))
+        return DATASETS.get(data['type'])._load_metainfo(data.get('metainfo'))
 
 
 def describe(graph: Graph, task: str, fill: Sequence[int]) -> str:
@@ -288,6 +290,20 @@ def _check_folder(path: Path) -> None:
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror or error}. '
                         'Choose another place.') from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file in its place.
+
+    Raises:
+        UserError: If the disk is full.
+    """
+    try:
+        write_atomically(path, data)
+    except CheckpointError as error:
+        raise UserError(f'no space left to write {path}: it needs '
+                        f'{len(data) / 1e6:.0f} MB. Make room or choose '
+                        'another disk.') from error
 
 
 @contextlib.contextmanager

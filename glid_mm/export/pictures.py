@@ -1,5 +1,5 @@
 """Pictures of the size that a graph takes."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.config import Config
@@ -72,14 +72,14 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
         width, height = codec.input_size
         return height, width
     steps = [
-        step for step in config.test_dataloader.dataset.pipeline
+        step for step in test_data(config).get('pipeline', ())
         if not step.type.split('.')[-1].startswith(_OTHER_STEPS)
     ]
     if picture is None:
         if not steps:
             raise UserError(
-                'the test pipeline of the config leaves pictures as they are,'
-                ' and a graph is of one size. Give size=(height, width), or '
+                'a graph is of one size, and the test pipeline of the config '
+                'leaves pictures as they are. Give size=(height, width), or '
                 'pictures of that size.')
         picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
     shape = picture.shape[:2]
@@ -88,6 +88,11 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
             dict(img=picture, img_shape=shape, ori_shape=shape))
     height, width = (-(-n // UNIT) * UNIT for n in done['img'].shape[:2])
     return height, width
+
+
+def test_data(config: Config) -> Mapping:
+    """What a config says about its test data; empty if it says nothing."""
+    return (config.get('test_dataloader') or {}).get('dataset') or {}
 
 
 def filling(model: nn.Module) -> tuple[int, ...]:
