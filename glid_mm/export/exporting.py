@@ -143,9 +143,8 @@ def _export(model, config, task, out_path, size, pictures, threads,
     given = read_pictures(pictures)
     size = choose_size(model, config, size,
                        None if pictures is None else given[0])
-    graph = GRAPHS[task](
-        copy.deepcopy(model).cpu().float().eval().requires_grad_(False), size,
-        dataset_meta(model, config))
+    graph = GRAPHS[task](copy_for_cpu(model), size,
+                         dataset_meta(model, config))
     fill = filling(graph.model)
     images = np.stack([fit(picture, size, fill) for picture in given])
     if len(images) == 1:
@@ -183,6 +182,20 @@ def _export(model, config, task, out_path, size, pictures, threads,
         pictures=len(images),
         latencies=latencies,
         threads=threads)
+
+
+def copy_for_cpu(model: nn.Module) -> nn.Module:
+    """A copy for inference in fp32.
+
+    Args:
+        model (nn.Module): Of a host, or of one task of a mixture.
+    """
+    model = copy.deepcopy(model)
+    # A mixture's task does not count what is shared among its parts.
+    shared = getattr(getattr(model, 'backbone', None), 'glid', None)
+    for part in filter(None, (shared, model)):
+        part.cpu().float().eval().requires_grad_(False)
+    return model
 
 
 def dataset_meta(model: nn.Module, config: Config) -> Mapping:

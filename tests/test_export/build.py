@@ -1,6 +1,4 @@
 """Very small models of all tasks, from the configs of Scenes."""
-from pathlib import Path
-
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -8,15 +6,8 @@ from mmengine.registry import MODELS, init_default_scope
 
 from glid_mm.models.encoders import swin
 from glid_mm.scenes import render_scene
+from ..test_tasks.mixtures import CONFIGS, TASKS
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-SCENES = dict(
-    semantic='segmentation/glid_nano_1xb16-2k_scenes-128x128.py',
-    instance='instance/glid_nano_1xb16-7k_scenes-instance-128x128.py',
-    panoptic='panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py',
-    detection='detection/glid_nano_1xb16-7k_scenes-128x128.py',
-    depth='depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
-    pose='pose/glid_nano_1xb16-16k_scenes-128x96.py')
 HEADS = dict(
     semantic='decode_head',
     instance='panoptic_head',
@@ -31,7 +22,7 @@ MICRO = dict(dims=16, depths=(2, 1, 1, 1), heads=(1, 1, 2, 2), window=4)
 def tiny(task, monkeypatch, **changes):
     """A model of a task with random weights that decide, and its config."""
     monkeypatch.setitem(swin.ARCHITECTURES, 'micro', MICRO)
-    config = Config.fromfile(CONFIGS / SCENES[task])
+    config = Config.fromfile(CONFIGS / TASKS[task])
     head = f'model.{HEADS[task]}'
     config.merge_from_dict({
         'model.backbone.encoder.arch': 'micro',

@@ -2,12 +2,14 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import MODELS
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
 from glid_mm.errors import UserError
 from glid_mm.export.agreement import TOLERANCE, check, pair, regret
-from glid_mm.export.exporting import GRAPHS, dataset_meta
+from glid_mm.export.exporting import GRAPHS, copy_for_cpu, dataset_meta
 from glid_mm.export.keypoints import decode
+from glid_mm.tasks import multitask  # noqa: F401
 from .build import pictures, tiny
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -72,6 +74,27 @@ def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
             assert graph.compare(host, wrong)[name] > TOLERANCE, name
             with pytest.raises(UserError, match=name):
                 check({name: graph.compare(host, wrong)[name]})
+
+
+def test_a_task_of_a_mixture_is_copied_with_what_is_shared(monkeypatch):
+    _, config = tiny('detection', monkeypatch)
+    backbone = config.model.pop('backbone')
+    queries = dict(num_queries=backbone.pop('num_queries'))
+    mixture = MODELS.build(
+        dict(
+            type='glid_mm.MultitaskGLID',
+            backbone=backbone,
+            tasks=dict(detection=dict(config.model, backbone=queries))))
+    mixture.double().train()
+    model = copy_for_cpu(mixture.tasks['detection'])
+    graph = GRAPHS['detection'](model, (128, 128), {})
+    for host, ours in zip(*answers(graph, pictures(2))):
+        check(graph.compare(host, ours))
+    assert ours['boxes'].dtype == np.float32
+    assert not model.backbone.glid.training
+    assert mixture.backbone.training
+    assert mixture.backbone.queries.cls_token.dtype == torch.float64
+    assert all(p.requires_grad for p in mixture.backbone.encoder.parameters())
 
 
 def test_a_tie_is_no_difference():
