@@ -28,6 +28,7 @@ FLOORS = (
      'tasks.pretraining'),
     ('tasks.panoptic', 'tasks.segmentation'),
     ('tasks.depth', ),
+    ('export', ),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

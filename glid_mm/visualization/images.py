@@ -136,10 +136,18 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
     """
     if preprocessor._enable_normalize:
         inputs = inputs * preprocessor.std + preprocessor.mean
-    # Upstream's mmseg names it otherwise.
-    to_rgb = getattr(preprocessor, '_channel_conversion',
-                     getattr(preprocessor, 'channel_conversion', False))
-    if not to_rgb:
+    if not takes_rgb(preprocessor):
         inputs = inputs.flip(1)
     pixels = inputs.round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def takes_rgb(preprocessor: nn.Module) -> bool:
+    """Whether a model reads RGB: hosts load BGR, and preprocessors swap.
+
+    Args:
+        preprocessor (nn.Module): Of a model of any host.
+    """
+    # Upstream's mmseg names it otherwise.
+    return getattr(preprocessor, '_channel_conversion',
+                   getattr(preprocessor, 'channel_conversion', False))

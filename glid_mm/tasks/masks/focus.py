@@ -60,7 +60,7 @@ class Foreground:
         inside = self._embed(queries) @ features >= 0
         exists = torch.ones_like(inside) if valid is None else valid[:, None]
         inside = inside & exists
-        seen = torch.where(inside.any(-1, keepdim=True), inside, exists)
+        seen = inside | exists & ~inside.any(-1, keepdim=True)
         return seen[:, None]
 
 

@@ -33,6 +33,11 @@ class SharedGLID(nn.Module):
         self.queries = SimpleNamespace(num_queries=len(rows))
         self.register_buffer('rows', torch.tensor([rows.start, rows.stop]))
 
+    @property
+    def glid(self) -> GLID:
+        """The shared one, which is no part of this."""
+        return self._shared[0]
+
     def forward(self,
                 images: Tensor,
                 padding_mask: Tensor | None = None,
@@ -48,22 +53,19 @@ class SharedGLID(nn.Module):
         Returns:
             GLIDOutput: What the head reads.
         """
-        glid, = self._shared
-        return glid(images, padding_mask, *self._own(groups))
+        return self.glid(images, padding_mask, *self._own(groups))
 
     def features(self, images: Tensor,
                  padding_mask: Tensor | None) -> Features:
         """See :meth:`glid_mm.models.GLID.features`."""
-        glid, = self._shared
-        return glid.features(images, padding_mask)
+        return self.glid.features(images, padding_mask)
 
     def answers(self,
                 x: Features,
                 *groups: slice,
                 focus: Callable | None = None) -> GLIDOutput:
         """The task's, see :meth:`glid_mm.models.GLID.answers`."""
-        glid, = self._shared
-        return glid.answers(x, *self._own(groups), focus=focus)
+        return self.glid.answers(x, *self._own(groups), focus=focus)
 
     def _own(self, groups: Sequence[slice]) -> Sequence[slice]:
         """Groups of the task's queries in the table of all."""

@@ -1,0 +1,98 @@
+"""How far the answers of two runtimes are apart.
+
+Every difference is a share of the output's scale: probabilities are compared
+with 1, coordinates with the side of the picture, other numbers with their
+largest. Decisions agree if they are equal, or a tie within the tolerance.
+"""
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ..errors import UserError
+
+TOLERANCE = 1e-3
+
+
+def largest(host: np.ndarray,
+            ours: np.ndarray,
+            scale: float | np.ndarray = 1.) -> float:
+    """The largest difference of numbers, as a share of a scale."""
+    if host.shape != ours.shape:
+        return np.inf
+    apart = np.abs(host.astype(np.float64) - ours) / scale
+    # What is not a number agrees with nothing.
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.))
+
+
+def unequal(host: np.ndarray, ours: np.ndarray) -> float:
+    """The share of pixels of a map ``(..., H, W)`` that are unequal."""
+    if host.shape != ours.shape:
+        return np.inf
+    return float((host != ours).mean((-2, -1)).max(initial=0.))
+
+
+def regret(scores: np.ndarray, choice: np.ndarray) -> float:
+    """What choices lose against the best ones: 0 if equal, little at a tie.
+
+    Args:
+        scores (ndarray): ``(K, ...)``, of the host.
+        choice (ndarray): ``(...)``, which of the K the graph took.
+
+    Returns:
+        float: The largest loss, as a share of the largest score.
+    """
+    taken = np.take_along_axis(scores, choice[None], 0)[0]
+    return largest(scores.max(0), taken, np.abs(scores).max(initial=1e-12))
+
+
+def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
+         side: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """Which answers of two lists belong together.
+
+    Lists are of the highest scores. Those that tie with the lowest may be in
+    one and not in the other.
+
+    Args:
+        host (mapping): ``boxes`` ``(n, 4)``, ``scores`` and ``labels``
+            ``(n,)``.
+        ours (mapping): The same, and as many.
+        side (int): Longer side of the picture in pixels.
+
+    Returns:
+        tuple[float, ndarray, ndarray]: The share of the host's answers for
+        which there is none of the same label, and the pairs as indices of
+        both lists.
+    """
+    if len(host['scores']) != len(ours['scores']):
+        return np.inf, np.arange(0), np.arange(0)
+    cost = np.abs(host['boxes'][:, None] - ours['boxes']).sum(-1) / side
+    cost += np.abs(host['scores'][:, None] - ours['scores'])
+    cost[host['labels'][:, None] != ours['labels']] += 10
+    rows, columns = linear_sum_assignment(np.nan_to_num(cost, nan=100))
+    alone = host['labels'][rows] != ours['labels'][columns]
+    last = host['scores'].min(initial=1.) + TOLERANCE
+    tied = host['scores'][rows] <= last
+    misfit = tied & (cost[rows, columns] > TOLERANCE)
+    share = float((alone & ~misfit).mean()) if len(rows) else 0.
+    kept = ~(alone | misfit)
+    return share, rows[kept], columns[kept]
+
+
+def check(differences: Mapping[str, float]) -> None:
+    """Refuse differences.
+
+    Args:
+        differences (mapping): By output.
+
+    Raises:
+        UserError: If one is above the tolerance; names the output.
+    """
+    name = max(differences, key=differences.__getitem__)
+    if differences[name] > TOLERANCE:
+        raise UserError(
+            f'the exported model does not agree with PyTorch: {name} differ '
+            f'by {differences[name]:.2g} of their scale, and {TOLERANCE:g} is '
+            'the limit. Nothing was written. Try another opset, such as 18, '
+            'or the versions of torch and onnxruntime that glid_mm is tested '
+            'with (docs/deployment.md).')

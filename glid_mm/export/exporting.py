@@ -1,0 +1,338 @@
+"""Models of tasks as files that run without OpenMMLab."""
+import contextlib
+import copy
+import io
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+from torch import nn
+
+from .. import __version__
+from ..errors import CheckpointError, UserError, require
+from ..io.files import write_atomically
+from . import agreement
+from .boxes import Detection
+from .graph import Answers, Graph
+from .keypoints import Pose
+from .maps import Depth, Semantic
+from .masks import Instance, Panoptic
+from .pictures import choose_size, filling, fit, read_pictures, test_data
+from .report import ExportReport
+
+#: What each task's file computes.
+GRAPHS: Mapping[str, type[Graph]] = dict(
+    semantic=Semantic,
+    instance=Instance,
+    panoptic=Panoptic,
+    detection=Detection,
+    depth=Depth,
+    pose=Pose)
+#: Where a file keeps its description.
+KEY = 'glid_mm'
+# A latency is the median of as many calls as there is time for.
+_CALLS, _SECONDS = 20, 3.
+
+#: From ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+#: A file's content, and the opset of ONNX.
+Encoded = tuple[bytes, int | None]
+
+
+def export_onnx(model: nn.Module,
+                config: Config,
+                task: str,
+                out_path: str | Path,
+                size: Sequence[int] | None = None,
+                pictures=None,
+                opset: int | None = None,
+                threads: int = 1) -> ExportReport:
+    """Write a model as an ONNX file, from uint8 pictures to decisions.
+
+    The batch is dynamic, the size of pictures fixed. The model is copied and
+    not touched. The file is written after ONNX Runtime has given the answers
+    that the host gives, to batches of one and of two.
+
+    Args:
+        model (nn.Module): Of mmdet, mmseg or mmpose, with GLID inside.
+        config (Config): The model's.
+        task (str): A key of :data:`GRAPHS`.
+        out_path (str or Path): Where to; an older file is replaced.
+        size (sequence[int], optional): Height and width of pictures,
+            multiples of 32; see :func:`~.pictures.choose_size`.
+        pictures (optional): To compare on; see
+            :func:`~.pictures.read_pictures`.
+        opset (int, optional): Of ONNX; by default PyTorch's choice.
+        threads (int): For measuring latency.
+
+    Returns:
+        ExportReport: Differences and latencies.
+
+    Raises:
+        UserError: If the model cannot be exported, the answers differ by more
+            than 1e-3, or the file cannot be written. Then there is no new
+            file.
+        MissingLibraryError: If there is no onnx, onnxruntime or onnxscript.
+    """
+    require('onnx', 'onnxruntime', 'onnxscript', task='export to ONNX')
+
+    def encode(program, graph: Graph, described: str) -> Encoded:
+        written = torch.onnx.export(
+            program, (),
+            input_names=['images'],
+            output_names=list(graph.OUTPUTS),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False)
+        return _finish_onnx(written.model_proto, described)
+
+    def load(data: bytes) -> Run:
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(
+            data, options, providers=['CPUExecutionProvider'])
+        return lambda images: session.run(None, dict(images=images))
+
+    return _export(model, config, task, out_path, size, pictures, threads,
+                   'ONNX Runtime', encode, load)
+
+
+def export_torch(model: nn.Module,
+                 config: Config,
+                 task: str,
+                 out_path: str | Path,
+                 size: Sequence[int] | None = None,
+                 pictures=None,
+                 threads: int = 1) -> ExportReport:
+    """Write a model with ``torch.export.save``, as a ``.pt2`` file.
+
+    What it computes and how it is checked are as for :func:`export_onnx`, and
+    so are the arguments. The description is the extra file ``glid_mm``.
+    """
+
+    def encode(program, graph: Graph, described: str) -> Encoded:
+        data = io.BytesIO()
+        torch.export.save(program, data, extra_files={KEY: described})
+        return data.getvalue(), None
+
+    def load(data: bytes) -> Run:
+        run = torch.export.load(io.BytesIO(data)).module()
+        return lambda images: [x.numpy() for x in run(torch.from_numpy(images))]
+
+    return _export(model, config, task, out_path, size, pictures, threads,
+                   'torch.export', encode, load)
+
+
+def _export(model, config, task, out_path, size, pictures, threads,
+            runtime: str, encode: Callable, load: Callable) -> ExportReport:
+    """Trace, write to memory, compare, measure; then write the file."""
+    out_path = Path(out_path)
+    if task not in GRAPHS:
+        raise UserError(f'{task!r} cannot be exported; choose one of '
+                        f'{", ".join(GRAPHS)}')
+    _check_folder(out_path)
+    given = read_pictures(pictures)
+    size = choose_size(model, config, size,
+                       None if pictures is None else given[0])
+    graph = GRAPHS[task](copy_for_cpu(model), size,
+                         dataset_meta(model, config))
+    fill = filling(graph.model)
+    images = np.stack([fit(picture, size, fill) for picture in given])
+    if len(images) == 1:
+        images = np.concatenate([images, images[:, :, ::-1]])
+    with torch.no_grad(), _threads(threads), _other_peoples_warnings():
+        try:
+            program = _trace(graph, images)
+            data, opset = encode(program, graph, describe(graph, task, fill))
+            run = load(data)
+        except Exception as error:
+            # PyTorch wraps what is wrong in advice for its own developers.
+            cause = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            reason = str(cause).strip().split('\n')[0]
+            raise UserError(
+                f'this model of {type(model).__name__} cannot be exported: '
+                f'{reason}\nThe model is as it was and nothing was written. '
+                'docs/deployment.md says what can be exported, and with which '
+                'versions.') from error
+        differences = _compare(graph, run, images)
+        agreement.check(differences)
+        latencies = {
+            'PyTorch': _latency(graph.host, images[:1]),
+            runtime: _latency(run, images[:1]),
+        }
+    _write(out_path, data)
+    return ExportReport(
+        path=out_path,
+        megabytes=len(data) / 1e6,
+        task=task,
+        size=size,
+        opset=opset,
+        differences=differences,
+        pictures=len(images),
+        latencies=latencies,
+        threads=threads)
+
+
+def copy_for_cpu(model: nn.Module) -> nn.Module:
+    """A copy for inference in fp32.
+
+    Args:
+        model (nn.Module): Of a host, or of one task of a mixture.
+    """
+    model = copy.deepcopy(model)
+    # A mixture's task does not count what is shared among its parts.
+    shared = getattr(getattr(model, 'backbone', None), 'glid', None)
+    for part in filter(None, (shared, model)):
+        part.cpu().float().eval().requires_grad_(False)
+    return model
+
+
+def dataset_meta(model: nn.Module, config: Config) -> Mapping:
+    """Names of classes or keypoints: the model's own, or the config's.
+
+    Args:
+        model (nn.Module): Of a host; ``dataset_meta`` is what hosts keep from
+            a checkpoint.
+        config (Config): The model's.
+    """
+    meta = getattr(model, 'dataset_meta', None)
+    if meta:
+        return meta
+    data = test_data(config)
+    if 'type' not in data:
+        return {}
+    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
+        return DATASETS.get(data['type'])._load_metainfo(data.get('metainfo'))
+
+
+def describe(graph: Graph, task: str, fill: Sequence[int]) -> str:
+    """What a script needs to know that has the file alone, in JSON."""
+    height, width = graph.size
+    return json.dumps(
+        dict(
+            task=task,
+            input=dict(
+                name='images',
+                shape=['batch', height, width, 3],
+                type='uint8',
+                colours='RGB',
+                normalisation='inside',
+                fill=list(fill)),
+            outputs=dict(graph.OUTPUTS),
+            **graph.facts(),
+            glid_mm=__version__))
+
+
+def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
+    pair = torch.from_numpy(images[:2])
+    # What GLID keeps of a size, such as windows, is made of real numbers here,
+    # and not while tracing.
+    graph(pair)
+    return torch.export.export(
+        graph, (pair, ),
+        dynamic_shapes=({
+            0: torch.export.Dim('batch')
+        }, ),
+        strict=False)
+
+
+def _finish_onnx(written, described: str) -> Encoded:
+    """Describe the file, and take out where on this machine it was made."""
+    for node in written.graph.node:
+        del node.metadata_props[:]
+        node.ClearField('doc_string')
+    for value in [*written.graph.value_info]:
+        del value.metadata_props[:]
+    for value in [*written.graph.input, *written.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = 'batch'
+    written.metadata_props.add(key=KEY, value=described)
+    return written.SerializeToString(), written.opset_import[0].version
+
+
+def _compare(graph: Graph, run: Run, images: np.ndarray) -> dict[str, float]:
+    """Differences of the first picture alone and of pairs, the largest."""
+    batches = [images[:1]] + [images[i:i + 2] for i in range(0, len(images), 2)]
+    worst: dict[str, float] = {}
+    for batch in batches:
+        arrays = run(batch)
+        for i, host in enumerate(graph.host(batch)):
+            ours: Answers = {
+                name: array[i]
+                for name, array in zip(graph.OUTPUTS, arrays)
+            }
+            for name, value in graph.compare(host, ours).items():
+                worst[name] = max(value, worst.get(name, 0.))
+    return worst
+
+
+def _latency(call: Callable, *args) -> float:
+    """Milliseconds of a call, median."""
+    call(*args)
+    times: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while len(times) < _CALLS and (not times or time.perf_counter() < end):
+        start = time.perf_counter()
+        call(*args)
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work begins.
+
+    Raises:
+        UserError: Says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError('it is a folder')
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error.strerror or error}. '
+                        'Choose another place.') from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file in its place.
+
+    Raises:
+        UserError: If the disk is full.
+    """
+    try:
+        write_atomically(path, data)
+    except CheckpointError as error:
+        raise UserError(f'no space left to write {path}: it needs '
+                        f'{len(data) / 1e6:.0f} MB. Make room or choose '
+                        'another disk.') from error
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _other_peoples_warnings() -> Iterator[None]:
+    """PyTorch warns of its own code while it exports."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        warnings.simplefilter('ignore', DeprecationWarning)
+        yield

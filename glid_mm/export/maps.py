@@ -1,0 +1,87 @@
+"""Semantic segmentation and depth as graphs: an answer for every pixel."""
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .agreement import largest, regret
+from .graph import Answers, Graph
+
+
+class _Map(Graph):
+    """Of mmseg's models, which answer at the size of their input."""
+
+    def __init__(self, model: nn.Module, *args) -> None:
+        super().__init__(model, *args)
+        mode = model.test_cfg.get('mode', 'whole')
+        if mode != 'whole':
+            raise UserError(
+                f'test_cfg.mode={mode!r}: a graph answers whole pictures. Set '
+                "model.test_cfg=dict(mode='whole') in the config.")
+
+    def sample(self):
+        from mmseg.structures import SegDataSample
+        return SegDataSample(metainfo=self.metas())
+
+
+class Semantic(_Map):
+    """The class of every pixel."""
+    OUTPUTS: Mapping[str, str] = dict(
+        labels='(N, H, W) int64: index of the class',
+        scores='(N, K, H, W) float32: of every class, not normalised')
+
+    @staticmethod
+    def host_class() -> type:
+        from mmseg.models.segmentors import EncoderDecoder
+        return EncoderDecoder
+
+    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+        scores = self.model.encode_decode(x, [self.metas()])
+        return scores.argmax(1), scores
+
+    def read(self, sample) -> Answers:
+        return dict(
+            labels=sample.pred_sem_seg.data[0].numpy(),
+            scores=sample.seg_logits.data.numpy())
+
+    def compare(self, host: Answers, ours: Answers) -> dict[str, float]:
+        scores = host['scores']
+        return dict(
+            labels=regret(scores, ours['labels']),
+            scores=largest(scores, ours['scores'],
+                           np.abs(scores).max()))
+
+
+class Depth(_Map):
+    """Metric depth of every pixel."""
+    OUTPUTS: Mapping[str, str] = dict(depth='(N, H, W) float32: metres')
+
+    @staticmethod
+    def host_class() -> type:
+        from ..tasks.depth import GLIDDepthEstimator
+        return GLIDDepthEstimator
+
+    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+        flip = self.model.test_cfg.get('flip')
+        if flip:
+            # In one batch the graph is half as large.
+            x = torch.cat([x, x.flip(-1)])
+        depth = self.model.decode_head.predict(
+            self.model.extract_feat(x), self.size)[:, 0]
+        if flip:
+            depth, mirrored = depth.unflatten(0, (2, -1)).unbind()
+            depth = (depth + mirrored.flip(-1)) / 2
+        return depth,
+
+    def read(self, sample) -> Answers:
+        return dict(depth=sample.pred_depth_map.data[0].numpy())
+
+    def compare(self, host: Answers, ours: Answers) -> dict[str, float]:
+        depth = host['depth']
+        return dict(depth=largest(depth, ours['depth'], np.abs(depth).max()))
+
+    def facts(self) -> dict:
+        head = self.model.decode_head
+        return dict(range=[head.min_depth, head.max_depth])

@@ -1,0 +1,127 @@
+"""Pictures of the size that a graph takes."""
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from PIL import Image
+from torch import nn
+
+from ..errors import UserError
+from ..models.layers.tokens import UNIT
+from ..scenes import render_scene
+from ..visualization.images import list_inputs, rgb_pixels, takes_rgb
+
+# Scenes that stand in for pictures, and their sides.
+_COUNT, _SIDE = 3, 128
+# Steps of a pipeline that need labels, or make what a model takes.
+_OTHER_STEPS = ('Load', 'Pack', 'Filter')
+
+
+def read_pictures(pictures) -> list[np.ndarray]:
+    """Pictures to compare runtimes on.
+
+    Args:
+        pictures (str | Path | ndarray | list, optional): See
+            :func:`~glid_mm.visualization.images.list_inputs`; by default some
+            of Scenes, of the usual 4:3.
+
+    Returns:
+        list[ndarray]: ``(H, W, 3)`` uint8, RGB.
+
+    Raises:
+        UserError: If there are none.
+    """
+    if pictures is None:
+        return [render_scene(0, 'val', i, _SIDE).image for i in range(_COUNT)]
+    found = [rgb_pixels(image) for image in list_inputs(pictures)]
+    if not found:
+        raise UserError('pictures is empty: give some, or leave it out')
+    return found
+
+
+def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
+                picture: np.ndarray | None) -> tuple[int, int]:
+    """Height and width of the input of a graph.
+
+    Args:
+        model (nn.Module): Of a host.
+        config (Config): Its config.
+        size (sequence[int], optional): What the caller wants. By default that
+            of the codec in pose; in other tasks what the test pipeline makes
+            of a picture, rounded up.
+        picture (ndarray, optional): ``(H, W, 3)`` uint8, RGB; by default any
+            square one.
+
+    Returns:
+        tuple[int, int]: Multiples of 32.
+
+    Raises:
+        UserError: If the size is impossible, or there is no telling.
+    """
+    if size is not None:
+        height, width = map(int, size)
+        if min(height, width) < 1 or height % UNIT or width % UNIT:
+            best = tuple(max(1, round(n / UNIT)) * UNIT for n in size)
+            raise UserError(f'size={(height, width)}: height and width have '
+                            f'to be multiples of {UNIT}, such as {best}')
+        return height, width
+    codec = getattr(getattr(model, 'head', None), 'decoder', None)
+    if codec is not None:
+        width, height = codec.input_size
+        return height, width
+    steps = [
+        step for step in test_data(config).get('pipeline', ())
+        if not step.type.split('.')[-1].startswith(_OTHER_STEPS)
+    ]
+    if picture is None:
+        if not steps:
+            raise UserError(
+                'a graph is of one size, and the test pipeline of the config '
+                'leaves pictures as they are. Give size=(height, width), or '
+                'pictures of that size.')
+        picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    shape = picture.shape[:2]
+    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
+        done = Compose(steps)(
+            dict(img=picture, img_shape=shape, ori_shape=shape))
+    height, width = (-(-n // UNIT) * UNIT for n in done['img'].shape[:2])
+    return height, width
+
+
+def test_data(config: Config) -> Mapping:
+    """What a config says about its test data; empty if it says nothing."""
+    return (config.get('test_dataloader') or {}).get('dataset') or {}
+
+
+def filling(model: nn.Module) -> tuple[int, ...]:
+    """The colour around a picture that a model takes for nothing: its mean."""
+    prepare = model.data_preprocessor
+    if not prepare._enable_normalize:
+        return (0, 0, 0)
+    mean = prepare.mean.flatten().round().int().tolist()
+    return tuple(mean if takes_rgb(prepare) else mean[::-1])
+
+
+def fit(picture: np.ndarray, size: tuple[int, int],
+        fill: tuple[int, ...]) -> np.ndarray:
+    """Bring a picture to a size, in the upper left corner, unless it fills.
+
+    Resizing is the hosts', bilinear and without smoothing.
+
+    Args:
+        picture (ndarray): ``(h, w, 3)`` uint8.
+        size (tuple[int, int]): Height and width.
+        fill (tuple[int]): Colour of the rest.
+
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8.
+    """
+    step = max(n / side for n, side in zip(picture.shape, size))
+    return np.array(
+        Image.fromarray(picture).transform(
+            size[::-1],
+            Image.Transform.AFFINE, (step, 0, 0, 0, step, 0),
+            Image.Resampling.BILINEAR,
+            fillcolor=fill))

@@ -1,0 +1,181 @@
+"""Files hold what the host answers, or are not there."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from glid_mm.errors import UserError
+from glid_mm.export import export_onnx, export_torch
+from glid_mm.export.boxes import Detection
+from glid_mm.export.exporting import GRAPHS
+from .build import pictures, tiny
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def bgr(images):
+    """As a list, and as arrays that callers give."""
+    return [np.ascontiguousarray(image[..., ::-1]) for image in images]
+
+
+def state(model):
+    """What an export must not touch."""
+    modules = {
+        name: (sorted(vars(module)), module.training)
+        for name, module in model.named_modules()
+    }
+    weights = {
+        name: (value.requires_grad, value.clone())
+        for name, value in model.state_dict(keep_vars=True).items()
+    }
+    return modules, weights
+
+
+def assert_as_it_was(model, before):
+    modules, weights = state(model)
+    assert modules == before[0]
+    for name, (wanted, value) in weights.items():
+        assert wanted == before[1][name][0], name
+        assert torch.equal(value, before[1][name][1]), name
+    # Nothing of the tracing is left in what is kept of this size.
+    images = torch.rand(2, 3, 128, 96 if hasattr(model, 'head') else 128)
+    output = model.backbone(images)
+    output.query_features.square().mean().backward()
+    assert torch.isfinite(model.backbone.queries.embeddings.grad).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', GRAPHS)
+def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    model, config = tiny(task, monkeypatch)
+    model.train()
+    before = state(model)
+    path = tmp_path / 'new' / f'{task}.onnx'
+    report = export_onnx(model, config, task, path, pictures=bgr(pictures()))
+    assert_as_it_was(model, before)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert max(report.differences.values()) <= 1e-3
+    assert set(report.differences) == set(GRAPHS[task].OUTPUTS)
+    assert set(report.latencies) == {'PyTorch', 'ONNX Runtime'}
+    assert report.megabytes == pytest.approx(path.stat().st_size / 1e6)
+    # Any batch, and each picture for itself.
+    session = onnxruntime.InferenceSession(str(path))
+    images = pictures(5)[:, :, :report.size[1]]
+    together = session.run(None, dict(images=images))
+    for i in range(5):
+        alone = session.run(None, dict(images=images[i:i + 1]))
+        for a, b in zip(together, alone):
+            np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-3)
+    described = session.get_modelmeta().custom_metadata_map
+    facts = json.loads(described['glid_mm'])
+    assert facts['task'] == task
+    assert facts['input']['shape'] == ['batch', *report.size, 3]
+    assert list(facts['outputs']) == [x.name for x in session.get_outputs()]
+    if task in ('detection', 'instance'):
+        assert facts['classes'] == ['box', 'ball', 'cone', 'person']
+    if task == 'pose':
+        assert facts['keypoints'][0] == 'nose'
+    assert str(tmp_path.cwd()).encode() not in path.read_bytes()
+
+
+@pytest.mark.slow
+def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
+    model, config = tiny('detection', monkeypatch)
+    path = tmp_path / 'model.pt2'
+    report = export_torch(model, config, 'detection', path)
+    assert report.size == (128, 128)
+    facts = {'glid_mm': ''}
+    program = torch.export.load(path, extra_files=facts)
+    assert json.loads(facts['glid_mm'])['task'] == 'detection'
+    boxes, *_ = program.module()(torch.from_numpy(pictures(5)))
+    assert boxes.shape == (5, 100, 4)
+    # A failure leaves an older file.
+    content = path.read_bytes()
+    right = Detection.host
+
+    def host(self, images):
+        answers = right(self, images)
+        answers[-1]['scores'] = answers[-1]['scores'] + .01
+        return answers
+
+    monkeypatch.setattr(Detection, 'host', host)
+    before = state(model)
+    with pytest.raises(UserError, match='scores differ by 0.01 '):
+        export_torch(model, config, 'detection', path)
+    assert_as_it_was(model, before)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == content
+
+
+class _Fickle(nn.Linear):
+    """What it computes depends on values, which no graph can express."""
+
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else 2 * x)
+
+
+def test_what_cannot_be_traced_is_refused(tmp_path, monkeypatch):
+    model, config = tiny('detection', monkeypatch)
+    model.backbone.encoder.patch_embed.proj.__class__ = _Fickle
+    before = state(model)
+    with pytest.raises(UserError, match='GLIDDetector cannot be exported'):
+        export_torch(model, config, 'detection', tmp_path / 'model.pt2')
+    assert_as_it_was(model, before)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('changes,arguments,message', [
+    ({}, dict(task='pretrain'), 'choose one of semantic, instance'),
+    ({}, dict(size=(100, 128)), r'multiples of 32, such as \(96, 128\)'),
+    ({}, dict(size=(0, 128)), 'multiples of 32'),
+    ({}, dict(pictures=[]), 'pictures is empty'),
+    ({}, dict(task='depth', size=(64, 64)), 'the model is of GLIDSegmentor'),
+    ({}, {}, 'leaves pictures as they are'),
+    ({'model.test_cfg': dict(mode='slide', crop_size=(64, 64),
+                             stride=(32, 32))},
+     dict(size=(64, 64)), "mode='slide'"),
+])  # yapf: disable
+def test_what_makes_no_sense_is_one_error(changes, arguments, message,
+                                          tmp_path, monkeypatch):
+    model, config = tiny('semantic', monkeypatch, **changes)
+    arguments = dict(dict(task='semantic'), **arguments)
+    with pytest.raises(UserError, match=message):
+        export_torch(model, config, out_path=tmp_path / 'x.pt2', **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(
+        tmp_path, monkeypatch):
+    model, config = tiny('semantic', monkeypatch)
+    (tmp_path / 'file').write_text('')
+    for path in (tmp_path / 'file' / 'x.pt2', tmp_path):
+        with pytest.raises(UserError, match='cannot write'):
+            export_torch(model, config, 'semantic', path, size=(64, 64))
+    assert (tmp_path / 'file').read_text() == ''
+
+
+def test_other_sizes_of_pose_and_the_other_kind_of_masks(
+        tmp_path, monkeypatch):
+    model, config = tiny('pose', monkeypatch)
+    with pytest.raises(UserError, match='crops of 128×96 pixels'):
+        export_torch(model, config, 'pose', tmp_path / 'x', size=(64, 64))
+    model, config = tiny('instance', monkeypatch)
+    with pytest.raises(UserError, match='panoptic_on of the model is off'):
+        export_torch(model, config, 'panoptic', tmp_path / 'x')
+
+
+def test_the_size_is_that_of_the_test_pipeline(monkeypatch):
+    from glid_mm.export.pictures import choose_size
+    model, config = tiny('detection', monkeypatch)
+    wide = np.zeros((50, 100, 3), np.uint8)
+    assert choose_size(model, config, None, None) == (128, 128)
+    assert choose_size(model, config, None, wide) == (64, 128)
+    assert choose_size(model, config, (32, 64), wide) == (32, 64)
+    steps = config.test_dataloader.dataset.pipeline
+    steps[1].scale = (1333, 800)
+    # 667 × 1333, rounded up.
+    assert choose_size(model, config, None, wide) == (672, 1344)
