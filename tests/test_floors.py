@@ -27,6 +27,7 @@ FLOORS = (
      'tasks.pretraining'),
     ('tasks.panoptic', 'tasks.segmentation'),
     ('tasks.depth', ),
+    ('prediction', ),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

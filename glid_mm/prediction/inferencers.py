@@ -33,8 +33,10 @@ class _ReadWeights:
         if not meta:
             data = cfg.test_dataloader.dataset
             meta = DATASETS.get(data.type)._load_metainfo(data.get('metainfo'))
-        model.dataset_meta = _complete({k.lower(): v
-                                        for k, v in meta.items()}, model)
+        model.dataset_meta = _complete({
+            k.lower(): v
+            for k, v in meta.items()
+        }, model)
         return model.to(device).eval()
 
     def _init_collate(self, cfg):
@@ -64,10 +66,11 @@ def _complete(meta: Mapping, model: nn.Module) -> dict:
     classes = meta.get('classes') or [f'class {i}' for i in range(count)]
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
-        palette = np.random.default_rng(0).integers(256,
-                                                    size=(len(classes), 3))
+        palette = np.random.default_rng(0).integers(
+            256, size=(len(classes), 3))
         palette = palette.tolist()
-    return dict(classes=tuple(classes), palette=palette)
+    # JSON has lists, of which mmdet draws nothing.
+    return dict(classes=tuple(classes), palette=[tuple(c) for c in palette])
 
 
 def build_inferencer(kind: str, config: Config, checkpoint: dict,

@@ -11,8 +11,9 @@ from ..datasets.loading import load_image
 from ..errors import UserError
 from ..visualization.images import find_images
 
-_KINDS = ('a file, a folder, a PIL image, an array of shape (height, width, '
-          '3) and type uint8 in the order red, green, blue, or a list of these')
+_KINDS = (
+    'a file, a folder, a PIL image, an array of shape (height, width, '
+    '3) and type uint8 in the order red, green, blue, or a list of these')
 
 
 class Picture(NamedTuple):

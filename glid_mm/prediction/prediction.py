@@ -223,12 +223,12 @@ class Prediction:
                 for label in np.unique(semantic).tolist()
             ]
         results = []
-        for i, (left, top, right, bottom) in enumerate(
-                np.asarray(self.boxes).tolist()):
+        for i, (left, top, right,
+                bottom) in enumerate(np.asarray(self.boxes).tolist()):
             result = dict(
                 image_id=image_id,
-                category_id=ids[0 if self.labels is None else int(self.
-                                                                  labels[i])],
+                category_id=ids[0 if self.labels is
+                                None else int(self.labels[i])],
                 bbox=[left, top, right - left, bottom - top],
                 score=float(self.scores[i]))
             if self.masks is not None:
@@ -247,8 +247,7 @@ class Prediction:
         return classes[label] if label < len(classes) else f'class {label}'
 
 
-def prediction_of(origin: Origin, sample, size: tuple[int,
-                                                      int]) -> Prediction:
+def prediction_of(origin: Origin, sample, size: tuple[int, int]) -> Prediction:
     """What a host's data sample says.
 
     Args:

@@ -8,7 +8,6 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from ..errors import CheckpointError, UserError
 from .inferencers import build_inferencer
@@ -217,14 +216,19 @@ class Predictor:
         if self.task in ('detection', 'instance', 'panoptic'):
             options = dict(pred_score_thr=origin.threshold)
         elif self.task == 'pose':
-            options = dict(
-                kpt_thr=origin.threshold, draw_bbox=origin.detected)
-        with self._scope(), warnings.catch_warnings():
-            # mmengine warns of every box that ends at the picture's edge.
-            warnings.simplefilter('ignore', UserWarning)
-            drawn, = self._inferencer.visualize([image], [sample],
-                                                return_vis=True,
-                                                **options)
+            options = dict(kpt_thr=origin.threshold, draw_bbox=origin.detected)
+        state = np.random.get_state()
+        # mmdet draws the shades of masks, and takes the program's numbers.
+        np.random.seed(0)
+        try:
+            with self._scope(), warnings.catch_warnings():
+                # mmengine warns of every box that ends at the picture's edge.
+                warnings.simplefilter('ignore', UserWarning)
+                drawn, = self._inferencer.visualize([image], [sample],
+                                                    return_vis=True,
+                                                    **options)
+        finally:
+            np.random.set_state(state)
         return drawn
 
     def levels(self, sample) -> np.ndarray:

@@ -95,8 +95,8 @@ def reconstruct(model: nn.Module, config: Config, picture: Picture,
     device = next(model.parameters()).device
     images = fit_images([image], (size, size)).to(device)
     visible = torch.from_numpy(np.flatnonzero(~mask))[None]
-    inputs = model.data_preprocessor(dict(
-        inputs=images, data_samples=None))['inputs']
+    inputs = model.data_preprocessor(dict(inputs=images,
+                                          data_samples=None))['inputs']
     answer = model.reconstruct(inputs, visible)
     pictures = (
         Image.fromarray(to_pictures(x, model.data_preprocessor)[0])

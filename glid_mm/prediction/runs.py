@@ -80,7 +80,8 @@ def find_run(path: str | Path) -> tuple[Config, Path]:
     return run.config, run.path
 
 
-def read_run(path: str | Path, config: str | Path | Config | None = None) -> Run:
+def read_run(path: str | Path,
+             config: str | Path | Config | None = None) -> Run:
     """Read weights along with their config.
 
     A config that lies in a file of weights is read as data. It may name what

@@ -153,8 +153,8 @@ def _pictures_only(config: ConfigDict) -> ConfigDict:
         dataset = dataset.dataset
     if 'pipeline' not in dataset:
         raise UserError(
-            'the config has no test_dataloader with a pipeline, which says how '
-            'pictures are prepared. Give one that has: config=PATH.')
+            'the config has no test_dataloader with a pipeline, which says '
+            'how pictures are prepared. Give one that has: config=PATH.')
     pipeline = [
         step for step in dataset.pipeline if not _loads_labels(step.type)
     ]

@@ -119,8 +119,7 @@ def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
     return fit_images(map(load_image, paths), size)
 
 
-def fit_images(images: Iterable[Image.Image], size: tuple[int,
-                                                          int]) -> Tensor:
+def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
     """Resize images and cut the middle out.
 
     Args:

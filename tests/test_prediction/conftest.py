@@ -39,10 +39,10 @@ def save(config, meta, path):
     with DefaultScope.overwrite_default_scope(config.default_scope):
         model = MODELS.build(config.model)
     for name, weight in model.named_parameters():
-        if 'embeddings' in name:
-            torch.nn.init.normal_(weight)
-        elif weight.ndim > 1 and 'backbone.' not in name:
-            torch.nn.init.normal_(weight, std=.2)
+        if 'embeddings' in name or not name.startswith('backbone.'):
+            # Or queries would agree, and with them all pixels.
+            dense = 'decode_head' in name and weight.ndim == 2
+            torch.nn.init.normal_(weight, std=8. if dense else .2)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(
         dict(

@@ -44,8 +44,8 @@ def test_predictors_know_what_they_are(load, runs, task):
         detection=('box', 'ball', 'cone', 'person'),
         instance=('box', 'ball', 'cone', 'person'),
         depth=(),
-        pose=('person', )).get(task, ('box', 'ball', 'cone', 'person', 'sky',
-                                      'wall', 'ground'))
+        pose=('person', )).get(
+            task, ('box', 'ball', 'cone', 'person', 'sky', 'wall', 'ground'))
     assert '\n' not in repr(predictor) and task in repr(predictor)
 
 
@@ -55,8 +55,8 @@ def theirs(predictor, path):
     from mmpose.apis import Pose2DInferencer
     from mmseg.apis import MMSegInferencer
     kind = dict(
-        detection=DetInferencer, pose=Pose2DInferencer).get(
-            predictor.task, MMSegInferencer)
+        detection=DetInferencer,
+        pose=Pose2DInferencer).get(predictor.task, MMSegInferencer)
     inferencer = kind(
         copy.deepcopy(predictor.config), str(predictor.path), device='cpu')
     inferencer.show_progress = False
@@ -210,10 +210,10 @@ def test_a_detector_finds_the_persons(load, pictures):
     assert nobody.plot().size == (64, 64)
     # The detector is of that one call.
     assert pose.predict(pictures[0]).boxes.tolist() == [[0, 0, 64, 64]]
-    for wrong, message in (
-        (dict(detector=pose), 'is of pose, and detects nothing'),
-        (dict(detector=detector, detector_class='dog'),
-         "no class 'dog'; its classes are box, ball")):
+    for wrong, message in ((dict(detector=pose),
+                            'is of pose, and detects nothing'),
+                           (dict(detector=detector, detector_class='dog'),
+                            "no class 'dog'; its classes are box, ball")):
         with pytest.raises(UserError, match=message):
             pose.predict(pictures[0], **wrong)
     with pytest.raises(UserError, match='a detector is for poses'):
@@ -252,8 +252,8 @@ def test_a_stream_holds_one_batch_of_pictures(load, pictures, monkeypatch):
     from glid_mm.prediction import pictures as room
     read = []
     load_image = room.load_image
-    monkeypatch.setattr(
-        room, 'load_image', lambda path: read.append(path) or load_image(path))
+    monkeypatch.setattr(room, 'load_image',
+                        lambda path: read.append(path) or load_image(path))
     stream = load('depth').stream(list(pictures), batch_size=2)
     assert next(stream).name == pictures[0].stem and len(read) == 2
     next(stream)
@@ -265,8 +265,8 @@ def test_a_stream_holds_one_batch_of_pictures(load, pictures, monkeypatch):
 def test_drawings_are_those_of_the_host(load, pictures):
     from mmdet.apis import DetInferencer
     predictor = load('detection')
-    threshold = float(np.sort(
-        predictor.predict(pictures[0], threshold=0).scores)[-3])
+    threshold = float(
+        np.sort(predictor.predict(pictures[0], threshold=0).scores)[-3])
     drawn = predictor.predict(pictures[0], threshold=threshold).plot()
     host = DetInferencer(
         copy.deepcopy(predictor.config),
