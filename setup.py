@@ -70,6 +70,6 @@ setup(
     install_requires=read_requirements('runtime'),
     extras_require={
         name: read_requirements(name)
-        for name in ('all', 'optional', 'tests', 'lint')
+        for name in ('all', 'app', 'optional', 'tests', 'lint')
     },
     zip_safe=False)

@@ -28,6 +28,7 @@ FLOORS = (
     ('tasks.panoptic', 'tasks.segmentation'),
     ('tasks.depth', ),
     ('prediction', ),
+    ('app', ),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

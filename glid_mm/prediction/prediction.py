@@ -97,7 +97,7 @@ class Prediction:
             what = f'{self.depth.min():.2f} to {self.depth.max():.2f} m'
         else:
             classes = np.unique(np.asarray(self.semantic))
-            what = ', '.join(self._class(c) for c in classes)
+            what = ', '.join(self.class_name(c) for c in classes)
         return (f'{type(self).__name__}({self.name!r}, {self.task}, '
                 f'{width}×{height}: {what or "nothing"})')
 
@@ -242,7 +242,8 @@ class Prediction:
             results.append(result)
         return results
 
-    def _class(self, label: int) -> str:
+    def class_name(self, label: int) -> str:
+        """What a class is called."""
         classes = self._origin.predictor.classes
         return classes[label] if label < len(classes) else f'class {label}'
 
@@ -284,7 +285,7 @@ def _add_instances(result: Prediction, found) -> None:
     result.boxes = found.bboxes.float().numpy().reshape(-1, 4)
     result.scores = found.scores.float().numpy()
     result.labels = found.labels.numpy()
-    result.names = [result._class(label) for label in result.labels]
+    result.names = [result.class_name(label) for label in result.labels]
     if 'masks' in found:
         result.masks = found.masks.numpy()
 
@@ -312,7 +313,7 @@ def _add_segments(result: Prediction, codes: np.ndarray) -> None:
             dict(
                 id=number,
                 label=label,
-                name=result._class(label),
+                name=result.class_name(label),
                 area=int((codes == code).sum())))
 
 

@@ -15,7 +15,7 @@ from .pictures import is_one, list_pictures
 from .prediction import Origin, Prediction, prediction_of
 from .reconstruction import Reconstruction, build, reconstruct
 from .runs import Run, read_run
-from .tasks import tasks_of
+from .tasks import choose_task, tasks_of
 
 
 def load(run_or_weights: str | Path,
@@ -41,13 +41,15 @@ class Predictor:
         config (Config): Of the task; of a mixture it is the part of the task.
         task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
             'pose' or 'pretrain'.
-        tasks (tuple[str]): The names of all tasks that the weights are of.
+        name (str): What a mixture calls this task; of a task alone, as `task`.
+        tasks (dict[str, str]): All tasks that the weights are of: kinds such
+            as `task` by name.
         classes (tuple[str]): Their names, by label; empty for depth.
         device (torch.device): Where it computes.
         path (Path): File of the weights.
 
     Raises:
-        UserError: If there is no such device, or see :meth:`Run.choose`.
+        UserError: If there is no such device, or see :func:`choose_task`.
         CheckpointError: If the weights are not of the config.
     """
 
@@ -57,9 +59,11 @@ class Predictor:
                  task: str | None = None) -> None:
         self._run = run
         self.path = run.path
-        self.tasks = tuple(tasks_of(run.config))
+        self.tasks = tasks_of(run.config)
         self.device = _device(device)
-        single, self.task = run.choose(task)
+        self.name = choose_task(run.config, task)
+        self.task = self.tasks[self.name]
+        single = run.take(self.name)
         self.config = single.config
         self._inferencer = None
         try:

@@ -14,7 +14,7 @@ from ..engine.runner import checkpoints_of
 from ..errors import CheckpointError, UserError
 from ..io.checkpoints import find_checkpoint, read_checkpoint
 from ..io.settings import read_settings
-from .tasks import choose_task, single_config, tasks_of
+from .tasks import single_config, tasks_of
 
 # Of whose modules a weights file may ask for what it needs.
 _LIBRARIES = ('glid_mm', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain',
@@ -36,28 +36,22 @@ class Run(NamedTuple):
     config: Config
     checkpoint: dict
 
-    def choose(self, task: str | None) -> tuple['Run', str]:
+    def take(self, task: str) -> 'Run':
         """One task of the run, as if it had been alone.
 
         Args:
-            task (str, optional): See :func:`choose_task`.
-
-        Returns:
-            tuple[Run, str]: The task's part, and which kind it is.
+            task (str): Its name.
 
         Raises:
-            UserError: See :func:`choose_task`.
+            CheckpointError: If the weights lack it.
         """
-        name = choose_task(self.config, task)
         checkpoint = self.checkpoint
         if 'tasks' in self.config.model:
             try:
-                checkpoint = take_task(checkpoint, name)
+                checkpoint = take_task(checkpoint, task)
             except CheckpointError as error:
                 raise error.of(self.path) from error
-        kind = tasks_of(self.config)[name]
-        return Run(self.path, single_config(self.config, name),
-                   checkpoint), kind
+        return Run(self.path, single_config(self.config, task), checkpoint)
 
 
 def find_run(path: str | Path) -> tuple[Config, Path]:

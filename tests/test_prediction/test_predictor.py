@@ -34,7 +34,7 @@ def load(runs):
 @pytest.mark.parametrize('task', TASKS)
 def test_predictors_know_what_they_are(load, runs, task):
     predictor = load(task)
-    assert (predictor.task, predictor.tasks) == (task, (task, ))
+    assert (predictor.task, predictor.tasks) == (task, {task: task})
     assert predictor.path == runs / task / 'iter_1.pth'
     assert not predictor.model.training
     assert str(predictor.device) == 'cpu'

@@ -110,7 +110,8 @@ def test_published_files_say_their_tasks(runs, mixture_run, tmp_path,
 @pytest.mark.parametrize('task', TASKS)
 def test_a_task_of_a_mixture_is_as_in_the_mixture(mixture_run, pictures, task):
     predictor = glid_mm.load(mixture_run, 'cpu', task)
-    assert predictor.task == task and predictor.tasks == tuple(sorted(TASKS))
+    assert predictor.task == predictor.name == task
+    assert predictor.tasks == {t: t for t in TASKS}
     from mmengine.registry import MODELS, init_default_scope
     config, path = find_run(mixture_run)
     init_default_scope('mmengine')
