@@ -66,10 +66,11 @@ setup(
     package_data={'glid_mm': ['weights/*', *MIM]},
     exclude_package_data={'glid_mm': NOT_INSTALLED},
     cmdclass={'build_py': BuildAnew},
+    entry_points={'console_scripts': ['glid = glid_mm.cli:main']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={
         name: read_requirements(name)
-        for name in ('all', 'optional', 'tests', 'lint')
+        for name in ('all', 'app', 'optional', 'tests', 'lint')
     },
     zip_safe=False)

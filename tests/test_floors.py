@@ -28,7 +28,9 @@ FLOORS = (
      'tasks.pretraining'),
     ('tasks.panoptic', 'tasks.segmentation'),
     ('tasks.depth', ),
-    ('export', ),
+    ('export', 'prediction'),
+    ('app', ),
+    ('cli', ),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -116,12 +116,25 @@ def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
     Raises:
         UserError: If a file cannot be read as an image; names it.
     """
-    images = []
-    for path in paths:
-        image = ImageOps.fit(
-            load_image(path), size[::-1], Image.Resampling.BICUBIC)
-        images.append(np.array(image)[..., ::-1].transpose(2, 0, 1))
-    return torch.from_numpy(np.stack(images))
+    return fit_images(map(load_image, paths), size)
+
+
+def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
+    """Resize images and cut the middle out.
+
+    Args:
+        images (Iterable[Image]): RGB.
+        size (tuple[int, int]): Height and width in pixels.
+
+    Returns:
+        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+    """
+    fitted = [
+        ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC)
+        for image in images
+    ]
+    return torch.from_numpy(
+        np.stack([np.array(x)[..., ::-1].transpose(2, 0, 1) for x in fitted]))
 
 
 def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:

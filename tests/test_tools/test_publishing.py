@@ -42,8 +42,9 @@ def test_published_are_weights_and_facts_and_nothing_else(
         assert torch.equal(published['state_dict'][name], value), name
     meta = published['meta']
     assert set(meta) == {
-        'config', 'data', 'schedule', 'glid_mm', 'dataset_meta'
+        'config', 'tasks', 'data', 'schedule', 'glid_mm', 'dataset_meta'
     }
+    assert meta['tasks'] == dict(pretrain='pretrain')
     assert meta['glid_mm']['encoder']['windows'] == [8, 8, 8, 8]
     assert set(meta['glid_mm']['versions']) == {'glid_mm', 'torch', 'mmengine'}
     assert 'GLIDPretrainer' in meta['config']

@@ -9,11 +9,11 @@ With --card, NAME.md is written beside it: the model card, from a text in
 which $loss and the like stand for what the run and its tests have shown.
 """
 import argparse
-import ast
 import hashlib
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 
@@ -26,7 +26,9 @@ from glid_mm.engine import launch
 from glid_mm.errors import CheckpointError, UserError
 from glid_mm.io.checkpoints import pack_weights, read_checkpoint
 from glid_mm.io.files import write_atomically
+from glid_mm.io.settings import read_settings
 from glid_mm.io.shipped import HASH_LENGTH
+from glid_mm.prediction import tasks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _SCHEDULE = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -66,9 +68,10 @@ def facts_of(checkpoint: dict) -> dict:
         checkpoint (dict): Of a run, or converted.
 
     Returns:
-        dict: ``glid_mm`` (format, versions, windows), ``config``, ``data``
-        and ``schedule``, as far as the checkpoint tells, and ``dataset_meta``
-        for the hosts' inferencers.
+        dict: ``glid_mm`` (format, versions, windows), ``config``, ``tasks``
+        by name, ``data`` and ``schedule``, as far as the checkpoint tells, and
+        ``dataset_meta`` with the names of classes. With these a file is all
+        that ``glid_mm.load`` needs.
 
     Raises:
         CheckpointError: If it holds no GLID.
@@ -89,9 +92,12 @@ def facts_of(checkpoint: dict) -> dict:
         facts['dataset_meta'] = meta['dataset_meta']
     if 'cfg' in meta:
         text = without_places(meta['cfg'])
-        config = read_config(text)
+        config = read_settings(text).values
         loader = config.get('train_dataloader') or {}
         facts['config'] = text
+        # What predicts for no task here may be published all the same.
+        with suppress(UserError):
+            facts['tasks'] = tasks_of(config)
         facts['data'] = loader.get('dataset')
         facts['schedule'] = dict(
             {k: config[k]
@@ -100,38 +106,6 @@ def facts_of(checkpoint: dict) -> dict:
             **{k: meta.get(k)
                for k in ('epoch', 'iter', 'seed')})
     return facts
-
-
-def read_config(text: str) -> dict:
-    """Read a config's values without running it.
-
-    Args:
-        text (str): As mmengine saves it with a checkpoint.
-
-    Returns:
-        dict: Its settings; what is more than a value stays as its source.
-    """
-    return {
-        statement.targets[0].id: _value(statement.value)
-        for statement in ast.parse(text).body
-        if isinstance(statement, ast.Assign)
-    }
-
-
-def _value(node: ast.expr):
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
-        return {k.arg: _value(k.value) for k in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {
-            ast.literal_eval(k): _value(v)
-            for k, v in zip(node.keys, node.values)
-        }
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(n) for n in node.elts]
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
 
 
 def without_places(text: str) -> str:

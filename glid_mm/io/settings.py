@@ -1,0 +1,56 @@
+"""Configs of runs, read as data: nothing in them runs."""
+import ast
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """What a config says.
+
+    Attributes:
+        values (dict): By name. What is no plain value is its source.
+        programs (list[str]): Sources of what is no plain value.
+    """
+
+    values: dict
+    programs: list[str]
+
+
+def read_settings(text: str) -> Settings:
+    """Read a config as mmengine saves it with a checkpoint.
+
+    Such a text assigns values to names. They are literals and ``dict(…)``.
+
+    Args:
+        text (str): The config.
+
+    Returns:
+        Settings: Its values, and what only running it would tell.
+
+    Raises:
+        SyntaxError: If the text is no Python.
+    """
+    values, programs = {}, []
+    for statement in ast.parse(text).body:
+        if (isinstance(statement, ast.Assign) and len(statement.targets) == 1
+                and isinstance(statement.targets[0], ast.Name)):
+            values[statement.targets[0].id] = _value(statement.value, programs)
+        else:
+            programs.append(ast.unparse(statement))
+    return Settings(values, programs)
+
+
+def _value(node: ast.expr, programs: list[str]):
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        keys = [_value(k, programs) for k in node.keys]
+        return dict(zip(keys, (_value(v, programs) for v in node.values)))
+    if (isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict'
+            and not node.args and all(k.arg for k in node.keywords)):
+        return {k.arg: _value(k.value, programs) for k in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        parts = [_value(n, programs) for n in node.elts]
+        return parts if isinstance(node, ast.List) else tuple(parts)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        programs.append(ast.unparse(node))
+        return programs[-1]

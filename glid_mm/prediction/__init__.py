@@ -1,0 +1,15 @@
+"""From weights to predictions in three lines: ``glid_mm.load``."""
+from ..compat import prepare
+
+prepare('mmengine', 'mmcv', task='prediction')
+
+from .prediction import Prediction  # noqa: E402
+from .predictor import Predictor, load  # noqa: E402
+from .reconstruction import Reconstruction, random_mask  # noqa: E402
+from .runs import find_run  # noqa: E402
+from .tasks import tasks_of  # noqa: E402
+
+__all__ = [
+    'Prediction', 'Predictor', 'Reconstruction', 'find_run', 'load',
+    'random_mask', 'tasks_of'
+]

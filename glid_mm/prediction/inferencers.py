@@ -1,0 +1,106 @@
+"""The hosts' inferencers, which take weights that have been read."""
+from collections.abc import Mapping
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.infer import BaseInferencer
+from mmengine.registry import DATASETS, MODELS
+from torch import nn
+
+from ..checkpoint.loading import load_weights
+
+# What mmpose draws and computes with. Files of weights hold lists.
+_ARRAYS = ('keypoint_colors', 'skeleton_link_colors', 'sigmas',
+           'dataset_keypoint_weights')
+# Where models say how many classes they know.
+_HEADS = ('bbox_head', 'panoptic_head', 'decode_head')
+
+
+class _ReadWeights:
+    """An inferencer whose ``weights`` are a checkpoint, not its path.
+
+    Weights of a mixture's task lie in no file. What is random after loading
+    is refused, and names of classes come from the weights, or else from the
+    config: no data set has to be there.
+    """
+
+    def _init_model(self, cfg, weights: dict, device) -> nn.Module:
+        model = MODELS.build(cfg.model)
+        model.cfg = cfg
+        load_weights(model, weights, False, ()).refuse_untrained()
+        meta = (weights.get('meta') or {}).get('dataset_meta')
+        if not meta:
+            data = cfg.test_dataloader.dataset
+            meta = DATASETS.get(data.type)._load_metainfo(data.get('metainfo'))
+        model.dataset_meta = _complete({
+            k.lower(): v
+            for k, v in meta.items()
+        }, model)
+        return model.to(device).eval()
+
+    def _init_collate(self, cfg):
+        if 'collate_fn' in cfg.test_dataloader:
+            return super()._init_collate(cfg)
+        # The hosts', for which they search registries that they lack.
+        return pseudo_collate
+
+
+def _complete(meta: Mapping, model: nn.Module) -> dict:
+    """What a data set says of itself, with what drawing needs."""
+    meta = dict(meta)
+    if 'num_keypoints' in meta:
+        # JSON has no numbers as keys.
+        for name, value in meta.items():
+            if isinstance(value, Mapping):
+                meta[name] = {
+                    int(k) if str(k).isdigit() else k: v
+                    for k, v in value.items()
+                }
+        for name in _ARRAYS:
+            if name in meta:
+                meta[name] = np.array(meta[name])
+        return meta
+    head = next((getattr(model, h) for h in _HEADS if hasattr(model, h)), None)
+    count = getattr(head, 'num_classes', 0)
+    classes = meta.get('classes') or [f'class {i}' for i in range(count)]
+    palette = meta.get('palette')
+    if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
+        palette = np.random.default_rng(0).integers(
+            256, size=(len(classes), 3))
+        palette = palette.tolist()
+    # JSON has lists, of which mmdet draws nothing.
+    return dict(classes=tuple(classes), palette=[tuple(c) for c in palette])
+
+
+def build_inferencer(kind: str, config: Config, checkpoint: dict,
+                     device: str) -> BaseInferencer:
+    """The inferencer of a task's host library.
+
+    Args:
+        kind (str): Of task.
+        config (Config): See :func:`~.tasks.single_config`.
+        checkpoint (dict): Weights of that config.
+        device (str): Where to compute.
+
+    Returns:
+        BaseInferencer: Ready.
+
+    Raises:
+        CheckpointError: If the weights are not of the config.
+    """
+    if kind == 'pose':
+        from ..tasks.pose import PoseInferencer as Host
+    elif kind == 'depth':
+        from ..tasks.depth import DepthInferencer as Host
+    elif kind == 'semantic':
+        from ..tasks.segmentation.inferencer import SegInferencer as Host
+    else:
+        from ..tasks.detection import DetInferencer as Host
+
+    class Inferencer(_ReadWeights, Host):
+        pass
+
+    inferencer = Inferencer(config, checkpoint, device=device)
+    inferencer.show_progress = False
+    return inferencer

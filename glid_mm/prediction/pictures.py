@@ -1,0 +1,115 @@
+"""Pictures as people have them, as the loaders of training see them."""
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..datasets.decode import bgr, upright_rgb
+from ..datasets.loading import load_image
+from ..errors import UserError
+from ..visualization.images import find_images
+
+_KINDS = (
+    'a file, a folder, a PIL image, an array of shape (height, width, '
+    '3) and type uint8 in the order red, green, blue, or a list of these')
+
+
+class Picture(NamedTuple):
+    """A picture to predict for.
+
+    Attributes:
+        name (str): What results are called, without a suffix; of a file in a
+            folder, its path from there.
+        source (Path or Image): The file, or the picture itself.
+    """
+
+    name: str
+    source: Path | Image.Image
+
+    def pixels(self) -> np.ndarray:
+        """Read it.
+
+        Returns:
+            ndarray: ``(H, W, 3)`` uint8, BGR, turned upright; see
+            :func:`glid_mm.datasets.decode.upright_rgb`.
+
+        Raises:
+            UserError: If it cannot be read; names it.
+        """
+        if isinstance(self.source, Path):
+            return bgr(load_image(str(self.source)))
+        copy = self.source.copy()
+        # Which a copy has not, and integers of 32 bits need.
+        copy.format = self.source.format
+        return bgr(upright_rgb(copy, self.name))
+
+
+def is_one(pictures) -> bool:
+    """Whether this is one picture rather than several."""
+    if isinstance(pictures, (str, Path)):
+        return not Path(pictures).expanduser().is_dir()
+    return not isinstance(pictures, (list, tuple))
+
+
+def list_pictures(pictures) -> list[Picture]:
+    """All pictures, each with a name of its own; none is read yet.
+
+    Args:
+        pictures (str | Path | Image | ndarray | list): Files, folders, PIL
+            images and arrays (``(H, W, 3)`` uint8 in RGB; ``(H, W)`` grey and
+            ``(H, W, 4)`` with alpha will do), or a list of these.
+
+    Returns:
+        list[Picture]: In the given order; those of a folder by name.
+
+    Raises:
+        UserError: If there is no such picture, a folder has none, or
+            something is no picture or an address.
+    """
+    used, found = set(), []
+    for picture in [pictures] if is_one(pictures) or isinstance(
+            pictures, (str, Path)) else pictures:
+        for name, source in _sources(picture, len(found)):
+            number, free = 0, name
+            while free in used:
+                number += 1
+                free = f'{name}-{number}'
+            used.add(free)
+            found.append(Picture(free, source))
+    return found
+
+
+def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
+    if isinstance(picture, (str, Path)):
+        if '://' in str(picture):
+            raise UserError(f'{picture} is an address: glid_mm downloads '
+                            'nothing. Save the picture and give its path.')
+        path = Path(picture).expanduser()
+        for file in find_images([path]):
+            inside = file.relative_to(path) if path.is_dir() else file.name
+            yield Path(inside).with_suffix('').as_posix(), file
+    elif isinstance(picture, Image.Image):
+        name = Path(getattr(picture, 'filename', '') or '').stem
+        yield name or f'picture-{number}', picture
+    else:
+        yield f'picture-{number}', _image_of(picture)
+
+
+def _image_of(array) -> Image.Image:
+    if not isinstance(array, np.ndarray):
+        hint = (' Of a tensor, give tensor.permute(1, 2, 0).numpy().'
+                if type(array).__name__ == 'Tensor' else '')
+        raise UserError(f'a picture is given as {_KINDS}, not as '
+                        f'{type(array).__name__}.{hint}')
+    if array.ndim == 4:
+        raise UserError(f'an array of shape {array.shape} is several pictures.'
+                        ' Give a list of them: list(array).')
+    shape = array.shape[2:] in ((), (1, ), (3, ), (4, )) and array.ndim > 1
+    if not shape or not array.size or array.dtype != np.uint8:
+        raise UserError(f'a picture is given as {_KINDS}; this array has '
+                        f'shape {array.shape} and type {array.dtype}.')
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    return Image.fromarray(np.ascontiguousarray(array))

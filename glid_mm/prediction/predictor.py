@@ -1,0 +1,287 @@
+"""Weights in use: pictures in, predictions out."""
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+
+from ..errors import CheckpointError, UserError
+from .inferencers import build_inferencer
+from .pictures import is_one, list_pictures
+from .prediction import Origin, Prediction, prediction_of
+from .reconstruction import Reconstruction, build, reconstruct
+from .runs import Run, read_run
+from .tasks import choose_task, tasks_of
+
+
+def load(run_or_weights: str | Path,
+         device: str | None = None,
+         task: str | None = None,
+         config: str | Path | Config | None = None) -> 'Predictor':
+    """Load weights for use; see :func:`glid_mm.load`."""
+    return Predictor(read_run(run_or_weights, config), device, task)
+
+
+class Predictor:
+    """A model with its weights, and the inferencer of its host library.
+
+    Args:
+        run (Run): Weights and their config.
+        device (str, optional): Where to compute, such as ``'cuda:1'``; by
+            default a GPU if there is one.
+        task (str, optional): Which one of a mixture's; or what a task alone
+            has to be.
+
+    Attributes:
+        model (nn.Module): The host's model, to evaluate, on the device.
+        config (Config): Of the task; of a mixture it is the part of the task.
+        task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
+            'pose' or 'pretrain'.
+        name (str): What a mixture calls this task; of a task alone, as `task`.
+        tasks (dict[str, str]): All tasks that the weights are of: kinds such
+            as `task` by name.
+        classes (tuple[str]): Their names, by label; empty for depth.
+        device (torch.device): Where it computes.
+        path (Path): File of the weights.
+
+    Raises:
+        UserError: If there is no such device, or see :func:`choose_task`.
+        CheckpointError: If the weights are not of the config.
+    """
+
+    def __init__(self,
+                 run: Run,
+                 device: str | None = None,
+                 task: str | None = None) -> None:
+        self._run = run
+        self.path = run.path
+        self.tasks = tasks_of(run.config)
+        self.device = _device(device)
+        self.name = choose_task(run.config, task)
+        self.task = self.tasks[self.name]
+        single = run.take(self.name)
+        self.config = single.config
+        self._inferencer = None
+        try:
+            with self._scope():
+                if self.task == 'pretrain':
+                    self.model = build(single, self.device)
+                else:
+                    self._inferencer = build_inferencer(
+                        self.task, self.config, single.checkpoint,
+                        str(self.device))
+                    self.model = self._inferencer.model
+        except CheckpointError as error:
+            raise error.of(run.path) from error
+        # mmseg gives depth a class as well.
+        meta = getattr(self.model, 'dataset_meta',
+                       {}) if self.task != 'depth' else {}
+        self.classes = tuple(meta.get('classes') or ())
+
+    def __repr__(self) -> str:
+        classes = f', {len(self.classes)} classes' if self.classes else ''
+        return (f'{type(self).__name__}({self.task}{classes}, '
+                f'{self.path}, {self.device})')
+
+    def of_task(self, task: str) -> 'Predictor':
+        """The same weights for another of their tasks.
+
+        Args:
+            task (str): One of :attr:`tasks`.
+
+        Raises:
+            UserError: If the weights are not of it.
+        """
+        return Predictor(self._run, str(self.device), task)
+
+    def predict(self, pictures, **options) -> Prediction | list[Prediction]:
+        """Predict for pictures.
+
+        Args:
+            pictures (str | Path | Image | ndarray | list): A file, a folder,
+                a PIL image, an array ``(H, W, 3)`` of uint8 in the order red,
+                green, blue, or a list of these.
+            **options: See :meth:`stream`.
+
+        Returns:
+            Prediction or list[Prediction]: One for one picture; a list for a
+            list or a folder.
+
+        Raises:
+            UserError: See :meth:`stream`.
+        """
+        found = list(self.stream(pictures, **options))
+        return found[0] if is_one(pictures) else found
+
+    def stream(self,
+               pictures,
+               threshold: float = .3,
+               batch_size: int = 1,
+               detector: 'Predictor | None' = None,
+               detector_class: str = 'person') -> Iterator[Prediction]:
+        """Predict for pictures one after the other.
+
+        Maps of a large folder would fill the memory; from here each can go
+        when its successor comes.
+
+        Args:
+            pictures (str | Path | Image | ndarray | list): See
+                :meth:`predict`.
+            threshold (float): Score that boxes and masks have to exceed, and
+                keypoints to be drawn. Semantic and panoptic maps and depth
+                have none.
+            batch_size (int): Pictures that go through the model at once.
+                Poses go picture by picture.
+            detector (Predictor, optional): Of detection or instances; finds
+                the persons whose poses are estimated. Without one, each
+                picture is one person.
+            detector_class (str): Which of its classes they are.
+
+        Yields:
+            Prediction: In the order of the pictures.
+
+        Raises:
+            UserError: If a picture is missing, cannot be read or is none, or
+                an option is not for this task.
+        """
+        if self._inferencer is None:
+            raise UserError(
+                f'{self.path} is of pre-training, and predicts for no task. '
+                'Fine-tune it on your data first: start a training of a task '
+                'with load_from=WEIGHTS. To look at what it has learnt, use '
+                'predictor.reconstruct(picture).')
+        if batch_size < 1:
+            raise UserError(f'batch_size is {batch_size}, and has to be 1 or '
+                            'more')
+        options = {}
+        if self.task == 'pose':
+            self._set_detector(detector, detector_class)
+            options['bbox_thr'] = threshold
+        elif detector is not None:
+            raise UserError(f'a detector is for poses, and {self.path} is of '
+                            f'{self.task}. Leave it out.')
+        pictures = list_pictures(pictures)
+        for start in range(0, len(pictures), batch_size):
+            part = pictures[start:start + batch_size]
+            images = [picture.pixels() for picture in part]
+            with self._scope():
+                samples = self._samples(images, batch_size, options)
+            for picture, image, sample in zip(part, images, samples):
+                yield prediction_of(
+                    Origin(self, picture, threshold, detector is not None),
+                    sample, image.shape[:2])
+
+    def reconstruct(self,
+                    picture,
+                    masked: np.ndarray | None = None,
+                    size: int | None = None) -> Reconstruction:
+        """Mask units of a picture and have pre-training fill them in.
+
+        Args:
+            picture (str | Path | Image | ndarray): One; its middle is cut out
+                and resized.
+            masked (ndarray, optional): ``(size / 32, size / 32)`` bool, True
+                where a unit of 32×32 pixels is masked; by default drawn as in
+                training.
+            size (int, optional): Side in pixels, a multiple of 32; by default
+                the one of training.
+
+        Returns:
+            Reconstruction: Pictures.
+
+        Raises:
+            UserError: If the weights are of a task, the mask or the size is
+                impossible, or see :meth:`predict`.
+        """
+        if self._inferencer is not None:
+            raise UserError(f'{self.path} is of {self.task}, and reconstructs '
+                            'nothing. Give weights of pre-training.')
+        if not is_one(picture):
+            raise UserError('one picture is reconstructed at a time')
+        return reconstruct(self.model, self.config,
+                           list_pictures(picture)[0], masked, size)
+
+    def draw(self, origin: Origin, sample, image: np.ndarray) -> np.ndarray:
+        """Draw a prediction; :meth:`Prediction.plot` asks for it.
+
+        Args:
+            origin (Origin): Of the prediction.
+            sample (BaseDataElement): What the host's model said.
+            image (ndarray): ``(H, W, 3)`` uint8, BGR.
+
+        Returns:
+            ndarray: ``(H', W', 3)`` uint8, RGB.
+        """
+        options = {}
+        if self.task in ('detection', 'instance', 'panoptic'):
+            options = dict(pred_score_thr=origin.threshold)
+        elif self.task == 'pose':
+            options = dict(kpt_thr=origin.threshold, draw_bbox=origin.detected)
+        state = np.random.get_state()
+        # mmdet draws the shades of masks, and takes the program's numbers.
+        np.random.seed(0)
+        try:
+            with self._scope(), warnings.catch_warnings():
+                # mmengine warns of every box that ends at the picture's edge.
+                warnings.simplefilter('ignore', UserWarning)
+                drawn, = self._inferencer.visualize([image], [sample],
+                                                    return_vis=True,
+                                                    **options)
+        finally:
+            np.random.set_state(state)
+        return drawn
+
+    def levels(self, sample) -> np.ndarray:
+        """A semantic map or depth as a PNG holds it, ``(H, W)``."""
+        return self._inferencer.levels(sample)
+
+    @property
+    def png_scale(self) -> int:
+        """Units per metre of a depth map's PNG."""
+        return self._inferencer.png_scale
+
+    def _scope(self):
+        """Hosts look names up in the scope that is the default one."""
+        return DefaultScope.overwrite_default_scope(
+            self.config.get('default_scope'))
+
+    def _samples(self, images: list, batch_size: int, options: dict) -> list:
+        if self.task == 'pose':
+            return [
+                result['predictions'][0] for result in self._inferencer(
+                    images, return_datasamples=True, **options)
+            ]
+        found = self._inferencer(
+            images, batch_size=batch_size, return_datasamples=True)
+        if isinstance(found, dict):
+            return found['predictions']
+        return found if isinstance(found, list) else [found]
+
+    def _set_detector(self, detector: 'Predictor | None', name: str) -> None:
+        self._inferencer.detector = None
+        if detector is None:
+            return
+        if detector.task not in ('detection', 'instance'):
+            raise UserError(f'{detector.path} is of {detector.task}, and '
+                            'detects nothing. Give weights of detection.')
+        if name not in detector.classes:
+            raise UserError(
+                f'the detector has no class {name!r}; its classes are '
+                f'{", ".join(detector.classes)}. Give one as detector_class.')
+        self._inferencer.detector = detector._inferencer
+        self._inferencer.det_cat_ids = [detector.classes.index(name)]
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or get_device())
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'there is no device {name!r} here '
+                        f'({str(error).splitlines()[0]}). Give another, such '
+                        "as 'cpu', or none.") from error
+    return device

@@ -1,0 +1,104 @@
+"""What pre-training makes of a picture of which it sees a part."""
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from PIL import Image
+from torch import nn
+
+from ..checkpoint.loading import load_weights
+from ..errors import UserError
+from ..models import sample_visible
+from ..models.layers.tokens import UNIT
+from ..visualization.images import fit_images, to_pictures
+from .pictures import Picture
+from .runs import Run
+
+
+class Reconstruction(NamedTuple):
+    """Pictures of one size.
+
+    Attributes:
+        picture (Image): What was given, cut and resized.
+        masked (Image): What the model saw of it; the rest has the mean
+            colour.
+        reconstructed (Image): Visible units as they are, masked ones as
+            predicted.
+        mask (ndarray): ``(H / 32, W / 32)`` bool, True where masked.
+    """
+
+    picture: Image.Image
+    masked: Image.Image
+    reconstructed: Image.Image
+    mask: np.ndarray
+
+
+def build(run: Run, device: torch.device) -> nn.Module:
+    """Build the model of a pre-training with its weights.
+
+    Args:
+        run (Run): Of a pre-training.
+        device (torch.device): Where to compute.
+
+    Raises:
+        CheckpointError: If weights are missing.
+    """
+    from ..tasks.pretraining import build_pretrainer
+    model = build_pretrainer(run.config)
+    load_weights(model, run.checkpoint, False, ()).refuse_untrained()
+    return model.to(device).eval()
+
+
+def random_mask(units: int,
+                ratio: float = .75,
+                strategy: str = 'random',
+                seed: int = 0) -> np.ndarray:
+    """Draw a mask as training does.
+
+    Args:
+        units (int): Units of 32 pixels in a row and in a column.
+        ratio (float): Share of units that are masked.
+        strategy (str): 'random', 'block' or 'grid'.
+        seed (int): The same gives the same mask.
+
+    Returns:
+        ndarray: ``(units, units)`` bool, True where masked.
+    """
+    visible = sample_visible((units, units), ratio, strategy, 1,
+                             torch.Generator().manual_seed(seed))
+    mask = np.ones(units * units, bool)
+    mask[visible[0].numpy()] = False
+    return mask.reshape(units, units)
+
+
+def reconstruct(model: nn.Module, config: Config, picture: Picture,
+                mask: np.ndarray | None, size: int | None) -> Reconstruction:
+    """See :meth:`Predictor.reconstruct`."""
+    from ..tasks.pretraining import crop_size
+    if size is None:
+        size = len(mask) * UNIT if mask is not None else crop_size(config)
+    if size < UNIT or size % UNIT:
+        raise UserError(f'size is {size}, and has to be a multiple of {UNIT}')
+    units = size // UNIT
+    if mask is None:
+        mask = random_mask(units, model.mask_ratio, model.mask_strategy)
+    mask = np.asarray(mask, bool)
+    if mask.shape != (units, units):
+        raise UserError(f'the mask has shape {mask.shape}, and pictures of '
+                        f'{size} pixels have {units}×{units} units')
+    if mask.all() or not mask.any():
+        raise UserError(
+            'the mask has to leave at least one unit visible and to mask one; '
+            f'it masks {mask.sum()} of {mask.size}')
+    image = Image.fromarray(picture.pixels()[..., ::-1])
+    device = next(model.parameters()).device
+    images = fit_images([image], (size, size)).to(device)
+    visible = torch.from_numpy(np.flatnonzero(~mask))[None]
+    inputs = model.data_preprocessor(dict(inputs=images,
+                                          data_samples=None))['inputs']
+    answer = model.reconstruct(inputs, visible)
+    pictures = (
+        Image.fromarray(to_pictures(x, model.data_preprocessor)[0])
+        for x in (inputs, answer.masked, answer.reconstructed))
+    return Reconstruction(*pictures, mask)

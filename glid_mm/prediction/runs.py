@@ -1,0 +1,210 @@
+"""Finding the weights of a run and the config that they are of."""
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from ..checkpoint.tasks import take_task
+from ..engine.launch import read_config
+from ..engine.runner import checkpoints_of
+from ..errors import CheckpointError, UserError
+from ..io.checkpoints import find_checkpoint, read_checkpoint
+from ..io.settings import read_settings
+from .tasks import single_config, tasks_of
+
+# Of whose modules a weights file may ask for what it needs.
+_LIBRARIES = ('glid_mm', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain',
+              'mmseg')
+# What of a config makes a model predict.
+_BUILT = ('model', 'test_dataloader', 'visualizer')
+
+
+class Run(NamedTuple):
+    """Weights and the config that they are of.
+
+    Attributes:
+        path (Path): File of the weights.
+        config (Config): The config.
+        checkpoint (dict): See :func:`read_checkpoint`.
+    """
+
+    path: Path
+    config: Config
+    checkpoint: dict
+
+    def take(self, task: str) -> 'Run':
+        """One task of the run, as if it had been alone.
+
+        Args:
+            task (str): Its name.
+
+        Raises:
+            CheckpointError: If the weights lack it.
+        """
+        checkpoint = self.checkpoint
+        if 'tasks' in self.config.model:
+            try:
+                checkpoint = take_task(checkpoint, task)
+            except CheckpointError as error:
+                raise error.of(self.path) from error
+        return Run(self.path, single_config(self.config, task), checkpoint)
+
+
+def find_run(path: str | Path) -> tuple[Config, Path]:
+    """Find the config and the weights of a run.
+
+    Args:
+        path (str or Path): Work dir of a run, a checkpoint, a weights file,
+            or ``weights:NAME``.
+
+    Returns:
+        tuple[Config, Path]: The config, and the file of the weights. Of a
+        folder's checkpoints it is the best one that the run has kept, or
+        else the last.
+
+    Raises:
+        CheckpointError: If there is no checkpoint, or it cannot be read.
+        UserError: If nothing says which config it is of.
+    """
+    run = read_run(path)
+    return run.config, run.path
+
+
+def read_run(path: str | Path,
+             config: str | Path | Config | None = None) -> Run:
+    """Read weights along with their config.
+
+    A config that lies in a file of weights is read as data. It may name what
+    is registered in glid_mm and in the libraries of OpenMMLab, so reading and
+    building it runs nothing that the file brings along.
+
+    Args:
+        path (str or Path): See :func:`find_run`.
+        config (str, Path or Config, optional): The config; by default the one
+            in the weights, or the one that lies beside them.
+
+    Returns:
+        Run: All of it.
+
+    Raises:
+        CheckpointError: See :func:`find_run`.
+        UserError: See :func:`find_run`; also if the config asks for what is
+            not part of these libraries.
+    """
+    file = _find_weights(path)
+    checkpoint = read_checkpoint(file)
+    if isinstance(config, (str, Path)):
+        config = read_config(str(config), {})
+    meta = checkpoint.get('meta') or {}
+    text = meta.get('config') or meta.get('cfg')
+    if config is None and text:
+        config = _config_of(file, text)
+    if config is None:
+        config = _config_beside(file)
+    tasks_of(config)
+    return Run(file, config, checkpoint)
+
+
+def _find_weights(path: str | Path) -> Path:
+    if not Path(path).expanduser().is_dir():
+        return find_checkpoint(path)
+    folder = Path(path).expanduser()
+    found = [
+        *_newest_first(folder.glob('best_*.pth')),
+        *(p for p in checkpoints_of(str(folder)) if p.is_file())
+    ]
+    if not found:
+        found = [*folder.glob('*.safetensors'), *folder.glob('*.pth')]
+        if len(found) > 1:
+            raise CheckpointError(
+                f'{folder} has several files of weights '
+                f'({", ".join(sorted(p.name for p in found)[:5])}), and '
+                'nothing says which one is meant. Give the file.')
+    if not found:
+        raise CheckpointError(
+            f'there is no checkpoint in {folder}: neither best_*.pth nor '
+            'epoch_*.pth, iter_*.pth or recent.pth. Give the work dir of a '
+            'run that has saved one, or a file of weights.')
+    return found[0]
+
+
+def _newest_first(paths: Iterator[Path]) -> list[Path]:
+    return sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def _config_beside(file: Path) -> Config:
+    configs = list(file.parent.glob('*.py'))
+    if len(configs) == 1:
+        return read_config(str(configs[0]), {})
+    raise UserError(
+        f'{file} does not say which config it is of, and '
+        f'{len(configs) or "no"} configs lie beside it. Give the config that '
+        'it was trained with: config=PATH.')
+
+
+def _config_of(file: Path, text: str) -> Config:
+    """A config that came along with weights, which is not run."""
+    cure = ('If you trust where the file comes from, give the config itself: '
+            'config=PATH.')
+    try:
+        values, programs = read_settings(text)
+    except SyntaxError as error:
+        raise UserError(f'the config in {file} cannot be read: {error}. '
+                        f'{cure}') from error
+    if programs:
+        raise UserError(f'the config in {file} is a program, and has '
+                        f'{programs[0][:80]!r} where a value belongs. {cure}')
+    modules = (values.get('custom_imports') or {}).get('imports') or ()
+    for module in [modules] if isinstance(modules, str) else modules:
+        if module.split('.')[0] in _LIBRARIES[:1]:
+            importlib.import_module(module)
+        elif module not in sys.modules:
+            raise UserError(
+                f'the config in {file} imports {module}, which is not part of '
+                f'glid_mm. Import it before you load the weights. {cure}')
+    strange = next(_strange(values), None)
+    if strange:
+        raise UserError(f'the config in {file} asks for {strange!r}, which is '
+                        'not registered in glid_mm or a library of OpenMMLab. '
+                        f'{cure}')
+    return Config(values)
+
+
+def _strange(values: Mapping) -> Iterator[str]:
+    """What is to be built and in no registry; mmengine would call it."""
+    known = _registered()
+    for name in _types([values.get(part) for part in _BUILT]):
+        library, _, own = name.rpartition('.')
+        if own not in known:
+            known = _registered(complete=True)
+        if own not in known or library not in ('', *_LIBRARIES):
+            yield name
+
+
+def _types(value) -> Iterator[str]:
+    """All that a config names to be built."""
+    if isinstance(value, Mapping):
+        if 'type' in value:
+            yield str(value['type'])
+        for inner in value.values():
+            yield from _types(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _types(inner)
+
+
+def _registered(complete: bool = False) -> set[str]:
+    """Names in the registries, or in all that they can import as well."""
+    names = set()
+    for library in _LIBRARIES:
+        module = sys.modules.get(f'{library}.registry')
+        for registry in vars(module).values() if module else ():
+            if isinstance(registry, Registry):
+                if complete:
+                    registry.import_from_location()
+                names.update(registry.module_dict)
+    return names

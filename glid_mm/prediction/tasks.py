@@ -1,0 +1,166 @@
+"""Which tasks a config is of, and the config of one of them."""
+import uuid
+from collections.abc import Mapping
+
+from mmengine.config import Config, ConfigDict
+
+from ..errors import UserError
+
+#: Kinds of tasks, by the names that results and errors give them.
+KINDS = ('semantic', 'instance', 'panoptic', 'detection', 'depth', 'pose',
+         'pretrain')
+
+# What draws the tasks of a mixture, whose config has no visualizer.
+_VISUALIZERS = dict(
+    semantic='SegLocalVisualizer',
+    instance='glid_mm.PanopticVisualizer',
+    panoptic='glid_mm.PanopticVisualizer',
+    detection='DetLocalVisualizer',
+    depth='glid_mm.DepthVisualizer',
+    pose='PoseLocalVisualizer')
+
+
+def tasks_of(config: Mapping) -> dict[str, str]:
+    """The tasks of a config.
+
+    Args:
+        config (Mapping): Of a task, of pre-training or of a mixture.
+
+    Returns:
+        dict[str, str]: One of :data:`KINDS` by the name of the task. In a
+        mixture, names are the config's; a task alone is called as its kind.
+
+    Raises:
+        UserError: If the config has no model, or one of no such kind.
+    """
+    model = config.get('model') or {}
+    if 'tasks' in model:
+        return {
+            name: _kind(task, task.get('_scope_'))
+            for name, task in model['tasks'].items()
+        }
+    kind = _kind(model, config.get('default_scope'))
+    return {kind: kind}
+
+
+def _kind(model: Mapping, scope: str | None) -> str:
+    name = str(model.get('type')).rpartition('.')[2]
+    test = model.get('test_cfg') or {}
+    if name == 'GLIDPretrainer':
+        return 'pretrain'
+    if scope == 'mmpose':
+        return 'pose'
+    if scope == 'mmseg':
+        return 'depth' if 'Depth' in name else 'semantic'
+    if scope != 'mmdet':
+        raise UserError(
+            f'the config is of no task that glid_mm predicts: its model is '
+            f'{model.get("type")!r} of {scope}, and tasks are '
+            f'{", ".join(KINDS)}')
+    if 'MaskFormer' in name or 'Mask2Former' in name:
+        return 'panoptic' if test.get('panoptic_on', True) else 'instance'
+    parts = {**model, **(model.get('roi_head') or {})}
+    return 'instance' if parts.get('mask_head') else 'detection'
+
+
+def choose_task(config: Mapping, task: str | None) -> str:
+    """The task that is meant.
+
+    Args:
+        config (Mapping): See :func:`tasks_of`.
+        task (str, optional): Its name or its kind; not needed where there is
+            one task.
+
+    Returns:
+        str: Its name.
+
+    Raises:
+        UserError: If there is no such task, or several could be meant.
+    """
+    tasks = tasks_of(config)
+    names = ', '.join(tasks)
+    if task is None:
+        if len(tasks) > 1:
+            raise UserError(f'the weights are of a mixture of {names}. Choose '
+                            f"one: task='{next(iter(tasks))}'.")
+        return next(iter(tasks))
+    found = [task] if task in tasks else [
+        name for name, kind in tasks.items() if kind == task
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f'tasks {", ".join(found)} of the mixture are of kind '
+                        f'{task}. Give the name of one.')
+    if tasks_of(config) == {'pretrain': 'pretrain'}:
+        raise UserError(
+            f'the weights are of pre-training, not of {task}. Fine-tune them '
+            'on your data first: start a training of the task with '
+            'load_from=WEIGHTS.')
+    raise UserError(f'the weights are of {names}, not of {task}. Leave out '
+                    'the task, or give weights of it.')
+
+
+def single_config(config: Config, name: str) -> Config:
+    """The config of a task by which its model predicts.
+
+    Args:
+        config (Config): See :func:`tasks_of`; stays as it is.
+        name (str): Of a task in it.
+
+    Returns:
+        Config: With ``default_scope``, ``model``, ``test_dataloader``,
+        ``visualizer`` and what else the config has. Its model is as
+        :func:`glid_mm.checkpoint.tasks.take_task` gives weights for it. It
+        loads pictures and no labels, and compiles nothing: pictures of each
+        new size would wait for minutes.
+    """
+    single = ConfigDict(config.to_dict())
+    kind = tasks_of(config)[name]
+    if 'tasks' in single.model:
+        model = single.model.tasks[name]
+        single.default_scope = model.pop('_scope_')
+        own = model.get('backbone') or {}
+        own.pop('_scope_', None)
+        single.model = ConfigDict(
+            model, backbone=dict(single.model.backbone, **own))
+        for key in ('val_dataloader', 'test_dataloader'):
+            single[key] = (single.get(key) or {}).get(name)
+        # The rest is of all tasks.
+        for key in ('train_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
+                    'val_evaluator', 'test_evaluator', 'default_hooks'):
+            single.pop(key, None)
+    if 'compile' in single.model.get('backbone', {}):
+        single.model.backbone.compile = False
+    if kind != 'pretrain':
+        single.setdefault('visualizer', dict(type=_VISUALIZERS[kind]))
+        # Nothing is written beside what is asked for. And mmengine gives one
+        # visualizer to all that want the same name, with classes of the last.
+        single.visualizer.update(vis_backends=None, name=uuid.uuid4().hex)
+        single.test_dataloader = _pictures_only(single)
+    if kind == 'pose':
+        # mmpose's inferencer reads these, which a mixture's config lacks.
+        single.setdefault('data_mode', 'topdown')
+        single.setdefault('dataset_type', single.test_dataloader.dataset.type)
+    return Config(single)
+
+
+def _pictures_only(config: ConfigDict) -> ConfigDict:
+    """The loader of test data, whose pipeline loads no labels."""
+    loader = config.get('test_dataloader') or config.get('val_dataloader')
+    dataset = loader.dataset if loader else {}
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset.dataset
+    if 'pipeline' not in dataset:
+        raise UserError(
+            'the config has no test_dataloader with a pipeline, which says '
+            'how pictures are prepared. Give one that has: config=PATH.')
+    pipeline = [
+        step for step in dataset.pipeline if not _loads_labels(step.type)
+    ]
+    return ConfigDict(loader, dataset=dict(dataset, pipeline=pipeline))
+
+
+def _loads_labels(step: str) -> bool:
+    name = step.rpartition('.')[2]
+    return name.startswith('Load') and not name.startswith('LoadImage')
