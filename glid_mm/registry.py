@@ -37,7 +37,7 @@ DATA_SAMPLERS = _child(_mmengine.DATA_SAMPLERS)
 FUNCTIONS = _child(_mmengine.FUNCTIONS)
 TRANSFORMS = _child(_mmengine.TRANSFORMS, 'glid_mm.datasets.loading')
 
-HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine')
+HOOKS = _child(_mmengine.HOOKS, 'glid_mm.engine', 'glid_mm.visualization')
 OPTIM_WRAPPERS = _child(_mmengine.OPTIM_WRAPPERS, 'glid_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
                                     'glid_mm.engine')

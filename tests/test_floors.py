@@ -31,6 +31,7 @@ FLOORS = (
     ('export', 'prediction'),
     ('app', ),
     ('cli', ),
+    ('__main__', ),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -26,3 +26,12 @@ log_level = 'INFO'
 # ``load_from`` gives weights to start from; ``resume`` goes on with a run.
 load_from = None
 resume = False
+
+# Scalars go into a file of the work dir and, where TensorBoard is installed,
+# to it. A task's visualizer draws predictions, too.
+vis_backends = [
+    dict(type='LocalVisBackend'),
+    dict(type='TensorboardVisBackend'),
+]
+visualizer = dict(
+    type='Visualizer', vis_backends=vis_backends, name='visualizer')

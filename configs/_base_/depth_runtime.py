@@ -12,8 +12,9 @@ default_hooks = dict(
         max_keep_ckpts=3,
         save_best='rmse',
         rule='less'),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='SegVisualizationHook'),
+    predictions=dict(type='glid_mm.PredictionHook'))
 visualizer = dict(
     type='glid_mm.DepthVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
+    vis_backends=_base_.vis_backends,
     name='visualizer')

@@ -8,8 +8,9 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=5000, max_keep_ckpts=3),
     classes=dict(type='glid_mm.ClassCheckHook'),
-    visualization=dict(type='DetVisualizationHook'))
+    visualization=dict(type='DetVisualizationHook'),
+    predictions=dict(type='glid_mm.PredictionHook'))
 visualizer = dict(
     type='glid_mm.PanopticVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
+    vis_backends=_base_.vis_backends,
     name='visualizer')

@@ -6,8 +6,9 @@ default_hooks = dict(
     checkpoint=dict(
         interval=10, max_keep_ckpts=3, save_best='coco/AP', rule='greater'),
     keypoints=dict(type='glid_mm.KeypointCheckHook'),
-    visualization=dict(type='PoseVisualizationHook', enable=False))
+    visualization=dict(type='PoseVisualizationHook', enable=False),
+    predictions=dict(type='glid_mm.PredictionHook'))
 visualizer = dict(
     type='PoseLocalVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
+    vis_backends=_base_.vis_backends,
     name='visualizer')

@@ -9,9 +9,10 @@ default_hooks = dict(
     checkpoint=dict(
         by_epoch=False, interval=5000, max_keep_ckpts=3, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'),
+    predictions=dict(type='glid_mm.PredictionHook'),
     classes=dict(type='glid_mm.ClassCheckHook'),
     labels=dict(type='glid_mm.LabelCheckHook'))
 visualizer = dict(
     type='SegLocalVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
+    vis_backends=_base_.vis_backends,
     name='visualizer')

@@ -24,6 +24,7 @@ _SHARE = 0.6
 _MOST_WORKERS = 8
 # Few pictures are seen so often, for as many steps at least.
 _EPOCHS, _STEPS = 100, 1000
+_VALIDATIONS = 10
 
 
 def adapt(config: Config, task: str, size: str, images: int, devices: int,
@@ -73,12 +74,12 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         steps = max(_STEPS, _EPOCHS * images // (batch * devices))
         if steps < loop[LENGTHS['iters']]:
             rescale(config, 'iters', steps)
-            # A tenth: the best checkpoint is worth having.
-            loop.val_interval = min(loop.val_interval, steps // 10)
-            checkpoint = config.default_hooks.checkpoint
-            checkpoint.interval = min(checkpoint.interval, steps // 10)
             yield (f'{steps} steps, {steps * batch * devices / images:.0f} '
                    f'times the {images} pictures; --iters sets another length')
+    if 'val_interval' in loop:
+        total = loop.get(LENGTHS['iters']) or loop[LENGTHS['epochs']]
+        loop.val_interval = -(-total // _VALIDATIONS)
+        config.default_hooks.checkpoint.interval = loop.val_interval
 
 
 def _batch(config, task, size, images, devices) -> tuple[int, str]:
@@ -94,8 +95,8 @@ def _batch(config, task, size, images, devices) -> tuple[int, str]:
             for i in range(torch.cuda.device_count())) / 2**30
         room = _SHARE * memory / (_MEMORY[task] * _SIZES[size])
         fits = 2**max(0, int(room).bit_length() - 1)
-        why = (f'as many as the paper\'s {gpus} GPUs took' if fits >= wanted
-               else f'about what fits into {memory:.0f} GiB')
+        why = (f'as many as the paper\'s {gpus} GPUs took'
+               if fits >= wanted else f'about what fits into {memory:.0f} GiB')
         wanted = min(wanted, fits)
     share = images // devices
     if share < wanted:

@@ -1,46 +1,53 @@
 """Verbs of the command ``glid``."""
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
 
 from .. import __version__
-from ..engine import launch
-from . import app, export, init, predict, pretrain, resume, test, train
 from .tools import PASSED_ON, pass_on
 
-# In the order in which a newcomer meets them.
+# Each is a module here, imported when it is asked for: PyTorch takes its
+# time. In the order in which a newcomer meets them.
 _VERBS = dict(
-    pretrain=pretrain,
-    train=train,
-    resume=resume,
-    test=test,
-    predict=predict,
-    export=export,
-    app=app,
-    init=init)
+    pretrain='pre-train on a folder of pictures',
+    train='train for a task on labelled data',
+    resume='continue a run that was interrupted',
+    test='evaluate a run on its test data or on other data',
+    predict='predict on pictures, and draw what is predicted',
+    export='export a model as ONNX or with torch.export',
+    app='try a model in a web page on this machine',
+    init='write a complete config of your own')
 
 
 def main() -> None:
     """Run ``glid``; errors that the user can mend are one message."""
-    launch.main(lambda: run(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    if arguments[:1] and arguments[0] in _VERBS:
+        from ..engine import launch
+        launch.main(lambda: run(*arguments))
+    else:
+        # Help, or a verb whose arguments a script reads.
+        run(*arguments)
 
 
-def run(arguments: Sequence[str]) -> None:
+def run(*arguments: str) -> None:
     """Do what a command line says.
 
     Args:
-        arguments (sequence[str]): Without the command's own name.
+        *arguments (str): Without the command's own name.
 
     Raises:
         UserError: Depending on the verb.
     """
-    if arguments and arguments[0] in PASSED_ON:
+    name = arguments[0] if arguments else '--help'
+    if name in PASSED_ON:
         pass_on(*arguments)
-    args = _parser().parse_args(arguments)
+    args = _parser(name).parse_args(arguments or [name])
     args.run(args)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(wanted: str) -> argparse.ArgumentParser:
+    """A parser that knows the options of one verb."""
     parser = argparse.ArgumentParser(
         prog='glid',
         description='Pre-train one encoder-decoder on unlabelled pictures, '
@@ -49,15 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--version', action='version', version=f'glid_mm {__version__}')
     verbs = parser.add_subparsers(metavar='VERB', required=True)
-    for name, verb in _VERBS.items():
-        summary = verb.__doc__.splitlines()[0]
+    for name, summary in {**_VERBS, **PASSED_ON}.items():
+        if name != wanted:
+            verbs.add_parser(name, help=summary)
+            continue
+        verb = importlib.import_module(f'.{name}', __package__)
         sub = verbs.add_parser(
             name,
-            help=summary.rstrip('.')[0].lower() + summary.rstrip('.')[1:],
+            help=summary,
             description=verb.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter)
         verb.add_arguments(sub)
         sub.set_defaults(run=verb.run)
-    for name, summary in PASSED_ON.items():
-        verbs.add_parser(name, help=summary, add_help=False)
     return parser

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import UserError
-
 #: Where OpenMMLab's ``mim`` looks for configs and tools of a package.
 SHIPPED = Path(__file__).resolve().parents[1] / '.mim'
 
@@ -38,7 +36,7 @@ def pass_on(verb: str, *arguments: str) -> None:
         *arguments (str): What follows it.
 
     Raises:
-        UserError: If there is no such conversion, or the script comes with a
+        SystemExit: If there is no such conversion, or the script comes with a
             checkout alone.
     """
     if verb == 'doctor':
@@ -53,7 +51,7 @@ def pass_on(verb: str, *arguments: str) -> None:
                 print(f'usage: glid convert WHAT ...\n\nWHAT is one of '
                       f'{names}. `glid convert WHAT --help` has its options.')
                 sys.exit()
-            raise UserError(f'glid convert {what}: there are {names}')
+            sys.exit(f'glid convert {what}: there are {names}')
         script = _CONVERSIONS[name]
     start(tool(script, *arguments))
 
@@ -69,13 +67,13 @@ def tool(script: str, *arguments: str) -> list[str]:
         list[str]: The command.
 
     Raises:
-        UserError: If the script comes with a checkout alone.
+        SystemExit: If the script comes with a checkout alone.
     """
     path = SHIPPED / 'tools' / script
     if not path.is_file():
-        raise UserError(f'{script} comes with a checkout of glid_mm, not with '
-                        'the installed package. Clone the repository and run '
-                        f'tools/{script} there.')
+        sys.exit(f'{script} comes with a checkout of glid_mm, not with the '
+                 'installed package. Clone the repository and run '
+                 f'tools/{script} there.')
     return [sys.executable, str(path), *arguments]
 
 

@@ -4,6 +4,7 @@ import logging
 import os.path as osp
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -38,6 +39,8 @@ from .log import DETAILS, Details
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
 from .wrappers import bare_model
+
+_TENSORBOARD = 'TensorboardVisBackend'
 
 
 @register_backend('glid_mm.atomic')
@@ -129,6 +132,17 @@ class Runner(runner.Runner):
         model = super().build_model(model)
         prepare_inputs(model, wait)
         return model
+
+    def build_visualizer(self, visualizer=None):
+        """Build the visualizer, without TensorBoard where there is none."""
+        if isinstance(visualizer, dict) and find_spec('tensorboard') is None:
+            backends = visualizer.get('vis_backends') or []
+            kept = [b for b in backends if b['type'] != _TENSORBOARD]
+            if len(kept) < len(backends):
+                self.logger.info('no curves for TensorBoard, which is not '
+                                 'installed (pip install tensorboard)')
+                visualizer = dict(visualizer, vis_backends=kept)
+        return super().build_visualizer(visualizer)
 
     def build_message_hub(self, message_hub: dict | None = None) -> ScalarHub:
         """Build a hub that reads scalars when they are asked for."""

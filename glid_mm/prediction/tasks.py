@@ -10,7 +10,7 @@ from ..errors import UserError
 KINDS = ('semantic', 'instance', 'panoptic', 'detection', 'depth', 'pose',
          'pretrain')
 
-# What draws the tasks of a mixture, whose config has no visualizer.
+# What draws the tasks of a mixture, whose own visualizer draws none.
 _VISUALIZERS = dict(
     semantic='SegLocalVisualizer',
     instance='glid_mm.PanopticVisualizer',
@@ -128,7 +128,8 @@ def single_config(config: Config, name: str) -> Config:
             single[key] = (single.get(key) or {}).get(name)
         # The rest is of all tasks.
         for key in ('train_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
-                    'val_evaluator', 'test_evaluator', 'default_hooks'):
+                    'val_evaluator', 'test_evaluator', 'default_hooks',
+                    'visualizer'):
             single.pop(key, None)
     if 'compile' in single.model.get('backbone', {}):
         single.model.backbone.compile = False

@@ -28,6 +28,51 @@ class Predictions(NamedTuple):
     rows: list[list[np.ndarray]]
 
 
+class Painter:
+    """Draws what a task's data samples say, as its host does.
+
+    Args:
+        visualizer (dict): The config's.
+        metainfo (dict): Of the data set: classes, colours, skeletons.
+        options (dict): Further arguments of the visualizer's
+            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+    """
+
+    def __init__(self,
+                 visualizer: dict,
+                 metainfo: dict,
+                 options: dict = {}) -> None:
+        self._options = options
+        self._visualizer = VISUALIZERS.build({
+            **visualizer, 'name': 'predictions',
+            'vis_backends': None
+        })
+        self._visualizer.dataset_meta = metainfo
+        if 'skeleton_links' in metainfo:
+            # mmpose's keep parts of it, which they would not draw without.
+            self._visualizer.set_dataset_meta(metainfo)
+
+    def __call__(self, image: np.ndarray, sample, truth: bool) -> np.ndarray:
+        """Draw a sample.
+
+        Args:
+            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            sample (BaseDataElement): Labels and predictions.
+            truth (bool): Whether labels are drawn, or predictions.
+
+        Returns:
+            ndarray: ``(H', W', 3)`` uint8, RGB.
+        """
+        self._visualizer.add_datasample(
+            'predictions',
+            image,
+            sample,
+            draw_gt=truth,
+            draw_pred=not truth,
+            **self._options)
+        return self._visualizer.get_image()
+
+
 def draw_predictions(config: Config,
                      checkpoints: Sequence[str],
                      titles: Sequence[str] = (),
@@ -62,20 +107,7 @@ def draw_predictions(config: Config,
     dataset = DATASETS.build(config.test_dataloader.dataset)
     count = min(num_images, len(dataset))
     samples = [dataset[i * len(dataset) // count] for i in range(count)]
-    visualizer = VISUALIZERS.build({
-        **config.visualizer, 'name': 'predictions',
-        'vis_backends': None
-    })
-    visualizer.dataset_meta = dataset.metainfo
-    if 'skeleton_links' in dataset.metainfo:
-        # mmpose's keep parts of it, which they would not draw without.
-        visualizer.set_dataset_meta(dataset.metainfo)
-
-    def draw(sample, **what):
-        visualizer.add_datasample('predictions', image, sample, **what,
-                                  **draw_options)
-        return visualizer.get_image()
-
+    draw = Painter(config.visualizer, dataset.metainfo, draw_options)
     rows = [[] for _ in samples]
     for path in checkpoints:
         model = MODELS.build(config.model)
@@ -86,7 +118,7 @@ def draw_predictions(config: Config,
                 answer = model.test_step(pseudo_collate([sample]))[0]
             image = np.array(load_image(answer.img_path))
             if not row:
-                row += [image, draw(answer, draw_gt=True, draw_pred=False)]
-            row.append(draw(answer, draw_gt=False, draw_pred=True))
+                row += [image, draw(image, answer, truth=True)]
+            row.append(draw(image, answer, truth=False))
     titles = titles or [osp.basename(osp.dirname(p)) for p in checkpoints]
     return Predictions(['image', 'ground truth', *titles], rows)
