@@ -2,6 +2,6 @@
 
 It writes complete configs and starts ``tools/``, which do the work.
 """
-from .main import main
+from .verbs import main
 
 __all__ = ['main']

@@ -7,19 +7,23 @@ gradio (`pip install glid_mm[app]`):
 """
 import argparse
 
-from ..prediction import load
+from .. import app
+from ..prediction import find_run, load, tasks_of
 from .options import add_use_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_use_options(parser)
-    parser.add_argument('--port', type=int, default=7860)
+    parser.add_argument(
+        '--port', type=int, help='of the page; by default a free one')
     parser.add_argument(
         '--device', help='such as cuda:1; by default a GPU if there is one')
 
 
 def run(args: argparse.Namespace) -> None:
     """Do it."""
-    from ..app import run
-    run(load(args.weights, args.device, args.task), args.port)
+    config, _ = find_run(args.weights)
+    # The page changes from one task of a mixture to another.
+    task = args.task or next(iter(tasks_of(config)))
+    app.run(load(args.weights, args.device, task), args.port)

@@ -55,8 +55,8 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
             part.num_workers = workers
             part.persistent_workers = workers > 0
     cores = _cores()
-    yield (f'{workers} processes read pictures: {cores} '
-           f'core{"s" * (cores > 1)}')
+    yield (f'{workers or "no"} process{"es" * (workers > 1)} beside the '
+           f'training to read pictures: {cores} core{"s" * (cores > 1)}')
 
     rate = config.optim_wrapper.optimizer.lr
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')

@@ -37,9 +37,9 @@ def config_for(task: str, size: str) -> Path:
     Returns:
         Path: The file. Pre-training has one of each size, for any pictures.
     """
-    data = '' if task == 'pretrain' else '_custom'
-    path, = (SHIPPED / 'configs' / FOLDERS[task]).glob(
-        f'glid_{SIZES[size]}_*{data}*.py')
+    data = '*' if task == 'pretrain' else '*_custom*'
+    path, = (SHIPPED / 'configs' /
+             FOLDERS[task]).glob(f'glid_{SIZES[size]}_{data}.py')
     return path
 
 
@@ -92,8 +92,8 @@ class Start:
 
 
 def _size(facts: EncoderFacts | None) -> str | None:
-    names: Iterable[str] = (
-        name for name, published in ARCHITECTURES.items()
-        if facts is not None and facts[:3] == (
-            published['dims'], published['depths'], published['heads']))
+    names: Iterable[str] = (name for name, published in ARCHITECTURES.items()
+                            if facts is not None and facts[:3] == (
+                                published['dims'], published['depths'],
+                                published['heads']))
     return next(iter(names), None)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from ..prediction import Reconstruction, load
+from ..prediction import Reconstruction, find_run, load, tasks_of
 from ..prediction.pictures import list_pictures
 from ..visualization import tile
 from .options import add_use_options
@@ -53,7 +53,12 @@ def run(args: argparse.Namespace) -> None:
     else:
         options = dict(threshold=args.threshold)
         if args.detector is not None:
-            options['detector'] = load(args.detector, args.device)
+            config, _ = find_run(args.detector)
+            names = [
+                n for n, kind in tasks_of(config).items()
+                if kind in ('detection', 'instance')
+            ]
+            options['detector'] = load(args.detector, args.device, *names[:1])
         results = predictor.stream(args.pictures, **options)
         for result in track(results, 'Predicting', len(pictures)):
             result.save(out)
@@ -65,4 +70,5 @@ def _draw(found: Reconstruction, out: Path, name: str) -> None:
     row = [np.asarray(picture) for picture in found[:3]]
     file = out / f'{name}.png'
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(tile([row], ['picture', 'seen', 'reconstructed'])).save(file)
+    Image.fromarray(tile([row],
+                         ['picture', 'seen', 'reconstructed'])).save(file)

@@ -1,0 +1,90 @@
+"""The command's face."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glid_mm.cli import tools, verbs
+from glid_mm.cli.verbs import run
+
+
+def test_help_names_every_verb_and_imports_little(capsys):
+    code = ('import sys\nfrom glid_mm.cli.verbs import run\n'
+            'try:\n    run()\nexcept SystemExit:\n    pass\n'
+            'print("torch" in sys.modules)')
+    said = subprocess.run([sys.executable, '-c', code],
+                          capture_output=True,
+                          text=True,
+                          check=True).stdout
+    for verb in (*verbs._VERBS, *tools.PASSED_ON):
+        assert f'\n    {verb}' in said
+    assert said.endswith('False\n')
+
+
+@pytest.mark.parametrize('verb', verbs._VERBS)
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(verb, '--help')
+    assert not stop.value.code
+    assert f'usage: glid {verb}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', tools._CONVERSIONS)
+def test_conversions_are_scripts(name, started):
+    with pytest.raises(SystemExit):
+        run('convert', name.replace('_', '-'), '--help')
+    (_, script, option), = started
+    assert Path(script).is_file() and option == '--help'
+
+
+def test_a_conversion_that_is_none(capsys):
+    with pytest.raises(SystemExit, match='to-glid'):
+        run('convert', 'to-glit')
+    with pytest.raises(SystemExit) as stop:
+        run('convert')
+    assert not stop.value.code and 'to-glid' in capsys.readouterr().out
+
+
+def test_a_tool_of_the_checkout_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(tools, 'SHIPPED', tmp_path)
+    with pytest.raises(SystemExit, match='checkout'):
+        run('demo')
+
+
+@pytest.mark.slow
+def test_from_pictures_to_predictions(scenes, tmp_path):
+    """All verbs, one after the other, from a folder with a blank."""
+    env = dict(os.environ, OMP_NUM_THREADS='1')
+
+    def glid(*arguments):
+        done = subprocess.run(
+            [sys.executable, '-m', 'glid_mm', *map(str, arguments)],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    pictures = scenes / 'images' / 'val'
+    small = ('--size', 'nano', '--set')
+    glid('pretrain', scenes / 'images' / 'unlabelled', '--epochs', 1, '--out',
+         'my photos', *small, 'train_dataloader.dataset.pipeline.0.scale=64')
+    glid('predict', 'my photos', pictures, '--out', 'seen')
+    assert len(list((tmp_path / 'seen').glob('*.png'))) == 4
+    said = glid('train', 'semantic', scenes, '--iters', 2, '--weights',
+                'my photos/epoch_1.pth', '--out', 'my model')
+    assert 'tools/train.py' in said
+    run_dir = tmp_path / 'my model'
+    assert list(run_dir.glob('best_mIoU*.pth'))
+    assert list(run_dir.rglob('vis_image/predictions_*.png'))
+    assert list(run_dir.rglob('events.out.tfevents.*'))
+    assert 'mIoU' in glid('test', 'my model', '--data', scenes)
+    glid('predict', 'my model', pictures, '--out', 'found')
+    assert len(list((tmp_path / 'found' / 'vis').glob('*.png'))) == 4
+    glid('export', 'my model', '--out', 'm.onnx', '--image-size', 64, 64)
+    assert (tmp_path / 'm.onnx').is_file()
+    done = glid('resume', 'my model')
+    assert 'Training' in done
