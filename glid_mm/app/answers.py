@@ -73,7 +73,8 @@ def answer(predictor: Predictor,
         UserError: If there are no files, or see :meth:`Predictor.stream`.
     """
     if not files:
-        raise UserError('there are no pictures yet. Drop some first.')
+        raise UserError(
+            'there are no pictures yet. Drop some into the box first.')
     stream = predictor.stream(
         list(files), threshold=threshold, detector=detector)
     drawings, rows = [], []

@@ -89,8 +89,9 @@ def run(predictor: Predictor,
             quiet=True,
             prevent_thread_lock=True)
     except OSError as error:
-        raise UserError(f'the page cannot be served: {error}. Give another '
-                        'port, or none for a free one.') from error
+        ports = 'every port from 7860 on' if port is None else f'port {port}'
+        raise UserError(f'the app cannot start: {ports} is in use. Choose '
+                        'another port.') from error
     print(f'The page is at {local}' + (f' and {public}' if public else '') +
           '. Ctrl-C ends it.')
     page.block_thread()

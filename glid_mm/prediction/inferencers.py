@@ -32,7 +32,9 @@ class _ReadWeights:
         meta = (weights.get('meta') or {}).get('dataset_meta')
         if not meta:
             data = cfg.test_dataloader.dataset
-            meta = DATASETS.get(data.type)._load_metainfo(data.get('metainfo'))
+            with DATASETS.switch_scope_and_registry(None) as registry:
+                kind = registry.get(data.type)
+            meta = kind._load_metainfo(data.get('metainfo'))
         model.dataset_meta = _complete({
             k.lower(): v
             for k, v in meta.items()
@@ -63,7 +65,10 @@ def _complete(meta: Mapping, model: nn.Module) -> dict:
         return meta
     head = next((getattr(model, h) for h in _HEADS if hasattr(model, h)), None)
     count = getattr(head, 'num_classes', 0)
-    classes = meta.get('classes') or [f'class {i}' for i in range(count)]
+    classes = meta.get('classes')
+    if not classes or isinstance(classes, str):
+        # A text is the path of a file that is not here.
+        classes = [f'class {i}' for i in range(count)]
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
         palette = np.random.default_rng(0).integers(

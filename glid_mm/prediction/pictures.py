@@ -84,7 +84,7 @@ def list_pictures(pictures) -> list[Picture]:
 def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
     if isinstance(picture, (str, Path)):
         if '://' in str(picture):
-            raise UserError(f'{picture} is an address: glid_mm downloads '
+            raise UserError(f'{picture} is a URL, and glid_mm downloads '
                             'nothing. Save the picture and give its path.')
         path = Path(picture).expanduser()
         for file in find_images([path]):
@@ -99,17 +99,17 @@ def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
 
 def _image_of(array) -> Image.Image:
     if not isinstance(array, np.ndarray):
-        hint = (' Of a tensor, give tensor.permute(1, 2, 0).numpy().'
+        hint = (' For a tensor, give tensor.permute(1, 2, 0).numpy().'
                 if type(array).__name__ == 'Tensor' else '')
-        raise UserError(f'a picture is given as {_KINDS}, not as '
-                        f'{type(array).__name__}.{hint}')
+        raise UserError(f'cannot use a {type(array).__name__} as a picture. '
+                        f'Give {_KINDS}.{hint}')
     if array.ndim == 4:
-        raise UserError(f'an array of shape {array.shape} is several pictures.'
-                        ' Give a list of them: list(array).')
+        raise UserError(f'an array of shape {array.shape} holds several '
+                        'pictures. Give a list: list(array).')
     shape = array.shape[2:] in ((), (1, ), (3, ), (4, )) and array.ndim > 1
     if not shape or not array.size or array.dtype != np.uint8:
-        raise UserError(f'a picture is given as {_KINDS}; this array has '
-                        f'shape {array.shape} and type {array.dtype}.')
+        raise UserError(f'cannot use an array of shape {array.shape} and type '
+                        f'{array.dtype} as a picture. Give {_KINDS}.')
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     return Image.fromarray(np.ascontiguousarray(array))

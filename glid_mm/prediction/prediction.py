@@ -199,8 +199,8 @@ class Prediction:
         classes = self._origin.predictor.classes
         ids = category_ids or range(1, len(classes) + 2)
         if self.depth is not None:
-            raise UserError('COCO has no depth. Take prediction.depth, or '
-                            'prediction.save(folder) for a PNG.')
+            raise UserError('COCO has no format for depth. Use '
+                            'prediction.depth, or prediction.save(folder).')
         if self.panoptic is not None:
             return [
                 dict(

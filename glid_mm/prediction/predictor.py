@@ -150,20 +150,20 @@ class Predictor:
         """
         if self._inferencer is None:
             raise UserError(
-                f'{self.path} is of pre-training, and predicts for no task. '
-                'Fine-tune it on your data first: start a training of a task '
-                'with load_from=WEIGHTS. To look at what it has learnt, use '
+                f'{self.path} comes from pre-training and has no task yet. '
+                'Fine-tune it first: train on a task with load_from=WEIGHTS. '
+                'To see what it has learnt, call '
                 'predictor.reconstruct(picture).')
         if batch_size < 1:
-            raise UserError(f'batch_size is {batch_size}, and has to be 1 or '
-                            'more')
+            raise UserError(f'batch_size must be 1 or more, not {batch_size}')
         options = {}
         if self.task == 'pose':
             self._set_detector(detector, detector_class)
             options['bbox_thr'] = threshold
         elif detector is not None:
-            raise UserError(f'a detector is for poses, and {self.path} is of '
-                            f'{self.task}. Leave it out.')
+            raise UserError(
+                f'only pose models use a detector, and {self.path} '
+                f'is for {self.task}. Omit the detector.')
         pictures = list_pictures(pictures)
         for start in range(0, len(pictures), batch_size):
             part = pictures[start:start + batch_size]
@@ -198,10 +198,10 @@ class Predictor:
                 impossible, or see :meth:`predict`.
         """
         if self._inferencer is not None:
-            raise UserError(f'{self.path} is of {self.task}, and reconstructs '
-                            'nothing. Give weights of pre-training.')
+            raise UserError(f'{self.path} is for {self.task}. Only weights '
+                            'from pre-training can reconstruct.')
         if not is_one(picture):
-            raise UserError('one picture is reconstructed at a time')
+            raise UserError('reconstruct takes one picture at a time')
         return reconstruct(self.model, self.config,
                            list_pictures(picture)[0], masked, size)
 
@@ -266,12 +266,13 @@ class Predictor:
         if detector is None:
             return
         if detector.task not in ('detection', 'instance'):
-            raise UserError(f'{detector.path} is of {detector.task}, and '
-                            'detects nothing. Give weights of detection.')
+            raise UserError(f'{detector.path} is for {detector.task}. The '
+                            'detector must predict boxes: load weights for '
+                            'detection or instance.')
         if name not in detector.classes:
             raise UserError(
-                f'the detector has no class {name!r}; its classes are '
-                f'{", ".join(detector.classes)}. Give one as detector_class.')
+                f'the detector has no class {name!r}. Set detector_class to '
+                f'one of {", ".join(detector.classes)}.')
         self._inferencer.detector = detector._inferencer
         self._inferencer.det_cat_ids = [detector.classes.index(name)]
 
@@ -281,7 +282,8 @@ def _device(name: str | None) -> torch.device:
         device = torch.device(name or get_device())
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f'there is no device {name!r} here '
-                        f'({str(error).splitlines()[0]}). Give another, such '
-                        "as 'cpu', or none.") from error
+        raise UserError(
+            f'the device {name!r} is not available '
+            f"({str(error).splitlines()[0]}). Use another, such as "
+            "'cpu', or omit it.") from error
     return device

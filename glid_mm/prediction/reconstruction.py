@@ -79,18 +79,18 @@ def reconstruct(model: nn.Module, config: Config, picture: Picture,
     if size is None:
         size = len(mask) * UNIT if mask is not None else crop_size(config)
     if size < UNIT or size % UNIT:
-        raise UserError(f'size is {size}, and has to be a multiple of {UNIT}')
+        raise UserError(f'size must be a multiple of {UNIT}, not {size}')
     units = size // UNIT
     if mask is None:
         mask = random_mask(units, model.mask_ratio, model.mask_strategy)
     mask = np.asarray(mask, bool)
     if mask.shape != (units, units):
-        raise UserError(f'the mask has shape {mask.shape}, and pictures of '
-                        f'{size} pixels have {units}×{units} units')
+        raise UserError(f'the mask has shape {mask.shape}, but a picture of '
+                        f'{size} pixels has {units}×{units} units')
     if mask.all() or not mask.any():
         raise UserError(
-            'the mask has to leave at least one unit visible and to mask one; '
-            f'it masks {mask.sum()} of {mask.size}')
+            'the mask must hide at least one unit and leave at least one '
+            f'visible. This one hides {mask.sum()} of {mask.size}.')
     image = Image.fromarray(picture.pixels()[..., ::-1])
     device = next(model.parameters()).device
     images = fit_images([image], (size, size)).to(device)

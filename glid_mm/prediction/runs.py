@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 from mmengine.registry import Registry
 
+from .. import __version__
 from ..checkpoint.tasks import take_task
 from ..engine.launch import read_config
 from ..engine.runner import checkpoints_of
@@ -121,14 +122,14 @@ def _find_weights(path: str | Path) -> Path:
         found = [*folder.glob('*.safetensors'), *folder.glob('*.pth')]
         if len(found) > 1:
             raise CheckpointError(
-                f'{folder} has several files of weights '
-                f'({", ".join(sorted(p.name for p in found)[:5])}), and '
-                'nothing says which one is meant. Give the file.')
+                f'{folder} holds several weights files '
+                f'({", ".join(sorted(p.name for p in found)[:5])}). Give the '
+                'path of one.')
     if not found:
         raise CheckpointError(
-            f'there is no checkpoint in {folder}: neither best_*.pth nor '
-            'epoch_*.pth, iter_*.pth or recent.pth. Give the work dir of a '
-            'run that has saved one, or a file of weights.')
+            f'there is no checkpoint in {folder} (best_*.pth, epoch_*.pth, '
+            'iter_*.pth or recent.pth). Give the work dir of a run that has '
+            'saved one, or a weights file.')
     return found[0]
 
 
@@ -141,14 +142,14 @@ def _config_beside(file: Path) -> Config:
     if len(configs) == 1:
         return read_config(str(configs[0]), {})
     raise UserError(
-        f'{file} does not say which config it is of, and '
-        f'{len(configs) or "no"} configs lie beside it. Give the config that '
-        'it was trained with: config=PATH.')
+        f'{file} does not contain its config, and there are '
+        f'{len(configs) or "no"} configs next to it. Give the config that it '
+        'was trained with: config=PATH.')
 
 
 def _config_of(file: Path, text: str) -> Config:
     """A config that came along with weights, which is not run."""
-    cure = ('If you trust where the file comes from, give the config itself: '
+    cure = ('If you trust the source of the file, give the config yourself: '
             'config=PATH.')
     try:
         values, programs = read_settings(text)
@@ -156,22 +157,36 @@ def _config_of(file: Path, text: str) -> Config:
         raise UserError(f'the config in {file} cannot be read: {error}. '
                         f'{cure}') from error
     if programs:
-        raise UserError(f'the config in {file} is a program, and has '
-                        f'{programs[0][:80]!r} where a value belongs. {cure}')
+        raise UserError(f'the config in {file} is refused: it contains code '
+                        f'({programs[0][:80]!r}), which does not run here. '
+                        f'{cure}')
     modules = (values.get('custom_imports') or {}).get('imports') or ()
     for module in [modules] if isinstance(modules, str) else modules:
         if module.split('.')[0] in _LIBRARIES[:1]:
-            importlib.import_module(module)
+            _import(file, module)
         elif module not in sys.modules:
             raise UserError(
                 f'the config in {file} imports {module}, which is not part of '
-                f'glid_mm. Import it before you load the weights. {cure}')
+                f'glid_mm. Import it before you load the weights, or give the '
+                'config yourself: config=PATH.')
     strange = next(_strange(values), None)
     if strange:
-        raise UserError(f'the config in {file} asks for {strange!r}, which is '
-                        'not registered in glid_mm or a library of OpenMMLab. '
-                        f'{cure}')
+        raise UserError(f'the config in {file} asks for {strange!r}, which '
+                        'neither glid_mm nor a library of OpenMMLab registers.'
+                        f' {cure}')
     return Config(values)
+
+
+def _import(file: Path, module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise UserError(
+            f'the config in {file} needs {module}, which glid_mm '
+            f'{__version__} does not have. Use the version that wrote the '
+            'file.') from error
 
 
 def _strange(values: Mapping) -> Iterator[str]:
@@ -207,4 +222,6 @@ def _registered(complete: bool = False) -> set[str]:
                 if complete:
                     registry.import_from_location()
                 names.update(registry.module_dict)
+    # mmdet looks some up there, such as RoIAlign.
+    names.update(vars(sys.modules.get('mmcv.ops', object)))
     return names

@@ -54,9 +54,8 @@ def _kind(model: Mapping, scope: str | None) -> str:
         return 'depth' if 'Depth' in name else 'semantic'
     if scope != 'mmdet':
         raise UserError(
-            f'the config is of no task that glid_mm predicts: its model is '
-            f'{model.get("type")!r} of {scope}, and tasks are '
-            f'{", ".join(KINDS)}')
+            f'glid_mm cannot predict with a {model.get("type")!r} of {scope}. '
+            f'It supports models for {", ".join(KINDS)}.')
     if 'MaskFormer' in name or 'Mask2Former' in name:
         return 'panoptic' if test.get('panoptic_on', True) else 'instance'
     parts = {**model, **(model.get('roi_head') or {})}
@@ -81,8 +80,8 @@ def choose_task(config: Mapping, task: str | None) -> str:
     names = ', '.join(tasks)
     if task is None:
         if len(tasks) > 1:
-            raise UserError(f'the weights are of a mixture of {names}. Choose '
-                            f"one: task='{next(iter(tasks))}'.")
+            raise UserError(f'these weights hold several tasks: {names}. '
+                            f"Choose one with task='{next(iter(tasks))}'.")
         return next(iter(tasks))
     found = [task] if task in tasks else [
         name for name, kind in tasks.items() if kind == task
@@ -90,15 +89,14 @@ def choose_task(config: Mapping, task: str | None) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f'tasks {", ".join(found)} of the mixture are of kind '
-                        f'{task}. Give the name of one.')
+        raise UserError(f'these weights hold several {task} tasks: '
+                        f'{", ".join(found)}. Give one of these names.')
     if tasks_of(config) == {'pretrain': 'pretrain'}:
         raise UserError(
-            f'the weights are of pre-training, not of {task}. Fine-tune them '
-            'on your data first: start a training of the task with '
-            'load_from=WEIGHTS.')
-    raise UserError(f'the weights are of {names}, not of {task}. Leave out '
-                    'the task, or give weights of it.')
+            f'these weights come from pre-training and cannot do {task} yet. '
+            'Fine-tune them first: train on the task with load_from=WEIGHTS.')
+    raise UserError(f'these weights were trained for {names}, not for {task}. '
+                    'Omit the task, or load other weights.')
 
 
 def single_config(config: Config, name: str) -> Config:
@@ -154,8 +152,8 @@ def _pictures_only(config: ConfigDict) -> ConfigDict:
         dataset = dataset.dataset
     if 'pipeline' not in dataset:
         raise UserError(
-            'the config has no test_dataloader with a pipeline, which says '
-            'how pictures are prepared. Give one that has: config=PATH.')
+            'the config has no test_dataloader.dataset.pipeline, which '
+            'prepares the pictures. Give a complete config: config=PATH.')
     pipeline = [
         step for step in dataset.pipeline if not _loads_labels(step.type)
     ]

@@ -210,24 +210,24 @@ def test_a_detector_finds_the_persons(load, pictures):
     assert nobody.plot().size == (64, 64)
     # The detector is of that one call.
     assert pose.predict(pictures[0]).boxes.tolist() == [[0, 0, 64, 64]]
-    for wrong, message in ((dict(detector=pose),
-                            'is of pose, and detects nothing'),
-                           (dict(detector=detector, detector_class='dog'),
-                            "no class 'dog'; its classes are box, ball")):
+    for wrong, message in (
+        (dict(detector=pose), 'is for pose. The detector must'),
+        (dict(detector=detector, detector_class='dog'),
+         "no class 'dog'. Set detector_class to one of box, ball")):
         with pytest.raises(UserError, match=message):
             pose.predict(pictures[0], **wrong)
-    with pytest.raises(UserError, match='a detector is for poses'):
+    with pytest.raises(UserError, match='only pose models use a detector'):
         detector.predict(pictures[0], detector=detector)
 
 
 @pytest.mark.parametrize('given,message', [
     ('nowhere.jpg', 'no image nowhere.jpg'),
-    ('https://a.org/b.jpg', 'is an address.*Save the picture'),
+    ('https://a.org/b.jpg', 'is a URL.*Save the picture'),
     (np.zeros((4, 4, 3)), r'shape \(4, 4, 3\) and type float64'),
     (np.zeros((2, 4, 4, 3), np.uint8), r'several pictures.*list\(array\)'),
     (np.zeros((4, 4, 2), np.uint8), r'shape \(4, 4, 2\)'),
-    (torch.zeros(3, 4, 4), r'not as Tensor.*permute\(1, 2, 0\)'),
-    (None, 'not as NoneType'),
+    (torch.zeros(3, 4, 4), r'use a Tensor as.*permute\(1, 2, 0\)'),
+    (None, 'use a NoneType as a picture'),
 ])
 def test_what_is_no_picture_is_named(load, given, message):
     for pictures in (given, [given]):
@@ -243,7 +243,7 @@ def test_files_that_cannot_be_read_are_named(load, pictures, tmp_path):
     with pytest.raises(UserError, match='no images in the folder'):
         (tmp_path / 'empty').mkdir()
         load('depth').predict(tmp_path / 'empty')
-    with pytest.raises(UserError, match='batch_size is 0'):
+    with pytest.raises(UserError, match='batch_size must be 1 or more, not 0'):
         load('depth').predict(pictures[0], batch_size=0)
     assert load('depth').predict([]) == []
 

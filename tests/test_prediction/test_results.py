@@ -139,7 +139,7 @@ def test_poses_and_maps_as_coco_has_them(found):
         (s['id'], s['category_id'], s['area']) for s in one['segments_info']
     ] == [(s['id'], s['label'] + 1, s['area'])
           for s in found['panoptic'].segments]
-    with pytest.raises(UserError, match='COCO has no depth'):
+    with pytest.raises(UserError, match='no format for depth'):
         found['depth'].to_coco()
 
 

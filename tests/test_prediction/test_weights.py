@@ -128,16 +128,16 @@ def test_a_task_of_a_mixture_is_as_in_the_mixture(mixture_run, pictures, task):
 
 
 def test_tasks_of_a_mixture_are_chosen(mixture_run, runs):
-    with pytest.raises(UserError, match="mixture of depth, .*task='depth'"):
+    with pytest.raises(UserError, match="tasks: depth, .*task='depth'"):
         glid_mm.load(mixture_run)
     depth = glid_mm.load(mixture_run, 'cpu', 'depth')
     assert depth.of_task('pose').task == 'pose'
-    with pytest.raises(UserError, match='not of colour'):
+    with pytest.raises(UserError, match='not for colour'):
         depth.of_task('colour')
-    with pytest.raises(UserError, match='are of depth, not of pose'):
+    with pytest.raises(UserError, match='for depth, not for pose'):
         glid_mm.load(runs / 'depth', task='pose')
     assert glid_mm.load(runs / 'depth', 'cpu', 'depth').task == 'depth'
-    with pytest.raises(UserError, match='pre-training, not of pose.*Fine-tun'):
+    with pytest.raises(UserError, match='cannot do pose yet. Fine-tune'):
         glid_mm.load(runs / 'pretrain', task='pose')
 
 
@@ -150,19 +150,19 @@ def test_tasks_of_one_kind_are_told_apart_by_name():
             default_scope='mmengine'))
     from glid_mm.prediction.tasks import choose_task
     assert choose_task(mixed, 'theirs') == 'theirs'
-    with pytest.raises(UserError, match='ours, theirs .* name of one'):
+    with pytest.raises(UserError, match='ours, theirs. Give one'):
         choose_task(mixed, 'semantic')
 
 
 def test_pretraining_reconstructs_and_predicts_nothing(runs, pictures):
     predictor = glid_mm.load(runs / 'pretrain', 'cpu')
     assert predictor.task == 'pretrain' and predictor.classes == ()
-    with pytest.raises(UserError, match='predicts for no task. Fine-tune'):
+    with pytest.raises(UserError, match='has no task yet. Fine-tune'):
         predictor.predict(pictures[0])
     mask = np.zeros((2, 3), bool)
     for wrong, message in ((mask, r'\(2, 3\).* 2×2 units'), (np.ones(
-        (2, 2)), 'at least one unit visible'), (np.zeros(
-            (2, 2)), 'masks 0 of 4')):
+        (2, 2)), 'leave at least one visible'), (np.zeros(
+            (2, 2)), 'hides 0 of 4')):
         with pytest.raises(UserError, match=message):
             predictor.reconstruct(pictures[0], wrong)
     with pytest.raises(UserError, match='multiple of 32'):
@@ -177,7 +177,7 @@ def test_pretraining_reconstructs_and_predicts_nothing(runs, pictures):
     assert len(np.unique(masked[:32, :32].reshape(-1, 3), axis=0)) == 1
     drawn = predictor.reconstruct(pictures[0])
     assert drawn.mask.sum() == 8 and drawn.picture.size == (128, 128)
-    with pytest.raises(UserError, match='reconstructs nothing'):
+    with pytest.raises(UserError, match='Only weights from pre-training'):
         glid_mm.load(runs / 'depth', 'cpu').reconstruct(pictures[0])
 
 
@@ -190,7 +190,7 @@ def bare(runs, path, **meta):
 
 def test_weights_without_config_need_one(runs, pictures, tmp_path):
     text = bare(runs, tmp_path / 'bare.pth')
-    with pytest.raises(UserError, match='no configs lie.*config=PATH'):
+    with pytest.raises(UserError, match='no configs next to it.*config=PATH'):
         glid_mm.load(tmp_path / 'bare.pth')
     folder = tmp_path / 'beside'
     folder.mkdir()
@@ -209,12 +209,34 @@ def test_weights_without_config_need_one(runs, pictures, tmp_path):
             runs / 'pretrain', config=Config.fromfile(folder / 'mine.py'))
 
 
+@pytest.mark.parametrize('task', ['detection', 'pose', 'semantic'])
+def test_classes_come_from_the_config_where_weights_name_none(
+        runs, pictures, task, tmp_path):
+    content = torch.load(runs / task / 'iter_1.pth', weights_only=False)
+    wanted = glid_mm.load(runs / task, 'cpu').predict(pictures[0], threshold=0)
+    del content['meta']['dataset_meta']
+    torch.save(content, tmp_path / 'a.pth')
+    found = glid_mm.load(tmp_path / 'a.pth', 'cpu')
+    assert equal(found.predict(pictures[0], threshold=0), wanted)
+    assert task == 'pose' or found.classes[0] == 'box'
+    if task == 'semantic':
+        # A list of classes in a file that is not here.
+        config = Config.fromfile(CONFIGS / TASKS[task])
+        config.model.backbone = found.config.model.backbone
+        config.test_dataloader.dataset.metainfo = dict(classes='nowhere.txt')
+        content['meta']['cfg'] = config.pretty_text
+        torch.save(content, tmp_path / 'a.pth')
+        assert glid_mm.load(tmp_path / 'a.pth').classes[0] == 'class 0'
+
+
 @pytest.mark.parametrize('text,message', [
-    ('import os\nos.mkdir("ran")\n', "is a program, and has 'import os'"),
-    ('model = dict(type=open("ran", "w"))\n', 'is a program'),
+    ('import os\nos.mkdir("ran")\n', "contains code .'import os'"),
+    ('model = dict(type=open("ran", "w"))\n', 'contains code'),
     ('model = dict(', 'cannot be read'),
     ('custom_imports = dict(imports=["ran_by_import"])\n',
      'imports ran_by_import, which is not part of glid_mm'),
+    ('custom_imports = dict(imports=["glid_mm.tomorrow"])\n',
+     'needs glid_mm.tomorrow, which glid_mm .* does not have'),
 ])
 def test_configs_in_weights_are_not_run(runs, tmp_path, text, message,
                                         monkeypatch):
@@ -254,7 +276,7 @@ def test_folders_without_weights_are_named(tmp_path):
                           ('weights:nobody', 'no weights weights:nobody')):
         with pytest.raises(CheckpointError, match=message):
             glid_mm.load(path)
-    with pytest.raises(UserError, match="no device 'abacus'"):
+    with pytest.raises(UserError, match="device 'abacus' is not available"):
         glid_mm.load('weights:nano-scenes', 'abacus')
 
 
