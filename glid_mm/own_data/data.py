@@ -235,8 +235,8 @@ class OwnData:
         if self.validates and 'val' not in counts:
             number = number_of(self.share, counts['train'])
             text += (
-                f'. There is no validation part: {number} of these images '
-                f'become one, drawn with seed {SEED}; the run keeps the '
+                f'. There is no validation part: {number:,} of them will be '
+                f'set aside as one, drawn with seed {SEED}; the run keeps the '
                 'choice')
         return text
 
