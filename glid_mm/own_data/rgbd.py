@@ -9,10 +9,11 @@ from PIL import Image
 from ..datasets.decode import ImageError, naming
 from ..errors import UserError
 from ..io.files import write_atomically
-from .data import OwnData, Part, require_most
-from .masks import find_pairs, paired_parts
+from .checks import require_most
+from .data import OwnData, Part
+from .pairs import Pairs, find_pairs, paired_parts
 from .pictures import picture_size, spread
-from .tree import Pairs, Tree, place_of
+from .tree import Tree, place_of
 from .words import LeftOut, counted, listed
 
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
