@@ -108,7 +108,7 @@ def _from_json(tree: Tree, file: str) -> list[str]:
             str(value if str(key).isdigit() else key)
             for key, value in content.items()
         }
-    except (AttributeError, ValueError, TypeError):
+    except (AttributeError, ValueError, TypeError, OverflowError):
         numbers = {}
     try:
         return _in_order(numbers)
