@@ -147,7 +147,8 @@ def require_categories(file: str, content: Mapping[str,
             f'file lists, the first being annotation {strange[0]["id"]} of '
             f'image {strange[0]["image_id"]} with category_id '
             f'{strange[0]["category_id"]}. Add the category to "categories", '
-            f'or give the annotations one of these ids: {sorted(known)}.')
+            f'or give the annotations one of these ids: '
+            f'{sorted(known, key=lambda id_: (isinstance(id_, str), id_))}.')
 
 
 def require_unique_ids(file: str, content: Mapping[str,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..io.files import write_atomically
+from .checks import chosen_classes
 from .coco_files import find, hint
 from .coco_reader import LOOKED_AT, Reader
-from .data import OwnData, Part, chosen_classes
+from .data import OwnData, Part
 from .tree import Tree
 from .words import LeftOut, listed
 

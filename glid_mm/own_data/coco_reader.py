@@ -7,7 +7,8 @@ from ..datasets.coco import (require_categories, require_fields,
                              require_unique_ids, why_unusable)
 from ..datasets.decode import ImageError
 from ..errors import UserError
-from .data import Part, Sample, require_most
+from .checks import require_most
+from .data import Part, Sample
 from .outlines import area_of, box_of, outline_of
 from .pictures import picture_size, spread, unlike_sizes
 from .tree import Tree, split_in

@@ -8,11 +8,8 @@ from typing import Any
 from ..errors import UserError
 from .pictures import sizes_in_words
 from .split import SEED, SHARE, keep_split, number_of
-from .words import LeftOut, counted, listed
+from .words import LeftOut, classes_in_words, counted, listed
 
-# Of fewer objects or images of a class there is little to learn from.
-RARE = 10
-_ALL_CLASSES, _MOST, _RAREST = 12, 6, 8
 _NAMES = dict(train='training', val='validation', test='testing')
 
 
@@ -235,8 +232,8 @@ class OwnData:
         if self.validates and 'val' not in counts:
             number = number_of(self.share, counts['train'])
             text += (
-                f'. There is no validation part: {number} of these images '
-                f'become one, drawn with seed {SEED}; the run keeps the '
+                f'. There is no validation part: {number:,} of them will be '
+                f'set aside as one, drawn with seed {SEED}; the run keeps the '
                 'choice')
         return text
 
@@ -254,76 +251,3 @@ def _by_split(numbers: Mapping[str, int], noun: str) -> str:
     said = [f'{counted(first[1], noun)} for {_NAMES[first[0]]}']
     said += [f'{number:,} for {_NAMES[split]}' for split, number in others]
     return ', '.join(said)
-
-
-def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
-    """Classes, how many of each there are, and which are rare.
-
-    Args:
-        classes (sequence[str]): All of them.
-        counts (Counter): By name; of training.
-
-    Returns:
-        str: Sentences without the last full stop.
-    """
-    there = [name for name in classes if counts[name]]
-    ordered = sorted(there, key=lambda name: -counts[name])
-    said = [f'{name} {counts[name]:,}' for name in ordered]
-    text = counted(len(classes), 'class')
-    if len(classes) <= _ALL_CLASSES:
-        text += f': {", ".join(said)}'
-    else:
-        text += f', most of all {", ".join(said[:_MOST])}'
-        rare = [s for s, name in zip(said, ordered) if counts[name] < RARE]
-        if rare:
-            text += (f'; {len(rare)} have fewer than {RARE}: '
-                     f'{listed(rare[::-1], _RAREST)}')
-    missing = [name for name in classes if not counts[name]]
-    if missing:
-        text += f'; none for training of {listed(missing, _RAREST)}'
-    return text
-
-
-def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
-    """Refuse data most of which cannot be used: something is wrong with all.
-
-    Args:
-        kept (int): Images that can be used.
-        of (int): All.
-        left_out (LeftOut): The reasons.
-        what (str): The data's folder or file.
-
-    Raises:
-        UserError: If fewer than half of the images are left, or none.
-    """
-    if not kept or 2 * kept < of:
-        raise UserError(
-            f'{what}: {kept:,} of {counted(of, "image")} can be used. Left '
-            f'out: {left_out}. Mend the data, or take the files out that are '
-            'not meant.')
-
-
-def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
-                   what: str) -> tuple[str, ...]:
-    """The classes to train.
-
-    Args:
-        asked (sequence[str], optional): Those that the user names, if not
-            all.
-        there (sequence[str]): Those of the data.
-        what (str): The data's folder or file.
-
-    Returns:
-        tuple[str]: Names, in the order of the data.
-
-    Raises:
-        UserError: If some are not there.
-    """
-    if asked is None:
-        return tuple(there)
-    missing = [name for name in asked if name not in there]
-    if missing:
-        raise UserError(
-            f'{what} has no class {listed(missing)}. Its classes are '
-            f'{listed(there, 30)}. Leave classes out to take all of them.')
-    return tuple(name for name in there if name in asked)

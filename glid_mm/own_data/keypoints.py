@@ -174,9 +174,12 @@ class KeypointReader(Reader):
     @property
     def skeleton(self) -> list[tuple[int, int]]:
         """Lines between keypoints, from 0 on."""
+        lines = [c.get('skeleton') for c in self.content['categories']]
         pairs = [
-            pair for c in self.content['categories']
-            for pair in c.get('skeleton') or ()
+            pair for skeleton in lines if isinstance(skeleton, list)
+            for pair in skeleton
+            if isinstance(pair, list) and len(pair) == 2 and all(
+                isinstance(number, int) for number in pair)
         ]
         # COCO counts from 1, some programs from 0.
         first = 0 if any(0 in pair for pair in pairs) else 1

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.decode import ImageError, decode_image
+from ..datasets.label_maps import ColouredMapError
 from ..errors import UserError
 from .tree import Tree
 from .words import listed
@@ -107,7 +108,7 @@ def _from_json(tree: Tree, file: str) -> list[str]:
             str(value if str(key).isdigit() else key)
             for key, value in content.items()
         }
-    except (AttributeError, ValueError, TypeError):
+    except (AttributeError, ValueError, TypeError, OverflowError):
         numbers = {}
     try:
         return _in_order(numbers)
@@ -163,7 +164,8 @@ class ColourReader:
             ndarray: ``(H, W)`` uint8 or uint16, numbers of classes.
 
         Raises:
-            UserError: If it cannot be read, or has a colour of no class.
+            ColouredMapError: If it has a colour of no class.
+            UserError: If it cannot be read.
         """
         try:
             with open(path, 'rb') as file:
@@ -179,7 +181,7 @@ class ColourReader:
         strange = self._codes[places] != codes
         if strange.any():
             colour = ','.join(map(str, pixels[strange][0]))
-            raise UserError(
+            raise ColouredMapError(
                 f'the label map {path} has {strange.sum()} pixels of colours '
                 f'such as {colour} that {self.path} does not name. Add a line '
                 f'name:{colour}::, or save the map without smoothing.')

@@ -12,13 +12,14 @@ from ..datasets.decode import ImageError
 from ..datasets.label_maps import ColouredMapError, read_label_map
 from ..errors import UserError
 from ..io.files import write_atomically
-from .data import RARE, OwnData, Part, Sample, require_most
+from .checks import require_most
+from .data import OwnData, Part, Sample
 from .label_names import (UNLABELLED, ColourReader, LabelNames, Reader, binary,
                           find_names, is_palette)
+from .pairs import Pairs, find_pairs, has_ending, pair, paired_parts
 from .pictures import picture_size, spread
-from .tree import Pairs, Tree, has_ending, pair, place_of
-from .voc import listed_splits
-from .words import LeftOut, listed
+from .tree import Tree, place_of
+from .words import RARE, LeftOut, listed
 
 LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
           '(or masks, annotations, SegmentationClass), with or without train '
@@ -114,18 +115,6 @@ def find(tree: Tree, task: str) -> Pairs | None:
     return pairs if pairs and pairs.pairs else None
 
 
-def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
-    """Pictures, and files in folders of a role that belong to them."""
-    if tree.main is not None:
-        return None
-    labels = [
-        name for name in tree.ending(*suffixes) if place_of(name).role == role
-    ]
-    photos = [name for name in tree.photos if place_of(name).role != role]
-    pairs = pair(photos, labels) if labels and photos else None
-    return pairs if pairs and pairs.pairs else None
-
-
 def hint(tree: Tree) -> str:
     """Why label maps are not taken."""
     labels = [
@@ -160,85 +149,48 @@ def read(tree: Tree,
     """
     left_out = LeftOut()
     parts = paired_parts(tree, pairs, 'label map', left_out)
-    names = find_names(tree)
     samples = [s for part in parts.values() for s in part.samples]
+    require_most(len(samples), len(pairs.pairs), left_out, str(tree.root))
     looked_at = spread(samples, LOOKED_AT)
-    if not looked_at:
-        require_most(0, len(pairs.pairs), left_out, str(tree.root))
-    reader, notes = _reader(tree, names, looked_at)
+    source = find_names(tree)
+    reader, notes = _reader(tree, source, looked_at)
     counts = _count(tree, looked_at, reader, left_out)
+    broken = {s.picture for s in looked_at} - set(counts)
+    require_most(
+        len(samples) - len(broken), len(pairs.pairs), left_out, str(tree.root))
     found = sorted(set().union(*counts.values()) - {UNLABELLED})
-    converts = reader is not read_label_map
-    if not found or found == [0] and _has(counts, UNLABELLED):
+    unlabelled = any(UNLABELLED in labels for labels in counts.values())
+    if unlabelled and found in ([], [0]):
         # Black and white, as programs write one class.
-        reader, converts = binary(reader), True
-        counts = {
-            name:
-            Counter({
-                int(label > 0): count
-                for label, count in by_label.items()
-            })
-            for name, by_label in counts.items()
-        }
-        found = [0, 1]
+        reader, found = binary(reader), [0, 1]
+        counts = {name: _as_binary(labels) for name, labels in counts.items()}
         notes.append('Label maps have only 0 and 255, so 255 is a class and '
                      'does not mean unlabelled')
-    names, said = _class_names(tree, names, classes, found)
-    notes += said
+    elif unlabelled:
+        notes.append('255 is unlabelled')
+    names, note = _class_names(tree, source, classes, found)
+    notes.append(note)
     for sample in looked_at:
         sample.counts = Counter({
             names[label]: count
             for label, count in counts.get(sample.picture, {}).items()
-            if label != UNLABELLED or label in found
+            if label in found
         })
-    broken = {s.picture for s in looked_at} - set(counts)
     parts = {k: part.only(broken, inside=False) for k, part in parts.items()}
-    require_most(
-        sum(len(part.samples) for part in parts.values()), len(pairs.pairs),
-        left_out, str(tree.root))
+    if reader is not read_label_map:
+        for part in parts.values():
+            part.extra = reader
+        notes.append('The run gets label maps with the number of the class in '
+                     'each pixel; yours stay as they are')
     data = MaskData(task, tree.root, 'label maps', parts, names, left_out)
     data.looked_at = len(counts)
     data.notes += notes
-    if converts:
-        for part in parts.values():
-            part.extra = reader
-        data.notes.append('The run gets label maps with the number of the '
-                          'class in each pixel; yours stay as they are')
-    elif _has(counts, UNLABELLED):
-        data.notes.append('255 is unlabelled')
     return data
 
 
-def paired_parts(tree: Tree, pairs: Pairs, what: str,
-                 left_out: LeftOut) -> dict[str, Part]:
-    """Pairs by split; each record is the path of what belongs to a picture.
-
-    Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and what belongs to them.
-        what (str): What that is, in words.
-        left_out (LeftOut): Gets what is not used.
-
-    Returns:
-        dict[str, Part]: By split.
-    """
-    left_out.update(tree.left_out)
-    left_out.add('picture', f'without a {what}', *pairs.pictures)
-    left_out.add(what, 'without a picture', *pairs.labels)
-    splits = listed_splits(tree, 'Segmentation')
-    parts: dict[str, Part] = {}
-    for picture, label in pairs.pairs:
-        split = pairs.split(picture, label) or 'train'
-        if splits:
-            stem = osp.splitext(osp.basename(picture))[0]
-            split = splits.get(stem)
-            if split is None:
-                left_out.add('picture', 'that no list in ImageSets names',
-                             picture)
-                continue
-        part = parts.setdefault(split, Part(tree.root, []))
-        part.samples.append(Sample(picture, record=label))
-    return parts
+def _as_binary(labels: Counter) -> Counter:
+    """Counts of 0 and 255 as those of 0 and 1."""
+    return Counter({int(label > 0): count for label, count in labels.items()})
 
 
 def _reader(tree: Tree, names: LabelNames | None,
@@ -282,8 +234,6 @@ def _count(tree: Tree, samples: list[Sample], reader: Reader,
         except ColouredMapError:
             raise
         except UserError as error:
-            if isinstance(reader, ColourReader) and 'colours' in str(error):
-                raise
             left_out.add('label map', 'that cannot be read', str(error))
             continue
         if labels.shape != sample.size[::-1]:
@@ -298,14 +248,10 @@ def _count(tree: Tree, samples: list[Sample], reader: Reader,
     return found
 
 
-def _has(counts: dict[str, Counter], label: int) -> bool:
-    return any(label in by_label for by_label in counts.values())
-
-
 def _class_names(tree: Tree, names: LabelNames | None,
                  asked: Sequence[str] | None,
-                 found: list[int]) -> tuple[list[str], list[str]]:
-    """Names of the classes 0, 1, 2, …, and what is to be said of them."""
+                 found: list[int]) -> tuple[list[str], str]:
+    """Names of the classes 0, 1, 2, …, and a sentence about them."""
     number = max(found) + 1
     if asked is None and names is None:
         if number > _DENSE * len(found):
@@ -317,21 +263,19 @@ def _class_names(tree: Tree, names: LabelNames | None,
                 'each, such as road:128,128,128::; the maps are then '
                 'converted. If they are numbers, name the classes in '
                 'classes.txt.')
-        return ([f'class_{i}' for i in range(number)], [
-            'No file names the classes (classes.txt), so they are called '
-            'class_0, …; 0 is a class like any other'
-        ])
+        return ([f'class_{i}' for i in range(number)],
+                'No file names the classes (classes.txt), so they are called '
+                'class_0, …; label 0 is a class like any other')
     given = list(names.names if asked is None else asked)
     source = names.file if asked is None else 'classes'
     if len(given) == number - 1:
-        return (['background', *given], [
-            f'{source} names {len(given)} classes and labels go up to '
-            f'{len(given)}: 0 becomes the background'
-        ])
+        return (['background', *given],
+                f'{source} names {len(given)} classes and labels go up to '
+                f'{len(given)}: label 0 becomes the background')
     if len(given) < number:
         raise UserError(
             f'the label maps in {tree.root} have labels up to {number - 1}, '
             f'and {source} names {len(given)} classes: '
             f'{listed(given, 10)}. Name all classes, in the order of their '
             'labels.')
-    return given, [f'0 is {given[0]}']
+    return given, f'Label 0 is {given[0]}'

@@ -112,7 +112,15 @@ class PanopticReader(Reader):
         """Refuse a file that is not in order."""
         file = str(self.path)
         require_fields(file, self.content, self.fields)
-        rows = [dict(id=a['image_id']) for a in self.content['annotations']]
+        rows = self.content['annotations']
+        lists = [row['segments_info'] for row in rows]
+        if not all(isinstance(segments, list) for segments in lists):
+            raise UserError(f"{file}: 'segments_info' of every annotation has "
+                            'to be a list.')
+        require_fields(
+            file, dict(segments=[s for segments in lists for s in segments]),
+            dict(segments=('id', 'category_id')))
+        rows = [dict(id=row['image_id']) for row in rows]
         require_unique_ids(file, dict(self.content, annotations=rows))
 
     def takes(self, category: dict) -> bool:

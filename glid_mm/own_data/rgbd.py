@@ -9,10 +9,11 @@ from PIL import Image
 from ..datasets.decode import ImageError, naming
 from ..errors import UserError
 from ..io.files import write_atomically
-from .data import OwnData, Part, require_most
-from .masks import find_pairs, paired_parts
+from .checks import require_most
+from .data import OwnData, Part
+from .pairs import Pairs, find_pairs, paired_parts
 from .pictures import picture_size, spread
-from .tree import Pairs, Tree, place_of
+from .tree import Tree, place_of
 from .words import LeftOut, counted, listed
 
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
@@ -23,6 +24,8 @@ LOOKED_AT = 100
 MILLIMETRES, KITTI = 1000., 256.
 # Maps of lidar are empty but for some points.
 _SPARSE = 0.4
+# Floating numbers with such a median are no metres.
+_METRES = 200
 _NEAREST = 0.1
 _RANGES = (1, 2, 5, 10, 20, 40, 80)
 
@@ -193,17 +196,18 @@ def _set_range(data: DepthData, looks: list[_Look],
                         'which means unknown.')
     known = float(np.mean([look.known for look in looks]))
     if scale is not None:
-        if not scale > 0:
+        if not 0 < scale < np.inf:
             raise UserError(f'depth_scale={scale} is no number of units a '
                             'metre.')
         why = 'as depth_scale says'
-    elif True in kinds:
+    elif True in kinds and np.median(values) < _METRES:
         scale, why = 1., 'because the numbers are floating'
     elif known < _SPARSE:
         scale, why = KITTI, ('as in KITTI, because most pixels are unknown '
                              'as in maps of lidar')
     else:
         scale, why = MILLIMETRES, 'millimetres, as most sensors write'
+    unit = 'metres' if scale == 1 else f'1/{scale:g} m'
     for part in data.parts.values():
         part.extra = float(scale)
     near, far = np.quantile(values, (.001, .999)) / scale
@@ -212,7 +216,7 @@ def _set_range(data: DepthData, looks: list[_Look],
     data.notes += [
         f'{counted(len(looks), "depth map")} were read: '
         f'{100 * known:.0f} % of their pixels have a depth',
-        f'Depth is in {scale:g} units a metre, {why}, and then goes from '
-        f'{near:.3g} to {far:.3g} m; if that is wrong, set depth_scale',
+        f'Depth is in {unit}, {why}, so that it goes from {near:.3g} to '
+        f'{far:.3g} m; if that is wrong, set depth_scale',
         f'The model learns depth of {data.nearest:g} to {data.farthest:g} m'
     ]

@@ -2,8 +2,7 @@
 import json
 import os.path as osp
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +33,6 @@ ROLES = {
         panoptic='panoptic').items()
     for name in names.split()
 }
-# What names of label maps have more than those of their images.
-_ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
-            '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
-_IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
 
 
 class Place(NamedTuple):
@@ -214,116 +209,3 @@ class Tree:
         kinds = [f'{count:,} {kind}' for kind, count in kinds.most_common()]
         return (f'{counted(len(self.files), "file")} ({listed(kinds)})' +
                 (f' in the folders {listed(folders, 8)}' if folders else ''))
-
-
-class Pairs(NamedTuple):
-    """Pictures and what belongs to them.
-
-    Attributes:
-        pairs (list[tuple[str, str]]): A picture and its file of labels each,
-            in the order of the pictures.
-        pictures (list[str]): Pictures without labels.
-        labels (list[str]): Files of labels without a picture.
-    """
-
-    pairs: list[tuple[str, str]]
-    pictures: list[str]
-    labels: list[str]
-
-    def split(self, picture: str, label: str) -> str | None:
-        """The split of a pair, as the one or the other path says it."""
-        return place_of(picture).split or place_of(label).split
-
-
-def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
-    """Match pictures with files of labels by their names.
-
-    The path matters but for what tells roles; where one side has no splits,
-    or other folders, only the rest or the name itself does. Files of unlike
-    splits never match.
-
-    Args:
-        pictures (sequence[str]): Paths in a folder.
-        labels (sequence[str]): The same.
-
-    Returns:
-        Pairs: The matches of the strictest rule that finds most.
-
-    Raises:
-        UserError: If two pictures or two files of labels have one key by the
-            rule that is taken.
-    """
-    places = {name: place_of(name) for name in {*pictures, *labels}}
-    best: dict[str, list[str]] = {}
-    for rule in (lambda p: p[:1] + p[2:], lambda p: p[2:], lambda p: p[3:]):
-        keys = _keys({name: rule(places[name]) for name in labels})
-        found = {}
-        for name in pictures:
-            key = rule(places[name])
-            others = keys.get(key) or keys.get(_bare(key, _IMAGE_ENDINGS), [])
-            found[name] = [
-                other for other in others
-                if _agree(places[name].split, places[other].split)
-            ]
-        if not best or _matches(found) > _matches(best):
-            best = found
-        if _matches(best) == min(len(pictures), len(labels)):
-            break
-    _refuse_doubles(best)
-    pairs = [(name, others[0]) for name, others in best.items() if others]
-    used = {label for _, label in pairs}
-    return Pairs(pairs, [n for n, others in best.items() if not others],
-                 [label for label in labels if label not in used])
-
-
-def has_ending(name: str) -> bool:
-    """Whether a file is called as label maps beside their pictures are."""
-    key = place_of(name)[3:]
-    return _bare(key, _ENDINGS) != key
-
-
-def _agree(one: str | None, other: str | None) -> bool:
-    return None in (one, other) or one == other
-
-
-def _matches(found: dict[str, Sequence[str]]) -> int:
-    """How many labels are one picture's alone."""
-    times = Counter(others[0] for others in found.values() if len(others) == 1)
-    return sum(count == 1 for count in times.values())
-
-
-def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
-    of = defaultdict(list)
-    for picture, labels in found.items():
-        if len(labels) > 1:
-            raise UserError(
-                f'{counted(len(labels), "file")} could be the labels of the '
-                f'picture {picture}: {listed(labels)}. Move those that are '
-                'not meant out of the folder.')
-        for label in labels:
-            of[label].append(picture)
-    for label, pictures in of.items():
-        if len(pictures) > 1:
-            raise UserError(
-                f'{counted(len(pictures), "picture")} would have the labels '
-                f'{label}: {listed(pictures)}. Give each picture a name of '
-                'its own.')
-
-
-def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:
-    """Files by their keys; without an ending only if none is called so."""
-    whole, bare = defaultdict(list), defaultdict(list)
-    for name, key in names.items():
-        whole[key].append(name)
-        short = _bare(key, _ENDINGS)
-        if short != key:
-            bare[short].append(name)
-    return {**bare, **whole}
-
-
-def _bare(key: tuple, endings: Iterable[str]) -> tuple:
-    *folders, stem = key
-    for ending in endings:
-        if stem.lower().endswith(ending.lower()) and len(stem) > len(ending):
-            return *folders, stem[:-len(ending)]
-    return key

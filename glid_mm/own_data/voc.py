@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from ..errors import require
 from .boxes import BoxCollector
+from .checks import chosen_classes, require_most
 from .coco import CocoData
-from .data import chosen_classes, require_most
+from .pairs import Pairs, listed_splits, pair
 from .pictures import unlike_sizes
-from .tree import Pairs, Tree, pair
+from .tree import Tree
 from .words import LeftOut, listed
 
 LAYOUT = ('Pascal VOC: JPEGImages/*.jpg and Annotations/*.xml, or pictures '
@@ -90,29 +91,6 @@ def read(tree: Tree,
     data.notes.append('Pixels are counted from 1 in the XMLs'
                       if first else 'Coordinates begin at 0 in the XMLs')
     return data
-
-
-def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
-    """Splits as ``ImageSets/KIND/train.txt`` and the others have them.
-
-    Args:
-        tree (Tree): The folder.
-        kind (str): ``'Main'`` or ``'Segmentation'``.
-
-    Returns:
-        dict[str, str]: The split of each stem; empty without lists.
-    """
-    found = {}
-    for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),
-                        ('train.txt', 'train'), ('val.txt',
-                                                 'val'), ('test.txt', 'test')):
-        for name in tree.named(file):
-            if f'/imagesets/{kind.lower()}/' not in f'/{name.lower()}':
-                continue
-            for line in tree.lines(name):
-                if line.strip():
-                    found[osp.basename(line.split()[0])] = split
-    return found
 
 
 def _split(pairs: Pairs, picture: str, label: str,

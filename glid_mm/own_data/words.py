@@ -1,9 +1,12 @@
 """Numbers and names in sentences."""
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 #: How many names a sentence has at most.
 SHOWN = 5
+#: Of fewer objects or images of a class there is little to learn from.
+RARE = 10
+_ALL_CLASSES, _MOST, _RAREST = 12, 6, 8
 
 
 def counted(number: int, noun: str) -> str:
@@ -36,6 +39,34 @@ def listed(names: Iterable[str], shown: int = SHOWN) -> str:
     text = ', '.join(names[:shown])
     more = len(names) - shown
     return f'{text} and {more:,} more' if more > 0 else text
+
+
+def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
+    """Classes, how many of each there are, and which are rare.
+
+    Args:
+        classes (sequence[str]): All of them.
+        counts (Counter): By name; of training.
+
+    Returns:
+        str: Sentences without the last full stop.
+    """
+    there = [name for name in classes if counts[name]]
+    ordered = sorted(there, key=lambda name: -counts[name])
+    said = [f'{name} {counts[name]:,}' for name in ordered]
+    text = counted(len(classes), 'class')
+    if len(classes) <= _ALL_CLASSES:
+        text += f': {", ".join(said)}'
+    else:
+        text += f', most of all {", ".join(said[:_MOST])}'
+        rare = [s for s, name in zip(said, ordered) if counts[name] < RARE]
+        if rare:
+            text += (f'; {len(rare)} have fewer than {RARE}: '
+                     f'{listed(rare[::-1], _RAREST)}')
+    missing = [name for name in classes if not counts[name]]
+    if missing:
+        text += f'; none for training of {listed(missing, _RAREST)}'
+    return text
 
 
 class LeftOut:

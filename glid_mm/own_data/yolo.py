@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from ..errors import UserError, require
 from .boxes import BoxCollector
+from .checks import chosen_classes, require_most
 from .coco import CocoData
-from .data import chosen_classes, require_most
 from .outlines import area_of
+from .pairs import Pairs, pair
 from .pictures import spread
-from .tree import Pairs, Tree, pair
+from .tree import Tree
 from .words import LeftOut, counted, listed
 from .yolo_yaml import find_yaml, names_of, read_yaml, splits_of
 

@@ -1,13 +1,18 @@
 """What is wrong with data is one error that names it and the cure."""
+import io
 import json
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
+from glid_mm.datasets.decode import ImageError
 from glid_mm.errors import MissingLibraryError, UserError
 from glid_mm.own_data import TASKS, recognise
+from glid_mm.own_data.pictures import picture_size
 from .build import ROOT, content, write_masks, write_voc, write_yolo
 
 
@@ -123,6 +128,53 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
     # The cure works.
     data = recognise(root / 'annotations/more_train.json', 'detection')
     assert len(data.parts['train'].samples) == 6
+
+
+@pytest.mark.parametrize('segments,match', [
+    (None, "'segments_info' of every annotation has to be a list"),
+    ([3], 'are no objects'),
+    ([dict(id=1)], "have no 'category_id'"),
+    ([dict(id=1, category_id=99)], 'of category 99, which the file does not'),
+])
+def test_segments(scenes, tmp_path, segments, match):
+    root = tmp_path / 'data'
+    shutil.copytree(scenes, root)
+    file = content(scenes, 'train', 'panoptic')
+    file['annotations'][0]['segments_info'] = segments
+    (root / 'annotations/panoptic_train.json').write_text(json.dumps(file))
+    with pytest.raises(UserError, match=f'panoptic_train.json: .*{match}'):
+        recognise(root, 'panoptic')
+
+
+def test_lines_that_are_none_are_not_drawn(scenes, tmp_path):
+    root = copied(scenes, tmp_path)
+    file = content(scenes, 'train', 'person_keypoints')
+    file['categories'][0]['skeleton'] = [[1, 2], None, [3], [2, 99], ['a', 1]]
+    (root / 'annotations/person_keypoints_train.json').write_text(
+        json.dumps(file))
+    assert recognise(root, 'pose').skeleton == [(0, 1)]
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
+def test_pictures_that_are_cut_off(tmp_path, kind):
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
+    Image.fromarray(noise).save(whole, kind)
+    data = whole.getvalue()
+    path = tmp_path / 'a picture'
+    path.write_bytes(data + b'more')
+    assert picture_size(path) == (30, 40)
+    for end in range(0, len(data) - 12, 97):
+        path.write_bytes(data[:end])
+        with pytest.raises(ImageError, match='a picture'):
+            picture_size(path)
+
+
+def test_pictures_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new('RGB', (30, 40)).save(tmp_path / 'a.jpg', exif=exif)
+    assert picture_size(tmp_path / 'a.jpg') == (40, 30)
 
 
 @pytest.mark.parametrize('line,match', [

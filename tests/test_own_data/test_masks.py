@@ -107,7 +107,7 @@ def test_names_and_labels(scenes, tmp_path):
         }))
     data = recognise(root, 'semantic')
     assert data.classes == ('background', *names)
-    assert '0 becomes the background' in data.describe()
+    assert 'label 0 becomes the background' in data.describe()
     assert recognise(
         root, 'semantic', classes='a b c d e f g'.split()).classes[-1] == 'g'
     with pytest.raises(UserError, match='labels up to 5.*names 2 classes'):

@@ -133,7 +133,7 @@ def true_depth(scenes, stem, split='train'):
 
 def test_depth_in_millimetres(scenes, tmp_path):
     data = recognise(scenes, 'depth')
-    assert '1000 units a metre, millimetres' in data.describe()
+    assert 'Depth is in 1/1000 m, millimetres' in data.describe()
     config, datasets = built('depth', data.prepare(tmp_path / 'run'))
     for split in 'train', 'val':
         maps = depth_of(datasets[split])
@@ -150,37 +150,36 @@ def test_depth_in_millimetres(scenes, tmp_path):
     assert config.val_evaluator.max_depth_eval == head.max_depth
 
 
-@pytest.mark.parametrize('kind', ['npy', 'kitti', 'said'])
-def test_depth_in_other_units(scenes, tmp_path, kind):
+@pytest.mark.parametrize('kind,scale,said', [
+    ('npy', 1, 'in metres, because'),
+    ('npy', 1000, 'in 1/1000 m, millimetres'),
+    ('lidar', 256, 'in 1/256 m, as in KITTI'),
+    ('png', 500, 'in 1/500 m, as depth_scale says'),
+])
+def test_depth_in_other_units(scenes, tmp_path, kind, scale, said):
     root = tmp_path / 'data'
     shutil.copytree(scenes / 'images/train', root / 'rgb')
     (root / 'depth').mkdir()
-    kept = np.zeros((64, 64), bool)
-    kept[::4] = True
+    known = np.ones((64, 64), bool)
+    known[1:] = kind != 'lidar'
+    known[::4] = True
     for i in range(6):
-        depth = true_depth(scenes, f'00000{i}')
+        depth = true_depth(scenes, f'00000{i}') * known * scale
         path = root / f'depth/00000{i}'
         if kind == 'npy':
             np.save(path, depth)
         else:
-            scale = dict(kitti=256, said=500)[kind]
-            depth = depth * kept if kind == 'kitti' else depth
-            Image.fromarray(
-                (depth * scale).round().astype(np.uint16)).save(f'{path}.png')
-    scale = 500 if kind == 'said' else None
-    data = recognise(root, 'depth', val=1, depth_scale=scale)
-    assert dict(
-        npy='1 units a metre, because',
-        kitti='256 units a metre, as in KITTI',
-        said='500 units a metre, as depth_scale says')[kind] in data.describe(
-        )
+            Image.fromarray(depth.round().astype(
+                np.uint16)).save(f'{path}.png')
+    data = recognise(
+        root, 'depth', val=1, depth_scale=scale if scale == 500 else None)
+    assert said in data.describe()
     _, datasets = built('depth', data.prepare(tmp_path / 'run'))
     maps = depth_of(datasets['train'])
     assert len(maps) == 5
     for stem, depth in maps.items():
-        expected = true_depth(scenes, stem)
-        expected = expected * kept if kind == 'kitti' else expected
-        np.testing.assert_allclose(depth, expected, atol=.002)
+        np.testing.assert_allclose(
+            depth, true_depth(scenes, stem) * known, atol=.002)
 
 
 def test_pictures_of_depth_are_refused(scenes, tmp_path):

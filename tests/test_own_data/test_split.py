@@ -68,7 +68,7 @@ def names_of(settings, split):
 
 def test_files_that_come_later_are_for_training(unsplit, tmp_path):
     data = recognise(unsplit, 'detection', val=.34)
-    assert '2 of these images' in data.describe()
+    assert '2 of them will be set aside' in data.describe()
     first = data.prepare(tmp_path / 'run')
     assert data.prepare(tmp_path / 'run') == first
     val, train = names_of(first, 'val'), names_of(first, 'train')

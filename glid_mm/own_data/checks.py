@@ -1,0 +1,50 @@
+"""Errors for data that is not what somebody thinks it is."""
+from collections.abc import Sequence
+
+from ..errors import UserError
+from .words import LeftOut, counted, listed
+
+
+def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
+    """Refuse data most of which cannot be used: something is wrong with all.
+
+    Args:
+        kept (int): Images that can be used.
+        of (int): All.
+        left_out (LeftOut): The reasons.
+        what (str): The data's folder or file.
+
+    Raises:
+        UserError: If fewer than half of the images are left, or none.
+    """
+    if not kept or 2 * kept < of:
+        raise UserError(
+            f'{what}: {kept:,} of {counted(of, "image")} can be used. Left '
+            f'out: {left_out}. Mend the data, or take the files out that are '
+            'not meant.')
+
+
+def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
+                   what: str) -> tuple[str, ...]:
+    """The classes to train.
+
+    Args:
+        asked (sequence[str], optional): Those that the user names, if not
+            all.
+        there (sequence[str]): Those of the data.
+        what (str): The data's folder or file.
+
+    Returns:
+        tuple[str]: Names, in the order of the data.
+
+    Raises:
+        UserError: If some are not there.
+    """
+    if asked is None:
+        return tuple(there)
+    missing = [name for name in asked if name not in there]
+    if missing:
+        raise UserError(
+            f'{what} has no class {listed(missing)}. Its classes are '
+            f'{listed(there, 30)}. Leave classes out to take all of them.')
+    return tuple(name for name in there if name in asked)

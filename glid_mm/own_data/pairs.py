@@ -1,0 +1,195 @@
+"""Pictures and the files of labels that belong to them."""
+import os.path as osp
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..errors import UserError
+from .data import Part, Sample
+from .tree import Tree, place_of
+from .words import LeftOut, counted, listed
+
+# What names of label maps have more than those of their images.
+_ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
+            '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
+_IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
+
+
+class Pairs(NamedTuple):
+    """Pictures and what belongs to them.
+
+    Attributes:
+        pairs (list[tuple[str, str]]): A picture and its file of labels each,
+            in the order of the pictures.
+        pictures (list[str]): Pictures without labels.
+        labels (list[str]): Files of labels without a picture.
+    """
+
+    pairs: list[tuple[str, str]]
+    pictures: list[str]
+    labels: list[str]
+
+    def split(self, picture: str, label: str) -> str | None:
+        """The split of a pair, as the one or the other path says it."""
+        return place_of(picture).split or place_of(label).split
+
+
+def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
+    """Match pictures with files of labels by their names.
+
+    The path matters but for what tells roles; where one side has no splits,
+    or other folders, only the rest or the name itself does. Files of unlike
+    splits never match.
+
+    Args:
+        pictures (sequence[str]): Paths in a folder.
+        labels (sequence[str]): The same.
+
+    Returns:
+        Pairs: The matches of the strictest rule that finds most.
+
+    Raises:
+        UserError: If two pictures or two files of labels have one key by the
+            rule that is taken.
+    """
+    places = {name: place_of(name) for name in {*pictures, *labels}}
+    best: dict[str, list[str]] = {}
+    for rule in (lambda p: p[:1] + p[2:], lambda p: p[2:], lambda p: p[3:]):
+        keys = _keys({name: rule(places[name]) for name in labels})
+        found = {}
+        for name in pictures:
+            key = rule(places[name])
+            others = keys.get(key) or keys.get(_bare(key, _IMAGE_ENDINGS), [])
+            found[name] = [
+                other for other in others
+                if _agree(places[name].split, places[other].split)
+            ]
+        if not best or _matches(found) > _matches(best):
+            best = found
+        if _matches(best) == min(len(pictures), len(labels)):
+            break
+    _refuse_doubles(best)
+    pairs = [(name, others[0]) for name, others in best.items() if others]
+    used = {label for _, label in pairs}
+    return Pairs(pairs, [n for n, others in best.items() if not others],
+                 [label for label in labels if label not in used])
+
+
+def has_ending(name: str) -> bool:
+    """Whether a file is called as label maps beside their pictures are."""
+    key = place_of(name)[3:]
+    return _bare(key, _ENDINGS) != key
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return None in (one, other) or one == other
+
+
+def _matches(found: dict[str, Sequence[str]]) -> int:
+    """How many labels are one picture's alone."""
+    times = Counter(others[0] for others in found.values() if len(others) == 1)
+    return sum(count == 1 for count in times.values())
+
+
+def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
+    of = defaultdict(list)
+    for picture, labels in found.items():
+        if len(labels) > 1:
+            raise UserError(
+                f'{counted(len(labels), "file")} could be the labels of the '
+                f'picture {picture}: {listed(labels)}. Move those that are '
+                'not meant out of the folder.')
+        for label in labels:
+            of[label].append(picture)
+    for label, pictures in of.items():
+        if len(pictures) > 1:
+            raise UserError(
+                f'{counted(len(pictures), "picture")} would have the labels '
+                f'{label}: {listed(pictures)}. Give each picture a name of '
+                'its own.')
+
+
+def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:
+    """Files by their keys; without an ending only if none is called so."""
+    whole, bare = defaultdict(list), defaultdict(list)
+    for name, key in names.items():
+        whole[key].append(name)
+        short = _bare(key, _ENDINGS)
+        if short != key:
+            bare[short].append(name)
+    return {**bare, **whole}
+
+
+def _bare(key: tuple, endings: Iterable[str]) -> tuple:
+    *folders, stem = key
+    for ending in endings:
+        if stem.lower().endswith(ending.lower()) and len(stem) > len(ending):
+            return *folders, stem[:-len(ending)]
+    return key
+
+
+def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
+    """Pictures, and files in folders of a role that belong to them."""
+    if tree.main is not None:
+        return None
+    labels = [
+        name for name in tree.ending(*suffixes) if place_of(name).role == role
+    ]
+    photos = [name for name in tree.photos if place_of(name).role != role]
+    pairs = pair(photos, labels) if labels and photos else None
+    return pairs if pairs and pairs.pairs else None
+
+
+def paired_parts(tree: Tree, pairs: Pairs, what: str,
+                 left_out: LeftOut) -> dict[str, Part]:
+    """Pairs by split; each record is the path of what belongs to a picture.
+
+    Args:
+        tree (Tree): The folder.
+        pairs (Pairs): Pictures and what belongs to them.
+        what (str): What that is, in words.
+        left_out (LeftOut): Gets what is not used.
+
+    Returns:
+        dict[str, Part]: By split.
+    """
+    left_out.update(tree.left_out)
+    left_out.add('picture', f'without a {what}', *pairs.pictures)
+    left_out.add(what, 'without a picture', *pairs.labels)
+    splits = listed_splits(tree, 'Segmentation')
+    parts: dict[str, Part] = {}
+    for picture, label in pairs.pairs:
+        split = pairs.split(picture, label) or 'train'
+        if splits:
+            stem = osp.splitext(osp.basename(picture))[0]
+            split = splits.get(stem)
+            if split is None:
+                left_out.add('picture', 'that no list in ImageSets names',
+                             picture)
+                continue
+        part = parts.setdefault(split, Part(tree.root, []))
+        part.samples.append(Sample(picture, record=label))
+    return parts
+
+
+def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
+    """Splits as ``ImageSets/KIND/train.txt`` and the others have them.
+
+    Args:
+        tree (Tree): The folder.
+        kind (str): ``'Main'`` or ``'Segmentation'``.
+
+    Returns:
+        dict[str, str]: The split of each stem; empty without lists.
+    """
+    found = {}
+    for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),
+                        ('train.txt', 'train'), ('val.txt',
+                                                 'val'), ('test.txt', 'test')):
+        for name in tree.named(file):
+            if f'/imagesets/{kind.lower()}/' not in f'/{name.lower()}':
+                continue
+            for line in tree.lines(name):
+                if line.strip():
+                    found[osp.basename(line.split()[0])] = split
+    return found
