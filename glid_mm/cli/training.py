@@ -104,10 +104,9 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
         origin.put_into(config)
     launch.set_length(config, args)
     if args.auto:
-        images = len(data.parts['train'].samples)
         length = not (args.epochs or args.iters)
-        for line in adapt(config, data.task, size, images, args.devices,
-                          length):
+        for line in adapt(config, data.task, size, data.trains_on,
+                          args.devices, length):
             print(line)
     if args.seed is not None:
         config.randomness.seed = args.seed

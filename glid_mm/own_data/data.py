@@ -107,6 +107,14 @@ class OwnData:
         self.notes: list[str] = []
         self.share: float | int = SHARE
 
+    @property
+    def trains_on(self) -> int:
+        """Images for training, without those that are set aside."""
+        count = len(self.parts['train'].samples)
+        if self.validates and 'val' not in self.parts:
+            count -= number_of(self.share, count)
+        return count
+
     def describe(self) -> str:
         """The data in one paragraph.
 
