@@ -1,6 +1,8 @@
 """Batch size, workers, length and rate, from machine and data."""
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -85,7 +87,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
 def _batch(config, task, size, images, devices) -> tuple[int, str]:
     """Pictures in a step of one process, and why as many."""
     planned = config.train_dataloader.batch_size
-    gpus = int(config.filename.split('xb')[0].rsplit('_', 1)[-1])
+    gpus = int(re.search(r'_(\d+)xb', Path(config.filename).name)[1])
     wanted = -(-planned * gpus // devices)
     if not torch.cuda.is_available():
         wanted, why = planned, "the config's, on a CPU"
@@ -95,8 +97,11 @@ def _batch(config, task, size, images, devices) -> tuple[int, str]:
             for i in range(torch.cuda.device_count())) / 2**30
         room = _SHARE * memory / (_MEMORY[task] * _SIZES[size])
         fits = 2**max(0, int(room).bit_length() - 1)
-        why = (f'as many as the paper\'s {gpus} GPUs took'
-               if fits >= wanted else f'about what fits into {memory:.0f} GiB')
+        why = ("the config's, on as many GPUs as it is for"
+               if gpus == devices else f'{planned} on {gpus} GPUs in the '
+               'config')
+        if fits < wanted:
+            why = f'about what fits into {memory:.0f} GiB'
         wanted = min(wanted, fits)
     share = images // devices
     if share < wanted:

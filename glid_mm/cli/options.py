@@ -24,8 +24,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         '(Swin-T) on a GPU and nano on a CPU')
     launch.add_length_options(parser)
     parser.add_argument(
-        '--out',
-        help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
+        '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
     parser.add_argument(
         '--devices',
         type=launch.count,

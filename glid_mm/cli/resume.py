@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> None:
     """Do it."""
     folder = Path(args.run_dir).expanduser().absolute()
     if not (folder / CONFIG).is_file():
-        raise UserError(f'{folder} has no {CONFIG}, so it is not the folder of '
-                        'a run of `glid pretrain` or `glid train`. For runs '
-                        'of tools/train.py, add --resume to its command.')
+        raise UserError(
+            f'{folder} has no {CONFIG}, so it is not the folder of a run of '
+            '`glid pretrain` or `glid train`. To continue a run of '
+            'tools/train.py, add --resume to its command.')
     start(command(folder, args.devices, '--resume'))

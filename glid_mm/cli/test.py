@@ -22,8 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of a run, whose best checkpoint is taken, or a '
         'checkpoint')
     parser.add_argument(
-        '--data',
-        help='other data: its test or validation part, or all of it')
+        '--data', help='other data: its test or validation part, or all of it')
     add_data_options(parser)
     parser.add_argument(
         '--out', help='folder for figures; by default test in that of RUN')

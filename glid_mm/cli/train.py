@@ -14,9 +14,12 @@ from .options import TASKS, add_data_options, add_training_options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument('task', choices=TASKS, metavar='TASK', help=', '.join(TASKS))
     parser.add_argument(
-        'data', metavar='DATA', help='the folder, or the file that describes '
+        'task', choices=TASKS, metavar='TASK', help=', '.join(TASKS))
+    parser.add_argument(
+        'data',
+        metavar='DATA',
+        help='the folder, or the file that describes '
         'the data')
     add_data_options(parser)
     add_training_options(parser)
