@@ -25,12 +25,17 @@ def tiny(task, monkeypatch, **changes):
     config = Config.fromfile(CONFIGS / TASKS[task])
     head = f'model.{HEADS[task]}'
     config.merge_from_dict({
-        'model.backbone.encoder.arch': 'micro',
-        'model.backbone.neck': dict(channels=32, num_layers=1),
+        'model.backbone.encoder.arch':
+        'micro',
+        'model.backbone.neck':
+        dict(channels=32, num_layers=1),
         'model.backbone.decoder':
         dict(dims=32, num_layers=3, num_heads=2, ffn_dims=32),
-        f'{head}.in_channels': 32,
-        **({} if task == 'detection' else {f'{head}.mask_channels': 32}),
+        f'{head}.in_channels':
+        32,
+        **({} if task == 'detection' else {
+               f'{head}.mask_channels': 32
+           }),
         **changes
     })
     init_default_scope(config.default_scope)

@@ -7,7 +7,8 @@ from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
 from glid_mm.errors import UserError
 from glid_mm.export.agreement import TOLERANCE, check, pair, regret
-from glid_mm.export.exporting import GRAPHS, copy_for_cpu, dataset_meta
+from glid_mm.export.description import dataset_meta
+from glid_mm.export.exporting import GRAPHS, copy_for_cpu
 from glid_mm.export.keypoints import decode
 from glid_mm.tasks import multitask  # noqa: F401
 from .build import pictures, tiny
@@ -54,15 +55,14 @@ def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
         changes = {'model.backbone.num_queries': 8}
     if task == 'panoptic':
         changes = {
-            'model.test_cfg': dict(
-                object_mask_thr=.3, iou_thr=.1, filter_low_score=swap)
+            'model.test_cfg':
+            dict(object_mask_thr=.3, iou_thr=.1, filter_low_score=swap)
         }
     size = (128, 96) if task == 'pose' else (128, 128)
-    graph = graph_of(
-        task, monkeypatch, size, **{
-            'model.data_preprocessor.bgr_to_rgb': swap,
-            **changes
-        })
+    graph = graph_of(task, monkeypatch, size, **{
+        'model.data_preprocessor.bgr_to_rgb': swap,
+        **changes
+    })
     images = pictures()[:, :, :size[1]]
     for host, ours in zip(*answers(graph, images)):
         differences = graph.compare(host, ours)
@@ -104,6 +104,7 @@ def test_a_tie_is_no_difference():
 
 
 def test_the_last_of_a_list_may_be_another_if_they_tie():
+
     def found(*scores):
         count = len(scores)
         boxes = np.tile([[0., 0, 4, 4]], (count, 1))
