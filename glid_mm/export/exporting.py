@@ -203,12 +203,12 @@ def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
     graph(pair)
+    # Without an end, PyTorch 2.6 has the batch differ from the largest integer.
+    batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
-        graph, (pair, ),
-        dynamic_shapes=({
-            0: torch.export.Dim('batch')
-        }, ),
-        strict=False)
+        graph, (pair, ), dynamic_shapes=({
+            0: batch
+        }, ), strict=False)
 
 
 def _finish_onnx(written, described: str) -> Encoded:
@@ -216,8 +216,8 @@ def _finish_onnx(written, described: str) -> Encoded:
     for node in written.graph.node:
         del node.metadata_props[:]
         node.ClearField('doc_string')
-    for value in [*written.graph.value_info]:
-        del value.metadata_props[:]
+    # Runtimes find shapes between nodes; PyTorch 2.6 has some for two pictures.
+    del written.graph.value_info[:]
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
     written.metadata_props.add(key=KEY, value=described)
@@ -259,6 +259,5 @@ def _write(path: Path, data: bytes) -> None:
 def _other_peoples_warnings() -> Iterator[None]:
     """PyTorch warns of its own code while it exports."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)
-        warnings.simplefilter('ignore', DeprecationWarning)
+        warnings.filterwarnings('ignore', module='torch|copyreg')
         yield

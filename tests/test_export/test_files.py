@@ -52,11 +52,7 @@ def assert_as_it_was(model, before):
 def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
     onnxruntime = pytest.importorskip('onnxruntime')
     pytest.importorskip('onnxscript')
-    changes = {}
-    if task == 'semantic':
-        # So few that no class wins everywhere.
-        changes = {'model.backbone.num_queries': 8}
-    model, config = tiny(task, monkeypatch, **changes)
+    model, config = tiny(task, monkeypatch)
     model.train()
     before = state(model)
     path = tmp_path / 'new' / f'{task}.onnx'

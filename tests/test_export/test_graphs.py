@@ -51,8 +51,6 @@ def changed(task, name, array):
 @pytest.mark.parametrize('task', GRAPHS)
 def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
     changes = {}
-    if task == 'semantic':
-        changes = {'model.backbone.num_queries': 8}
     if task == 'panoptic':
         changes = {
             'model.test_cfg':
