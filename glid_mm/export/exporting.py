@@ -221,7 +221,8 @@ def _finish_onnx(written, described: str) -> Encoded:
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
     written.metadata_props.add(key=KEY, value=described)
-    return written.SerializeToString(), written.opset_import[0].version
+    opset, = (x.version for x in written.opset_import if not x.domain)
+    return written.SerializeToString(), opset
 
 
 def _check_folder(path: Path) -> None:

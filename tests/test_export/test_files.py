@@ -1,4 +1,5 @@
 """Files hold what the host answers, or are not there."""
+import errno
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from glid_mm.errors import UserError
-from glid_mm.export import export_onnx, export_torch
+from glid_mm.export import export_onnx, export_torch, exporting
 from glid_mm.export.boxes import Detection
 from glid_mm.export.exporting import GRAPHS
 from . import scripts
@@ -160,6 +161,17 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
         with pytest.raises(UserError, match='cannot write'):
             export_torch(model, config, 'semantic', path, size=(64, 64))
     assert (tmp_path / 'file').read_text() == ''
+
+
+def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(UserError, match='x.onnx: it needs 3 MB. Make room'):
+        exporting._write(tmp_path / 'x.onnx', bytes(3 * 10**6))
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_sizes_of_pose_and_the_other_kind_of_masks(

@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
 from glid_mm.errors import UserError
-from glid_mm.export.agreement import TOLERANCE, check, pair, regret
+from glid_mm.export.agreement import TOLERANCE, check, largest, pair, regret
 from glid_mm.export.description import dataset_meta
 from glid_mm.export.exporting import GRAPHS, copy_for_cpu
 from glid_mm.export.keypoints import decode
@@ -99,6 +99,12 @@ def test_a_tie_is_no_difference():
     scores = np.array([[.5, .2], [.5 - 1e-6, .8]])
     assert 0 < regret(scores, np.array([1, 1])) < TOLERANCE
     assert regret(scores, np.array([0, 0])) > TOLERANCE
+
+
+def test_what_is_not_a_number_agrees_with_nothing():
+    numbers = np.array([1., np.nan])
+    assert largest(numbers, numbers) == np.inf
+    assert largest(numbers[:1], numbers[:1]) == 0
 
 
 def test_the_last_of_a_list_may_be_another_if_they_tie():
