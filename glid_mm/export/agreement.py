@@ -51,8 +51,8 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
          side: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Which answers of two lists belong together.
 
-    Lists are of the highest scores. Those that tie with the lowest may be in
-    one and not in the other.
+    Lists are of the highest scores. What ties with the lowest may be in one
+    and not in the other.
 
     Args:
         host (mapping): ``boxes`` ``(n, 4)``, ``scores`` and ``labels``
@@ -72,7 +72,8 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
     cost[host['labels'][:, None] != ours['labels']] += 10
     rows, columns = linear_sum_assignment(np.nan_to_num(cost, nan=100))
     alone = host['labels'][rows] != ours['labels'][columns]
-    last = host['scores'].min(initial=1.) + TOLERANCE
+    # As close as rounding brings them; else an untrained model's all tie.
+    last = host['scores'].min(initial=1.) + TOLERANCE / 100
     tied = host['scores'][rows] <= last
     misfit = tied & (cost[rows, columns] > TOLERANCE)
     share = float((alone & ~misfit).mean()) if len(rows) else 0.

@@ -203,7 +203,7 @@ def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
     graph(pair)
-    # Without an end, PyTorch 2.6 has the batch differ from the largest integer.
+    # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
     batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
         graph, (pair, ), dynamic_shapes=({
@@ -216,7 +216,7 @@ def _finish_onnx(written, described: str) -> Encoded:
     for node in written.graph.node:
         del node.metadata_props[:]
         node.ClearField('doc_string')
-    # Runtimes find shapes between nodes; PyTorch 2.6 has some for two pictures.
+    # Runtimes infer shapes between nodes; some of PyTorch 2.6 are wrong.
     del written.graph.value_info[:]
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
