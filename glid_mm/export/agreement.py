@@ -4,12 +4,13 @@ Every difference is a share of the output's scale: probabilities are compared
 with 1, coordinates with the side of the picture, other numbers with their
 largest. Decisions agree if they are equal, or a tie within the tolerance.
 """
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..errors import UserError
+from .graph import Graph
 
 TOLERANCE = 1e-3
 
@@ -50,8 +51,8 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
          side: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Which answers of two lists belong together.
 
-    Lists are of the highest scores. Those that tie with the lowest may be in
-    one and not in the other.
+    Lists are of the highest scores. What ties with the lowest may be in one
+    and not in the other.
 
     Args:
         host (mapping): ``boxes`` ``(n, 4)``, ``scores`` and ``labels``
@@ -71,12 +72,38 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
     cost[host['labels'][:, None] != ours['labels']] += 10
     rows, columns = linear_sum_assignment(np.nan_to_num(cost, nan=100))
     alone = host['labels'][rows] != ours['labels'][columns]
-    last = host['scores'].min(initial=1.) + TOLERANCE
+    # As close as rounding brings them; else an untrained model's all tie.
+    last = host['scores'].min(initial=1.) + TOLERANCE / 100
     tied = host['scores'][rows] <= last
     misfit = tied & (cost[rows, columns] > TOLERANCE)
     share = float((alone & ~misfit).mean()) if len(rows) else 0.
     kept = ~(alone | misfit)
     return share, rows[kept], columns[kept]
+
+
+def compare(graph: Graph, run: Callable[[np.ndarray], Sequence[np.ndarray]],
+            images: np.ndarray) -> dict[str, float]:
+    """Compare a runtime with the host on one picture, then on pairs.
+
+    Args:
+        graph (Graph): Knows the host's answers.
+        run (Callable): From ``(N, H, W, 3)`` to arrays in the order of the
+            graph's outputs.
+        images (ndarray): Pictures, uint8.
+
+    Returns:
+        dict[str, float]: By output, the largest difference.
+    """
+    batches = [images[:1]]
+    batches += [images[i:i + 2] for i in range(0, len(images), 2)]
+    worst: dict[str, float] = {}
+    for batch in batches:
+        arrays = run(batch)
+        for i, host in enumerate(graph.host(batch)):
+            ours = {name: x[i] for name, x in zip(graph.OUTPUTS, arrays)}
+            for name, value in graph.compare(host, ours).items():
+                worst[name] = max(value, worst.get(name, 0.))
+    return worst
 
 
 def check(differences: Mapping[str, float]) -> None:

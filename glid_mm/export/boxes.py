@@ -2,7 +2,7 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .agreement import largest, pair
 from .graph import Answers, Graph

@@ -2,10 +2,7 @@
 import contextlib
 import copy
 import io
-import json
-import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, DefaultScope
 from torch import nn
 
-from .. import __version__
 from ..errors import CheckpointError, UserError, require
 from ..io.files import write_atomically
 from . import agreement
 from .boxes import Detection
-from .graph import Answers, Graph
+from .description import KEY, dataset_meta, describe
+from .graph import Graph
 from .keypoints import Pose
 from .maps import Depth, Semantic
 from .masks import Instance, Panoptic
-from .pictures import choose_size, filling, fit, read_pictures, test_data
+from .pictures import choose_size, filling, fit, read_pictures
 from .report import ExportReport
+from .timing import latency, torch_threads
 
 #: What each task's file computes.
 GRAPHS: Mapping[str, type[Graph]] = dict(
@@ -36,10 +33,6 @@ GRAPHS: Mapping[str, type[Graph]] = dict(
     detection=Detection,
     depth=Depth,
     pose=Pose)
-#: Where a file keeps its description.
-KEY = 'glid_mm'
-# A latency is the median of as many calls as there is time for.
-_CALLS, _SECONDS = 20, 3.
 
 #: From ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -120,13 +113,20 @@ def export_torch(model: nn.Module,
     """
 
     def encode(program, graph: Graph, described: str) -> Encoded:
+        # Where on this machine the code lies.
+        for module in program.graph_module.modules():
+            if isinstance(module, torch.fx.GraphModule):
+                for node in module.graph.nodes:
+                    node.meta.pop('stack_trace', None)
         data = io.BytesIO()
         torch.export.save(program, data, extra_files={KEY: described})
         return data.getvalue(), None
 
     def load(data: bytes) -> Run:
         run = torch.export.load(io.BytesIO(data)).module()
-        return lambda images: [x.numpy() for x in run(torch.from_numpy(images))]
+        return lambda images: [
+            x.numpy() for x in run(torch.from_numpy(images))
+        ]
 
     return _export(model, config, task, out_path, size, pictures, threads,
                    'torch.export', encode, load)
@@ -139,7 +139,6 @@ def _export(model, config, task, out_path, size, pictures, threads,
     if task not in GRAPHS:
         raise UserError(f'{task!r} cannot be exported; choose one of '
                         f'{", ".join(GRAPHS)}')
-    _check_folder(out_path)
     given = read_pictures(pictures)
     size = choose_size(model, config, size,
                        None if pictures is None else given[0])
@@ -149,7 +148,8 @@ def _export(model, config, task, out_path, size, pictures, threads,
     images = np.stack([fit(picture, size, fill) for picture in given])
     if len(images) == 1:
         images = np.concatenate([images, images[:, :, ::-1]])
-    with torch.no_grad(), _threads(threads), _other_peoples_warnings():
+    _check_folder(out_path)
+    with torch.no_grad(), torch_threads(threads), _other_peoples_warnings():
         try:
             program = _trace(graph, images)
             data, opset = encode(program, graph, describe(graph, task, fill))
@@ -165,11 +165,11 @@ def _export(model, config, task, out_path, size, pictures, threads,
                 f'{reason}\nThe model is as it was and nothing was written. '
                 'docs/deployment.md says what can be exported, and with which '
                 'versions.') from error
-        differences = _compare(graph, run, images)
+        differences = agreement.compare(graph, run, images)
         agreement.check(differences)
         latencies = {
-            'PyTorch': _latency(graph.host, images[:1]),
-            runtime: _latency(run, images[:1]),
+            'PyTorch': latency(graph.host, images[:1]),
+            runtime: latency(run, images[:1]),
         }
     _write(out_path, data)
     return ExportReport(
@@ -198,53 +198,17 @@ def copy_for_cpu(model: nn.Module) -> nn.Module:
     return model
 
 
-def dataset_meta(model: nn.Module, config: Config) -> Mapping:
-    """Names of classes or keypoints: the model's own, or the config's.
-
-    Args:
-        model (nn.Module): Of a host; ``dataset_meta`` is what hosts keep from
-            a checkpoint.
-        config (Config): The model's.
-    """
-    meta = getattr(model, 'dataset_meta', None)
-    if meta:
-        return meta
-    data = test_data(config)
-    if 'type' not in data:
-        return {}
-    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
-        return DATASETS.get(data['type'])._load_metainfo(data.get('metainfo'))
-
-
-def describe(graph: Graph, task: str, fill: Sequence[int]) -> str:
-    """What a script needs to know that has the file alone, in JSON."""
-    height, width = graph.size
-    return json.dumps(
-        dict(
-            task=task,
-            input=dict(
-                name='images',
-                shape=['batch', height, width, 3],
-                type='uint8',
-                colours='RGB',
-                normalisation='inside',
-                fill=list(fill)),
-            outputs=dict(graph.OUTPUTS),
-            **graph.facts(),
-            glid_mm=__version__))
-
-
 def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
     pair = torch.from_numpy(images[:2])
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
     graph(pair)
+    # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
+    batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
-        graph, (pair, ),
-        dynamic_shapes=({
-            0: torch.export.Dim('batch')
-        }, ),
-        strict=False)
+        graph, (pair, ), dynamic_shapes=({
+            0: batch
+        }, ), strict=False)
 
 
 def _finish_onnx(written, described: str) -> Encoded:
@@ -252,40 +216,13 @@ def _finish_onnx(written, described: str) -> Encoded:
     for node in written.graph.node:
         del node.metadata_props[:]
         node.ClearField('doc_string')
-    for value in [*written.graph.value_info]:
-        del value.metadata_props[:]
+    # Runtimes infer shapes between nodes; some of PyTorch 2.6 are wrong.
+    del written.graph.value_info[:]
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
     written.metadata_props.add(key=KEY, value=described)
-    return written.SerializeToString(), written.opset_import[0].version
-
-
-def _compare(graph: Graph, run: Run, images: np.ndarray) -> dict[str, float]:
-    """Differences of the first picture alone and of pairs, the largest."""
-    batches = [images[:1]] + [images[i:i + 2] for i in range(0, len(images), 2)]
-    worst: dict[str, float] = {}
-    for batch in batches:
-        arrays = run(batch)
-        for i, host in enumerate(graph.host(batch)):
-            ours: Answers = {
-                name: array[i]
-                for name, array in zip(graph.OUTPUTS, arrays)
-            }
-            for name, value in graph.compare(host, ours).items():
-                worst[name] = max(value, worst.get(name, 0.))
-    return worst
-
-
-def _latency(call: Callable, *args) -> float:
-    """Milliseconds of a call, median."""
-    call(*args)
-    times: list[float] = []
-    end = time.perf_counter() + _SECONDS
-    while len(times) < _CALLS and (not times or time.perf_counter() < end):
-        start = time.perf_counter()
-        call(*args)
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+    opset, = (x.version for x in written.opset_import if not x.domain)
+    return written.SerializeToString(), opset
 
 
 def _check_folder(path: Path) -> None:
@@ -320,19 +257,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
 def _other_peoples_warnings() -> Iterator[None]:
     """PyTorch warns of its own code while it exports."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)
-        warnings.simplefilter('ignore', DeprecationWarning)
+        warnings.filterwarnings('ignore', module='torch|copyreg')
         yield

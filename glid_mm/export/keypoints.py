@@ -106,8 +106,10 @@ class Pose(Graph):
         names = self.meta.get('keypoint_id2name', {})
         return dict(
             keypoints=[names[i] for i in sorted(names)],
-            skeleton=[list(map(int, link)) for link in self.meta.get(
-                'skeleton_links', ())])
+            skeleton=[
+                list(map(int, link))
+                for link in self.meta.get('skeleton_links', ())
+            ])
 
     def _swaps(self) -> list[int] | None:
         """Of each keypoint the one that is its mirror image."""
@@ -184,7 +186,10 @@ def _udp(heatmaps: Tensor, peak: Tensor, kernel: int) -> Tensor:
     return peak - _newton(slope, xx.double() + tiny, xy, yy.double() + tiny)
 
 
-def _newton(slope: tuple[Tensor, Tensor], xx: Tensor, xy: Tensor, yy: Tensor,
+def _newton(slope: tuple[Tensor, Tensor],
+            xx: Tensor,
+            xy: Tensor,
+            yy: Tensor,
             solvable: Tensor | None = None) -> Tensor:
     """Inverse of a symmetric matrix times a vector, ``(..., 2)``."""
     xx, xy, yy, dx, dy = (t.double() for t in (xx, xy, yy, *slope))
@@ -221,4 +226,3 @@ def _blur(heatmaps: Tensor, kernel: int) -> Tensor:
     blurred = blurred[:, 0].unflatten(0, (-1, heatmaps.shape[1]))
     highest, own = (x.amax((2, 3), keepdim=True) for x in (heatmaps, blurred))
     return blurred * (highest / own)
-

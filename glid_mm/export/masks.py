@@ -5,7 +5,6 @@ pictures and segments.
 """
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -138,8 +137,7 @@ class Panoptic(_Masks):
         return dict(segments=unequal(host['segments'], ours['segments']))
 
     def facts(self) -> dict:
-        return dict(
-            super().facts(), num_things=self.head.num_things_classes)
+        return dict(super().facts(), num_things=self.head.num_things_classes)
 
 
 def _tight_boxes(masks: Tensor) -> Tensor:

@@ -79,8 +79,8 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
         if not steps:
             raise UserError(
                 'a graph is of one size, and the test pipeline of the config '
-                'leaves pictures as they are. Give size=(height, width), or '
-                'pictures of that size.')
+                'leaves pictures as they are. Give its height and width '
+                '(--image-size), or pictures of that size (--pictures).')
         picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
     shape = picture.shape[:2]
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):

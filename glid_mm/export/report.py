@@ -42,15 +42,14 @@ class ExportReport:
         threads = f'{self.threads} thread{"s" * (self.threads != 1)}'
         table = Table(
             title=f'{self.path}: {self.task}, {height}×{width}, '
-            f'{self.megabytes:.1f} MB'
-            + (f', opset {self.opset}' if self.opset else ''),
+            f'{self.megabytes:.1f} MB' +
+            (f', opset {self.opset}' if self.opset else ''),
             title_justify='left')
         table.add_column('measured')
         table.add_column('value', justify='right')
         for name, value in self.differences.items():
-            table.add_row(
-                f'difference of {name}, {self.pictures} pictures',
-                f'{value:.1e}')
+            table.add_row(f'difference of {name}, {self.pictures} pictures',
+                          f'{value:.1e}')
         for name, value in self.latencies.items():
             table.add_row(f'{name}, batch 1, {threads}', f'{value:.1f} ms')
         return table

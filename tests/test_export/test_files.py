@@ -1,4 +1,5 @@
 """Files hold what the host answers, or are not there."""
+import errno
 import json
 
 import numpy as np
@@ -7,9 +8,10 @@ import torch
 from torch import nn
 
 from glid_mm.errors import UserError
-from glid_mm.export import export_onnx, export_torch
+from glid_mm.export import export_onnx, export_torch, exporting
 from glid_mm.export.boxes import Detection
 from glid_mm.export.exporting import GRAPHS
+from . import scripts
 from .build import pictures, tiny
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -80,6 +82,8 @@ def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
     if task == 'pose':
         assert facts['keypoints'][0] == 'nose'
     assert str(tmp_path.cwd()).encode() not in path.read_bytes()
+    if task in scripts.TASKS:
+        scripts.check(task, path.parent)
 
 
 @pytest.mark.slow
@@ -95,6 +99,7 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     assert boxes.shape == (5, 100, 4)
     # A failure leaves an older file.
     content = path.read_bytes()
+    assert str(tmp_path.cwd()).encode() not in content
     right = Detection.host
 
     def host(self, images):
@@ -158,6 +163,17 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
     assert (tmp_path / 'file').read_text() == ''
 
 
+def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(UserError, match='x.onnx: it needs 3 MB. Make room'):
+        exporting._write(tmp_path / 'x.onnx', bytes(3 * 10**6))
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_sizes_of_pose_and_the_other_kind_of_masks(
         tmp_path, monkeypatch):
     model, config = tiny('pose', monkeypatch)
@@ -166,16 +182,3 @@ def test_other_sizes_of_pose_and_the_other_kind_of_masks(
     model, config = tiny('instance', monkeypatch)
     with pytest.raises(UserError, match='panoptic_on of the model is off'):
         export_torch(model, config, 'panoptic', tmp_path / 'x')
-
-
-def test_the_size_is_that_of_the_test_pipeline(monkeypatch):
-    from glid_mm.export.pictures import choose_size
-    model, config = tiny('detection', monkeypatch)
-    wide = np.zeros((50, 100, 3), np.uint8)
-    assert choose_size(model, config, None, None) == (128, 128)
-    assert choose_size(model, config, None, wide) == (64, 128)
-    assert choose_size(model, config, (32, 64), wide) == (32, 64)
-    steps = config.test_dataloader.dataset.pipeline
-    steps[1].scale = (1333, 800)
-    # 667 × 1333, rounded up.
-    assert choose_size(model, config, None, wide) == (672, 1344)

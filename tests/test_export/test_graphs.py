@@ -6,8 +6,9 @@ from mmengine.registry import MODELS
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
 from glid_mm.errors import UserError
-from glid_mm.export.agreement import TOLERANCE, check, pair, regret
-from glid_mm.export.exporting import GRAPHS, copy_for_cpu, dataset_meta
+from glid_mm.export.agreement import TOLERANCE, check, largest, pair, regret
+from glid_mm.export.description import dataset_meta
+from glid_mm.export.exporting import GRAPHS, copy_for_cpu
 from glid_mm.export.keypoints import decode
 from glid_mm.tasks import multitask  # noqa: F401
 from .build import pictures, tiny
@@ -50,19 +51,16 @@ def changed(task, name, array):
 @pytest.mark.parametrize('task', GRAPHS)
 def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
     changes = {}
-    if task == 'semantic':
-        changes = {'model.backbone.num_queries': 8}
     if task == 'panoptic':
         changes = {
-            'model.test_cfg': dict(
-                object_mask_thr=.3, iou_thr=.1, filter_low_score=swap)
+            'model.test_cfg':
+            dict(object_mask_thr=.3, iou_thr=.1, filter_low_score=swap)
         }
     size = (128, 96) if task == 'pose' else (128, 128)
-    graph = graph_of(
-        task, monkeypatch, size, **{
-            'model.data_preprocessor.bgr_to_rgb': swap,
-            **changes
-        })
+    graph = graph_of(task, monkeypatch, size, **{
+        'model.data_preprocessor.bgr_to_rgb': swap,
+        **changes
+    })
     images = pictures()[:, :, :size[1]]
     for host, ours in zip(*answers(graph, images)):
         differences = graph.compare(host, ours)
@@ -103,7 +101,14 @@ def test_a_tie_is_no_difference():
     assert regret(scores, np.array([0, 0])) > TOLERANCE
 
 
+def test_what_is_not_a_number_agrees_with_nothing():
+    numbers = np.array([1., np.nan])
+    assert largest(numbers, numbers) == np.inf
+    assert largest(numbers[:1], numbers[:1]) == 0
+
+
 def test_the_last_of_a_list_may_be_another_if_they_tie():
+
     def found(*scores):
         count = len(scores)
         boxes = np.tile([[0., 0, 4, 4]], (count, 1))

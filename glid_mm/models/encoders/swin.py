@@ -193,5 +193,5 @@ class SwinEncoder(nn.Module):
     def plan(self, grid: TokenGrid) -> None:
         """Have a grid make the windows of all stages ahead."""
         for level, stage in enumerate(self.stages):
-            for block in stage.blocks[:2]:
+            for block in islice(stage.blocks, 2):
                 grid.windows(level, stage.window_size, block.shifted)

@@ -1,0 +1,33 @@
+"""How long a call takes."""
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+# A latency is the median of as many calls as there is time for.
+_CALLS, _SECONDS = 20, 3.
+
+
+def latency(call: Callable, *args) -> float:
+    """Milliseconds of a call, median."""
+    call(*args)
+    times: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while len(times) < _CALLS and (not times or time.perf_counter() < end):
+        start = time.perf_counter()
+        call(*args)
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Have PyTorch compute on so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
