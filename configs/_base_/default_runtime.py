@@ -1,15 +1,15 @@
-# What every run has, whatever its task. The task's runtime names its host
-# library in ``default_scope`` and adds its visualization.
+# Settings of every run, for all tasks. The runtime of a task sets its
+# OpenMMLab library in ``default_scope`` and adds its visualization.
 runner_type = 'glid_mm.Runner'
 
-# A run is a function of its config and this seed: interrupted anywhere and
-# resumed, it ends with the same weights.
+# A run is a function of its config and this seed: a run that is interrupted
+# anywhere and resumed reaches the same final weights.
 randomness = dict(seed=0, deterministic=False)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # Without a GPU, gloo takes its place.
+    # Without a GPU, gloo replaces it.
     dist_cfg=dict(backend='nccl'))
 
 default_hooks = dict(
@@ -23,12 +23,12 @@ default_hooks = dict(
 log_processor = dict(type='glid_mm.LogProcessor', window_size=50)
 log_level = 'INFO'
 
-# ``load_from`` gives weights to start from; ``resume`` goes on with a run.
+# ``load_from`` initializes weights; ``resume`` continues a run.
 load_from = None
 resume = False
 
-# Scalars go into a file of the work dir and, where TensorBoard is installed,
-# to it. A task's visualizer draws predictions, too.
+# Scalars go to a file in the work dir and, if installed, to TensorBoard. The
+# visualizer of a task draws predictions, too.
 vis_backends = [
     dict(type='LocalVisBackend'),
     dict(type='TensorboardVisBackend'),

@@ -2,7 +2,7 @@ _base_ = './default_runtime.py'
 custom_imports = dict(imports=['glid_mm.tasks.depth'])
 default_scope = 'mmseg'
 
-# Metrics are logged by the iteration, as losses are.
+# Metrics are logged by iteration, like losses.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -1,10 +1,10 @@
 _base_ = './default_runtime.py'
 default_scope = 'mmengine'
 
-# A batch need not have all tasks, and so not all heads.
+# A batch may lack some tasks, and then it uses only some heads.
 find_unused_parameters = True
 
-# Metrics are logged by the iteration, as losses are.
+# Metrics are logged by iteration, like losses.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -1,4 +1,4 @@
-# A small model on small images of your own; for files and settings, see
+# A small model for small images of your own; for files and settings, see
 # glid_swin-b_8xb2-38k_custom-416x544.py.
 _base_ = './glid_nano_1xb8-600_rgbd-128x160.py'
 data_root = 'data/custom'

@@ -1,4 +1,4 @@
-# For trying things out on few pairs: a small model on small images.
+# For trials with few pairs: a small model on small images.
 _base_ = [
     '../_base_/models/glid_nano_depth.py',
     '../_base_/datasets/rgbd_128x160.py',

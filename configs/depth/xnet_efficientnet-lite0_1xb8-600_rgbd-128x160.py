@@ -1,4 +1,4 @@
-# For trying things out on few pairs: small networks on small images.
+# For trials with few pairs: small networks on small images.
 _base_ = [
     '../_base_/models/xnet_efficientnet-lite0_depth.py',
     '../_base_/datasets/rgbd_128x160.py',

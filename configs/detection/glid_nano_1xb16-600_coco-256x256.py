@@ -1,4 +1,4 @@
-# For trying things out on few photographs: a small model on small images.
+# For trials with few photographs: a small model on small images.
 _base_ = [
     '../_base_/models/glid_nano_detection.py',
     '../_base_/datasets/coco_detection.py',

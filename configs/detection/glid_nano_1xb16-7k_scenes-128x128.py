@@ -13,7 +13,7 @@ model = dict(
     bbox_head=dict(
         num_classes=4, one_to_many_queries=64, reference_points=True))
 
-# Training is by the iteration, and so are its log and checkpoints.
+# Training, log and checkpoints count iterations.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -6,7 +6,7 @@
 #   data/custom/annotations/val.json
 #
 # Classes have the names and the order of "categories" in the annotation
-# files; what does not agree is an error that says so.
+# files; any difference is an error that names it.
 _base_ = './glid_swin-b_8xb2-50e_coco.py'
 data_root = 'data/custom/'
 classes = ('cat', 'dog')

@@ -15,7 +15,7 @@ param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=max_iters, milestones=[max_iters * 4 // 5])
 train_cfg = dict(max_iters=max_iters, val_interval=1000)
 
-# Training is by the iteration, and so are its log and checkpoints.
+# Training, log and checkpoints count iterations.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -11,7 +11,7 @@ train_dataloader = dict(
     num_workers=12,
     sampler=dict(type='InfiniteSampler', shuffle=True))
 
-# Training is by the iteration, and so are its log and checkpoints.
+# Training, log and checkpoints count iterations.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

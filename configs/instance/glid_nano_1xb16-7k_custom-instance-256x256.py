@@ -1,4 +1,4 @@
-# A small model on small images of your own; for files and settings, see
+# A small model for small images of your own; for files and settings, see
 # glid_swin-b_8xb2-40k_custom-instance-640x640.py.
 _base_ = './glid_nano_1xb16-600_coco-instance-256x256.py'
 data_root = 'data/custom/'

@@ -6,7 +6,7 @@
 #   data/custom/annotations/val.json       list of polygons, or RLE
 #
 # Classes have the names and the order of "categories" in the annotation
-# files; what does not agree is an error that says so.
+# files; any difference is an error that names it.
 _base_ = './glid_swin-b_8xb2-160k_ade20k-instance-640x640.py'
 data_root = 'data/custom/'
 classes = ('cat', 'dog')

@@ -1,6 +1,6 @@
-# The encoder alone is pre-trained, as in most methods (paper Figure 1). Model
-# and optimizer are those of mmdet's Mask R-CNN with Swin. It needs mmcv's
-# compiled ops: make ops
+# Only the encoder is pre-trained, as in most methods (paper Figure 1). Model
+# and optimizer are those of mmdet's Mask R-CNN with Swin. This config needs
+# mmcv's compiled ops: make ops
 _base_ = [
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
     '../_base_/datasets/coco_instance_1024x1024.py',
@@ -39,7 +39,7 @@ param_scheduler = [
         gamma=0.1),
 ]
 train_cfg = dict(max_epochs=max_epochs)
-# By the epoch, unlike the other configs of this folder.
+# Counted in epochs, unlike the other configs of this folder.
 log_processor = dict(by_epoch=True)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),

@@ -1,4 +1,4 @@
-# The encoder alone is pre-trained: to compare glid_nano with.
+# Only the encoder is pre-trained: a baseline for glid_nano.
 _base_ = [
     '../_base_/models/maskformer_glid-nano.py',
     '../_base_/datasets/scenes_instance_128x128.py',

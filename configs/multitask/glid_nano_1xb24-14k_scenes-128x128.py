@@ -18,9 +18,9 @@ globals().update(
             pose='pose/glid_nano_1xb16-16k_scenes-128x96.py'),
         model=dict(
             backbone=dict(decoder=dict(value_positions=True)),
-            # Means over heatmaps are small: docs/multitask.md.
+            # Losses averaged over heatmaps are small: docs/multitask.md.
             loss_weights=dict(pose=10000.),
-            # Boxes start at positions, all else from noise.
+            # Boxes start at positions, everything else from noise.
             tables=[['semantic', 'instance', 'panoptic', 'depth', 'pose'],
                     ['detection']]),
         train_dataloader=dict(batch_size=24, num_workers=2),

@@ -1,7 +1,7 @@
-# Two data sets of your own with different labels, in one model: change what is
-# set here. The files of each are laid out as the config of a single one says,
-# configs/segmentation/glid_swin-b_8xb2-40k_custom-640x640.py. Names of tasks
-# are free, and any two configs of single tasks go together.
+# Two data sets of your own with different labels, in one model: change the
+# settings below. The layout of the files of each is shown in the config for
+# one, configs/segmentation/glid_swin-b_8xb2-40k_custom-640x640.py. You may
+# choose the names of tasks and combine any two configs of single tasks.
 _base_ = [
     '../_base_/models/glid_swin-b_multitask.py',
     '../_base_/schedules/segmentation_160k.py',

@@ -7,10 +7,10 @@
 #   data/custom/annotations/panoptic_train.json
 #   data/custom/annotations/panoptic_val.json
 #
-# In the JSON, an image's "segments_info" names each colour (id = R + 256·G +
-# 256²·B) and its category; "isthing" of a category says whether its objects
-# are told apart. Classes have the names of "categories", things first and
-# otherwise in that order; what does not agree is an error that says so.
+# In the JSON, an image's "segments_info" lists each colour (id = R + 256·G +
+# 256²·B) and its category; "isthing" of a category tells whether its objects
+# are separate. Classes have the names of "categories", things first and
+# otherwise in that order; any difference is an error that names it.
 _base_ = './glid_swin-b_8xb2-160k_ade20k-panoptic-640x640.py'
 data_root = 'data/custom/'
 things = ('cat', 'dog')

@@ -5,12 +5,12 @@ _base_ = [
     '../_base_/panoptic_runtime.py',
 ]
 model = dict(
-    # All batches have one shape; padding is neither seen nor supervised.
+    # All batches have the same shape; padding is masked and not supervised.
     data_preprocessor=dict(batch_augments=[
         dict(type='BatchFixedSizePad', size=_base_.image_size)
     ]),
     panoptic_head=dict(num_things_classes=80, num_stuff_classes=53))
-# By the epoch, unlike the other configs of this folder.
+# Counted in epochs, unlike the other configs of this folder.
 log_processor = dict(by_epoch=True)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),

@@ -6,7 +6,7 @@ _base_ = [
 ]
 model = dict(head=dict(decoder=_base_.codec))
 
-# Training is by the iteration, and so are its log and checkpoints.
+# Training, log and checkpoints count iterations.
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -1,5 +1,4 @@
-# For trying things out on few photographs: a small model, tested with the
-# annotated boxes.
+# For trials with few photographs: a small model, tested with annotated boxes.
 _base_ = [
     '../_base_/models/glid_nano_pose.py',
     '../_base_/datasets/coco_pose_256x192.py',

@@ -1,4 +1,4 @@
-# A small model of your own keypoints; for files and settings, see
+# A small model for your own keypoints; for files and settings, see
 # glid_swin-b_8xb64-210e_custom-256x192.py.
 _base_ = './glid_nano_1xb16-600_coco-256x192.py'
 data_root = 'data/custom/'

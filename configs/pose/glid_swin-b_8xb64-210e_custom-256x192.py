@@ -7,8 +7,8 @@
 #   data/custom/annotations/train.json     COCO keypoints
 #   data/custom/annotations/val.json
 #
-# The model has a query for each keypoint. What does not agree is an error
-# that says so.
+# The model has one query per keypoint. Any inconsistency is an error that
+# names it.
 _base_ = './glid_swin-b_8xb64-210e_coco-256x192.py'
 data_root = 'data/custom/'
 num_keypoints = 5
@@ -38,6 +38,6 @@ test_dataloader = dict(
 model = dict(backbone=dict(num_queries=num_keypoints))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
-# By the epoch, since small data has few iterations.
+# Counted in epochs, since small data sets have few iterations.
 param_scheduler[0].update(by_epoch=True, end=5, convert_to_iter_based=True)
 param_scheduler[1].update(end=max_epochs, milestones=[max_epochs * 4 // 5])

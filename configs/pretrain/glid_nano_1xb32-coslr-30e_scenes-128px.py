@@ -6,7 +6,7 @@ _base_ = [
 ]
 model = dict(
     head=dict(norm_pix=True),
-    # An image has 16 units only; a quarter of them would tell too little.
-    # Measured in docs/design.md, as norm_pix was.
+    # An image has only 16 units; a quarter of them would show too little.
+    # Measurements of this and of norm_pix: docs/notes/design.md.
     mask_ratio=0.5)
 default_hooks = dict(reconstruction=dict(interval=200))

@@ -1,5 +1,5 @@
-# One encoder and a feature pyramid that costs what ×Net's decoder does: to
-# compare xnet_efficientnet-lite0 with.
+# One encoder and a feature pyramid as expensive as ×Net's decoder: a baseline
+# for xnet_efficientnet-lite0.
 _base_ = './xnet_efficientnet-lite0_1xb16-2k_coco-supercategories-128x128.py'
 model = dict(
     backbone=dict(_delete_=True, **_base_.model.backbone.encoder),

@@ -1,4 +1,4 @@
-# For trying things out on few photographs: a small model on small crops.
+# For trials with few photographs: a small model on small crops.
 _base_ = [
     '../_base_/models/glid_nano_semantic.py',
     '../_base_/datasets/coco_panoptic_semantic_128x128.py',

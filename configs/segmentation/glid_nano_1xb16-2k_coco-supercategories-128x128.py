@@ -1,5 +1,5 @@
-# COCO's 27 supercategories in place of its 133 categories, for a hundred
-# photographs: coco_panoptic_to_semantic.py --supercategories makes the labels.
+# COCO's 27 supercategories instead of its 133 categories, for a hundred
+# photographs. coco_panoptic_to_semantic.py --supercategories writes labels.
 _base_ = [
     '../_base_/models/glid_nano_semantic.py',
     '../_base_/datasets/coco_supercategories_128x128.py',

@@ -1,4 +1,4 @@
-# A small model on small crops of your own images; for files and settings, see
+# A small model for small crops of your own images; for files and settings, see
 # glid_swin-b_8xb2-40k_custom-640x640.py.
 _base_ = './glid_nano_1xb16-2k_coco-panoptic-semantic-128x128.py'
 data_root = 'data/custom'

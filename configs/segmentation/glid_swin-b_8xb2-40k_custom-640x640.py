@@ -6,7 +6,7 @@
 #   data/custom/labels/val/                1 the second, ..., 255 unlabelled
 #
 # If another number means unlabelled, set model.decode_head.ignore_index to it;
-# loading, padding and the metric follow.
+# loading, padding and the metric use it, too.
 _base_ = './glid_swin-b_8xb2-160k_ade20k-640x640.py'
 data_root = 'data/custom'
 classes = ('road', 'tree', 'house')

@@ -1,4 +1,4 @@
-# The encoder alone is pre-trained, as in most methods (paper Figure 1). The
+# Only the encoder is pre-trained, as in most methods (paper Figure 1). The
 # optimizer is that of mmseg's UPerNet with Swin.
 _base_ = [
     '../_base_/models/upernet_glid-swin-b.py',

@@ -1,3 +1,3 @@
 _base_ = './semantic.py'
-# Depth maps are padded with it, too: unknown.
+# Also the padding of depth maps, where 0 means unknown.
 data_preprocessor = dict(seg_pad_val=0)

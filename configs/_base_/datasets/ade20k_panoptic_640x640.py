@@ -1,4 +1,4 @@
-# 100 things and 50 kinds of stuff: tools/dataset_converters/ade20k.py makes
+# 100 things and 50 kinds of stuff: tools/dataset_converters/ade20k.py writes
 # the annotations.
 dataset_type = 'glid_mm.ADE20KPanopticDataset'
 data_root = 'data/ade/ADEChallengeData2016/'
@@ -22,7 +22,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(2560, 640), keep_ratio=True),
-    # After resizing: the truth is of the size of the original image.
+    # After resizing: ground truth keeps the size of the original image.
     dict(type='glid_mm.LoadPanopticMap'),
     dict(
         type='glid_mm.PackPanopticInputs',

@@ -1,8 +1,8 @@
-# AP-10K: 17 keypoints of 54 kinds of animals, in COCO's format.
+# AP-10K: 17 keypoints of 54 animal species, in COCO's format.
 dataset_type = 'glid_mm.CocoPoseDataset'
 data_mode = 'topdown'
 data_root = 'data/ap10k/'
-# Comes with mmpose.
+# Ships with mmpose.
 metainfo = dict(from_file='configs/_base_/datasets/ap10k.py')
 codec = dict(
     type='MSRAHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
@@ -55,6 +55,6 @@ test_dataloader = dict(
     dataset=dict(
         val_dataloader['dataset'],
         ann_file='annotations/ap10k-test-split1.json'))
-# Reads the annotations of the data set that is evaluated.
+# Uses the annotations of the evaluated data set.
 val_evaluator = dict(type='CocoMetric')
 test_evaluator = val_evaluator

@@ -1,4 +1,4 @@
-# mmseg's tools/dataset_converters/cityscapes.py makes *_labelTrainIds.png.
+# mmseg's tools/dataset_converters/cityscapes.py writes *_labelTrainIds.png.
 _base_ = './ade20k_640x640.py'
 dataset = dict(type='CityscapesDataset', data_root='data/cityscapes')
 train_pipeline = _base_.train_pipeline

@@ -1,6 +1,6 @@
 # COCO 2017 with the augmentation of DETR and H-DETR: the shorter side is 480
-# to 800 pixels, the longer one at most 1333, in half of the cases after a
-# crop. Set ``data_root`` for other data in this format.
+# to 800 pixels, the longer one at most 1333; half of the images are cropped
+# first. Set ``data_root`` for other data in this format.
 dataset_type = 'glid_mm.CocoDataset'
 data_root = 'data/coco/'
 scales = [(short, 1333) for short in range(480, 801, 32)]
@@ -13,7 +13,7 @@ train_pipeline = [
         transforms=[
             [dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)],
             [
-                # No photograph is so long that 4200 would bind.
+                # 4200 limits no real photograph.
                 dict(
                     type='RandomChoiceResize',
                     scales=[(400, 4200), (500, 4200), (600, 4200)],
@@ -32,7 +32,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
-    # After resizing: ground truth is drawn on the original image.
+    # After resizing: ground truth keeps the size of the original image.
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',

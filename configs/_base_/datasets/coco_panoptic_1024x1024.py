@@ -1,5 +1,5 @@
-# COCO 2017's panoptic annotations with large-scale jitter, as Mask2Former has
-# it: images are resized by 0.1 to 2 and cropped to 1024×1024. Smaller ones are
+# COCO 2017's panoptic annotations with Mask2Former's large-scale jitter:
+# images are resized by 0.1 to 2 and cropped to 1024×1024. Smaller images are
 # padded.
 dataset_type = 'glid_mm.CocoPanopticDataset'
 data_root = 'data/coco/'
@@ -23,7 +23,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
-    # After resizing: the truth is of the size of the original image.
+    # After resizing: ground truth keeps the size of the original image.
     dict(type='glid_mm.LoadPanopticMap'),
     dict(
         type='glid_mm.PackPanopticInputs',

@@ -1,4 +1,4 @@
-# Small crops, for trying things out on few photographs.
+# Small crops, for trials with few photographs.
 _base_ = './coco_panoptic_semantic_640x640.py'
 train_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),

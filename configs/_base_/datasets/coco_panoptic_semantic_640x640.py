@@ -1,5 +1,5 @@
 # COCO's panoptic annotations as one label per pixel, 80 things and 53 stuff:
-# tools/dataset_converters/coco_panoptic_to_semantic.py makes the label maps
+# tools/dataset_converters/coco_panoptic_to_semantic.py writes the label maps
 # and classes.txt.
 _base_ = './ade20k_640x640.py'
 data_root = 'data/coco'

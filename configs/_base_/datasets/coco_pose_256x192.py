@@ -1,8 +1,8 @@
-# COCO 2017 persons with the augmentation of ViTPose. Validation cuts persons
-# out by their annotated boxes, testing by those of a detector, as results on
-# COCO are reported: the file that mmpose and others use, a JSON list in the
-# format of COCO's results. ``test_dataloader.dataset.bbox_file=None`` tests
-# with annotated boxes.
+# COCO 2017 persons with the augmentation of ViTPose. Validation crops persons
+# by their annotated boxes. Testing uses the boxes of a detector, as usual for
+# results on COCO: the file that mmpose uses, a JSON list in the format of
+# COCO's results. ``test_dataloader.dataset.bbox_file=None`` tests with
+# annotated boxes.
 dataset_type = 'glid_mm.CocoPoseDataset'
 data_mode = 'topdown'
 data_root = 'data/coco/'
@@ -56,6 +56,6 @@ test_dataloader = dict(
         val_dataloader['dataset'],
         bbox_file=data_root + 'person_detection_results/'
         'COCO_val2017_detections_AP_H_56_person.json'))
-# Reads the annotations of the data set that is evaluated.
+# Uses the annotations of the evaluated data set.
 val_evaluator = dict(type='CocoMetric')
 test_evaluator = val_evaluator

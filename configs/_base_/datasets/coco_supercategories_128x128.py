@@ -1,4 +1,5 @@
-# Labels: coco_panoptic_to_semantic.py --supercategories, into these folders.
+# coco_panoptic_to_semantic.py --supercategories writes the labels into these
+# folders.
 _base_ = './coco_panoptic_semantic_128x128.py'
 metainfo = dict(
     classes=f'{_base_.data_root}/supercategories_train2017/classes.txt')

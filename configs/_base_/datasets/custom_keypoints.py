@@ -1,11 +1,11 @@
-# Definition of keypoints, in mmpose's form: a worked example to change. This
-# one is of cats and dogs with five keypoints.
+# Definition of keypoints in mmpose's format: an example to edit, of cats and
+# dogs with five keypoints.
 dataset_info = dict(
     dataset_name='custom',
-    # In the order of the annotations. ``swap`` is what a keypoint becomes in
-    # the mirror, and that one this; ``type`` is the half of the body, which
-    # training may cut out (RandomHalfBody, of nine labelled keypoints or
-    # more). Colours are RGB.
+    # In the order of the annotations. ``swap`` names the keypoint on the other
+    # side, which a flip exchanges with this one; ``type`` is the half of the
+    # body, which training may crop (RandomHalfBody, with nine labelled
+    # keypoints or more). Colours are RGB.
     keypoint_info={
         0:
         dict(name='nose', id=0, type='upper', swap='', color=[51, 153, 255]),
@@ -43,7 +43,7 @@ dataset_info = dict(
     # Weight of each keypoint in the loss, if GenerateTarget has
     # use_dataset_keypoint_weights=True.
     joint_weights=[1.] * 5,
-    # How exactly each can be annotated, for COCO's evaluation: standard
-    # deviation as a share of the square root of the object's area. COCO's
-    # run from 0.025 (eyes) to 0.107 (hips).
+    # Precision of the annotation of each keypoint, for COCO's evaluation:
+    # standard deviation as a share of the square root of the object's area.
+    # COCO's values range from 0.025 (eyes) to 0.107 (hips).
     sigmas=[0.026, 0.035, 0.035, 0.079, 0.107])

@@ -1,11 +1,10 @@
-# ImageNet-1K without labels. Any folder of images does: set ``data_root``.
-# Sub-folders are searched too, and no annotation file is needed. A folder of
-# shards does as well, and is faster to decode:
-# tools/dataset_converters/shard_images.py
+# ImageNet-1K without labels. Any folder of images works: set ``data_root``.
+# Subfolders are searched, and no annotation file is needed. A folder of shards
+# (tools/dataset_converters/shard_images.py) also works and decodes faster.
 train_pipeline = [
-    # JPEGs are decoded at reduced scale where the crop still has 192 pixels.
-    # With ``canvas=342`` crops are resized and flipped on the GPU instead:
-    # 342 is 4/3 of the shorter side of shards.
+    # JPEGs are decoded at reduced scale if the crop still has 192 pixels.
+    # ``canvas=342`` resizes and flips crops on the GPU instead; 342 is 4/3 of
+    # the shorter side of shards.
     dict(
         type='glid_mm.LoadRandomResizedCrop',
         scale=192,

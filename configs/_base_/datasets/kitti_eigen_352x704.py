@@ -1,12 +1,12 @@
-# KITTI with the split of Eigen et al. and the improved ground truth. The
-# lists are the usual ones: an image and its depth map in each line.
+# KITTI with the split of Eigen et al. and the improved ground truth. In the
+# usual lists, each line names an image and its depth map.
 dataset_type = 'glid_mm.DepthDataset'
 data_root = 'data/kitti'
 depth_range = dict(min_depth=1e-3, max_depth=80.)
 meta_keys = ('img_path', 'depth_map_path', 'ori_shape', 'img_shape',
              'pad_shape', 'scale_factor', 'flip', 'flip_direction')
-# The crop of training stands in for the customary KB crop, 352×1216 at the
-# bottom: it is as high. Tests see whole images; the Garg crop of the
+# The training crop replaces the customary KB crop, 352×1216 at the bottom,
+# and has the same height. Tests use whole images; the Garg crop of the
 # evaluation lies within the KB crop.
 train_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),

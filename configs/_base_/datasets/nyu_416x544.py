@@ -1,4 +1,4 @@
-# NYUv2: tools/dataset_converters/nyuv2.py makes the folders.
+# NYUv2: tools/dataset_converters/nyuv2.py writes the folders.
 dataset_type = 'glid_mm.DepthDataset'
 data_root = 'data/nyu'
 depth_range = dict(min_depth=1e-3, max_depth=10.)
@@ -7,7 +7,7 @@ meta_keys = ('img_path', 'depth_map_path', 'ori_shape', 'img_shape',
 train_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1e-3),
-    # Registration of depth to the image leaves a frame where one is missing.
+    # Registering depth to the image leaves a frame without depth or colour.
     dict(type='glid_mm.FixedCrop', box=(43, 45, 608, 472)),
     dict(type='RandomRotate', prob=0.5, degree=2.5, pad_val=0, seg_pad_val=0),
     dict(type='RandomFlip', prob=0.5),
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='glid_mm'),
-    # NYUv2's own size; photographs of others are brought to it.
+    # NYUv2's own size; other photographs are resized to it.
     dict(type='Resize', scale=(640, 480), keep_ratio=True),
     # After resizing: depth is compared at the original size.
     dict(type='glid_mm.LoadDepth', depth_rescale_factor=1e-3),

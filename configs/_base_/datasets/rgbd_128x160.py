@@ -1,6 +1,6 @@
-# Pairs of photographs and depth maps in millimetres, of indoor sensors:
-# tools/dataset_converters/list_rgbd_pairs.py writes the lists. For data of
-# your own, change data_root, the lists and the range.
+# Pairs of photographs and depth maps in millimetres, from indoor sensors:
+# tools/dataset_converters/list_rgbd_pairs.py writes the lists. For your own
+# data, change data_root, the lists and the range.
 dataset_type = 'glid_mm.DepthDataset'
 data_root = 'data/depth_rgbd'
 lists = 'data/depth_rgbd_lists'
@@ -33,7 +33,7 @@ train_dataloader = dict(
         ann_file=f'{lists}/train.txt',
         data_prefix=dict(img_path=data_root, depth_map_path=data_root),
         pipeline=train_pipeline))
-# One at a time: they differ in size.
+# One at a time, because image sizes differ.
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,

@@ -1,6 +1,6 @@
-# Scenes: tools/dataset_converters/make_scenes.py. Its depth goes to 60 m; 99
-# of 100 pixels are within the range here. Images keep their size: one that is
-# enlarged shows things nearer than they are.
+# Scenes: tools/dataset_converters/make_scenes.py. Its depth reaches 60 m; 99
+# of 100 pixels are within the range used here. Images keep their size, because
+# an enlarged image shows objects nearer than they are.
 dataset_type = 'glid_mm.DepthDataset'
 data_root = 'data/scenes'
 depth_range = dict(min_depth=0.5, max_depth=20.)

@@ -1,5 +1,5 @@
-# Scenes: tools/dataset_converters/make_scenes.py. Flips alone: instead of
-# cropping few images, one can make many.
+# Scenes: tools/dataset_converters/make_scenes.py. Flips only: instead of
+# cropping few images, generate more.
 dataset_type = 'glid_mm.CocoDataset'
 data_root = 'data/scenes/'
 metainfo = dict(

@@ -1,4 +1,4 @@
-# Scenes with masks beside boxes.
+# Scenes with masks and boxes.
 _base_ = './scenes_detection_128x128.py'
 dataset_type = 'glid_mm.CocoInstanceDataset'
 annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)

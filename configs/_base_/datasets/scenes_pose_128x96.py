@@ -1,5 +1,5 @@
 # Scenes: tools/dataset_converters/make_scenes.py. Its figures have COCO's 17
-# keypoints, whose definition is the default.
+# keypoints; their definition is the default.
 dataset_type = 'glid_mm.CocoPoseDataset'
 data_mode = 'topdown'
 data_root = 'data/scenes/'
@@ -10,7 +10,7 @@ codec = dict(
     sigma=1,
     blur_kernel_size=5)
 # Little augmentation: a short run on many figures, which all stand upright,
-# has no time to learn them by heart.
+# is too short to over-fit.
 train_pipeline = [
     dict(type='glid_mm.LoadImage'),
     dict(type='GetBBoxCenterScale'),
@@ -57,6 +57,6 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
-# Reads the annotations of the data set that is evaluated.
+# Uses the annotations of the evaluated data set.
 val_evaluator = dict(type='CocoMetric')
 test_evaluator = val_evaluator

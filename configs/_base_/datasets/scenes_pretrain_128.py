@@ -1,5 +1,5 @@
 # The unlabelled images of Scenes: tools/dataset_converters/make_scenes.py
-# Any folder of images does, sub-folders and all.
+# Any folder of images works, including its subfolders.
 data_root = 'data/scenes'
 train_pipeline = [
     dict(

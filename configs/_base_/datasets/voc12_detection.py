@@ -1,6 +1,6 @@
-# PASCAL VOC 2012 in three parts: tools/dataset_converters/split_names.py makes
-# the lists (docs/yardsticks.md). Photographs are 500 pixels long; they are
-# resized as COCO's are, but to 0.64 of the size.
+# PASCAL VOC 2012 in three parts: tools/dataset_converters/split_names.py
+# writes the lists (docs/yardsticks.md). Photographs are 500 pixels long; they
+# are resized like COCO's, but to 0.64 of the size.
 _base_ = './coco_detection.py'
 dataset_type = 'VOCDataset'
 data_root = 'data/VOCdevkit/'

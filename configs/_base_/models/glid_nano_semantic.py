@@ -1,5 +1,5 @@
 _base_ = ['./glid_nano.py', '../data_preprocessors/semantic.py']
-# Starting apart, queries learn sooner in a short run: docs/design.md.
+# Different starts make queries learn faster in short runs: docs/design.md.
 model = dict(
     type='glid_mm.GLIDSegmentor',
     data_preprocessor=_base_.data_preprocessor,

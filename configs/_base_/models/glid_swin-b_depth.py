@@ -1,5 +1,5 @@
 _base_ = ['./glid_swin-b.py', '../data_preprocessors/depth.py']
-# As many queries as bins. Tests average an image and its mirror image.
+# One query per bin. Tests average an image and its mirror image.
 model = dict(
     type='glid_mm.GLIDDepthEstimator',
     data_preprocessor=_base_.data_preprocessor,

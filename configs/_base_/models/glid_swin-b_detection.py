@@ -1,6 +1,6 @@
 _base_ = ['./glid_swin-b.py', '../data_preprocessors/detection.py']
-# Training asks 300 queries that match objects one to one and 1500 that match
-# them six to one; evaluation asks the 300.
+# Training uses 300 queries that match objects one to one and 1500 that match
+# them six to one; evaluation uses the 300.
 model = dict(
     type='glid_mm.GLIDDetector',
     data_preprocessor=_base_.data_preprocessor,

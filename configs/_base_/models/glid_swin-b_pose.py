@@ -11,5 +11,5 @@ model = dict(
             type='glid_mm.SoftWeightSmoothL1Loss',
             use_target_weight=True,
             beta=1.0)),
-    # UDP's flipped heatmaps lie on the others; MSRA's want a shift.
+    # UDP's flipped heatmaps are aligned; MSRA's need a shift.
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))

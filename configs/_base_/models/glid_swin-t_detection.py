@@ -1,6 +1,6 @@
-# For few labels and one GPU: Swin-T, as large as the ResNet-50 that figures of
-# others have. Queries, boxes and values begin with positions, without which
-# short runs did not learn (docs/design.md, "How queries start").
+# For few labels and one GPU: Swin-T, as large as the ResNet-50 of published
+# results. Queries, boxes and values begin with positions; short runs did not
+# learn without them (docs/design.md, "How queries start").
 _base_ = './glid_swin-b_detection.py'
 model = dict(
     backbone=dict(

@@ -1,4 +1,4 @@
-# mmseg's UPerNet on GLID's encoder, as its config for Swin-B has it.
+# mmseg's UPerNet on GLID's encoder, with the settings of its Swin-B config.
 _base_ = '../data_preprocessors/semantic.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 loss_decode = dict(type='CrossEntropyLoss', loss_weight=1.0)

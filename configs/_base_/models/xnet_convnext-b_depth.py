@@ -1,5 +1,5 @@
 _base_ = ['./xnet_convnext-b.py', '../data_preprocessors/depth.py']
-# Tests average an image and its mirror image, as GLID's do.
+# Tests average an image and its mirror image, like GLID's.
 model = dict(
     type='glid_mm.GLIDDepthEstimator',
     data_preprocessor=_base_.data_preprocessor,

@@ -1,5 +1,5 @@
-# BinsFormer's on NYUv2 and KITTI: 38.4k iterations at batch 16, all parts at
-# one rate, which rises over the first third.
+# BinsFormer's schedule on NYUv2 and KITTI: 38.4k iterations at batch 16, one
+# rate for all parts, which rises over the first third.
 max_iters = 38400
 optim_wrapper = dict(
     optimizer=dict(

@@ -1,4 +1,4 @@
-# H-DETR's rates by the iteration: few images have no epochs to speak of.
+# H-DETR's rates by iteration: with few images, epochs are too short.
 _base_ = './detection_50e.py'
 max_iters = 40000
 param_scheduler = [

@@ -1,4 +1,4 @@
-# H-DETR: lr 2e-4 at batch 16, the encoder at a tenth of it, dropped to a
+# H-DETR: lr 2e-4 at batch 16, a tenth of it for the encoder, dropped to a
 # tenth for the last fifth of 50 epochs.
 max_epochs = 50
 optim_wrapper = dict(

@@ -1,5 +1,5 @@
-# Mask2Former's on COCO: lr 1e-4 at batch 16, the encoder at a tenth of it,
-# dropped to a tenth after 44 and 48 of 50 epochs.
+# Mask2Former's schedule on COCO: lr 1e-4 at batch 16, a tenth of it for the
+# encoder, dropped to a tenth after 44 and 48 of 50 epochs.
 max_epochs = 50
 optim_wrapper = dict(
     optimizer=dict(

@@ -1,5 +1,5 @@
-# A short run of a small model. Losses of several tasks are summed: gradients
-# are clipped as in those whose losses are large.
+# A short run of a small model. Losses of several tasks are summed, so
+# gradients are clipped like those of tasks with large losses.
 _base_ = './segmentation_nano.py'
 max_iters = 14000
 optim_wrapper = dict(clip_grad=dict(max_norm=1.))

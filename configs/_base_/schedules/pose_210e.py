@@ -1,7 +1,8 @@
-# ViTPose's: lr 5e-4 at batch 512, dropped to a tenth after 170 and 200 of 210
-# epochs, lower for the encoder's early blocks. Of the 24 blocks of Swin-B and
-# Swin-L each has 0.9 times the rate of the next (ViTPose: 0.75 for the 12 of
-# its B, 0.8 for the 24 of its L); neck and decoder have the full rate.
+# ViTPose's schedule: lr 5e-4 at batch 512, dropped to a tenth after 170 and
+# 200 of 210 epochs, lower for the encoder's early blocks. Each of the 24
+# blocks of Swin-B and Swin-L has 0.9 times the rate of the next (ViTPose: 0.75
+# for the 12 of its B, 0.8 for the 24 of its L); neck and decoder have the full
+# rate.
 max_epochs = 210
 optim_wrapper = dict(
     optimizer=dict(

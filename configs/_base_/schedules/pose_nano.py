@@ -1,4 +1,4 @@
-# A short run of a small model: all parts at one rate.
+# A short run of a small model, one rate for all parts.
 _base_ = './segmentation_nano.py'
 max_iters = 16000
 optim_wrapper = dict(clip_grad=dict(max_norm=1.))

@@ -1,5 +1,5 @@
 # Paper §4: AdamW, lr 1.2e-3 at batch 2048, weight decay 0.05, 600 epochs.
-# ``--auto-scale-lr`` scales the learning rate to another batch.
+# ``--auto-scale-lr`` scales the learning rate to another batch size.
 optim_wrapper = dict(
     type='glid_mm.BF16OptimWrapper',
     optimizer=dict(

@@ -1,4 +1,4 @@
-# 160k iterations at batch 16: lr 1e-4, the encoder at a tenth of it.
+# 160k iterations at batch 16: lr 1e-4, a tenth of it for the encoder.
 optim_wrapper = dict(
     optimizer=dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),

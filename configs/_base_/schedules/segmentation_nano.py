@@ -1,4 +1,4 @@
-# A short run of a small model: all parts at one rate.
+# A short run of a small model, one rate for all parts.
 max_iters = 2000
 optim_wrapper = dict(
     optimizer=dict(

@@ -1,4 +1,4 @@
-# 160k iterations at batch 16, encoder and decoder at one rate: both have been
+# 160k iterations at batch 16, one rate for encoder and decoder: both are
 # pre-trained. The rates are those of mmseg's UPerNet with ConvNeXt.
 _base_ = './segmentation_160k.py'
 max_iters = 160000
