@@ -67,8 +67,8 @@ Python 3.10 to 3.13 and glid 0.2.
 
 | mIoU of torch 2.13.0 | 35.6 | 31 % |
 It is 3 times faster.
-''')) == [('AP50', '54.5'), ('RMSE', '1.01'), ('mIoU', '35.6'), ('mIoU', '31'),
-          ('fast', '3')]
+''')) == [('times', '3'), ('AP50', '54.5'), ('RMSE', '1.01'), ('mIoU', '35.6'),
+          ('mIoU', '31')]
 
 
 @pytest.mark.parametrize('text, wrong', [
