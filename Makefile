@@ -4,7 +4,7 @@
 # make test-upstream  run the tests with upstream's last releases and NumPy 1
 # make test-newest    run the tests with the newest NumPy and Python
 # make smoke          a step and a checkpoint of each task in both of these
-# make lint           check style and types
+# make lint           check style, types and spelling
 # make ops            build mmcv's compiled ops (minutes; glid_mm needs none)
 # make clean          remove all that make has made, but no results
 #
@@ -50,6 +50,7 @@ lint: .venv/.installed
 	$(VENV_PYTHON) -m isort --check-only --diff $(SOURCES)
 	$(VENV_PYTHON) -m yapf --diff --recursive --parallel $(SOURCES)
 	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m codespell_lib
 
 # What an environment has beside lock.txt, and the Pythons that serve it, the
 # one that is tried first at the front.

@@ -216,7 +216,7 @@ NANO = 'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py'
 
 
 @pytest.mark.parametrize('line, why', [
-    ('python tools/trian.py CONFIG', 'no such script'),
+    ('python tools/trains.py CONFIG', 'no such script'),
     ('python tools/train.py', 'required: config'),
     ('python tools/train.py CONFIG --auto-scale-rl', 'unrecognized'),
     ('python tools/train.py CONFIG --seed five', 'invalid int'),
@@ -224,7 +224,7 @@ NANO = 'configs/detection/glid_nano_1xb16-7k_scenes-128x128.py'
     ('python tools/train.py configs/detection/gone.py', 'there is no'),
     (f'python tools/train.py {NANO} --cfg-options optim_wrapper.lr=1', 'lr'),
     ('tools/study.py CONFIG', '--out'),
-    ('glid trian detection DATA', 'invalid choice'),
+    ('glid trains detection DATA', 'invalid choice'),
     ('glid train detecting DATA', 'invalid choice'),
     ('glid train detection DATA --epoch-s 1', 'unrecognized'),
     ('glid convert too-glid A B', 'to-glid'),
