@@ -127,7 +127,8 @@ def parsed(words):
     """
     if words[0] == 'make':
         targets = set(
-            re.findall(r'^([\w -]+):', (ROOT / 'Makefile').read_text(), re.M))
+            re.findall(r'^([\w -]+):(?!=)', (ROOT / 'Makefile').read_text(),
+                       re.M))
         targets = set(' '.join(targets).split())
         for word in words[1:]:
             if '=' not in word and word not in targets:
