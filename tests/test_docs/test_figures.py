@@ -1,4 +1,4 @@
-"""Every result in the README is on one of the pages of results."""
+"""Every result that is told elsewhere is on one of the pages of results."""
 import re
 from decimal import Decimal
 
@@ -6,8 +6,9 @@ import pytest
 
 from .pages import ROOT, prose, read
 
-PAGES = [
-    ROOT / f'docs/{page}.md' for page in ('results', 'performance', 'weights')
+SOURCES = [
+    read(ROOT / f'docs/{page}.md')
+    for page in ('results', 'performance', 'weights', 'design')
 ]
 _METRIC = re.compile(r'\b(AP50|AP75|AP|mIoU|PQ|RMSE|REL|accuracy)\b')
 # Neither a version nor a part of a name; whole numbers are results if they
@@ -53,10 +54,11 @@ def unsupported(text, texts):
     ]
 
 
-def test_results_of_the_readme():
-    readme = read(ROOT / 'README.md')
-    assert list(figures(readme))
-    assert not unsupported(readme, [read(page) for page in PAGES])
+@pytest.mark.parametrize('page', ['README.md', 'docs/getting-started.md'])
+def test_results(page):
+    text = read(ROOT / page)
+    assert list(figures(text))
+    assert not unsupported(text, SOURCES)
 
 
 def test_figures_are_found():
