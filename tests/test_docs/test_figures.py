@@ -8,7 +8,7 @@ from .pages import ROOT, prose, read
 
 SOURCES = [
     read(ROOT / f'docs/{page}.md')
-    for page in ('results', 'performance', 'weights', 'design')
+    for page in ('results', 'performance', 'weights', 'notes/design')
 ]
 _METRIC = re.compile(r'\b(AP50|AP75|AP|mIoU|PQ|RMSE|REL|accuracy)\b')
 # Neither a version nor a part of a name; whole numbers are results if they
