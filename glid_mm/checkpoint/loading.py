@@ -30,7 +30,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
         raise CheckpointError(
             f'the checkpoint is a Swin of {found.format}, not of GLID. To '
             f'start the encoder from it, give {start_from(["encoder"])} and '
-            'no load_from.')
+            'remove load_from.')
 
 
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,

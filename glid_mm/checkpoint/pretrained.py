@@ -53,8 +53,8 @@ class Pretrained:
         unknown = set(parts or ()) - set(ALL_PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
-                f'glid_mm.Pretrained: parts={parts!r} names other parts than '
-                f'there are: {", ".join(ALL_PARTS)}. One alone is written '
+                f'glid_mm.Pretrained: parts={parts!r} has unknown parts. Name '
+                f'some of {", ".join(ALL_PARTS)}. Write a single part as '
                 "parts=('encoder',)")
         self.checkpoint = checkpoint
         self.parts = parts
@@ -102,9 +102,9 @@ class Pretrained:
         if isinstance(encoder, GLID) and 'encoder' in parts:
             if len(parts) > 1:
                 raise CheckpointError(
-                    'GLID\'s encoder and a classifier have no file in common: '
-                    'give init_cfg a list, with parts=(\'encoder\',) and '
-                    'parts=(\'classifier\',)')
+                    'GLID\'s encoder and the classifier start from different '
+                    'files: make init_cfg a list, with parts=(\'encoder\',) '
+                    'and parts=(\'classifier\',)')
             return self._load(encoder, parts)
         report, weights = plan_published(checkpoint, module, parts)
         report.refuse(parts, self.min_share)

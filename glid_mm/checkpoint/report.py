@@ -112,7 +112,7 @@ class LoadReport:
                 'the checkpoint is of another architecture: its encoder is '
                 f'Swin {theirs.architecture}, and the config asks for '
                 f'{ours.architecture}. Set model.backbone.encoder.arch to '
-                'that of the checkpoint, or give another checkpoint.')
+                'match the checkpoint, or give another checkpoint.')
         for part in parts:
             for name in self._missing(part):
                 if name in self.differing:
@@ -121,8 +121,7 @@ class LoadReport:
                         f'the checkpoint is of another architecture: {name!r} '
                         f'has shape {shapes[0]} there and {shapes[1]} here, '
                         f'and {len(self.differing) - 1} more weights differ. '
-                        f'Configure the {", ".join(parts)} that it was '
-                        'trained with.')
+                        f'Configure {", ".join(parts)} as in its training.')
         poor = [part for part in parts if self.share(part) < min_share]
         if not poor:
             return
@@ -134,14 +133,14 @@ class LoadReport:
             name for part in poor for name in self.parts[part].unexpected
         ]
         text = (f'the checkpoint lacks {len(missing)} weights '
-                f'of {", ".join(poor)}, the first being {missing[0]!r}. ')
+                f'of {", ".join(poor)}, first {missing[0]!r}. ')
         if strange and known:
             text += (f'It has {len(strange)} that this version does not know, '
                      f'such as {strange[0]!r}, so another version of glid_mm '
-                     'wrote it: use it with that one.')
+                     'wrote it. Use that version.')
         elif found:
-            text += ('To load what it has and start the rest anew, give '
-                     f'{start_from(found)} and no load_from.')
+            text += ('To load what it has and initialize the rest, give '
+                     f'{start_from(found)} and remove load_from.')
         else:
             text += 'Give a checkpoint with the same ' + ', '.join(parts) + '.'
         raise CheckpointError(text)
@@ -158,10 +157,10 @@ class LoadReport:
             notes = ''.join(f' Note: {note}.' for note in self.notes)
             raise CheckpointError(
                 f'{len(missing)} weights of the model are not in the '
-                'checkpoint, or of another shape there, and would stay '
-                f'random: {self._first(missing)}. Take the config that the '
-                'checkpoint was trained with; one of pre-training has to be '
-                f'fine-tuned first.{notes}')
+                'checkpoint or have another shape there, and would stay '
+                f'random: {self._first(missing)}. Use the config that the '
+                'checkpoint was trained with; a pre-trained checkpoint must '
+                f'be fine-tuned first.{notes}')
 
     def share(self, part: str) -> float:
         """Share of a part's weights in the model that the checkpoint has."""
@@ -218,8 +217,8 @@ def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
     if given == glid.encoder.shifted_windows:
         return []
     return [
-        f'windows were {"" if given else "not "}shifted where these weights '
-        f'come from; encoder.shifted_windows={given} keeps it so'
+        f'windows were {"" if given else "not "}shifted when these weights '
+        f'were trained; set encoder.shifted_windows={given} to keep that'
     ]
 
 

@@ -16,9 +16,9 @@ _TASKS = 'tasks.'
 _ROWS = 'backbone.rows'
 _TABLE = 'backbone.queries.embeddings'
 # What to do where a task cannot be told from another.
-_TAKE_OUT = ('Take the one you want out of it and load that: '
+_TAKE_OUT = ('Extract the one you want and load that: '
              f'tools/model_converters/take_task.py {ITSELF} TASK TASK.pth')
-_SHARED = ('Start what is shared from it: model.backbone.init_cfg=dict(type='
+_SHARED = ('Load only the shared parts: model.backbone.init_cfg=dict(type='
            f"'glid_mm.Pretrained', checkpoint='{ITSELF}') and no load_from.")
 
 
@@ -130,7 +130,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
         raise CheckpointError(f'it has no task {task!r}: it ' + (
             f'is a mixture of {", ".join(tasks)}. Name one of these, or give '
             f'a checkpoint of a mixture with {task}.'
-            if tasks else 'is not of a mixture. Leave out the task.'))
+            if tasks else 'is not of a mixture. Omit the task.'))
     own = tasks[task]
     alone = {
         name: value
@@ -170,8 +170,8 @@ def _matching(alone: Task, tasks: dict[str, Task], cure: str) -> list[Task]:
         found = [name for name in found if _shapes(tasks[name]) == shapes]
     if len(found) > 1:
         raise CheckpointError(
-            f'tasks {", ".join(found)} of the mixture have heads alike, and '
-            f'each could be meant. {cure}')
+            f'tasks {", ".join(found)} of the mixture have the same head, so '
+            f'the choice is ambiguous. {cure}')
     return [tasks[name] for name in found]
 
 

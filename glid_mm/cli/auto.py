@@ -57,8 +57,8 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
             part.num_workers = workers
             part.persistent_workers = workers > 0
     cores = _cores()
-    yield (f'{workers or "no"} process{"es" * (workers > 1)} beside the '
-           f'training to read pictures: {cores} core{"s" * (cores > 1)}')
+    yield (f'{workers or "no"} worker process{"es" * (workers > 1)} '
+           f'for reading pictures: {cores} core{"s" * (cores > 1)}')
 
     rate = config.optim_wrapper.optimizer.lr
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
@@ -68,7 +68,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
                f'{rate:.2g} is for a batch of {base}')
     elif batch * devices < planned:
         yield f'learning rate {rate:.2g}, for a batch of {planned}'
-    yield ('bfloat16 on GPUs that compute in it'
+    yield ('bfloat16 on GPUs that support it'
            if torch.cuda.is_available() else 'fp32, since there is no GPU')
 
     loop = config.train_cfg
@@ -77,7 +77,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         if steps < loop[LENGTHS['iters']]:
             rescale(config, 'iters', steps)
             yield (f'{steps} steps, {steps * batch * devices / images:.0f} '
-                   f'times the {images} pictures; --iters sets another length')
+                   f'passes over {images} pictures; --iters sets the length')
     if 'val_interval' in loop:
         total = loop.get(LENGTHS['iters']) or loop[LENGTHS['epochs']]
         loop.val_interval = -(-total // _VALIDATIONS)

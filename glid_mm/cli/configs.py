@@ -65,9 +65,9 @@ class Start:
         checkpoint = read_checkpoint(self.path)
         found = recognise(checkpoint)
         if found is None:
-            raise UserError(f'--weights {path}: there is no Swin in it that '
-                            'is known here. `glid convert inspect` tells what '
-                            'a file has.')
+            raise UserError(f'--weights {path}: the file holds no known Swin. '
+                            '`glid convert inspect` shows what a file '
+                            'contains.')
         self.format = found.format
         if self.format != 'glid':
             checkpoint = to_glid(checkpoint).checkpoint

@@ -24,22 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_use_options(parser)
     parser.add_argument(
         '--out',
-        help='the file, .onnx or .pt2 (torch.export); by default model.onnx')
+        help='file to write, .onnx or .pt2 (torch.export); by default '
+        'model.onnx')
     parser.add_argument(
         '--image-size',
         nargs=2,
         type=launch.count,
         metavar=('HEIGHT', 'WIDTH'),
-        help='of the pictures that the file takes; by default that of tests')
+        help='size of the input pictures; by default that of testing')
     parser.add_argument(
         '--pictures',
         nargs='+',
-        help='files or folders to compare on; by default generated pictures')
+        help='pictures to compare outputs on, files or folders; by default '
+        'generated pictures')
     parser.add_argument(
         '--threads',
         type=launch.count,
         default=1,
-        help='for the latencies (%(default)s)')
+        help='threads for measuring latency (%(default)s)')
 
 
 def run(args: argparse.Namespace) -> None:

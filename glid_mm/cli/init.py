@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     if out.suffix != '.py':
         raise UserError(f'--out {args.out}: name a file that ends in .py')
     if out.exists():
-        raise UserError(f'{out} is there already; --out names another file')
+        raise UserError(f'{out} already exists; --out names another file')
     data = look_at(args, args.task)
     config = compose(args, data, out.with_suffix(''))
     write_config(config, out)

@@ -15,12 +15,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         '--weights',
         metavar='W',
         help='what to start from: a checkpoint or weights file of glid_mm, '
-        'weights:NAME of those that come with it, or a Swin of Microsoft, '
+        'weights:NAME for weights that ship with it, or a Swin of Microsoft, '
         'timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
     parser.add_argument(
         '--size',
         choices=SIZES,
-        help='of the model; by default that of the weights, without any tiny '
+        help='model size; by default that of the weights, or else tiny '
         '(Swin-T) on a GPU and nano on a CPU')
     launch.add_length_options(parser)
     parser.add_argument(
@@ -30,24 +30,24 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         type=launch.count,
         default=1,
         metavar='N',
-        help='GPUs of this machine to train on, or processes on a CPU (1)')
+        help='number of GPUs to train on, or of processes on a CPU (1)')
     parser.add_argument(
         '--auto',
         action=argparse.BooleanOptionalAction,
         default=True,
         help='fit batch size, workers, learning rate and length to machine '
-        'and data, and say how')
-    parser.add_argument('--seed', type=int, help='of the run')
+        'and data, and print each choice')
+    parser.add_argument('--seed', type=int, help='random seed of the run')
     parser.add_argument(
         '--log',
         nargs='+',
         default=[],
         choices=['wandb', 'mlflow'],
-        help='where curves go beside the files of the run and TensorBoard')
+        help='where to log curves, besides the run folder and TensorBoard')
     parser.add_argument(
         '--check',
         action='store_true',
-        help='look at data and settings, and stop there')
+        help='check data and settings, and stop there')
     add_settings(parser)
 
 
@@ -60,7 +60,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         action=Options,
         default={},
         metavar='KEY=VALUE',
-        help='any settings of the config, such as '
+        help='override settings of the config, for example '
         'optim_wrapper.optimizer.lr=1e-4')
 
 
@@ -70,17 +70,17 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         '--val',
         metavar='WHAT',
         type=_share_or_path,
-        help='what to validate on where the data has no such part: a share '
+        help='validation data, if the data has no validation part: a share '
         'such as 0.2, a number of pictures, a text file with their names, or '
         'another folder of the same kind (0.1)')
     parser.add_argument(
         '--classes',
         nargs='+',
-        help='take these classes alone, in this order; by default all')
+        help='use only these classes, in this order; by default all')
     parser.add_argument(
         '--depth-scale',
         type=float,
-        help='units a metre of depth maps, if not the ones they seem to have')
+        help='units per metre in depth maps; by default guessed from the maps')
 
 
 def add_use_options(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +88,8 @@ def add_use_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'weights',
         metavar='RUN',
-        help='folder of a run, whose best checkpoint is taken; a checkpoint; '
-        'a weights file; or weights:NAME')
+        help='run folder (its best checkpoint is used), checkpoint, '
+        'weights file, or weights:NAME')
     parser.add_argument(
         '--task', choices=TASKS, help='which task of a mixture')
 

@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--threshold',
         type=float,
         default=0.3,
-        help='score that objects and keypoints have to reach (%(default)s)')
+        help='lowest score of objects and keypoints (%(default)s)')
     parser.add_argument(
         '--detector',
         metavar='RUN',
-        help='for keypoints: what finds persons first; without it each '
-        'picture is one person')
+        help='for keypoints: detector that finds people first; without it '
+        'each picture is one person')
     parser.add_argument(
         '--device', help='such as cuda:1; by default a GPU if there is one')
 

@@ -19,17 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'weights',
         metavar='RUN',
-        help='folder of a run, whose best checkpoint is taken, or a '
-        'checkpoint')
+        help='run folder (its best checkpoint is used), or checkpoint')
     parser.add_argument(
-        '--data', help='other data: its test or validation part, or all of it')
+        '--data',
+        help='other data to test on: its test part, its validation part, or '
+        'else all of it')
     add_data_options(parser)
     parser.add_argument(
-        '--out', help='folder for figures; by default test in that of RUN')
+        '--out', help='folder for results; by default RUN/test')
     parser.add_argument(
         '--pictures',
         action='store_true',
-        help='draw what is predicted, into pictures in that folder')
+        help='draw predictions into pictures in this folder')
     add_settings(parser)
 
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     if args.data is not None:
         _use(args, config, out)
     elif config.get('test_dataloader') is None:
-        raise UserError(f'{weights} is of pre-training, which is not tested. '
+        raise UserError(f'{weights} is from pre-training, which has no test. '
                         '`glid predict` shows what it reconstructs.')
     apply_overrides(config, args.cfg_options)
     write_config(config, out / CONFIG)
@@ -54,8 +55,8 @@ def _use(args, config, out: Path) -> None:
     """Have a config test other data."""
     tasks = tasks_of(config)
     if len(tasks) > 1 or 'pretrain' in tasks.values():
-        raise UserError(f'--data: {args.weights} is of {", ".join(tasks)}; '
-                        'other data is for a model of one task with labels')
+        raise UserError(f'--data: {args.weights} is for {", ".join(tasks)}; '
+                        'other data needs a model of one task with labels')
     task, = tasks.values()
     meta = config.test_dataloader.dataset.get('metainfo') or {}
     if args.classes is None and task not in ('depth', 'pose'):

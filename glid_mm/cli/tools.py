@@ -10,10 +10,10 @@ SHIPPED = Path(__file__).resolve().parents[1] / '.mim'
 
 #: Verbs whose arguments a script reads, and what they do.
 PASSED_ON = dict(
-    convert='look into, convert, publish checkpoints; put pictures into '
+    convert='inspect, convert and publish checkpoints; put pictures into '
     'shards',
     study='compare starting points on your data, with a table and a verdict',
-    doctor='say what this environment has, and what is missing',
+    doctor='report what this environment has and what is missing',
     demo='show what pre-training is worth, on generated pictures')
 
 _CONVERSIONS = dict(
@@ -51,7 +51,7 @@ def pass_on(verb: str, *arguments: str) -> None:
                 print(f'usage: glid convert WHAT ...\n\nWHAT is one of '
                       f'{names}. `glid convert WHAT --help` has its options.')
                 sys.exit()
-            sys.exit(f'glid convert {what}: there are {names}')
+            sys.exit(f'glid convert {what}: choose from {names}')
         script = _CONVERSIONS[name]
     start(tool(script, *arguments))
 

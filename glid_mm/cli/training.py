@@ -94,8 +94,8 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
     if origin is not None and origin.size != size:
         raise UserError(
             f'--weights {args.weights} are of size '
-            f'{origin.size or "no size that there are configs for"}, and the '
-            f'model of size {size}. Leave --size out to take that of the '
+            f'{origin.size or "unknown (no config has it)"}, and the '
+            f'model is of size {size}. Omit --size to use that of the '
             'weights.')
     print(f'model of size {size}')
     config = launch.read_config(str(config_for(data.task, size)), {})
@@ -155,7 +155,7 @@ def _folder(args: argparse.Namespace, task: str) -> Path:
         name = '_'.join(filter(None, (task, args.size, name)))
     out = Path(args.out or Path('work_dirs', name)).expanduser().absolute()
     if (out / CONFIG).exists():
-        raise UserError(f'{out} has a run already. `glid resume '
+        raise UserError(f'{out} already has a run. `glid resume '
                         f'{shlex.quote(str(out))}` continues it; --out names '
                         'another folder.')
     return out

@@ -11,9 +11,9 @@ from .tools import PASSED_ON, pass_on
 _VERBS = dict(
     pretrain='pre-train on a folder of pictures',
     train='train for a task on labelled data',
-    resume='continue a run that was interrupted',
+    resume='continue an interrupted run',
     test='evaluate a run on its test data or on other data',
-    predict='predict on pictures, and draw what is predicted',
+    predict='predict on pictures and draw the predictions',
     export='export a model as ONNX or with torch.export',
     app='try a model in a web page on this machine',
     init='write a complete config of your own')
@@ -51,7 +51,7 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='glid',
         description='Pre-train one encoder-decoder on unlabelled pictures, '
-        'fine-tune it for a task, and use it. `glid VERB --help` has the '
+        'fine-tune it for a task, and use it. `glid VERB --help` shows the '
         'options of a verb.')
     parser.add_argument(
         '--version', action='version', version=f'glid_mm {__version__}')

@@ -15,5 +15,5 @@ def require_names(classes: Sequence[str]) -> None:
     """
     if isinstance(classes, str):
         raise UserError(
-            f'metainfo.classes is the text {classes!r}. Name classes in a '
-            f'tuple, with a comma even after one: ({classes!r},)')
+            f'metainfo.classes is the string {classes!r}. Name classes in a '
+            f'tuple, with a comma after a single one: ({classes!r},)')

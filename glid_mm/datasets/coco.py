@@ -29,7 +29,7 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
     for part, names in fields.items():
         if part not in content:
             raise UserError(
-                f"{file} has no {part!r}. It has to be in COCO's format: a "
+                f"{file} has no {part!r}. It must be in COCO's format: a "
                 f'JSON object with {", ".join(fields)}.')
         for name in names:
             lacking = [entry for entry in content[part] if name not in entry]
@@ -56,18 +56,17 @@ def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
             or a value is of another type; NaN and infinity are no numbers.
     """
     if not isinstance(content, dict):
-        raise UserError(
-            f"{file} has to be in COCO's format, a JSON object; it "
-            f'holds a {type(content).__name__}')
+        raise UserError(f"{file} must be in COCO's format, a JSON object; it "
+                        f'holds a {type(content).__name__}')
     for part in parts:
         entries = content.get(part, [])
         if not isinstance(entries, list):
-            raise UserError(f'{file}: {part!r} has to be a list, and is '
+            raise UserError(f'{file}: {part!r} must be a list, not '
                             f'{str(entries)[:200]}')
         wrong = [entry for entry in entries if not isinstance(entry, dict)]
         if wrong:
             raise UserError(f'{file}: {len(wrong)} of {len(entries)} {part} '
-                            f'are no objects, such as {str(wrong[0])[:200]}')
+                            f'are not objects, such as {str(wrong[0])[:200]}')
         for name, (fits, what) in {
                 **_TYPES,
                 **_TYPES_OF.get(part, {})
@@ -100,7 +99,7 @@ def _are(fits: Callable[[Any], bool], count: int | None = None) -> Callable:
         (None, len(value)) and all(map(fits, value)))
 
 
-_NUMBER, _ID = (_is_number, 'a number'), (_is_id, 'a whole number or a text')
+_NUMBER, _ID = (_is_number, 'a number'), (_is_id, 'an integer or a string')
 _TYPES = {
     'id': _ID,
     'image_id': _ID,
@@ -143,8 +142,9 @@ def require_categories(file: str, content: Mapping[str,
     ]
     if strange:
         raise UserError(
-            f'{file}: {len(strange)} annotations are of no category that the '
-            f'file lists, the first being annotation {strange[0]["id"]} of '
+            f'{file}: {len(strange)} annotations have a category that the '
+            f'file does not list, the first being annotation '
+            f'{strange[0]["id"]} of '
             f'image {strange[0]["image_id"]} with category_id '
             f'{strange[0]["category_id"]}. Add the category to "categories", '
             f'or give the annotations one of these ids: '
@@ -168,10 +168,10 @@ def require_unique_ids(file: str, content: Mapping[str,
         twice = [id_ for id_, count in counts.items() if count > 1]
         if twice:
             raise UserError(
-                f'{file}: {len(twice)} ids of {part} stand for more than one '
-                f'of them, such as {", ".join(map(str, twice[:5]))}. Files '
-                'that are merged have to be numbered anew: images, and the '
-                'image_id of their annotations, too.')
+                f'{file}: {len(twice)} ids of {part} occur more than '
+                f'once, such as {", ".join(map(str, twice[:5]))}. After '
+                'merging files, renumber their images and the image_id of '
+                'their annotations.')
 
 
 def count_unusable_boxes(file: str, content: Mapping[str,
@@ -197,7 +197,7 @@ def count_unusable_boxes(file: str, content: Mapping[str,
                                  for reason, count in reasons.most_common()))
     if not usable:
         raise UserError(f'{text}. Boxes are x, y, width and height in pixels '
-                        'of the image that their image_id names.')
+                        'of the image given by their image_id.')
     print_log(text, 'current',
               logging.INFO if set(reasons) == {CROWD} else logging.WARNING)
 
@@ -213,7 +213,7 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
         str, optional: The reason, in words about several boxes.
     """
     if image is None:
-        return 'their image_id is of no image that the file lists'
+        return 'the file does not list the image of their image_id'
     if not (image.get('width', 0) > 0 and image.get('height', 0) > 0):
         return 'their image has no width or height in the file'
     x, y, width, height = box['bbox']
@@ -221,7 +221,7 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
         return 'they are less than a pixel wide or high'
     if not (min(x + width, image['width']) > max(x, 0)
             and min(y + height, image['height']) > max(y, 0)):
-        return 'they lie outside of their image'
+        return 'they lie outside their image'
     if box.get('ignore'):
         return "they say 'ignore'"
     return CROWD if box.get('iscrowd') else None

@@ -220,7 +220,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
             if data[4:8] == b'ftyp' and data[8:12] in _HEIC:
                 raise ValueError('Pillow does not read HEIC. Convert it to '
                                  'JPEG or PNG') from None
-            raise ValueError('it is no image that Pillow knows') from None
+            raise ValueError('it is not an image that Pillow knows') from None
 
 
 def upright_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -251,9 +251,9 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
         wide = image.mode == 'I' and image.format in ('PNG', 'PPM')
         if image.mode in ('I', 'F') and not wide:
             raise ValueError(
-                f'its pixels are numbers of 32 bits (mode {image.mode}), '
-                'whose range the file does not say. Save it with 8 bits, '
-                'scaled as is right for it')
+                f'its pixels are 32-bit numbers (mode {image.mode}) of '
+                'unknown range. Save it with 8 bits, '
+                'scaled to suit its content')
         turn = _UPRIGHT.get(orientation(image))
         if turn is not None:
             image = image.transpose(turn)
@@ -315,8 +315,8 @@ def naming(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         limit = 2 * Image.MAX_IMAGE_PIXELS / 1e6
         raise ImageError.of(
-            name, f'it has more than {limit:.0f} million pixels, the most '
-            'that Pillow takes. Scale it down, or cut it into '
+            name, f'it has more than {limit:.0f} million pixels, the limit '
+            'of Pillow. Scale it down, or cut it into '
             'tiles.') from error
     # Pillow has as many errors as damaged files have kinds.
     except Exception as error:

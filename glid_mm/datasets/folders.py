@@ -55,8 +55,8 @@ def list_images(folder: str,
                 images.append(name)
     except OSError as error:
         raise UserError(
-            f'cannot list the images in {folder}: {error}. If it is a data '
-            "set's, look at its data_root and data_prefix.") from error
+            f'cannot list the images in {folder}: {error}. If a data set '
+            'names it, check data_root and data_prefix.') from error
     reasons = []
     if kinds:
         shown = ', '.join(f'{n} {kind}' for kind, n in kinds.most_common(5))
@@ -91,7 +91,7 @@ def read_names(path: str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'the list {path} cannot be read: {error}') from error
     if not names:
-        raise UserError(f'the list {path} names nothing')
+        raise UserError(f'the list {path} is empty')
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise UserError(f'the list {path} has {name} {times} times')
@@ -123,13 +123,13 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     missing = [name for name in wanted if not there[name]]
     if missing:
         raise UserError(
-            f'the list {path} names {len(wanted)} images, of which '
-            f'{len(missing)} are not there, the first being {missing[0]}. '
-            'Look at data_root and data_prefix of the data set')
+            f'the list {path} names {len(wanted)} images, and '
+            f'{len(missing)} are missing, the first being {missing[0]}. '
+            'Check data_root and data_prefix of the data set')
     name, times = there.most_common(1)[0]
     if times > 1:
-        raise UserError(f'the list {path} has {name}, which {times} images '
-                        'are called: write their suffixes')
+        raise UserError(f'the list {path} has {name}, which matches {times} '
+                        'images: write their suffixes')
     return found
 
 

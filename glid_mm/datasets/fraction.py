@@ -75,23 +75,23 @@ def fraction_of(dataset: dict,
     if len(names) < len(samples):
         twin = next(p for p in samples if names[Path(p).stem] != p)
         raise UserError(
-            f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have one '
-            'name, which is what images are drawn by')
+            f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have the '
+            'same name, and images are drawn by name')
     order = drawn_order(names, seed)
     # Not 4 of 30 for 0.1, which is a little more than a tenth.
     count = int(fraction) if fraction > 1 else math.ceil(
         round(fraction * len(order), 6))
     if count > len(order):
         raise UserError(f'glid_mm.Fraction: fraction={count} images are more '
-                        f'than the {len(order)} that there are')
+                        f'than the {len(order)} of the data set')
     if cover_classes:
         first = _covering(order,
                           lambda name: _classes(built, samples[names[name]]))
         if len(first) > count:
             raise UserError(
                 f'glid_mm.Fraction: {fraction:g} of {len(order)} images are '
-                f'{count}, and it takes {len(first)} to show all classes. '
-                'Leave cover_classes out, or take more')
+                f'{count}, and covering all classes takes {len(first)}. '
+                'Omit cover_classes, or raise the fraction')
         order = first + [name for name in order if name not in set(first)]
     kept = order[:count]
     digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
@@ -129,5 +129,5 @@ def _classes(dataset: BaseDataset, indices: Iterable[int]) -> set[int]:
             raise UserError(
                 'glid_mm.Fraction: cover_classes=True, but samples of '
                 f'{type(dataset).__name__} have neither a label map nor '
-                'instances with classes; leave it out')
+                'instances with classes. Omit cover_classes')
     return found

@@ -43,16 +43,15 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
         bands = [np.asarray(band) for band in image.split()]
         same = all(np.array_equal(bands[0], b) for b in bands[1:3])
         raise ColouredMapError(
-            f'the label map {path} has {channels} channels. It has to '
-            'have one, with the number of the class in each pixel. ' +
+            f'the label map {path} has {channels} channels. It must '
+            'have one, with the class number of each pixel. ' +
             ('The channels are equal: keep the first.' if same else
-             'If colours stand for classes, write the number of the '
-             'class in place of each colour.'))
+             'If colours stand for classes, replace each colour by its '
+             'class number.'))
     if image.format in ('JPEG', 'MPO'):
         raise UserError(
-            f'the label map {path} is a JPEG, which does not keep '
-            'numbers as they are. Make it a PNG from where the labels '
-            'come from.')
+            f'the label map {path} is a JPEG, whose compression changes '
+            'labels. Export the labels again as a PNG.')
     labels = np.array(image)
     if labels.dtype == bool:
         labels = labels.astype(np.uint8)
@@ -60,7 +59,7 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
         whole = labels.astype(np.int32)
         if not np.array_equal(whole, labels):
             raise UserError(
-                f'the label map {path} has values that are no whole '
-                'numbers. Write the number of the class in each pixel.')
+                f'the label map {path} has values that are not whole '
+                'numbers. Write the class number of each pixel.')
         labels = whole
     return labels // spread if spread > 1 else labels

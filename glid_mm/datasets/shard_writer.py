@@ -99,14 +99,14 @@ def write_shards(folder: Path,
             write_manifest(out, state)
     except BrokenProcessPool as error:
         raise UserError(
-            'a process that converts images was killed, most likely because '
-            'memory ran out. Do the same again with fewer workers; it goes '
-            'on from here.') from error
+            'a worker process was killed, most likely because memory ran '
+            'out. Run the same command with fewer workers to '
+            'continue.') from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(f'no space left in {out}. Make room and do the same '
-                        'again; it goes on from here.') from error
+        raise UserError(f'no space left in {out}. Make room and run the same '
+                        'command again to continue.') from error
     finally:
         pool.shutdown(cancel_futures=True)
     if not state['shards']:

@@ -61,9 +61,8 @@ def shard_addresses(folder: str) -> list[str]:
                         f'{type(error).__name__}: {error}') from error
     if not complete:
         raise UserError(
-            f'the shards in {folder} are incomplete: their making was '
-            'interrupted. Run the same shard_images.py command again; it '
-            'goes on where it stopped.')
+            f'the shards in {folder} are incomplete: shard_images.py was '
+            'interrupted. Run the same command again to continue.')
     if not shards:
         return []
     indices = _read([f'{stem}.idx' for stem in shards])
@@ -74,8 +73,8 @@ def shard_addresses(folder: str) -> list[str]:
         if (head != f'{INDEX_VERSION} {images}' or len(lines) != images
                 or not all(members)):
             raise UserError(
-                f'the index of {stem}.tar is damaged: {stem}.idx should be '
-                f'of {images} images. Copy it anew, or make the shards anew.')
+                f'the index of {stem}.tar is damaged: {stem}.idx should list '
+                f'{images} images. Copy it again, or make the shards again.')
         tar = quote(f'{stem}.tar')
         for member in members:
             start, size, name = member.groups()
@@ -117,7 +116,7 @@ class ShardBackend(BaseStorageBackend):
             inside = start + size <= os.fstat(file.fileno()).st_size
             data = os.pread(file.fileno(), size, start) if inside else b''
         if len(data) != size:
-            raise OSError(f'{tar} ends too early: copy it anew')
+            raise OSError(f'{tar} is truncated: copy it again')
         return data
 
     def get_text(self, filepath: str | Path) -> str:
@@ -141,5 +140,5 @@ def _read(paths: list[str]) -> list[bytes]:
         found = files.cat(inside)
         return [found[path] for path in inside]
     except (OSError, ImportError, ValueError) as error:
-        raise UserError(f'cannot read {paths[0]} and what belongs to it: '
+        raise UserError(f'cannot read the shard of {paths[0]}: '
                         f'{type(error).__name__}: {error}') from error

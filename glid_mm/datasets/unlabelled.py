@@ -76,9 +76,9 @@ class UnlabelledImages(BaseDataset):
         folder = self.data_prefix['img_path']
         if is_sharded(folder):
             if self.ann_file:
-                raise UserError(f'{folder} holds shards, of which '
-                                f'{self.ann_file} cannot choose images. Make '
-                                'shards of these alone, or give the folder')
+                raise UserError(f'{folder} holds shards, and {self.ann_file} '
+                                'cannot select images from shards. Make '
+                                'shards of those images, or give the folder')
             paths = shard_addresses(folder)
         else:
             names = list_images(folder, self.extensions)
@@ -88,7 +88,7 @@ class UnlabelledImages(BaseDataset):
         if not paths:
             raise UserError(
                 f'there are no images in {folder or "the current folder"} or '
-                f'its sub-folders ({", ".join(self.extensions)}). Look at '
+                f'its subfolders ({", ".join(self.extensions)}). Check '
                 'data_root and data_prefix of train_dataloader.dataset.')
         return [dict(img_path=path) for path in paths]
 

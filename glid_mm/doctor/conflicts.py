@@ -34,10 +34,10 @@ RULES = (
          'torch before 2.3 lacks functions that glid_mm calls',
          'pip install "torch>=2.3"'),
     Rule(lambda env: 'torch' in env.broken,
-         'torch is installed and cannot be imported',
+         'torch is installed but cannot be imported',
          'pip install --force-reinstall torch'),
     Rule(lambda env: env.between('mmcv', below='2.0') or env.has('mmcv-full'),
-         'mmcv 1 is of the time before mmengine', 'pip uninstall -y mmcv '
+         'mmcv 1 does not work with mmengine', 'pip uninstall -y mmcv '
          'mmcv-full && pip install "{new_mmcv}"'),
     Rule(
         lambda env:
@@ -56,30 +56,30 @@ RULES = (
         lambda env: env.between('numpy', '2.0') and any(
             env.has(name) for name in
             ('mmcv', 'mmcv-lite', 'mmdet', 'mmsegmentation', 'mmpretrain')),
-        "upstream's mmcv, mmdet, mmseg and mmpretrain are made for NumPy 1",
+        "upstream's mmcv, mmdet, mmseg and mmpretrain need NumPy 1",
         'pip install "numpy<2"'),
     Rule(
         lambda env: env.between('numpy', below='2.0') and env.has(
             'onedl-mmsegmentation'),
-        "the maintained line's mmseg is made for NumPy 2",
+        "the maintained line's mmseg needs NumPy 2",
         'pip install "numpy>=2,<2.3"'),
     Rule(
         lambda env: env.between('setuptools', '82') and
         (env.has('mmengine') or env.has('mmengine-lite')),
-        "upstream's mmengine imports pkg_resources, which setuptools 82 and "
-        'later no longer bring', 'pip install "setuptools<80"'),
+        "upstream's mmengine imports pkg_resources, which setuptools 82 "
+        'removed', 'pip install "setuptools<80"'),
     Rule(
         lambda env: env.torchvision_wants is not None and env.has('torch') and
         env.versions['torch'].split('+')[0] != env.torchvision_wants,
-        'torchvision is of another release than torch',
+        'torchvision and torch come from different releases',
         'pip install --no-deps --upgrade "{torchvision}"'),
     Rule(lambda env: 'mmcv._ext' in env.broken,
          "mmcv's compiled ops were built for another torch", '{mmcv_ops}'),
     Rule(
         lambda env: 'xtcocotools._mask' in env.broken,
-        'xtcocotools was built for another NumPy, and mmpose imports it (the '
-        'cure needs a C compiler; without one, uninstall xtcocotools, and '
-        'pycocotools takes its place)', REBUILD_XTCOCOTOOLS),
+        'xtcocotools, which mmpose imports, was built for another NumPy (the '
+        'fix needs a C compiler; without one, uninstall xtcocotools, and '
+        'glid_mm uses pycocotools instead)', REBUILD_XTCOCOTOOLS),
 )
 
 
@@ -88,8 +88,8 @@ def _installed_twice(env):
         twins = [name for name in upstream if env.has(name)]
         if maintained is not None and env.has(maintained) and twins:
             yield Conflict(
-                f'{maintained} and {" and ".join(twins)} are both installed, '
-                f'and write over each other in {library}/',
+                f'{maintained} and {" and ".join(twins)} are both installed '
+                f'and overwrite each other in {library}/',
                 f'pip uninstall -y {" ".join(twins)} && pip install '
                 f'--force-reinstall --no-deps {maintained}')
 

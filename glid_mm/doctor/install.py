@@ -57,5 +57,5 @@ def _for_pip(library, env):
 def advice(libraries: Iterable[str]) -> str:
     """What to do where libraries are missing here, in two lines."""
     env = Environment(versions=installed_versions())
-    return (f'The cure: {install_command(libraries, env)}\n'
-            '(`python -m glid_mm.doctor` says what every task needs.)')
+    return (f'Install with: {install_command(libraries, env)}\n'
+            '(`python -m glid_mm.doctor` lists what each task needs.)')

@@ -45,14 +45,14 @@ def describe_libraries(env: Environment) -> list:
             rows.append((name, env.versions[found], f'{line} ({found})'))
     if env.distribution_of('mmcv'):
         rows.append(
-            ("mmcv's compiled ops", 'yes' if env.mmcv_ops else 'no', '' if
-             env.mmcv_ops else 'glid_mm needs none; `make ops` builds them'))
+            ("mmcv's compiled ops", 'yes' if env.mmcv_ops else 'no',
+             '' if env.mmcv_ops else 'not needed; `make ops` builds them'))
     if env.has('transformers') and env.distribution_of('mmpretrain'):
         instead = env.transformers_instead
         rows.append(
             ('transformers', env.versions['transformers'],
-             f"mmpretrain's multimodal models are off (they want {instead}); "
-             'glid_mm needs none' if instead else ''))
+             f"mmpretrain's multimodal models are off (they need {instead}); "
+             'glid_mm does not use them' if instead else ''))
     rows.append(('device', '', describe_device()))
     return rows
 

@@ -238,8 +238,8 @@ def stream(loader: DataLoader, seed: int) -> StreamLoader:
     """
     if not len(loader):
         raise UserError(
-            f'the training data set has {len(loader.dataset)} samples, less '
-            'than one batch. Look at data_root, data_prefix and ann_file of '
+            f'the training data set has {len(loader.dataset)} samples, fewer '
+            'than one batch. Check data_root, data_prefix and ann_file of '
             'train_dataloader.dataset, or set a smaller batch_size.')
     return _rebuild(StreamLoader, loader, SeededDataset(loader.dataset, seed),
                     StreamBatchSampler(loader.batch_sampler))

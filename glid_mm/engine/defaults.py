@@ -33,7 +33,7 @@ def with_optim_defaults(config: dict) -> dict:
     if 'type' not in config and _computes_in_bf16():
         config['type'] = 'glid_mm.BF16OptimWrapper'
         print_log(
-            'training in bfloat16, and products in fp32 are TF32; '
+            'training in bfloat16, with TF32 for fp32 matrix products; '
             'optim_wrapper.type=OptimWrapper, or --no-amp, trains in fp32',
             'current')
     optimizer = config.get('optimizer')

@@ -29,9 +29,9 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         action=Options,
         default={},
         metavar='KEY=VALUE',
-        help='settings of the config to override, such as '
-        'train_dataloader.batch_size=8; lists as key="[a,b]" or key=a,b, '
-        'groups as key="dict(name=value)"')
+        help='override settings of the config, for example '
+        'train_dataloader.batch_size=8; write lists as key="[a,b]" or '
+        'key=a,b, and groups as key="dict(name=value)"')
 
 
 def add_length_options(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +42,8 @@ def add_length_options(parser: argparse.ArgumentParser) -> None:
             f'--{unit}',
             type=count,
             metavar='N',
-            help=f'train for N {unit}, with warm-up, decay and milestones in '
-            "proportion to the config's")
+            help=f'train for N {unit}; warm-up, decay and milestones scale '
+            'with the length')
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +51,8 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size',
         type=_side,
-        help='of a pre-training, the side of the square cut out of each '
-        f'image, a multiple of {UNIT}; by default as in the config\'s '
-        'RandomResizedCrop')
+        help='side of the square crop in pre-training, a multiple of '
+        f'{UNIT}; by default that of the config\'s RandomResizedCrop')
 
 
 def count(text: str) -> int:
@@ -92,8 +91,8 @@ def set_length(config: Config, args: argparse.Namespace) -> None:
         if length is None:
             continue
         if f'train_cfg.{name}' in args.cfg_options:
-            raise UserError(f'--{unit} and train_cfg.{name}: give one of '
-                            f'them. --{unit} changes the schedule as well.')
+            raise UserError(f'--{unit} and train_cfg.{name} exclude each '
+                            f'other. --{unit} also rescales the schedule.')
         rescale(config, unit, length)
 
 
@@ -103,13 +102,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir',
         help='folder for logs and checkpoints; by default '
-        'work_dirs/<name of the config>')
+        'work_dirs/<config name>')
     add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what has started this process, if there are several')
+        help='launcher of a run with several processes')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
@@ -137,8 +136,8 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         while isinstance(error.__context__, ImportError):
             error = error.__context__
         if not isinstance(error, MissingLibraryError):
-            raise UserError(f'{path} imports what is not there '
-                            f'(custom_imports): {error}') from error
+            raise UserError(f'custom_imports of {path} fail: '
+                            f'{error}') from error
         raise error
     except UserError:
         raise
@@ -198,8 +197,8 @@ def show_predictions(config: Config, folder: str) -> None:
     """
     hook = config.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise UserError('--show-dir: default_hooks.visualization of this '
-                        'config is not set, so nothing draws predictions')
+        raise UserError('--show-dir: this config cannot draw predictions, '
+                        'because it has no default_hooks.visualization')
     # mmdet and mmseg call it draw and use the visualizer's folder, mmpretrain
     # and mmpose call it enable and have a folder of their own.
     if hook.type.split('.')[-1] in ('DetVisualizationHook',
@@ -266,6 +265,6 @@ def _mendable(error: Exception) -> str | None:
     if isinstance(error, MissingLibraryError):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename:
-        return (f'there is no file {error.filename}. Look at the setting that '
+        return (f'there is no file {error.filename}. Check the setting that '
                 'names it, such as data_root or ann_file.')
     return None

@@ -37,7 +37,7 @@ def rescale(config: Config, unit: str, length: int) -> None:
         other, = set(LENGTHS) - {unit}
         theirs = loop.get(LENGTHS[other])
         cure = (f'it trains for {theirs} {other} (train_cfg.'
-                f'{LENGTHS[other]}): give --{other} instead'
+                f'{LENGTHS[other]}); use --{other} instead'
                 if theirs else 'it has no training')
         raise UserError(f'--{unit}: the config has no train_cfg.{name}, '
                         f'{cure}.')

@@ -40,8 +40,8 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         unknown = set(paramwise_cfg or {}) - set(rules)
         if unknown:
             raise UserError(
-                f'paramwise_cfg has {", ".join(sorted(unknown))}; '
-                f'GLIDOptimWrapperConstructor knows {", ".join(rules)}')
+                f'paramwise_cfg has unknown keys: {", ".join(sorted(unknown))}'
+                f'. GLIDOptimWrapperConstructor takes {", ".join(rules)}')
         super().__init__(optim_wrapper_cfg, {**rules, **(paramwise_cfg or {})})
 
     def add_params(self, params: list, module: nn.Module, **kwargs) -> None:
@@ -71,7 +71,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if (mult != 1. or decay is not None) and not any(
                 name.startswith(ENCODER)
                 for name, _ in module.named_parameters()):
-            raise UserError('paramwise_cfg is about the encoder, and no '
+            raise UserError('paramwise_cfg applies to the encoder, but no '
                             f'parameter of the model is in {ENCODER}*')
         for (factor, decays), members in groups.items():
             group = dict(params=[param for _, param in members])

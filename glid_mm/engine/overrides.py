@@ -33,8 +33,8 @@ class Options(DictAction):
             key, equals, _ = pair.partition('=')
             if not equals or not all(key.split('.')):
                 raise ArgumentError(
-                    self, f'{pair!r} is no KEY=VALUE. Put quotes around a '
-                    'value that has blanks.')
+                    self, f'{pair!r} is not KEY=VALUE. Put quotes around a '
+                    'value that contains spaces.')
         try:
             super().__call__(parser, namespace, values, option_string)
         except (UserError, AssertionError) as error:
@@ -42,8 +42,8 @@ class Options(DictAction):
         except RecursionError as error:
             # mmengine's parser looks for the end of a list time and again.
             raise ArgumentError(
-                self, f'{" ".join(values)} cannot be read as a list. Put a '
-                'text that has brackets in quotes.') from error
+                self, f'{" ".join(values)} cannot be read as a list. Put '
+                'strings that contain brackets in quotes.') from error
 
     @staticmethod
     def _parse_iterable(val: str) -> Any:
@@ -65,8 +65,8 @@ def read_value(val: str) -> Any:
         except (SyntaxError, ValueError) as error:
             if grouped and not quoted:
                 raise UserError(
-                    f'{val} cannot be read ({error}). Groups are written '
-                    "dict(name=value), texts in them in quotes: 'x.pth'"
+                    f'{val} cannot be read ({error}). Write groups as '
+                    "dict(name=value), with strings in quotes: 'x.pth'"
                 ) from error
         else:
             # To mmengine, (1) is a tuple and 'a','b' a list.
@@ -110,7 +110,7 @@ def _value(node: ast.expr) -> Any:
     if all(part.isidentifier() for part in word.split('.')):
         # As without brackets, a bare word is a text: glid_mm.Pretrained.
         return _WORDS.get(word.lower(), word)
-    raise ValueError(f'{word!r} is no plain value')
+    raise ValueError(f'{word!r} is not a plain value')
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
@@ -146,8 +146,8 @@ def _make_room(config: Config, name: str, value: Any) -> None:
         if isinstance(node, (list, tuple)):
             if not part.isdigit() or int(part) >= len(node):
                 raise UserError(
-                    f'{name}: {at} is a list. Write {at}.0 for the first of '
-                    f'its {len(node)}, and so on.')
+                    f'{name}: {at} is a list of {len(node)}. Write {at}.0 for '
+                    'the first, and so on.')
             node = node[int(part)]
         elif isinstance(node, Mapping):
             if node.get(part, 0) is None and (depth + 1 < len(parts)

@@ -139,8 +139,8 @@ class Runner(runner.Runner):
             backends = visualizer.get('vis_backends') or []
             kept = [b for b in backends if b['type'] != _TENSORBOARD]
             if len(kept) < len(backends):
-                self.logger.info('no curves for TensorBoard, which is not '
-                                 'installed (pip install tensorboard)')
+                self.logger.info('TensorBoard is not installed, so no curves '
+                                 'are logged to it (pip install tensorboard)')
                 visualizer = dict(visualizer, vis_backends=kept)
         return super().build_visualizer(visualizer)
 
@@ -256,8 +256,8 @@ class Runner(runner.Runner):
             if 'ema_state_dict' in self._loaded_parts and not averages:
                 # Its state_dict is the average, which only the hook swaps.
                 raise CheckpointError(
-                    f'{filename} is of a run with an EMAHook, and this run '
-                    "has none. Add it: --cfg-options \"custom_hooks=[dict("
+                    f'{filename} comes from a run with an EMAHook, and this '
+                    "run has none. Add it: --cfg-options \"custom_hooks=[dict("
                     "type='EMAHook')]\", with its settings. To start from "
                     'the averaged weights, set load_from and do not resume.')
             # mmengine would go on without; the best checkpoint has none.
@@ -265,8 +265,8 @@ class Runner(runner.Runner):
                 raise KeyError('optimizer')
         except KeyError as error:
             raise CheckpointError(
-                f'{filename} holds no {error}, so no training can go on from '
-                'it. To start from its weights, set load_from and do not '
+                f'{filename} holds no {error}, so it cannot be resumed. To '
+                'start from its weights, set load_from and do not '
                 'resume.') from error
         except ValueError as error:
             # PyTorch's optimizers refuse the state of others this way.
@@ -276,8 +276,8 @@ class Runner(runner.Runner):
                                              {}).get('glid_mm',
                                                      'of an unknown version')
             raise CheckpointError(
-                f'{filename}: the state of its optimizer is of other weights '
-                f'than this model\'s ({error}). It was written by glid_mm '
+                f'{filename}: its optimizer state does not fit the weights of '
+                f'this model ({error}). It was written by glid_mm '
                 f'{version}, and this is {__version__}: finish the '
                 'run with that version, or, to start from its weights, set '
                 'load_from and do not resume.') from error
@@ -291,17 +291,16 @@ class Runner(runner.Runner):
             sampler.seed = self.seed
         then, now = self._loaded_stamp.get('data', {}), self._run_facts()
         changed = {
-            name: f'{name} {then[name]} then, {value} now'
+            name: f'{name} from {then[name]} to {value}'
             for name, value in now.items() if then.get(name, value) != value
         }
         if changed:
-            what = ('will be those of the uninterrupted run up to rounding'
+            what = ('will equal those of the uninterrupted run up to rounding'
                     if [*changed] == ['processes'] else
-                    'will not be those that the uninterrupted run would have '
-                    'reached')
+                    'will differ from those of the uninterrupted run')
             self.logger.warning(
-                'the data, or how they are dealt out, are not those of the '
-                f'run that is resumed: {"; ".join(changed.values())}. The '
+                'the data or their batches have changed since the checkpoint: '
+                f'{"; ".join(changed.values())}. The final '
                 f'weights {what}.')
         self._resume_place({*changed} & {*self._data_facts()})
         every = now['iterations accumulated']
@@ -310,8 +309,8 @@ class Runner(runner.Runner):
         fit = 'iterations accumulated' not in changed
         if not self._accumulation.restore(self, fit) or lost:
             self.logger.warning(
-                f'gradients up to iteration {loop.iter}, which were being '
-                'accumulated, are lost.')
+                f'gradients accumulated up to iteration {loop.iter} are '
+                'lost.')
         if self._schedule:
             told = self._schedule.follow(
                 self._loaded_stamp.get('schedule'), self._progress())
@@ -340,8 +339,8 @@ class Runner(runner.Runner):
         else:
             self.logger.warning(
                 f'iteration {loop.iter} is not in epoch {loop.epoch + 1} of '
-                f'{length} batches: the data or the batch have changed since. '
-                'The epoch begins anew, and iterations are counted in the new '
+                f'{length} batches: the data or the batch size have changed. '
+                'The epoch starts over, and iterations count the new '
                 'batches.')
             loop._iter = loop.epoch * length
 
@@ -449,9 +448,9 @@ class Runner(runner.Runner):
                 return
         if path:
             raise CheckpointError(
-                f'nothing to resume in {self.work_dir}: no checkpoint that '
-                'its last_checkpoint names or that lies there will do. '
-                'Start anew in another --work-dir, or give a checkpoint: '
+                f'nothing to resume in {self.work_dir}: none of its '
+                'checkpoints can be resumed. Start again in another '
+                '--work-dir, or give a checkpoint: '
                 '--resume PATH')
         self.logger.info(f'nothing to resume in {self.work_dir}: starting')
 

@@ -82,8 +82,8 @@ class Schedule:
         then = self.facts if then is None else then
         changes = {
             name:
-            f'{name} {then.get(name, "not set")} then, '
-            f'{self.facts.get(name, "not set")} now'
+            f'{name} from {then.get(name, "not set")} '
+            f'to {self.facts.get(name, "not set")}'
             for name in {
                 **then,
                 **self.facts
@@ -100,8 +100,8 @@ class Schedule:
         told = '; '.join([*changes.values()][:4])
         if len(changes) > 4:
             told += f' and {len(changes) - 4} more'
-        return (f'the schedule has changed: {told}. The run goes on as this '
-                f'config has it at iteration {progress.iterations + 1} of '
+        return (f'the schedule has changed: {told}. The run continues with '
+                f'the new schedule at iteration {progress.iterations + 1} of '
                 f'{progress.end}: its learning rate is {self._rate():.4g}, '
                 f'and was {rate:.4g} in the checkpoint.')
 
@@ -119,17 +119,17 @@ class Schedule:
                         and f'initial_{key}' not in fresh
                         and group[key] != value):
                     name = key.replace('initial_', '')
-                    changes.setdefault(
-                        name, f'{name} {group[key]} then, {value} now')
+                    changes.setdefault(name,
+                                       f'{name} from {group[key]} to {value}')
         return changes
 
     def _take_over(self, progress: Progress) -> None:
         """Set what a run with this config would have come to by now."""
         if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
             raise UserError(
-                'the schedule has changed, and one of param_scheduler follows '
-                'the results of validations, which this run has not had: '
-                'resume with the config of the run, or start a new one from '
+                'the schedule has changed, and a scheduler in param_scheduler '
+                'follows validation results, which this run does not have. '
+                'Resume with the original config, or start a new run from '
                 'its weights (load_from, without --resume)')
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
@@ -163,12 +163,12 @@ class Schedule:
                 and all(s._global_step >= s.end for s in rates)):
             raise UserError(
                 f'the run is now {progress.end} iterations long, but its '
-                f'learning rate has ended by iteration {progress.iterations}: '
-                f'it would stay at {self._rate():.3g}, which is {share:.2g} '
-                'of where it began. Make the schedule as long as the run '
-                '(param_scheduler.N.end of the last one, and its T_max or '
-                'total_iters, in the same units as train_cfg), or start a new '
-                'run from these weights (load_from, without --resume).')
+                f'schedule had ended by iteration {progress.iterations}: the '
+                f'learning rate would stay at {self._rate():.3g}, {share:.2g} '
+                'of its first value. Make the schedule as long as the run '
+                '(param_scheduler.N.end of the last scheduler, and its T_max '
+                'or total_iters, in the same units as train_cfg), or start a '
+                'new run from these weights (load_from, without --resume).')
 
 
 def _plain(value):

@@ -53,7 +53,7 @@ def pack_weights(weights: Mapping[str, torch.Tensor],
             no plain value.
     """
     if suffix not in ('.pth', '.safetensors'):
-        raise CheckpointError(f'weights are written as .pth or .safetensors, '
+        raise CheckpointError(f'weights can be saved as .pth or .safetensors, '
                               f'not as {suffix or "a file without suffix"!r}')
     meta = _plain(meta)
     # A view would bring all that it is a view of.
@@ -75,8 +75,8 @@ def _plain(value):
         return [_plain(v) for v in value]
     if value is None or isinstance(value, (str, int, float)):
         return value
-    raise CheckpointError(f'{value!r} is no plain value to be written along '
-                          'with weights')
+    raise CheckpointError(f'{value!r} is not a plain value, so it cannot be '
+                          'saved with weights')
 
 
 def read_checkpoint(path: PathLike,
@@ -138,8 +138,8 @@ def find_checkpoint(path: PathLike) -> Path:
     """
     if '://' in str(path):
         raise CheckpointError(
-            f'{path} is an address: glid_mm downloads no checkpoints. '
-            'Download the file, check where it comes from, and give its path.')
+            f'{path} is a URL, and glid_mm downloads no checkpoints. '
+            'Download the file, check its source, and give its path.')
     if str(path).startswith(SCHEME):
         return _find_shipped(str(path).removeprefix(SCHEME))
     path = Path(path).expanduser()
@@ -159,8 +159,8 @@ def _find_shipped(name: str) -> Path:
                               f'glid_mm comes with {names or "none"}.')
     if is_altered(known[name]):
         raise CheckpointError(
-            f'{known[name]} is altered or damaged: its SHA-256 does not begin '
-            'as its name says. Restore the file with git, or install glid_mm '
+            f'{known[name]} is altered or damaged: its SHA-256 does not match '
+            'its name. Restore the file with git, or install glid_mm '
             'again.')
     return known[name]
 
@@ -191,17 +191,17 @@ def _refuse_other_versions(path: Path, content: dict) -> None:
                                                   {}).get('glid_mm', '?'))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(
-            f'{path} is damaged: what it says of the glid_mm that wrote it '
-            f'cannot be read ({str(stamp)[:200]}).') from error
+            f'{path} is damaged: its note about the glid_mm version that '
+            f'wrote it cannot be read ({str(stamp)[:200]}).') from error
     if theirs[0] == FORMAT:
         return
     newer = theirs[0] > FORMAT
     raise CheckpointError(
-        f'{path} was written by glid_mm {theirs[1]}, whose checkpoints are of '
-        f'format {theirs[0]}; this is glid_mm {__version__}, which reads '
+        f'{path} was written by glid_mm {theirs[1]} in checkpoint format '
+        f'{theirs[0]}; this is glid_mm {__version__}, which reads '
         f'format {FORMAT}. ' +
         ('Upgrade glid_mm.'
-         if newer else f'Use glid_mm {theirs[1]} for it, or train anew.'))
+         if newer else f'Use glid_mm {theirs[1]} for it, or train again.'))
 
 
 def _refuse_texts(path: Path) -> None:
@@ -212,12 +212,12 @@ def _refuse_texts(path: Path) -> None:
         raise CheckpointError(f'{path} is empty. Copy or download it again.')
     if head.startswith((b'<!doctype', b'<html', b'<?xml')):
         raise CheckpointError(
-            f'{path} is a web page, not a checkpoint: the download gave a '
+            f'{path} is a web page, not a checkpoint: the download saved a '
             'page of the site instead of the file. Download it again.')
     if head.startswith(b'version https://git-lfs'):
         raise CheckpointError(
-            f'{path} is a pointer of Git LFS, not the file itself. Fetch it '
-            'with: git lfs pull')
+            f'{path} is a Git LFS pointer, not the file itself. Fetch the '
+            'file: git lfs pull')
 
 
 def _refuse_altered(path: Path) -> None:
@@ -238,19 +238,19 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
     if isinstance(error, UnpicklingError) and refused:
         if not _allows_more():
             return CheckpointError(
-                f'{path} is refused: torch {torch.__version__} reads nothing '
-                f'but tensors safely, and the file holds {refused[1]}, as '
-                'all checkpoints of a training do. Update torch: pip install '
-                '"torch>=2.6". Published weights can be read as it is.')
+                f'{path} is refused: torch {torch.__version__} can safely '
+                f'read only tensors, and the file holds {refused[1]}, as '
+                'all training checkpoints do. Update torch: pip install '
+                '"torch>=2.6". Published weights need no update.')
         return CheckpointError(
-            f'{path} is refused: besides data it asks for {refused[1]}, and '
-            'reading that could run a program. If you trust where the file '
-            'comes from, read it with torch.load(..., weights_only=False) in '
-            "a place where it can do no harm, and save its ['state_dict'] "
-            'anew with torch.save.')
+            f'{path} is refused: besides data it needs {refused[1]}, and '
+            'reading that could run code. If you trust the source of the '
+            'file, read it with torch.load(..., weights_only=False) in '
+            "a sandbox, and save its ['state_dict'] "
+            'again with torch.save.')
     return CheckpointError(
-        f'{path} ({path.stat().st_size} bytes) is damaged, cut short, or no '
-        'checkpoint. Copy or download it again, or take an earlier one.')
+        f'{path} ({path.stat().st_size} bytes) is damaged, truncated, or not '
+        'a checkpoint. Copy or download it again, or use an earlier one.')
 
 
 def _allows_more() -> bool:

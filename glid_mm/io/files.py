@@ -44,7 +44,7 @@ def write_atomically(path: PathLike, data: bytes) -> None:
             raise CheckpointError(
                 f'no space left to write {path}: it needs '
                 f'{len(data) / 2**20:.1f} MiB. The previous checkpoint is '
-                'intact. Make room or choose another disk (--work-dir), keep '
+                'intact. Make room, choose another disk (--work-dir) or keep '
                 'fewer checkpoints (default_hooks.checkpoint.max_keep_ckpts), '
                 'then continue with --resume.') from error
         raise

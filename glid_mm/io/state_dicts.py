@@ -42,9 +42,9 @@ def plain_weights(path: Path, content: dict) -> dict:
         ]
         if len(others) > 1:
             raise CheckpointError(
-                f'{path} holds weights under {", ".join(others)}, and none '
-                'of these is a name that is known here '
-                f'({", ".join(_WEIGHTS)}). Save the ones you mean: '
+                f'{path} holds weights under {", ".join(others)}, and glid_mm '
+                'knows none of these names '
+                f'({", ".join(_WEIGHTS)}). Save the ones you want: '
                 f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
         found = others
         if not found:
@@ -57,14 +57,14 @@ def plain_weights(path: Path, content: dict) -> dict:
         ]
         if beside:
             logger.warning(
-                '%s: takes %s%s and leaves out %s', path, key,
+                '%s: loading %s%s and ignoring %s', path, key,
                 ', the moving average (EMA) of the weights,'
                 if key in _AVERAGES else '', ', '.join(beside))
         weights = weights[key]
     if found == ['state_dict'] and _holds_tensors(content.get(_SWAPPED)):
         logger.info(
             '%s: its state_dict is the moving average (EMA) of the weights; '
-            'the weights that were trained are in %s', path, _SWAPPED)
+            'the trained weights are in %s', path, _SWAPPED)
     rest = {k: v for k, v in content.items() if k != found[0]}
     return {**rest, 'state_dict': _without_wrappers(weights)}
 

@@ -239,7 +239,7 @@ def test_unshifted_windows_are_said_once_and_not_when_kept(source, tmp_path):
 
 
 @pytest.mark.parametrize('format,cure', [
-    (0, 'Use glid_mm 0.0.7 for it, or train anew'),
+    (0, 'Use glid_mm 0.0.7 for it, or train again'),
     (FORMAT + 1, 'Upgrade glid_mm')])  # yapf: disable
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 def test_other_versions_are_one_clear_message(format, cure, suffix, source,

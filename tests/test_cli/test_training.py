@@ -181,7 +181,7 @@ def test_a_config_of_ones_own(scenes, tmp_path):
     assert config.model.bbox_head.num_classes == len(
         config.train_dataloader.dataset.metainfo.classes)
     assert config.model.backbone.encoder.arch == 'tiny'
-    with pytest.raises(UserError, match='is there already'):
+    with pytest.raises(UserError, match='already exists'):
         run(*arguments)
     with pytest.raises(UserError, match='.py'):
         run(*arguments[:-1], str(tmp_path))

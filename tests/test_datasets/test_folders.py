@@ -76,9 +76,9 @@ def test_a_list_chooses_images(folder):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('scan\ncat\n', '2 images, of which 1 are not there, .*being cat'),
+    ('scan\ncat\n', '2 images, and 1 are missing, .*being cat'),
     ('scan\nscan\n', 'scan 2 times'),
-    ('\n', 'names nothing'),
+    ('\n', 'is empty'),
     ('twins', 'twins, which 2 images'),
 ])
 def test_lists_that_do_not_fit_are_refused(folder, text, words):

@@ -38,7 +38,7 @@ def test_a_signal_ends_a_run_after_its_step(kind, name, after, tmp_path,
     assert ended.value.code == 128 + number
     path = (tmp_path / 'cut' / 'last_checkpoint').read_text()
     line, = capsys.readouterr().err.splitlines()
-    assert line.startswith(f'{name}: ended in iteration {after} of ')
+    assert line.startswith(f'{name}: stopped in iteration {after} of ')
     assert f'saved as {path};' in line and '--resume' in line
     runner, said = resumed(tmp_path / 'cut', **options)
     assert runner.iter == after and not said
@@ -65,7 +65,7 @@ def test_a_signal_ends_a_validation_and_a_resume_makes_up_for_it(
             hooks=[dict(type='SignalHook', after=12, where='val')],
             **options)
     assert RisingMetric.score == 1
-    assert 'ended in validation after iteration 12 of' in capsys.readouterr(
+    assert 'stopped in validation after iteration 12 of' in capsys.readouterr(
     ).err
     assert_same(whole, train(tmp_path / 'cut', resume=True, **options))
     assert RisingMetric.score == 3
@@ -85,7 +85,7 @@ def test_a_run_with_workers_ends_in_one_line(tmp_path):
         time.sleep(.1)
     os.killpg(process.pid, signal.SIGTERM)
     line, = finish(process, 128 + signal.SIGTERM).splitlines()
-    assert line.startswith('SIGTERM: ended in iteration ')
+    assert line.startswith('SIGTERM: stopped in iteration ')
     assert (tmp_path / 'last_checkpoint').read_text() in line
 
 
@@ -125,10 +125,10 @@ def test_ranks_end_together_and_one_goes_on(tmp_path):
     whole = train(tmp_path / 'whole', batch_size=4, **options)
     errors = [finish(process, 128 + signal.SIGTERM) for process in processes]
     assert [len(text.splitlines()) for text in errors] == [1, 0], errors
-    assert 'ended in iteration 6 of 15' in errors[0]
+    assert 'stopped in iteration 6 of 15' in errors[0]
     runner, said = resumed(tmp_path / 'cut', batch_size=4, **options)
     text, = said
-    assert 'processes 2 then, 1 now' in text and 'rounding' in text
+    assert 'processes from 2 to 1' in text and 'rounding' in text
     runner.train()
     for name, value in whole.items():
         torch.testing.assert_close(

@@ -128,9 +128,9 @@ def test_other_schedulers_keep_their_shape_too():
 def test_the_other_unit_is_refused_by_name():
     for unit, path, cure in (
         ('epochs', 'depth/glid_swin-b_8xb2-38k_nyu-416x544.py',
-         '38400 iters .train_cfg.max_iters.: give --iters'),
+         '38400 iters .train_cfg.max_iters.; use --iters'),
         ('iters', 'detection/glid_swin-b_8xb2-50e_coco.py',
-         '50 epochs .train_cfg.max_epochs.: give --epochs')):
+         '50 epochs .train_cfg.max_epochs.; use --epochs')):
         with pytest.raises(UserError, match=f'--{unit}: .*{cure}'):
             rescale(read(path), unit, 3)
     with pytest.raises(UserError, match='it has no training'):

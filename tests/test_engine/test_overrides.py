@@ -284,8 +284,8 @@ def test_settings_of_mixtures_are_taken(path):
     (POSE, 'model.backbone.init_cfg='
      '"dict(type=\'glid_mm.Pretrained\', checkpont=\'x.pth\')"',
      'model.backbone.init_cfg.checkpoint?'),
-    (POSE, 'param_scheduler.end=3', 'param_scheduler is a list. Write '),
-    (POSE, 'param_scheduler.2.end=3', 'param_scheduler is a list. Write '),
+    (POSE, 'param_scheduler.end=3', 'param_scheduler is a list of '),
+    (POSE, 'param_scheduler.2.end=3', 'param_scheduler is a list of '),
     (POSE, 'log_level.x=3', "log_level is 'INFO', not a group"),
     (POSE, 'load_from.checkpoint=3', 'nothing reads load_from.checkpoint'),
     (POSE, 'model.backbone.encoder=large',

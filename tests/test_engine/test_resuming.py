@@ -29,7 +29,7 @@ def test_gradients_of_another_accumulation_are_said_to_be_lost(tmp_path):
     train_and_stop(tmp_path, 7, optim_wrapper=dict(accumulative_counts=4))
     runner, said = resumed(tmp_path, optim_wrapper=dict(accumulative_counts=3))
     assert [
-        text for text in said if 'iterations accumulated 4 then, 3 now' in text
+        text for text in said if 'iterations accumulated from 4 to 3' in text
     ]
     assert [text for text in said if 'are lost' in text]
     assert all(p.grad is None for p in runner.model.parameters())
@@ -146,7 +146,7 @@ def test_a_longer_schedule_goes_on_with_its_own_rates(kind, stop, tmp_path):
         make_runner(tmp_path / 'short', **short).train()
     runner, said = resumed(tmp_path / 'short', **options(5))
     text, = said
-    assert 'the schedule has changed: iterations 12 then, 30 now' in text
+    assert 'the schedule has changed: iterations from 12 to 30' in text
     done = runner.iter
     rate = rates_of(long)[done][1][0]
     place = f'iteration {done + 1} of 30'
@@ -168,7 +168,7 @@ def test_settings_of_the_optimizer_are_the_config_s(tmp_path):
     new = dict(type='AdamW', lr=.03, weight_decay=.2)
     runner, said = resumed(tmp_path, optim_wrapper=dict(optimizer=new))
     text, = said
-    for change in ('lr 0.05 then, 0.03 now', 'weight_decay 0.1 then, 0.2 now'):
+    for change in ('lr from 0.05 to 0.03', 'weight_decay from 0.1 to 0.2'):
         assert change in text
     group, = runner.optim_wrapper.param_groups
     assert (group['lr'], group['weight_decay']) == (.03, .2)
@@ -186,9 +186,9 @@ def test_a_run_resumed_with_another_batch_says_so(kind, tmp_path):
     train_and_stop(tmp_path, 8, **KINDS[kind])
     runner, said = resumed(tmp_path, batch_size=7, **KINDS[kind])
     text, = (text for text in said if 'joint batch' in text)
-    assert 'samples in a joint batch 4 then, 7 now' in text
+    assert 'samples in a joint batch from 4 to 7' in text
     if kind == 'epochs':
-        assert any('The epoch begins anew' in text for text in said)
+        assert any('The epoch starts over' in text for text in said)
         # One epoch of three is done, and an epoch has three batches now.
         assert runner.iter == 3
         TinyDataset.reads = 0

@@ -134,9 +134,9 @@ def _stamped(stamp):
 
 
 @pytest.mark.parametrize('make,message', [
-    (_truncated, 'damaged, cut short'),
-    (_flipped, 'damaged, cut short'),
-    (_folder, 'damaged, cut short'),
+    (_truncated, 'damaged, truncated'),
+    (_flipped, 'damaged, truncated'),
+    (_folder, 'damaged, truncated'),
     (_stamped(dict(versions={})), 'is damaged: .*versions'),
     (_stamped([3]), 'is damaged'),
     (_stamped(dict(format=1, versions=3)), 'is damaged'),
@@ -209,8 +209,8 @@ def test_a_moving_average_is_taken_and_that_is_said(average, plain, tmp_path,
         path = save(tmp_path / f'{i}.pth', **content)
         assert read_checkpoint(path)['state_dict'] == dict(w=torch.ones(1))
         message, = caplog.messages
-        assert f'{path}: takes {average}, the moving average' in message
-        assert message.endswith(f'leaves out {plain}')
+        assert f'{path}: loading {average}, the moving average' in message
+        assert message.endswith(f'ignoring {plain}')
 
 
 def test_mmengines_moving_average_is_its_state_dict(tmp_path, caplog):

@@ -111,7 +111,7 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
         with pytest.raises(UserError, match=match):
             recognise(root, 'detection', **kwargs)
 
-    refused('annotations are of no category that the file lists.*99',
+    refused('annotations have a category that the file does not list.*99',
             lambda f: f['annotations'][0].update(category_id=99))
     refused("'bbox' of 1 of .* is not a list of four numbers",
             lambda f: f['annotations'][0].update(bbox=[1, 2]))
@@ -132,7 +132,7 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
 
 @pytest.mark.parametrize('segments,match', [
     (None, "'segments_info' of every annotation has to be a list"),
-    ([3], 'are no objects'),
+    ([3], 'are not objects'),
     ([dict(id=1)], "have no 'category_id'"),
     ([dict(id=1, category_id=99)], 'of category 99, which the file does not'),
 ])

@@ -272,7 +272,7 @@ def test_folders_without_weights_are_named(tmp_path):
     with pytest.raises(CheckpointError, match='a.safetensors, b.safetensors'):
         glid_mm.load(tmp_path)
     for path, message in (('nowhere.pth', 'no checkpoint nowhere.pth'),
-                          ('https://a.org/b.pth', 'is an address'),
+                          ('https://a.org/b.pth', 'is a URL'),
                           ('weights:nobody', 'no weights weights:nobody')):
         with pytest.raises(CheckpointError, match=message):
             glid_mm.load(path)

@@ -92,7 +92,7 @@ def test_label_maps_that_do_not_fit_are_named(tmp_path):
         load(saved(png, LABELS, 'LA'))
     with pytest.raises(UserError, match='map.jpg is a JPEG'):
         load(saved(tmp_path / 'map.jpg', LABELS))
-    with pytest.raises(UserError, match='no whole numbers'):
+    with pytest.raises(UserError, match='not whole numbers'):
         load(saved(tmp_path / 'map.tif', LABELS.astype(np.float32) / 2))
     damaged = saved(png, LABELS).read_bytes()
     for name, content in (('text', b'no picture'), ('cut', damaged[:50])):

@@ -44,5 +44,5 @@ def test_pictures_are_of_pre_training_and_of_tasks(tmp_path, monkeypatch,
     assert heights == [20 + 3 * (192 + 4) - 4, 20 + 2 * (256 + 4) - 4]
     assert 'from 0 to 35' in told(monkeypatch, TOOL, DETECTION, task,
                                   '--queries', 99, *test)
-    assert 'Take the config that the checkpoint was trained with' in told(
+    assert 'Use the config that the checkpoint was trained with' in told(
         monkeypatch, TOOL, DETECTION, pretraining, *test)

@@ -217,5 +217,5 @@ def test_publishing_a_model_that_no_run_has_stamped(tmp_path, monkeypatch):
 
 def test_plain_values_only_are_written():
     from glid_mm.io.checkpoints import pack_weights
-    with pytest.raises(CheckpointError, match='is no plain value'):
+    with pytest.raises(CheckpointError, match='is not a plain value'):
         pack_weights({}, dict(a=os.getcwd))

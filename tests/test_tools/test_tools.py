@@ -144,10 +144,10 @@ def test_a_training_is_as_long_as_told(tiny, tmp_path, monkeypatch, capsys):
     config = runners[0].cfg
     assert config.train_cfg.max_epochs == 10
     assert config.param_scheduler.milestones == [20]
-    assert 'give --epochs instead' in told(monkeypatch, *train, '--iters', 3)
-    assert 'give one of them' in told(monkeypatch, *train, '--epochs', 3,
-                                      '--cfg-options',
-                                      'train_cfg.max_epochs=3')
+    assert 'use --epochs instead' in told(monkeypatch, *train, '--iters', 3)
+    assert 'exclude each other' in told(monkeypatch, *train, '--epochs', 3,
+                                        '--cfg-options',
+                                        'train_cfg.max_epochs=3')
     for wrong in (['--epochs', '0'], ['--epochs', 3, '--iters', 3]):
         with pytest.raises(SystemExit):
             run(monkeypatch, *train, *wrong)
@@ -166,7 +166,7 @@ def test_user_errors_are_one_message(tiny, tmp_path, monkeypatch):
     assert 'base_batch_size' in told(monkeypatch, 'train.py', tiny, *folder,
                                      '--auto-scale-lr', '--cfg-options',
                                      'auto_scale_lr=None')
-    assert 'has 2 samples, less than one batch' in told(
+    assert 'has 2 samples, fewer than one batch' in told(
         monkeypatch, 'train.py', tiny, *folder, '--cfg-options',
         'train_dataloader.drop_last=True',
         'train_dataloader.dataset.indices=2')

@@ -54,8 +54,8 @@ class CheckpointHook(hooks.CheckpointHook):
         super().__init__(*args, **kwargs)
         if minutes is not None and minutes <= 0:
             raise UserError(
-                f'default_hooks.checkpoint.minutes is {minutes}, and has to '
-                'be above 0, or None for checkpoints of the interval alone')
+                f'default_hooks.checkpoint.minutes is {minutes}. Set it above '
+                '0, or to None to save only at the interval.')
         self.minutes = minutes
         self._interruption: Interruption | None = None
 
@@ -65,8 +65,8 @@ class CheckpointHook(hooks.CheckpointHook):
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             for path in remove_leftovers(runner.work_dir, self.out_dir):
                 runner.logger.info(
-                    f'removed {path}, which an interrupted run left half '
-                    'written')
+                    f'removed {path}, which an interrupted run had only '
+                    'partly written')
         self._saved_iter, self._saved_path = None, ''
         self._saved_at = time.monotonic()
         self._interruption = getattr(runner, 'interruption', None)
@@ -77,7 +77,7 @@ class CheckpointHook(hooks.CheckpointHook):
             self._interruption.watch()
         self._device = next(bare_model(runner.model).parameters()).device
         if getattr(runner, 'cut_validation', False) and runner.val_loop:
-            runner.logger.info('the validation that was interrupted:')
+            runner.logger.info('running the interrupted validation again:')
             runner.val_loop.run()
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
@@ -143,8 +143,8 @@ class CheckpointHook(hooks.CheckpointHook):
             place += f'iteration {runner.iter} of {runner.max_iters}'
             name = signal.Signals(number).name
             print(
-                f'{name}: ended in {place}; saved as {self._saved_path}; the '
-                'same command with --resume continues',
+                f'{name}: stopped in {place}; saved as {self._saved_path}; '
+                'the same command with --resume continues',
                 file=sys.stderr)
         raise Interrupted(number)
 

@@ -46,10 +46,10 @@ class ClassCheckHook(DataCheckHook):
                                                        expected)))
             kind = ''
             if expected is kinds and things < len(classes):
-                kind = (f', of which "isthing" in the annotations makes '
-                        f'{things} things and {len(classes) - things} stuff')
+                kind = (f' ("isthing" in the annotations marks {things} as '
+                        f'things and {len(classes) - things} as stuff)')
             raise UserError(
                 f'{counts}, and the data set ({source}) has {len(classes)} '
                 f'classes{kind}: {", ".join(classes)}. Set {settings}, or '
-                'metainfo=dict(classes=(...)) of the data sets to the '
-                'classes that the model has.')
+                "set metainfo=dict(classes=(...)) of the data sets to the "
+                "model's classes.")

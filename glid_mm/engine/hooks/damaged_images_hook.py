@@ -81,8 +81,8 @@ class DamagedImagesHook(Hook):
             return
         for path, reason in new.items():
             runner.logger.warning(
-                f'cannot read the image {path}: {reason}. It is skipped; '
-                'another takes its place.')
+                f'cannot read the image {path}: {reason}. It is skipped and '
+                'replaced by another.')
         self._found.update(new)
         runner.message_hub.update_info('damaged_images', dict(self._found))
         share = len(self._found) / self._seen(runner, iterations)
@@ -90,12 +90,12 @@ class DamagedImagesHook(Hook):
             names = '\n  '.join(list(self._found)[-FEW:])
             raise UserError(
                 f'{len(self._found)} of the {self._seen(runner, iterations)} '
-                f'pictures seen so far are damaged, {share:.1%}. More than '
-                f'{self.max_share:.1%} says that something is wrong with the '
-                'data: an incomplete copy, or files of another kind. Mend or '
+                f'pictures seen so far are damaged: {share:.1%}, more than '
+                f'the {self.max_share:.1%} allowed. The copy may be '
+                'incomplete, or the files may be of another kind. Repair or '
                 'remove them; to train without them, set '
-                f'default_hooks.damaged_images.max_share={2 * share:.2g}. The '
-                f'last ones:\n  {names}')
+                f'default_hooks.damaged_images.max_share={2 * share:.2g}. '
+                f'Latest:\n  {names}')
 
     @staticmethod
     def _seen(runner, iterations: int) -> int:

@@ -155,14 +155,14 @@ class LossCheck:
                 'is not finite; its message names the images')
         values = ', '.join(f'{name}={value:.4g}'
                            for name, value in zip(self.names, values))
-        images = '\n  '.join(self.images) or '(the batch does not say)'
+        images = '\n  '.join(self.images) or '(the batch names none)'
         raise NonFiniteLossError(
             f'iteration {self.iteration + 1}: the loss is not finite: '
-            f'{values}. The weights and the last checkpoint are of before '
-            'this batch. Look at its images and annotations; if they are '
-            'sound, lower the learning rate, clip gradients '
-            '(optim_wrapper.clip_grad), or train in fp32 (--no-amp). The '
-            f'images:\n  {images}')
+            f'{values}. This batch has changed neither the weights nor the '
+            'last checkpoint. Check its images and annotations; if they are '
+            'correct, lower the learning rate, clip gradients '
+            '(optim_wrapper.clip_grad), or train in fp32 (--no-amp). '
+            f'Images:\n  {images}')
 
 
 def image_paths(data) -> Iterator[str]:

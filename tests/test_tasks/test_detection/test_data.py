@@ -40,7 +40,7 @@ def dataset(root, classes=('box', 'ball', 'cone', 'person'), **kwargs):
      'the 5 classes.* the 4 of.*Not in the file: car. Only.*: none'),
     (('box', 'ball'), 'Only in the file: cone, person.*num_classes=4'),
     (('person', 'box', 'ball', 'cone'), 'the order is that of the file'),
-    ('box', r"the text 'box'.*\('box',\)"),
+    ('box', r"the string 'box'.*\('box',\)"),
 ])
 def test_classes_that_are_not_those_of_the_annotations_are_named(
         data_root, classes, message):
@@ -64,7 +64,7 @@ def test_annotations_of_unknown_categories_are_named(data_root):
     annotations(data_root, annotations=changed)
     with pytest.raises(
             UserError,
-            match='1 annotations are of no category.*annotation 3 of image '
+            match='1 annotations have a category.*annotation 3 of image '
             r'.*category_id 77.*\[1, 2, 3, 4\]'):
         dataset(data_root)
 
@@ -134,16 +134,16 @@ def test_ids_that_stand_for_two_things_are_named(data_root, part):
     content[part][1]['id'] = content[part][0]['id']
     changed = data_root / 'annotations' / f'{part}_twice.json'
     changed.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f'1 ids of {part} stand for more'):
+    with pytest.raises(UserError, match=f'1 ids of {part} occur more'):
         CheckedCOCO(str(changed))
 
 
 BROKEN = {
-    'image_id is of no image':
+    'not list the image of their image_id':
     lambda a, images: a.update(image_id='0'),
     'less than a pixel':
     lambda a, images: a.update(bbox=[v / 64 for v in a['bbox']]),
-    'outside of their image':
+    'outside their image':
     lambda a, images: a.update(bbox=[90, 0, 5, 5]),
     'no width or height':
     lambda a, images: images[a['image_id']].update(width=0),

@@ -90,5 +90,5 @@ def test_inferencer_takes_files_folders_and_arrays(trained, tmp_path):
     with pytest.raises(UserError, match='2 images are called a'):
         inferencer([folder, folder / 'a.png'], out_dir=str(tmp_path))
     (folder / 'torn.jpg').write_bytes(b'torn')
-    with pytest.raises(UserError, match='torn.jpg: it is no image'):
+    with pytest.raises(UserError, match='torn.jpg: it is not an image'):
         inferencer(folder)

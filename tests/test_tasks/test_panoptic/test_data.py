@@ -71,7 +71,7 @@ def same_image(content):
      'image 1: the segment .* needs "id"'),
     (unknown_category, 'image 2: segment .* of category 99'),
     (unknown_image, 'image 99: the file lists no such image'),
-    (same_image, '1 ids of annotations stand for more than one'),
+    (same_image, '1 ids of annotations occur more than once'),
     (lambda c: c['annotations'].pop(), '1 of 8 images have no annotation'),
     (lambda c: c.pop('categories'), "no 'categories'"),
 ])

@@ -91,7 +91,7 @@ def test_annotations_that_do_not_fit_are_named(data_root, change, message):
      "1 of .* annotations have no 'keypoints'"),
     (lambda content: content.pop('categories'), "has no 'categories'"),
     (first(category_id=9),
-     r'changed.json: 1 annotations are of no category .*annotation 1 of'),
+     r'changed.json: 1 annotations have a category .*annotation 1 of'),
 ])
 def test_what_only_the_evaluation_reads_is_checked_before(
         data_root, change, message):
