@@ -60,7 +60,7 @@ class CheckedFile:
         left_out = [name for name in here if name not in cat_names]
         if missing or left_out or here != list(cat_names):
             raise UserError(
-                f'the {len(cat_names)} classes of the config are not the '
+                f'the {len(cat_names)} classes of the config differ from the '
                 f'{len(here)} of {self.file}. '
                 f'Not in the file: {", ".join(missing) or "none"}. '
                 f'Only in the file: {", ".join(left_out) or "none"}. Set '
@@ -70,8 +70,8 @@ class CheckedFile:
 
     def cure(self, found: list[dict]) -> str:
         """What else to do if these categories are not those of the config."""
-        return (f'{self.setting}={len(found)} of the head; the order is that '
-                "of the file. To leave annotated classes out, use mmdet's "
+        return (f'{self.setting}={len(found)} of the head, in the order '
+                "of the file. To ignore annotated classes, use mmdet's "
                 "type='CocoDataset'.")
 
 

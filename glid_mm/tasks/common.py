@@ -70,7 +70,7 @@ def check_widths(model: nn.Module, name: str) -> None:
     glid, head = model.backbone, getattr(model, name)
     if isinstance(glid, XNet) and head.in_channels != glid.channels:
         raise UserError(
-            f'model.{name}.in_channels is {head.in_channels}, and ×Net makes '
+            f'model.{name}.in_channels is {head.in_channels}, but ×Net makes '
             f'maps of {glid.channels} channels (model.backbone.channels). Set '
             f'model.{name}.in_channels={glid.channels}.')
     if not isinstance(glid, GLID):

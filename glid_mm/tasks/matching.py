@@ -33,7 +33,7 @@ class CostsError(ValueError):
     """
 
     def __init__(self, image: int) -> None:
-        super().__init__(f'costs of matching in image {image} are not finite')
+        super().__init__(f'matching costs of image {image} are not finite')
         self.image = image
 
 

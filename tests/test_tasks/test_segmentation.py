@@ -234,7 +234,7 @@ def test_label_out_of_range_is_named_with_its_file(mode):
     images, labels = scenes(2)
     labels[0], labels[1] = 255, 9
     data = batch(model, images, labels, mode == 'loss')
-    with pytest.raises(UserError, match="label 9 in 'map.png' is no class"):
+    with pytest.raises(UserError, match="label 9 in 'map.png' is not a class"):
         model(**data, mode=mode)
 
 

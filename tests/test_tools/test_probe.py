@@ -36,6 +36,6 @@ def test_dark_and_bright_are_told_apart(folder, monkeypatch, capsys,
     (folder / 'dark' / '0.png').write_bytes(b'torn')
     assert '20 neighbours are to vote' in told(monkeypatch, PROBE, PRETRAIN,
                                                folder, 'none', *options)
-    assert 'no config of pre-training' in told(monkeypatch, PROBE,
+    assert 'not a pre-training config' in told(monkeypatch, PROBE,
                                                ROOT / DETECTION, folder,
                                                'none')

@@ -38,7 +38,7 @@ class FixedCrop(BaseTransform):
             raise UserError(
                 f'FixedCrop: the box {self.box} (left, top, right, bottom) is '
                 f'not inside an image of {height}×{width} pixels (height × '
-                'width). Set a box for this data, or leave the transform out.')
+                'width). Set a box for this data, or remove the transform.')
         for key in ('img', *results.get('seg_fields', ())):
             results[key] = results[key][top:bottom, left:right]
         results['img_shape'] = results['img'].shape[:2]

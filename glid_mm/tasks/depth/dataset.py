@@ -67,7 +67,7 @@ class DepthDataset(BaseSegDataset):
         pairs = [(osp.join(images, image), osp.join(depths, depth))
                  for image, depth in self._names(images)]
         if not pairs:
-            raise UserError('there is no pair of an image and a depth map ' + (
+            raise UserError('there is no pair of image and depth map ' + (
                 f'in the list {self.ann_file}' if self.ann_file else
                 f'in the folder {images} or below: no image ends in '
                 f'{" or ".join(self.img_suffix)} (img_suffix)'))
@@ -77,9 +77,9 @@ class DepthDataset(BaseSegDataset):
         ]
         if missing:
             raise UserError(
-                f'{len(missing)} files of {len(pairs)} pairs of an image and '
-                f'a depth map are missing, the first being {missing[0]}. Look '
-                'at data_root, data_prefix, ann_file and depth_map_suffix of '
+                f'{len(missing)} files of {len(pairs)} pairs of image and '
+                f'depth map are missing, the first being {missing[0]}. Check '
+                'data_root, data_prefix, ann_file and depth_map_suffix of '
                 'the data set.')
         unit = {}
         if self.depth_rescale_factor is not None:
@@ -106,7 +106,7 @@ class DepthDataset(BaseSegDataset):
                 if len(fields) == 1:
                     raise UserError(
                         f'{self.ann_file}, line {number}: {line!r} names one '
-                        'file. A line names an image and its depth map.')
+                        'file. Each line names an image and its depth map.')
                 if fields and fields[1] != 'None':
                     # Some lists begin at the data set's root.
                     yield fields[0].lstrip('/'), fields[1].lstrip('/')

@@ -70,9 +70,9 @@ class GLIDDepthEstimator(DepthEstimator):
         flip = self.test_cfg.get('flip')
         if flip and padding_mask(inputs, batch_img_metas) is not None:
             raise UserError(
-                'test_cfg.flip: the mirror image of a padded image has its '
-                'padding on the wrong side. Remove test_cfg of the '
-                'data_preprocessor: images of any size do.')
+                'test_cfg.flip: a mirrored padded image has its padding '
+                'on the wrong side. Remove test_cfg of the '
+                'data_preprocessor: the model takes images of any size.')
         size = inputs.shape[-2:]
         depth = self.decode_head.predict(
             self.extract_feat(inputs, batch_img_metas), size)

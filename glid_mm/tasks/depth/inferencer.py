@@ -55,7 +55,7 @@ class DepthInferencer(SegInferencer):
         self.show_progress = show_progress
         head = getattr(self.model, 'decode_head', None)
         if not hasattr(head, 'max_depth'):
-            raise UserError('the config is not of depth estimation: its '
+            raise UserError('the config is not for depth estimation: its '
                             'model has no glid_mm.DepthHead')
         self.png_scale = next(scale for scale in PNG_SCALES if head.max_depth *
                               scale <= np.iinfo(np.uint16).max)

@@ -61,19 +61,19 @@ class LoadDepth(LoadDepthAnnotation):
         size = results['ori_shape'][:2]
         if len(shape) != 2:
             raise UserError(
-                f'the depth map {path} has {shape[-1]} channels. Depth has '
-                'one, of 16 bits or floating; a coloured picture of depth '
-                'cannot be read back.')
+                f'the depth map {path} has {shape[-1]} channels. A depth map '
+                'has one, of 16 bits or floating point; a coloured picture '
+                'of depth cannot be converted back.')
         if depth.dtype == np.uint8:
             raise UserError(
-                f'the depth map {path} has 8 bits: 256 steps are a picture of '
-                'depth. Write depth in 16 bits or floating.')
+                f'the depth map {path} has 8 bits, which are too few for '
+                'depth. Save it with 16 bits or in floating point.')
         if shape != tuple(size):
             raise UserError(
                 f'the depth map {path} is {shape[0]}×{shape[1]} pixels '
                 f'(height × width) and its image {results.get("img_path")} '
-                f'is {size[0]}×{size[1]}. They have to show the same, pixel '
-                'by pixel: register depth to the image, or scale one of them.')
+                f'is {size[0]}×{size[1]}. Their pixels must correspond: '
+                'register depth to the image, or scale one of them.')
         factor = results.setdefault('depth_rescale_factor',
                                     self.depth_rescale_factor)
         results['gt_depth_map'] = depth.astype(np.float32) * factor

@@ -45,7 +45,7 @@ class DepthMetric(metrics.DepthMetric):
         if unknown or crop_type not in CROPS:
             raise UserError(
                 f'DepthMetric: depth_metrics={depth_metrics} and crop_type='
-                f'{crop_type!r}; it knows the metrics '
+                f'{crop_type!r}; choose from the metrics '
                 f'{", ".join(self.METRICS)} and the crops {CROPS}')
         super().__init__(**kwargs)
         if depth_metrics is not None:
@@ -86,10 +86,10 @@ class DepthMetric(metrics.DepthMetric):
             raise UserError(
                 f'none of {len(results)} images has a depth between '
                 f'{self.min_depth_eval:g} and {self.max_depth_eval:g} m '
-                '(min_depth_eval and max_depth_eval). Look at '
+                '(min_depth_eval and max_depth_eval). Check '
                 'depth_rescale_factor of LoadDepth in the test pipeline.')
         if len(known) < len(results):
             print_log(
                 f'{len(results) - len(known)} of {len(results)} images have '
-                'no depth to compare with and are left out', 'current')
+                'no known depth in the range and are skipped', 'current')
         return super().compute_metrics(known)

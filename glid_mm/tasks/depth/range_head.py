@@ -152,8 +152,8 @@ class _UnitCheck:
         low, high = self.range
         raise UserError(
             f'the depth of {path} has a median of {median:.4g} m, far from '
-            f'the range of the config ({low:g} to {high:g} m): its unit is '
-            'another one. Set depth_rescale_factor of LoadDepth in the '
-            'pipelines to what makes metres of it (1e-3 for millimetres, '
+            f'the range of the config ({low:g} to {high:g} m), so its unit is '
+            'probably wrong. Set depth_rescale_factor of LoadDepth in the '
+            'pipelines to the factor that gives metres (1e-3 for millimetres, '
             '1/256 for KITTI), or min_depth and max_depth of the head; '
-            'unknown depth has to be 0.')
+            'unknown depth must be 0.')

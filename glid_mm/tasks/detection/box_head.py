@@ -292,12 +292,11 @@ class BoxHead(DETRHead):
 def _unmatchable(truth: InstanceData, meta: dict) -> UserError:
     """What to tell about an image whose matching costs are not finite."""
     if truth.bboxes.isfinite().all():
-        cure = ('If the image and its boxes are sound, the predictions are '
-                'not: lower the learning rate, clip gradients '
-                '(optim_wrapper.clip_grad), or start from weights that are '
-                'finite.')
+        cure = ('If the image and its boxes are correct, the predictions are '
+                'not finite: lower the learning rate, clip gradients '
+                '(optim_wrapper.clip_grad), or start from finite weights.')
     else:
-        cure = 'Mend its annotations: those boxes are not finite.'
+        cure = 'Correct its annotations: those boxes are not finite.'
     return UserError(
         'predictions and ground truth cannot be matched in '
         f'{meta.get("img_path", "an image without a path")}: costs are not '

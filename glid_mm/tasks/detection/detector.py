@@ -54,9 +54,9 @@ class GLIDDetector(BaseDetector):
         if num_queries < 1:
             raise UserError(
                 f'backbone.num_queries={total} counts all queries, and '
-                f'bbox_head.one_to_many_queries={others} leaves none to be '
-                f'matched one to one. Set backbone.num_queries to {others} '
-                'plus those, for example 300.')
+                f'bbox_head.one_to_many_queries={others} leaves none for '
+                f'one-to-one matching. Set backbone.num_queries to {others} '
+                'plus the one-to-one queries, for example 300.')
         check_answers('max_per_img',
                       self.bbox_head.test_cfg.get('max_per_img', 0),
                       num_queries, self.bbox_head.num_classes)

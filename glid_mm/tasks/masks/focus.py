@@ -77,7 +77,7 @@ def check_focus(model: nn.Module, name: str) -> None:
     replays = getattr(model.backbone, 'cuda_graph', False)
     if replays and getattr(model, name).masked_attention:
         raise UserError(
-            'model.backbone.cuda_graph replays the backbone as a whole, and '
-            'with masked attention every decoder layer asks the head. Leave '
-            f'it (--cuda-graph) out, or set model.{name}.masked_attention='
+            'model.backbone.cuda_graph replays the backbone as a whole, but '
+            'with masked attention every decoder layer calls the head. Omit '
+            f'--cuda-graph, or set model.{name}.masked_attention='
             'False.')

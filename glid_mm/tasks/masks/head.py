@@ -140,5 +140,5 @@ class MaskHead(BaseModule):
                 f'predictions and ground truth of {path} cannot be '
                 'matched: costs are not finite, so the predictions are '
                 'not. Lower the learning rate, clip gradients '
-                '(optim_wrapper.clip_grad), or start from weights that '
-                'are finite.') from error
+                '(optim_wrapper.clip_grad), or start from finite '
+                'weights.') from error

@@ -35,7 +35,7 @@ class TaskCheckHook(Hook):
                 raise UserError(
                     f'task {name!r} of the model has no data to train with: '
                     f'the data has {", ".join(data)}. Add it to '
-                    'train_dataloader.dataset.tasks, or take it out of '
+                    'train_dataloader.dataset.tasks, or remove it from '
                     'model.tasks.')
         self._call('before_train', runner)
 

@@ -62,7 +62,7 @@ def _read(folder: str, name: str, config: str | dict) -> Config:
     if not osp.isfile(path):
         raise UserError(
             f'task {name!r} of the mixture: there is no config {path}. Give '
-            "the task's own config, relative to the folder that comes first.")
+            "the task's own config, relative to the folder given first.")
     config = Config.fromfile(path)
     config.merge_from_dict(changes)
     return config

@@ -37,8 +37,8 @@ class MultitaskDataset(Dataset):
             total += len(data)
             if not len(data):
                 raise UserError(
-                    f'task {name!r} has no data: its data set is empty. Look '
-                    'at data_root, data_prefix and ann_file of '
+                    f'task {name!r} has no data: its data set is empty. Check '
+                    'data_root, data_prefix and ann_file of '
                     f'dataset.tasks.{name}.')
         self._length = total
         self._names, self._starts = zip(*self.first.items())
@@ -121,10 +121,10 @@ class TaskSampler(Sampler):
             isinstance(n, int) and n > 0 for n in ratio.values())
         if not fits:
             raise UserError(
-                f'train_dataloader.sampler.ratio={dict(ratio)}: it has to '
+                f'train_dataloader.sampler.ratio={dict(ratio)}: it must '
                 'give each task of the data a whole number above 0: '
-                f'{", ".join(dataset.tasks)}. To leave a task out, take it '
-                'out of the mixture.')
+                f'{", ".join(dataset.tasks)}. To skip a task, remove it '
+                'from the mixture.')
         self.turns = _turns(ratio)
 
     @property

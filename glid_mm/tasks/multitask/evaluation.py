@@ -124,7 +124,7 @@ def _build(runner, loaders: dict,
     for name in loaders:
         if not evaluators.get(name):
             raise UserError(
-                f'task {name!r} has data to be evaluated on and no metrics: '
+                f'task {name!r} has evaluation data and no metrics: '
                 f'set {name} of val_evaluator and test_evaluator, or '
                 f'{name}=None in val_dataloader and test_dataloader')
     built = TaskLoaders({

@@ -43,9 +43,9 @@ class TaskPreprocessors(BaseDataPreprocessor):
             if name not in self._each:
                 raise UserError(
                     f'a batch is of task {name!r}, and the model has '
-                    f'{", ".join(self._each)}. Name the tasks of the data '
-                    '(dataset.tasks, val_dataloader, test_dataloader) as '
-                    'those of the model (model.tasks).')
+                    f'{", ".join(self._each)}. The tasks of the data '
+                    '(dataset.tasks, val_dataloader, test_dataloader) must '
+                    'have the names of model.tasks.')
         return {
             name: self._each[name][0](batch, training)
             for name, batch in data.items()
@@ -94,7 +94,7 @@ class MultitaskGLID(BaseModel):
                     or name == 'mode' or 'loss' in name):
                 raise UserError(
                     f'{name!r} cannot be the name of a task (model.tasks): '
-                    'take letters, digits and underscores, without "loss", '
+                    'use letters, digits and underscores, without "loss", '
                     "such as 'semantic'")
         for name in loss_weights or ():
             if name not in tasks:
@@ -103,8 +103,8 @@ class MultitaskGLID(BaseModel):
                     f'{", ".join(tasks)}. Name tasks of the model.')
         if backbone.get('cuda_graph'):
             raise UserError(
-                'model.backbone.cuda_graph replays one pass in a step, and a '
-                'mixture has one for each task. Leave it (--cuda-graph) out.')
+                'model.backbone.cuda_graph replays one pass per step, and a '
+                'mixture has one for each task. Omit --cuda-graph.')
         shared = QueryTables(
             {
                 name: {

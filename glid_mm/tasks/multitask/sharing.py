@@ -112,8 +112,8 @@ class QueryTables:
             if named.count(task) != 1:
                 raise UserError(
                     f'task {task!r} is in {named.count(task)} of model.tables,'
-                    ' and each task reads one. Name every task once, or leave '
-                    'out tables to share all queries.')
+                    ' and each task reads one. Name every task once, or omit '
+                    'tables to share all queries.')
         self.rows: dict[str, range] = {}
         self._starts = []
         self.num_queries = 0
@@ -128,7 +128,7 @@ class QueryTables:
             if count < 1:
                 raise UserError(
                     f'task {task!r} has no queries: set model.tasks.{task}.'
-                    'backbone.num_queries to how many it asks')
+                    'backbone.num_queries to the number of its queries')
             self.rows[task] = range(first, first + count)
             total = max(total, first + count)
             wanted = {name: settings.get(name) or 0 for name in SETTINGS[1:]}
@@ -136,10 +136,10 @@ class QueryTables:
         if len(starts) > 1:
             (one, its), (other, their) = list(starts.values())[:2]
             raise UserError(
-                f'tasks {one!r} and {other!r} share queries that are to start '
-                f'as {its} and as {their}. Set embedding_std and '
-                f'embedding_positions of model.tasks.{one}.backbone and '
-                f'model.tasks.{other}.backbone alike, or part the tasks with '
+                f'tasks {one!r} and {other!r} share queries but initialize '
+                f'them as {its} and as {their}. Set the same embedding_std '
+                f'and embedding_positions in model.tasks.{one}.backbone and '
+                f'model.tasks.{other}.backbone, or separate the tasks with '
                 f"model.tables=[['{one}', …], ['{other}', …]].")
         for _, wanted in starts.values():
             self._starts.append((first, total, wanted))

@@ -73,7 +73,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
             where = f'{self.file}, annotation of image {row["image_id"]}'
             if row['image_id'] not in listed:
                 raise UserError(f'{where}: the file lists no such image. Add '
-                                'it to "images", or leave its annotation out.')
+                                'it to "images", or remove its annotation.')
             for segment in row['segments_info']:
                 if not {'id', 'category_id'} <= segment.keys():
                     raise UserError(
@@ -81,7 +81,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
                         '"id", its colour in the PNG, and "category_id".')
                 if segment['category_id'] not in known:
                     raise UserError(
-                        f'{where}: segment {segment["id"]} is of category '
+                        f'{where}: segment {segment["id"]} has category '
                         f'{segment["category_id"]}, which the file does not '
                         'list. Add it to "categories", or give the segment '
                         f'one of these ids: {sorted(known)}.')
@@ -92,7 +92,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
             raise UserError(
                 f'{self.file}: {len(bare)} of {len(listed)} images have no '
                 f'annotation, the first being image {bare[0]}. Add '
-                'annotations, or leave these images out.')
+                'annotations, or remove these images.')
         super().createIndex()
 
     def categories(self) -> list[dict]:
@@ -113,8 +113,8 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
         things = sum(bool(c['isthing']) for c in found)
         return (f'num_things_classes={things} and num_stuff_classes='
                 f'{len(found) - things} of panoptic_head; things come first, '
-                "otherwise the order is that of the file. To leave annotated "
-                "classes out, use mmdet's type='CocoPanopticDataset'.")
+                "each group in the order of the file. To ignore annotated "
+                "classes, use mmdet's type='CocoPanopticDataset'.")
 
 
 @DATASETS.register_module()

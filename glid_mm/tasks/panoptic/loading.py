@@ -88,7 +88,7 @@ class LoadPanopticMap(BaseTransform):
                 f'the panoptic PNG {path} is {ids.shape[0]}×{ids.shape[1]} '
                 f'pixels (height × width) and its image {results["img_path"]} '
                 f'is {results["ori_shape"][0]}×{results["ori_shape"][1]}. '
-                'They have to show the same, pixel by pixel.')
+                'Their pixels must correspond.')
         segments = results['segments_info']
         numbers = np.zeros(ids.shape,
                            np.uint8 if len(segments) < 256 else np.uint16)
@@ -104,8 +104,8 @@ class LoadPanopticMap(BaseTransform):
             raise UserError(
                 f'{len(strange)} pixels of the panoptic PNG {path} have ids '
                 f'such as {strange[0]} that are not in "segments_info" of '
-                f'{results["img_path"]}. PNGs and annotations have to be from '
-                'one source; what is unlabelled has the id 0 (black).')
+                f'{results["img_path"]}. PNGs and annotations must come from '
+                'the same source; unlabelled pixels have the id 0 (black).')
         results['gt_seg_map'] = numbers
         results['segment_codes'] = np.array(codes, np.int32)
         return results

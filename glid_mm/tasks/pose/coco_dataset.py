@@ -82,7 +82,7 @@ class CocoPoseDataset(CocoDataset):
         for name in ('ann_file', 'bbox_file'):
             path = getattr(self, name)
             if path and not osp.isfile(path):
-                cure = ('. To take the boxes of the annotations, set '
+                cure = ('. To use the boxes of the annotations, set '
                         'test_dataloader.dataset.bbox_file=None.')
                 raise UserError(f'there is no {name} {path}' +
                                 (cure if name == 'bbox_file' else ''))
@@ -101,22 +101,22 @@ class CocoPoseDataset(CocoDataset):
             ]
             if texts:
                 raise UserError(
-                    f'{self.ann_file}: {len(texts)} ids of images are texts, '
-                    f'such as {texts[0]!r}. mmpose takes whole numbers.')
+                    f'{self.ann_file}: {len(texts)} ids of images are strings,'
+                    f' such as {texts[0]!r}. mmpose needs integers.')
             raise
         if not samples:
             raise UserError(
                 f'{self.bbox_file or self.ann_file}: no person in any image. '
-                + ('The boxes are of other categories than the annotations '
-                   'of keypoints.' if self.bbox_file else
-                   'A person is an annotation with "bbox", "keypoints" of '
-                   'which one at least is labelled, and no "iscrowd".'))
+                + ('The boxes have other categories than the keypoint '
+                   'annotations.' if self.bbox_file else
+                   'A person is an annotation with "bbox", "keypoints" with '
+                   'at least one labelled, and no "iscrowd".'))
         if not self.bbox_file and not any(
                 np.any(sample['keypoints_visible'] > 0) for sample in samples):
             raise UserError(
-                f'{self.ann_file}: no keypoint of any person is labelled: the '
-                'third number of each is 0 for one that is not, 1 for one '
-                'that is hidden and 2 for one that is seen.')
+                f'{self.ann_file}: no keypoint of any person is labelled. The '
+                'third number of a keypoint is 0 if it is not labelled, 1 if '
+                'it is occluded and 2 if it is visible.')
         return samples
 
     def _load_annotations(self) -> tuple:
@@ -155,8 +155,8 @@ class CocoPoseDataset(CocoDataset):
                 raise UserError(
                     f'{self.ann_file}: the keypoints of {category["name"]} '
                     f'are {", ".join(names)}; the metainfo of the data set '
-                    f'has them in another order: {", ".join(ours)}. The '
-                    'order has to be that of the file.')
+                    f'has them in another order: {", ".join(ours)}. Use '
+                    'the order of the file.')
 
     def _check_count(self, annotation: dict) -> int:
         """Keypoints of an annotation: none, or as many as ``metainfo`` has."""
@@ -168,8 +168,8 @@ class CocoPoseDataset(CocoDataset):
                 f'{annotation["image_id"]} has {count / 3:g} keypoints (x, y '
                 'and visibility each), and the metainfo of the data set has '
                 f'{wanted}: {", ".join(self.metainfo["keypoint_name2id"])}. '
-                'Give the data sets the metainfo of these keypoints, and the '
-                'model as many queries (model.backbone.num_queries).')
+                'Give the data sets the metainfo of these keypoints, and set '
+                'model.backbone.num_queries to their number.')
         return count // 3
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
@@ -201,8 +201,8 @@ class CocoPoseDataset(CocoDataset):
             boxes = load(self.bbox_file)
         if not isinstance(boxes, list):
             raise UserError(
-                f'{self.bbox_file} is no list of boxes. It has to be as '
-                "COCO's results of boxes are: a JSON list of objects with "
+                f'{self.bbox_file} is not a list of boxes. It must have '
+                "COCO's format of box results: a JSON list of objects with "
                 f'{", ".join(BOX)}.')
         require_fields(self.bbox_file, dict(boxes=boxes), dict(boxes=BOX))
         categories = {
@@ -225,7 +225,7 @@ class CocoPoseDataset(CocoDataset):
                 raise UserError(
                     f'{self.bbox_file}: box {number} is in image '
                     f'{found["image_id"]}, which {self.ann_file} does not '
-                    'have. Take the boxes of these images.')
+                    'have. Use a file with boxes of its images.')
             _check_box(box, image, f'{self.bbox_file}: box {number}')
             corners = [*box[:2], box[0] + box[2], box[1] + box[3]]
             samples.append(
@@ -254,7 +254,7 @@ def _check_box(box: Sequence[float], image: dict, what: str) -> None:
         raise UserError(
             f'{what} has the box {list(box)} (x, y, width, height in '
             f'pixels), which lies outside its image {image["file_name"]} of '
-            f'{image["width"]}×{image["height"]} px. Mend the box, or the '
+            f'{image["width"]}×{image["height"]} px. Correct the box, or the '
             "image's width and height.")
 
 
@@ -269,8 +269,8 @@ def _check_metainfo(metainfo: dict) -> None:
     names = list(metainfo['keypoint_id2name'].values())
     if (list(metainfo['keypoint_id2name']) != list(range(count))
             or len(set(names)) < count):
-        raise UserError(f'{what}: keypoint_info has to number its keypoints '
-                        '0, 1, 2, … and to give each a name of its own. Its '
+        raise UserError(f'{what}: keypoint_info must number its keypoints '
+                        '0, 1, 2, … and give each a unique name. Its '
                         f'names are {", ".join(names)}.')
     for key, ours in (('sigmas', 'sigmas'), ('joint_weights',
                                              'dataset_keypoint_weights')):
@@ -282,9 +282,9 @@ def _check_metainfo(metainfo: dict) -> None:
     for left, right in enumerate(swap):
         if swap[right] != left:
             raise UserError(
-                f'{what}: in the mirror {names[left]} becomes {names[right]}, '
-                f'but {names[right]} becomes {names[swap[right]]}. Of a pair, '
-                "each is the other's 'swap'.")
+                f'{what}: a flip turns {names[left]} into {names[right]}, '
+                f'but {names[right]} into {names[swap[right]]}. The keypoints '
+                "of a pair must name each other in 'swap'.")
 
 
 @contextmanager

@@ -150,9 +150,9 @@ class QueryHeatmapHead(HeatmapHead):
             raise UserError(
                 f'the head makes {_words(ours)}, and the targets are '
                 f'{_words(target)}. Set model.backbone.num_queries to the '
-                'number of keypoints, and give the codec of GenerateTarget '
-                'the input_size of TopdownAffine, and a quarter of it as '
-                'heatmap_size.')
+                'number of keypoints, and in the codec of GenerateTarget set '
+                'input_size to that of TopdownAffine, and heatmap_size to '
+                'a quarter of it.')
         with torch.autocast(feats.mask_features.device.type, enabled=False):
             heatmaps = self(feats)
             targets = torch.stack(
@@ -178,8 +178,8 @@ def _check_codec(codec) -> None:
     """
     if not isinstance(codec, (MSRAHeatmap, UDPHeatmap)):
         raise UserError(
-            f'head.decoder.type={type(codec).__name__!r} is not of heatmaps '
-            "as this head makes them. Set 'UDPHeatmap' or 'MSRAHeatmap'.")
+            f'head.decoder.type={type(codec).__name__!r} does not decode the '
+            "heatmaps of this head. Set 'UDPHeatmap' or 'MSRAHeatmap'.")
     if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
         raise UserError(
             f'head.decoder.heatmap_type={codec.heatmap_type!r} has several '
@@ -189,7 +189,7 @@ def _check_codec(codec) -> None:
     if tuple(codec.heatmap_size) != expected:
         raise UserError(
             f'head.decoder.heatmap_size={tuple(codec.heatmap_size)} (width, '
-            f'height) has to be a quarter of input_size='
+            f'height) must be a quarter of input_size='
             f'{tuple(codec.input_size)}. Set heatmap_size={expected} in the '
             'codec.')
     # The corner of the patch is rounded towards zero: near the left and the
@@ -198,8 +198,8 @@ def _check_codec(codec) -> None:
     if not getattr(codec, 'unbiased', False) and reach % 1:
         raise UserError(
             f'head.decoder.sigma={codec.sigma:g}: mmpose draws a keypoint as '
-            'a patch that reaches 3 sigma to each side, and a pixel beside '
-            'its place near the border unless that is a whole number. Set '
+            'a patch of 3 sigma to each side. Unless that is a whole number, '
+            'patches near the border are off by a pixel. Set '
             'sigma=1 or sigma=2 in the codec.')
 
 

@@ -181,7 +181,7 @@ def build_pretrainer(config: Config) -> GLIDPretrainer:
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
     if not isinstance(model, GLIDPretrainer):
-        raise UserError(f'{config.filename} is no config of pre-training: a '
+        raise UserError(f'{config.filename} is not a pre-training config: a '
                         f'{type(model).__name__} reconstructs nothing')
     return model
 

@@ -107,7 +107,7 @@ def _first_images(dataset, count: int, size) -> Tensor:
         except (AttributeError, KeyError):
             raise UserError(
                 'the training set does not name image files, so its first '
-                'ones cannot be drawn. Name images to draw: '
+                'images cannot be drawn. Name images to draw: '
                 'default_hooks.reconstruction.images') from None
         try:
             images.append(load_images([path], size))

@@ -96,13 +96,13 @@ class SemanticDataset(BaseSegDataset):
             if stem in images:
                 raise UserError(
                     f'{images[stem]} and {name} in {folder} would have the '
-                    f'same label map, {stem}{self.seg_map_suffix}. Give one '
-                    'of them another name.')
+                    f'same label map, {stem}{self.seg_map_suffix}. Rename '
+                    'one of them.')
             images[stem] = name
         if not images:
             raise UserError(
                 f'there are no images in {folder or "the current folder"} or '
-                f'its sub-folders ({", ".join(self.img_suffix)}). Look at '
+                f'its subfolders ({", ".join(self.img_suffix)}). Check '
                 'data_root and data_prefix.img_path of the data set.')
         return images
 
@@ -111,5 +111,5 @@ class SemanticDataset(BaseSegDataset):
         if missing:
             raise UserError(
                 f'{len(missing)} of {len(of)} {what} are missing in '
-                f'{folder}, the first being {missing[0]}. Look at data_root, '
+                f'{folder}, the first being {missing[0]}. Check data_root, '
                 'data_prefix, ann_file and seg_map_suffix of the data set.')

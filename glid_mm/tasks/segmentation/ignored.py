@@ -66,4 +66,4 @@ def _refuse_unless_unsaid(value: int, ignore_index: int, setting: str) -> None:
     if value != _UNSAID:
         raise UserError(
             f'{setting} is {value}, and model.decode_head.ignore_index is '
-            f'{ignore_index}. Leave the former out: it follows the latter.')
+            f'{ignore_index}. Omit the former: it follows the latter.')

@@ -94,9 +94,9 @@ class LabelCheckHook(DataCheckHook):
             if changed and 0 <= head.ignore_index < head.num_classes:
                 raise UserError(
                     f'model.decode_head.ignore_index={head.ignore_index} is '
-                    'the number of a class as well, after '
+                    'also the number of a class after '
                     f'{"reduce_zero_label" if reduce else "metainfo.classes"}'
-                    ' of the data set has given out numbers anew. Set it to '
+                    ' of the data set renumbers the classes. Set it to '
                     '255.')
             values = _values(loading.read(info['seg_map_path']))
             labels = loading.relabel(values, info).astype(np.int64)
@@ -123,13 +123,13 @@ class LabelCheckHook(DataCheckHook):
         if len(missing) > 5:
             names += f' and {len(missing) - 5} others'
         if value == head.ignore_index:
-            cure = ('rewrite the label maps with the number of each class, '
+            cure = ('rewrite the label maps with class numbers, '
                     'such as 0 and 1 in place of 0 and 255')
         else:
             cure = 'set reduce_zero_label=False of the data sets'
         print_log(
             f'no pixel of class {names} is in the {count} label maps of '
-            f'{len(dataset)} that were looked at (the last is '
+            f'{len(dataset)} that were checked (the last is '
             f'{info["seg_map_path"]}), while {value}, which is ignored, is '
             f'in {times} of them. If {value} means a class, {cure}.',
             logger='current',

@@ -25,12 +25,12 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
     label = max(wrong) + reduced
     first, last = int(reduced), num_classes - 1 + reduced
     cure = ('Correct the file, or set model.decode_head.num_classes and '
-            'metainfo.classes of the data sets to all classes that there are')
+            'metainfo.classes of the data sets to all classes')
     # It moves every label down by one: classes counted from 1 fit then.
     if not reduced and set(wrong) == {num_classes}:
         cure += (', or reduce_zero_label=True of the data sets if 0 means '
                  'unlabelled')
     return UserError(
         f'label {label} in {str(meta.get("seg_map_path", "a label map"))!r} '
-        f'is no class: labels are {first} to {last}, or {ignore_index} to '
-        f'ignore{", as 0 (reduce_zero_label)" if reduced else ""}. {cure}.')
+        f'is not a class: labels are {first} to {last}, or {ignore_index} '
+        f'to ignore{", as 0 (reduce_zero_label)" if reduced else ""}. {cure}.')

@@ -66,7 +66,7 @@ class LoadSemanticMap(LoadAnnotations):
             raise UserError(
                 f'reduce_zero_label is {self.reduce_zero_label} in '
                 f'{type(self).__name__} of the pipeline, and {reduce} in the '
-                'data set. Set it in the data set alone.')
+                'data set. Set it only in the data set.')
         label_map = results.get('label_map')
         held = np.iinfo(labels.dtype)
         if not held.min <= self.ignore_index <= held.max:
@@ -107,8 +107,8 @@ class LoadSemanticMap(LoadAnnotations):
             raise UserError(
                 f'the label map {path} is {labels.shape[0]}×'
                 f'{labels.shape[1]} pixels (height × width) and its image '
-                f'{results.get("img_path")} is {size[0]}×{size[1]}. They have '
-                'to show the same, pixel by pixel: scale one of them, labels '
+                f'{results.get("img_path")} is {size[0]}×{size[1]}. Their '
+                'pixels must correspond: scale one of them, labels '
                 'without interpolation.')
         results['gt_seg_map'] = self.relabel(labels, results)
         results['seg_fields'].append('gt_seg_map')

@@ -39,7 +39,7 @@ def dataset(root, classes=('box', 'ball', 'cone', 'person'), **kwargs):
     (('box', 'ball', 'cone', 'car', 'person'),
      'the 5 classes.* the 4 of.*Not in the file: car. Only.*: none'),
     (('box', 'ball'), 'Only in the file: cone, person.*num_classes=4'),
-    (('person', 'box', 'ball', 'cone'), 'the order is that of the file'),
+    (('person', 'box', 'ball', 'cone'), 'in the order of the file'),
     ('box', r"the string 'box'.*\('box',\)"),
 ])
 def test_classes_that_are_not_those_of_the_annotations_are_named(

@@ -158,7 +158,7 @@ def test_bf16_losses_are_fp32_and_near():
         assert abs(half[name] - value) < .1 * value + .01, name
 
 
-@pytest.mark.parametrize('what,cure', [('boxes', 'Mend its annotations'),
+@pytest.mark.parametrize('what,cure', [('boxes', 'Correct its annotations'),
                                        ('weights', 'clip')])
 def test_costs_that_are_not_finite_name_the_image_and_its_boxes(what, cure):
     torch.manual_seed(0)

@@ -69,7 +69,7 @@ def same_image(content):
     (drop('annotations', 2, 'file_name'), "annotations have no 'file_name'"),
     (lambda c: c['annotations'][1]['segments_info'][0].pop('id'),
      'image 1: the segment .* needs "id"'),
-    (unknown_category, 'image 2: segment .* of category 99'),
+    (unknown_category, 'image 2: segment .* has category 99'),
     (unknown_image, 'image 99: the file lists no such image'),
     (same_image, '1 ids of annotations occur more than once'),
     (lambda c: c['annotations'].pop(), '1 of 8 images have no annotation'),

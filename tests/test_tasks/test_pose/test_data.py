@@ -72,7 +72,7 @@ def unlabelled(content):
     (nobody, 'changed.json: 5 of 5 boxes .* because they are of crowds'),
     (normalised, '5 of 5 boxes .* because they are less than a pixel wide'),
     (lambda content: content['images'][0].update(id='one'),
-     "changed.json: 1 ids of images are texts, such as 'one'"),
+     "changed.json: 1 ids of images are strings, such as 'one'"),
     (unlabelled, 'changed.json: no keypoint of any person is labelled'),
     (lambda content: content['annotations'].clear(), 'no person in any image'),
     (lambda content: content['annotations'][1].pop('id'),
@@ -124,8 +124,8 @@ def meta(**changes):
         keypoint_info={
             0: dict(name='left', id=0, swap='right'),
             1: dict(name='right', id=1, swap='')
-        }), "of 'ears': in the mirror left becomes right, but right becomes "
-     "right. Of a pair, each is the other's 'swap'"),
+        }), "of 'ears': a flip turns left into right, but right into "
+     "right. The keypoints of a pair must name each other"),
     (dict(
         keypoint_info={
             0: dict(name='left', id=0, swap='rigth'),
@@ -198,7 +198,7 @@ def test_files_that_are_not_there_or_hold_nobody_are_named(
 
 
 @pytest.mark.parametrize('content,message', [
-    ('{"images": []}', 'is no list of boxes.*image_id, category_id, bbox'),
+    ('{"images": []}', 'is not a list of boxes.*image_id, category_id, bbox'),
     ('[{"image_id": 0, "category_id": 4, "bbox": [1, 1, 9, 9]}]',
      "1 of 1 boxes have no 'score'"),
     ('[{"image_id"', 'boxes.json cannot be read: Expecting'),

@@ -139,7 +139,8 @@ def test_codecs_that_the_head_cannot_serve_are_refused(data_root):
         with pytest.raises(UserError, match=message):
             QueryHeatmapHead(decoder=codec)
     codec = dict(type='mmpose.SimCCLabel', input_size=(64, 64))
-    with pytest.raises(UserError, match="'SimCCLabel' is not of heatmaps"):
+    with pytest.raises(
+            UserError, match="'SimCCLabel' does not decode the heatmaps"):
         QueryHeatmapHead(decoder=codec)
     model = pose_estimator(num_keypoints=5)
     with pytest.raises(
