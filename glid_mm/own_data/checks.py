@@ -20,8 +20,8 @@ def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
     if not kept or 2 * kept < of:
         raise UserError(
             f'{what}: {kept:,} of {counted(of, "image")} can be used. Left '
-            f'out: {left_out}. Mend the data, or take the files out that are '
-            'not meant.')
+            f'out: {left_out}. Correct the data, or move unrelated files out '
+            'of the folder.')
 
 
 def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
@@ -46,5 +46,5 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
     if missing:
         raise UserError(
             f'{what} has no class {listed(missing)}. Its classes are '
-            f'{listed(there, 30)}. Leave classes out to take all of them.')
+            f'{listed(there, 30)}. Omit classes to use all of them.')
     return tuple(name for name in there if name in asked)

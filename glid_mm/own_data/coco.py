@@ -140,7 +140,7 @@ def read_parts(tree: Tree,
         strange = sorted(reader.used - set(first.classes))
         if strange:
             raise UserError(
-                f'{reader.path} has objects of the classes {listed(strange)}, '
+                f'{reader.path} has objects of classes {listed(strange)}, '
                 f'which {first.path} does not list. Give both files the same '
                 '"categories".')
     _note_unlisted(tree, readers, left_out)
@@ -152,7 +152,7 @@ def note_looked_at(data: OwnData) -> None:
     most = max(len(part.samples) for part in data.parts.values())
     if most > LOOKED_AT:
         data.notes.append(
-            f'{LOOKED_AT} pictures of each part were opened to look for '
+            f'{LOOKED_AT} pictures of each part were opened to check for '
             'damage')
 
 

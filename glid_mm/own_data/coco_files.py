@@ -60,7 +60,7 @@ def hint(tree: Tree) -> str:
     files = tree.ending('.json')
     if not files or any(_looks_like_coco(tree, name) for name in files):
         return ''
-    return (f'{listed(files)}: no JSON of COCO\'s format, which is an object '
+    return (f'{listed(files)}: not in COCO\'s format, which is a JSON object '
             'with "images", "annotations" and "categories"')
 
 
@@ -127,13 +127,13 @@ def _by_split(tree: Tree, names: Sequence[str]) -> dict[str, str]:
         if len(files) > 1:
             raise UserError(
                 f'{tree.root} has {len(files)} annotation files that could '
-                f'be for {split}: {listed(files)}. Name the one that is '
-                f'meant instead of the folder: {tree.path(files[0])}')
+                f'be for {split}: {listed(files)}. Give the path of the '
+                f'right one instead of the folder: {tree.path(files[0])}')
     if 'train' not in found:
         files = [names[0] for names in found.values()]
         raise UserError(
             f'{tree.root} has annotation files for {listed(found)} and none '
-            'for training. If one is meant for it, name it instead of the '
-            f'folder: {tree.path(files[0])}')
+            'for training. If one is for training, give its path instead of '
+            f'the folder: {tree.path(files[0])}')
     return {split: found[split][0] for split in ('train', 'val', 'test')
             if split in found}  # yapf: disable

@@ -104,7 +104,7 @@ class Reader:
             image['file_name'] for image in self.content['images']
             if image['id'] not in self.pictures
         ]
-        own.add('image', 'whose picture is not there', *missing)
+        own.add('image', 'whose picture is missing', *missing)
         self.as_is &= not missing
         images = [
             image for image in self.content['images']
@@ -211,7 +211,7 @@ class Reader:
             first = next(iter(names.values()), 'none')
             raise UserError(
                 f'{self.path} lists {counted(len(names), "image")}, such as '
-                f'{first}, and none of them is in {self.tree.root}. Put the '
+                f'{first}, and {self.tree.root} has none of them. Put the '
                 'pictures into that folder.')
         return base, found
 
@@ -231,8 +231,8 @@ class Reader:
         if len(ordered) > 1 and rank(ordered[0]) == rank(ordered[1]):
             raise UserError(
                 f'the pictures of {self.path} could be in '
-                f'{listed(ordered[:2])} of {self.tree.root}. Move those that '
-                'are not meant out of the folder.')
+                f'{listed(ordered[:2])} of {self.tree.root}. Move the wrong '
+                'ones out of the folder.')
         return ordered[0] if ordered else ''
 
     def _look(self, images: list[dict], left_out: LeftOut) -> set:

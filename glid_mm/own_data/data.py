@@ -98,8 +98,8 @@ class OwnData:
         if 'train' not in parts:
             raise UserError(
                 f'{root} has images for {listed(parts)} and none for '
-                'training. Give the folders or files of those for training '
-                'the word "train" in their names.')
+                'training. Put the word "train" into the names of the '
+                'folders or files for training.')
         self.task, self.root, self.layout = task, root, layout
         self.parts = parts
         self.classes = tuple(classes)
@@ -224,7 +224,7 @@ class OwnData:
         if strange and not chosen:
             raise UserError(
                 f'the validation data {other.root} has classes that '
-                f'{self.root} lacks: {listed(strange)}. Both have to have the '
+                f'{self.root} lacks: {listed(strange)}. Both must have the '
                 'same classes.')
         if other.classes != self.classes:
             part.file = None
@@ -240,9 +240,9 @@ class OwnData:
         if self.validates and 'val' not in counts:
             number = number_of(self.share, counts['train'])
             text += (
-                f'. There is no validation part: {number:,} of them will be '
-                f'set aside as one, drawn with seed {SEED}; the run keeps the '
-                'choice')
+                f'. There is no validation part, so {number:,} of them will '
+                f'be set aside for it, drawn with seed {SEED}; the run keeps '
+                'this split')
         return text
 
     def _contents(self) -> list[str]:

@@ -66,7 +66,7 @@ class PoseData(CocoData):
         text = pformat(
             metainfo(self.root.name, self.keypoints, self.skeleton),
             sort_dicts=False)
-        text = ('# The keypoints of a data set, in the form of mmpose.\n'
+        text = ("# The keypoints of a data set, in mmpose's format.\n"
                 f'dataset_info = \\\n{text}\n')
         write_atomically(path, text.encode())
         return {'metainfo.from_file': str(path), 'bbox_file': None}
@@ -92,9 +92,9 @@ class PoseData(CocoData):
                            for i, name in enumerate(self.keypoints))
         pairs = sum(a < b for a, b in enumerate(mirrored(self.keypoints)))
         text = (
-            f'{counted(len(self.keypoints), "keypoint")}, marked so often: '
-            f'{marked}. {counted(pairs, "pair")} of left and right by their '
-            'names')
+            f'{counted(len(self.keypoints), "keypoint")} and how often each '
+            f'is labelled: {marked}. {counted(pairs, "pair")} of left and '
+            'right by their names')
         return [*super()._contents(), text]
 
 
@@ -138,7 +138,7 @@ class KeypointReader(Reader):
     def why_unused(self, row: dict, image: dict) -> str | None:
         """See :class:`Reader`."""
         if not row.get('iscrowd') and not any(row['keypoints'][2::3]):
-            return 'no keypoint of them is marked'
+            return 'none of their keypoints is labelled'
         return super().why_unused(row, image)
 
     @property
@@ -159,9 +159,9 @@ class KeypointReader(Reader):
         }
         if len(found) > 1:
             raise UserError(
-                f'{self.path}: {listed(found.values())} have unlike '
-                'keypoints. A model has those of one kind: give the other a '
-                'file of its own.')
+                f'{self.path}: {listed(found.values())} have different '
+                'keypoints, and a model predicts only one set. Put each '
+                'category into its own file.')
         if found:
             return next(iter(found))
         lengths = {
@@ -217,12 +217,12 @@ def read(tree: Tree,
             raise UserError(
                 f'{reader.path} has the keypoints '
                 f'{", ".join(reader.keypoints)}, and {first.path} has '
-                f'{", ".join(first.keypoints)}. Both have to have the same in '
+                f'{", ".join(first.keypoints)}. Both must have the same in '
                 'the same order.')
     for split, part in parts.items():
         if not any(sample.counts for sample in part.samples):
-            raise UserError(f'{readers[split].path}: no object has a marked '
-                            'keypoint, which is one whose third number is 1 '
+            raise UserError(f'{readers[split].path}: no object has a labelled '
+                            'keypoint, whose third number is 1 '
                             'or 2.')
     data = PoseData(task, tree.root, 'COCO keypoints', parts, names, left_out)
     data.keypoints, data.skeleton = first.keypoints, first.skeleton

@@ -66,8 +66,8 @@ def find_names(tree: Tree) -> LabelNames | None:
         if all(names == tables[0] for names in tables):
             return LabelNames(files[0], tables[0], [])
     if len(files) > 1:
-        raise UserError(f'{tree.root} has several files with names of '
-                        f'classes: {listed(files)}. Leave one of them.')
+        raise UserError(f'{tree.root} has several files with class names: '
+                        f'{listed(files)}. Keep one of them.')
     file = files[0]
     if file.endswith('.json'):
         return LabelNames(file, _from_json(tree, file), [])
@@ -86,8 +86,8 @@ def find_names(tree: Tree) -> LabelNames | None:
         if match[2]:
             colours.append(tuple(int(match[i]) for i in (2, 3, 4)))
     if colours and len(set(colours)) < len(names):
-        raise UserError(f'{tree.path(file)}: each class needs a colour of its '
-                        'own, name:r,g,b::')
+        raise UserError(f'{tree.path(file)}: each class needs its own colour, '
+                        'name:r,g,b::')
     return LabelNames(file, names, colours)
 
 
@@ -114,8 +114,8 @@ def _from_json(tree: Tree, file: str) -> list[str]:
         return _in_order(numbers)
     except ValueError:
         raise UserError(
-            f'{tree.path(file)} is no list of names, and no object of names '
-            'and their numbers 0, 1, 2, ….') from None
+            f'{tree.path(file)} is neither a list of names nor an object of '
+            'names and their numbers 0, 1, 2, ….') from None
 
 
 def _in_order(numbers: dict[int, str]) -> list[str]:
@@ -136,8 +136,8 @@ def _from_table(tree: Tree, file: str) -> list[str]:
         })
     except (ValueError, IndexError):
         raise UserError(
-            f'{tree.path(file)} does not have a number and a name a line, '
-            '0, 1, 2, …, below its head.') from None
+            f'{tree.path(file)} must have a number (0, 1, 2, …) and a name '
+            'on each line below its header.') from None
 
 
 class ColourReader:

@@ -77,8 +77,8 @@ class MaskData(OwnData):
             for name in sorted(self.classes, key=lambda n: -total[n])
             if total[name]
         ]
-        where = f'in the {self.looked_at:,} label maps that were read'
-        text = (f'{len(self.classes)} classes by their share of pixels '
+        where = f'in {self.looked_at:,} label maps'
+        text = (f'{len(self.classes)} classes by share of pixels '
                 f'{where}: {listed(said, 20)}')
         rare = [
             f'{name} {images[name]}' for name in self.classes
@@ -167,7 +167,7 @@ def read(tree: Tree,
         notes.append('Label maps have only 0 and 255, so 255 is a class and '
                      'does not mean unlabelled')
     elif unlabelled:
-        notes.append('255 is unlabelled')
+        notes.append('255 means unlabelled')
     names, note = _class_names(tree, source, classes, found)
     notes.append(note)
     for sample in looked_at:
@@ -180,8 +180,8 @@ def read(tree: Tree,
     if reader is not read_label_map:
         for part in parts.values():
             part.extra = reader
-        notes.append('The run gets label maps with the number of the class in '
-                     'each pixel; yours stay as they are')
+        notes.append('The run uses converted label maps with class numbers; '
+                     'your files do not change')
     data = MaskData(task, tree.root, 'label maps', parts, names, left_out)
     data.looked_at = len(counts)
     data.notes += notes
@@ -205,8 +205,8 @@ def _reader(tree: Tree, names: LabelNames | None,
     except ColouredMapError as error:
         if names is None or not names.colours:
             raise UserError(
-                f'{error} Or put a file labelmap.txt into {tree.root} that '
-                'has a line name:r,g,b:: for each colour; the maps are then '
+                f'{error} Or put a file labelmap.txt into {tree.root} with '
+                'a line name:r,g,b:: for each colour, and the maps will be '
                 'converted.') from error
         coloured = True
     except UserError:
@@ -258,20 +258,20 @@ def _class_names(tree: Tree, names: LabelNames | None,
             raise UserError(
                 f'the label maps in {tree.root} have {len(found)} labels up '
                 f'to {number - 1}: {listed(found, 10)}. They seem to be grey '
-                'levels and no numbers of classes, which are 0, 1, 2, …. Put '
-                'a file labelmap.txt there that has a line name:r,g,b:: for '
-                'each, such as road:128,128,128::; the maps are then '
-                'converted. If they are numbers, name the classes in '
+                'levels rather than class numbers 0, 1, 2, …. Put '
+                'a file labelmap.txt there with a line name:r,g,b:: for '
+                'each, such as road:128,128,128::, and the maps will be '
+                'converted. If they are class numbers, name the classes in '
                 'classes.txt.')
         return ([f'class_{i}' for i in range(number)],
                 'No file names the classes (classes.txt), so they are called '
-                'class_0, …; label 0 is a class like any other')
+                'class_0, …; label 0 is an ordinary class')
     given = list(names.names if asked is None else asked)
     source = names.file if asked is None else 'classes'
     if len(given) == number - 1:
         return (['background', *given],
                 f'{source} names {len(given)} classes and labels go up to '
-                f'{len(given)}: label 0 becomes the background')
+                f'{len(given)}, so label 0 becomes the background')
     if len(given) < number:
         raise UserError(
             f'the label maps in {tree.root} have labels up to {number - 1}, '

@@ -97,16 +97,16 @@ def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
         if len(labels) > 1:
             raise UserError(
                 f'{counted(len(labels), "file")} could be the labels of the '
-                f'picture {picture}: {listed(labels)}. Move those that are '
-                'not meant out of the folder.')
+                f'picture {picture}: {listed(labels)}. Move the wrong '
+                'ones out of the folder.')
         for label in labels:
             of[label].append(picture)
     for label, pictures in of.items():
         if len(pictures) > 1:
             raise UserError(
                 f'{counted(len(pictures), "picture")} would have the labels '
-                f'{label}: {listed(pictures)}. Give each picture a name of '
-                'its own.')
+                f'{label}: {listed(pictures)}. Give each picture a unique '
+                'name.')
 
 
 def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:

@@ -78,9 +78,9 @@ class PanopticData(OwnData):
             ])
 
     def _contents(self) -> list[str]:
-        text = (f'The first {self.things} classes are things, whose objects '
-                'are told apart' if self.things else
-                'No class is a thing, whose objects are told apart')
+        text = (f'The first {self.things} classes are things, with separate '
+                'objects' if self.things else
+                'All classes are stuff, without separate objects')
         return [*super()._contents(), text]
 
 
@@ -115,8 +115,8 @@ class PanopticReader(Reader):
         rows = self.content['annotations']
         lists = [row['segments_info'] for row in rows]
         if not all(isinstance(segments, list) for segments in lists):
-            raise UserError(f"{file}: 'segments_info' of every annotation has "
-                            'to be a list.')
+            raise UserError(f"{file}: 'segments_info' of every annotation "
+                            'must be a list.')
         require_fields(
             file, dict(segments=[s for segments in lists for s in segments]),
             dict(segments=('id', 'category_id')))
@@ -145,7 +145,7 @@ class PanopticReader(Reader):
 
         if not votes:
             raise UserError(
-                f'{self.path} names PNGs of segments, and none of them is in '
+                f'{self.path} names PNGs of segments, but none of them is in '
                 f'{self.tree.root}. Put their folder, such as '
                 f'panoptic_{split}, there.')
         return max(votes, key=rank)
@@ -158,7 +158,7 @@ class PanopticReader(Reader):
         if not rows or png not in self._pngs:
             left_out.add(
                 'image',
-                'whose PNG is not there' if rows else 'without segments',
+                'whose PNG is missing' if rows else 'without segments',
                 image['file_name'])
             self.as_is = False
             return None
@@ -166,7 +166,7 @@ class PanopticReader(Reader):
         for segment in rows[0]['segments_info']:
             if segment.get('category_id') not in self.names:
                 raise UserError(
-                    f'{self.path}: a segment of image {image["id"]} is of '
+                    f'{self.path}: a segment of image {image["id"]} has '
                     f'category {segment.get("category_id")}, which the file '
                     'does not list. Add it to "categories".')
             name = self.names[segment['category_id']]
@@ -209,7 +209,7 @@ def read(tree: Tree,
     if len(names) < len(first.classes):
         raise UserError(
             f'{first.path} has {len(first.classes)} classes, and a panoptic '
-            'model learns all of them. Leave classes out.')
+            'model learns all of them. Omit classes.')
     for split, reader in readers.items():
         parts[split].extra = tree.root / reader.folder
     data = PanopticData(task, tree.root, 'COCO panoptic segments', parts,

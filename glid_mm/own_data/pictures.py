@@ -58,7 +58,7 @@ def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
     """
     text = f'{name}: {size[0]}×{size[1]} instead of {said[0]}×{said[1]}'
     if size == said[::-1]:
-        text += ', perhaps turned by its EXIF notes: save it upright'
+        text += ', perhaps rotated by its EXIF orientation: save it upright'
     return text
 
 
@@ -91,4 +91,4 @@ def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
     if first == last:
         return f'All images are {first} pixels (width × height)'
     return (f'Images have {first} to {last} pixels (width × height), '
-            f'{middle} in the middle')
+            f'median {middle}')

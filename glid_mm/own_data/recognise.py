@@ -57,9 +57,9 @@ def recognise(folder: str | Path,
         raise UserError(f'there is no task {task!r}. Tasks are '
                         f'{", ".join(TASKS)}.')
     if classes is not None and task in _WITHOUT_CLASSES:
-        raise UserError(f'{task} has no classes. Leave classes out.')
+        raise UserError(f'{task} has no classes. Omit classes.')
     if depth_scale is not None and task != 'depth':
-        raise UserError(f'{task} has no depth. Leave depth_scale out.')
+        raise UserError(f'{task} has no depth. Omit depth_scale.')
     tree = Tree.of(folder)
     data = _read(tree, task, classes, depth_scale)
     if val is not None:
@@ -84,8 +84,8 @@ def _read(tree: Tree, task: str, classes: Sequence[str] | None,
         raise UserError(
             f'{tree.root} has data for the task {task} in {len(found)} '
             'formats: ' + '; and '.join(kind.LAYOUT for kind, _ in found) +
-            '. Move one of them to another place, or name the JSON or '
-            'data.yaml that you mean instead of the folder.')
+            '. Move one of them elsewhere, or give the path of the JSON or '
+            'data.yaml instead of the folder.')
     (kind, layout), = found
     options = dict(depth_scale=depth_scale) if kind is rgbd else {}
     return kind.read(tree, layout, task, classes, **options)
@@ -108,9 +108,9 @@ def _nothing(tree: Tree, task: str) -> UserError:
     text = (f'{where} has no data for the task {task}. Looked for: '
             f'{looked_for}. Found: {tree.summary()}')
     if hints:
-        text += f'. Not taken: {"; ".join(hints)}'
+        text += f'. Not used: {"; ".join(hints)}'
     if fits:
-        text += f'. What is there fits the task {" or ".join(fits)}'
+        text += f'. The data fits the task {" or ".join(fits)}'
     elif not tree.pictures:
         text += '. There are no pictures: put them into this folder'
     return UserError(f'{text}. docs/own-data.md shows the layouts.')
@@ -120,24 +120,24 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
                     depth_scale: float | None) -> None:
     """Take validation data from where the user says."""
     if not data.validates:
-        raise UserError(f'{data.task} has no validation. Leave val out.')
+        raise UserError(f'{data.task} has no validation. Omit val.')
     if 'val' in data.parts:
         raise UserError(
-            f'{data.root} has a validation part of its own, of '
-            f'{len(data.parts["val"].samples)} images. Leave val out, or name '
-            'the data for training alone instead of the folder.')
+            f'{data.root} has its own validation part, of '
+            f'{len(data.parts["val"].samples)} images. Omit val, or give '
+            'only the training data instead of the folder.')
     try:
         share = float(val)
     except (TypeError, ValueError):
         share = None
     if share is not None:
         if not (0 < share < 1 or share >= 1 and share.is_integer()):
-            raise UserError(f'val={val} is neither a share between 0 and 1 '
-                            'nor a number of images.')
+            raise UserError(f'val={val} must be a share between 0 and 1 '
+                            'or a number of images.')
         count = len(data.parts['train'].samples)
         if share >= count:
-            raise UserError(f'val={val} images for validation are not fewer '
-                            f'than the {count} that there are.')
+            raise UserError(f'val={val} images for validation must be fewer '
+                            f'than the {count} of the data.')
         data.share = share if share < 1 else int(share)
     elif str(val).endswith('.txt') and Path(val).is_file():
         data.parts.update(_listed(data.parts['train'], Path(val)))
@@ -160,7 +160,7 @@ def _listed(train: Part, path: Path) -> dict[str, Part]:
     if not names or len(names) == len(train.samples):
         raise UserError(
             f'{path} names {len(names)} of the {len(train.samples)} images. '
-            'It has to name some of them and not all, one a line.')
+            'It must name some of them but not all, one per line.')
     return dict(
         train=train.only(names, inside=False),
         val=train.only(names, inside=True))

@@ -146,7 +146,7 @@ def _look(tree: Tree, sample, left_out: LeftOut) -> _Look | None:
         return None
     if depth.shape != sample.size[::-1]:
         left_out.add(
-            'pair', 'of unlike sizes',
+            'pair', 'of different sizes',
             f'{sample.picture}: {sample.size[0]}×{sample.size[1]} and '
             f'{depth.shape[1]}×{depth.shape[0]}')
         return None
@@ -172,13 +172,13 @@ def _depth(path: Path) -> np.ndarray:
                 depth = np.array(image)
     if depth.ndim != 2:
         raise UserError(
-            f'the depth map {name} has {depth.shape[-1]} channels. Depth has '
-            'one, of 16 bits or floating; a coloured picture of depth cannot '
-            'be read back.')
+            f'the depth map {name} has {depth.shape[-1]} channels. A depth '
+            'map has one, of 16 bits or floating point; a coloured picture '
+            'of depth cannot be converted back.')
     if depth.dtype in (np.uint8, bool):
         raise UserError(
-            f'the depth map {name} has 8 bits: 256 steps are a picture of '
-            'depth. Write depth in 16 bits or floating.')
+            f'the depth map {name} has 8 bits, which are too few for '
+            'depth. Save it with 16 bits or in floating point.')
     return depth
 
 
@@ -188,23 +188,23 @@ def _set_range(data: DepthData, looks: list[_Look],
     kinds = {look.floating for look in looks}
     if len(kinds) > 1:
         raise UserError(
-            f'{data.root} has depth maps of whole numbers and floating ones. '
-            'They have to be of one unit: write all of them alike.')
+            f'{data.root} mixes depth maps of integers and of floating-point '
+            'numbers. Save all of them in one format and unit.')
     values = np.concatenate([look.values for look in looks])
     if not len(values):
-        raise UserError(f'{data.root}: every depth that was looked at is 0, '
-                        'which means unknown.')
+        raise UserError(f'{data.root}: every depth that was checked is 0, '
+                        'which means unknown. Check the depth maps.')
     known = float(np.mean([look.known for look in looks]))
     if scale is not None:
         if not 0 < scale < np.inf:
-            raise UserError(f'depth_scale={scale} is no number of units a '
-                            'metre.')
+            raise UserError(f'depth_scale={scale} must be the number of units '
+                            'per metre.')
         why = 'as depth_scale says'
     elif True in kinds and np.median(values) < _METRES:
-        scale, why = 1., 'because the numbers are floating'
+        scale, why = 1., 'because the numbers are floating point'
     elif known < _SPARSE:
-        scale, why = KITTI, ('as in KITTI, because most pixels are unknown '
-                             'as in maps of lidar')
+        scale, why = KITTI, ('as in KITTI, because most pixels are unknown, '
+                             'as in lidar maps')
     else:
         scale, why = MILLIMETRES, 'millimetres, as most sensors write'
     unit = 'metres' if scale == 1 else f'1/{scale:g} m'
@@ -216,7 +216,7 @@ def _set_range(data: DepthData, looks: list[_Look],
     data.notes += [
         f'{counted(len(looks), "depth map")} were read: '
         f'{100 * known:.0f} % of their pixels have a depth',
-        f'Depth is in {unit}, {why}, so that it goes from {near:.3g} to '
+        f'Depth is in {unit}, {why}, so it ranges from {near:.3g} to '
         f'{far:.3g} m; if that is wrong, set depth_scale',
-        f'The model learns depth of {data.nearest:g} to {data.farthest:g} m'
+        f'The model predicts {data.nearest:g} to {data.farthest:g} m'
     ]

@@ -30,8 +30,8 @@ def number_of(share: float | int, images: int) -> int:
     """
     if images < 2:
         raise UserError(
-            'there is one image, which cannot be split into training and '
-            'validation. Name validation data (val), or add images.')
+            'there is only one image, which cannot be split into training '
+            'and validation. Give validation data (val), or add images.')
     wanted = share if share >= 1 else round(share * images)
     return min(max(int(wanted), 1), images - 1)
 
@@ -72,8 +72,8 @@ def keep_split(out: Path, shown: Mapping[str, Counter],
                         'to have the images split anew.') from error
     if before != share:
         raise UserError(
-            f'{path} keeps a split with val={before}, and now val={share} is '
-            'asked for: images for validation would have been trained on. '
+            f'{path} keeps a split with val={before}, and now val={share}: '
+            'the new validation images may have been trained on. '
             'Remove the file, or choose another folder for the run.')
     chosen &= set(shown)
     if not chosen or len(chosen) == len(shown):

@@ -126,8 +126,8 @@ class Tree:
                 f'{error.strerror or error}. Check the path.') from error
         if not files:
             raise UserError(
-                f'the data folder {self.root} has no files with content. '
-                'Check the path; docs/own-data.md shows the layouts.')
+                f'the data folder {self.root} has no files, or only empty '
+                'ones. Check the path; docs/own-data.md shows the layouts.')
         self.files = sorted(files)
         self.pictures = self.ending(*SUFFIXES)
         roles = {name: place_of(name).role for name in self.pictures}

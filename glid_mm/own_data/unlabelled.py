@@ -13,7 +13,7 @@ from .pictures import picture_size, spread
 from .tree import Tree
 from .words import LeftOut, counted
 
-LAYOUT = 'pictures in a folder and in folders below it, or shards of them'
+LAYOUT = 'pictures in a folder and its subfolders, or shards of them'
 _LOOKED_AT = 200
 
 
@@ -89,7 +89,7 @@ def read(tree: Tree,
             left_out.add('picture', 'that cannot be read',
                          f'{sample.picture}: {error.reason}')
     if broken == len(looked_at):
-        raise UserError(f'{tree.root}: no picture that was looked at can be '
+        raise UserError(f'{tree.root}: no picture that was opened can be '
                         f'used: {left_out}.')
     for kind, count in others.items():
         left_out.add('file', kind, count=count)

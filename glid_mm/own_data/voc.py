@@ -89,7 +89,7 @@ def read(tree: Tree,
     data = CocoData(task, tree.root, 'Pascal VOC', collector.parts, names,
                     left_out)
     data.notes.append('Pixels are counted from 1 in the XMLs'
-                      if first else 'Coordinates begin at 0 in the XMLs')
+                      if first else 'Coordinates start at 0 in the XMLs')
     return data
 
 

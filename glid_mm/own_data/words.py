@@ -58,14 +58,14 @@ def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
     if len(classes) <= _ALL_CLASSES:
         text += f': {", ".join(said)}'
     else:
-        text += f', most of all {", ".join(said[:_MOST])}'
+        text += f', most often {", ".join(said[:_MOST])}'
         rare = [s for s, name in zip(said, ordered) if counts[name] < RARE]
         if rare:
             text += (f'; {len(rare)} have fewer than {RARE}: '
                      f'{listed(rare[::-1], _RAREST)}')
     missing = [name for name in classes if not counts[name]]
     if missing:
-        text += f'; none for training of {listed(missing, _RAREST)}'
+        text += f'; no training objects of {listed(missing, _RAREST)}'
     return text
 
 

@@ -59,7 +59,7 @@ def hint(tree: Tree) -> str:
         name for name in tree.ending('.txt')
         if osp.basename(name).lower() not in _OTHER
     ]
-    return texts and (f'{listed(texts)}: texts that are no boxes of YOLO, or '
+    return texts and (f'{listed(texts)}: text files without YOLO boxes, or '
                       'without a picture of the same name') or ''
 
 
@@ -135,8 +135,8 @@ def read(tree: Tree,
                     left_out)
     if empty:
         data.notes.append(
-            f'{counted(empty, "image")} without a label file: taken to show '
-            'no object')
+            f'{counted(empty, "image")} without a label file, used as images '
+            'without objects')
     if source is None:
         data.notes.append('No file names the classes (data.yaml or '
                           'classes.txt), so they are called class_0, …')
@@ -158,17 +158,17 @@ def _parse(tree: Tree, name: str) -> list[tuple[int, list]]:
                             'format, a class and numbers.') from None
         if len(shares) != 4 and (len(shares) < 6 or len(shares) % 2):
             raise UserError(
-                f'{where} has {len(shares)} numbers behind the class. A box '
+                f'{where} has {len(shares)} numbers after the class. A box '
                 'has 4 (centre, width and height), a polygon 6 or more, x '
                 'and y in turn.')
         if not all(_LEAST <= share <= _MOST for share in shares):
             raise UserError(
-                f'{where}: {line[:100]!r} has numbers outside of 0 to 1. '
-                "YOLO's are shares of the picture's width and height; divide "
-                'pixels by them.')
+                f'{where}: {line[:100]!r} has numbers outside 0 to 1. YOLO '
+                "coordinates are shares of the picture's width and height; "
+                'divide pixels by them.')
         if label != int(label) or label < 0:
-            raise UserError(f'{where}: the class {values[0]} is no whole '
-                            'number from 0 on.')
+            raise UserError(f'{where}: the class {values[0]} must be a whole '
+                            'number, 0 or more.')
         found.append((number, [int(label), *shares]))
     return found
 

@@ -27,8 +27,8 @@ def find_yaml(tree: Tree) -> str | None:
     if len(files) > 1:
         raise UserError(
             f'{tree.root} has {len(files)} files that could describe its '
-            f'data: {listed(files)}. Name the one that is meant instead of '
-            f'the folder: {tree.path(files[0])}')
+            f'data: {listed(files)}. Give the path of the right one instead '
+            f'of the folder: {tree.path(files[0])}')
     return files[0] if files else None
 
 
@@ -70,7 +70,7 @@ def names_of(tree: Tree, file: str | None, settings: dict,
             numbers = {}
         if sorted(numbers) != list(range(len(names))):
             raise UserError(f'{tree.path(file)}: "names" has the numbers '
-                            f'{listed(names, 10)}. They have to be 0, 1, 2, …')
+                            f'{listed(names, 10)}. They must be 0, 1, 2, …')
         return [numbers[i] for i in range(len(numbers))], str(tree.path(file))
     if isinstance(names, list) and names:
         return list(map(str, names)), str(tree.path(file))
@@ -80,8 +80,8 @@ def names_of(tree: Tree, file: str | None, settings: dict,
         for name in files
     }
     if len(found) > 1:
-        raise UserError(f'{listed(files)} of {tree.root} have unlike names of '
-                        'classes. Leave one of them.')
+        raise UserError(f'{listed(files)} of {tree.root} have different class '
+                        'names. Keep one of them.')
     if found:
         return list(found.pop()), str(tree.path(files[0]))
     most = max((values[0] for lines in texts.values() for _, values in lines),

@@ -195,7 +195,7 @@ def test_what_is_wrong_in_coco_is_said(scenes, tmp_path):
     assert '3 images for training' in text
     assert ('1 picture that cannot be read (images/train/000000.jpg: image '
             'file is truncated') in text
-    assert '1 image whose picture is not there (000001.jpg)' in text
+    assert '1 image whose picture is missing (000001.jpg)' in text
     assert 'images/train/000002.jpg: 64×64 instead of 100×64' in text
     assert ('1 picture that no annotation file lists (images/train/more.jpg)'
             in text)

@@ -31,7 +31,7 @@ def copied(scenes, tmp_path):
 def test_no_data(task, tmp_path):
     with pytest.raises(UserError, match=r'no data folder .*lost\. Check'):
         recognise(tmp_path / 'lost', task)
-    with pytest.raises(UserError, match='has no files with content'):
+    with pytest.raises(UserError, match='has no files, or only empty'):
         recognise(tmp_path, task)
     (tmp_path / 'notes.md').write_text('nothing')
     with pytest.raises(UserError, match=r'no data.*1 \.md.*no pictures'):
@@ -49,7 +49,7 @@ def test_labels_without_pictures(scenes, tmp_path, write):
     for path in list(root.rglob('*.jpg')):
         path.unlink()
     task = 'semantic' if write is write_masks else 'detection'
-    with pytest.raises(UserError, match='Not taken: .*without a picture'):
+    with pytest.raises(UserError, match='Not used: .*without a picture'):
         recognise(root, task)
 
 
@@ -59,7 +59,7 @@ def test_coco_without_pictures(scenes, tmp_path):
     with pytest.raises(
             UserError,
             match='lists 6 images, such as 000000.jpg, '
-            'and none of them is in .*Put the pictures'):
+            'and .* has none of them. Put the pictures'):
         recognise(root, 'detection')
 
 
@@ -87,7 +87,7 @@ def test_a_json_that_is_something_else(scenes, tmp_path):
     root = copied(scenes, tmp_path)
     shutil.rmtree(root / 'annotations')
     (root / 'notes.json').write_text('{"shapes": []}')
-    with pytest.raises(UserError, match='notes.json: no JSON of COCO'):
+    with pytest.raises(UserError, match='notes.json: not in COCO'):
         recognise(root, 'detection')
     file = root / 'train.json'
     file.write_text('{"images": [')
@@ -131,10 +131,10 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
 
 
 @pytest.mark.parametrize('segments,match', [
-    (None, "'segments_info' of every annotation has to be a list"),
+    (None, "'segments_info' of every annotation must be a list"),
     ([3], 'are not objects'),
     ([dict(id=1)], "have no 'category_id'"),
-    ([dict(id=1, category_id=99)], 'of category 99, which the file does not'),
+    ([dict(id=1, category_id=99)], 'has category 99, which the file does not'),
 ])
 def test_segments(scenes, tmp_path, segments, match):
     root = tmp_path / 'data'
@@ -179,9 +179,9 @@ def test_pictures_are_upright(tmp_path):
 
 @pytest.mark.parametrize('line,match', [
     ('4 .5 .5 .1 .1', r'line 2: there is no class 4.*data.yaml names 4 cl'),
-    ('1 .5 .5 .1', 'line 2 has 3 numbers behind the class'),
-    ('1 32 32 6 6', 'line 2: .* outside of 0 to 1.*divide pixels'),
-    ('1.5 .5 .5 .1 .1', 'line 2: the class 1.5 is no whole number'),
+    ('1 .5 .5 .1', 'line 2 has 3 numbers after the class'),
+    ('1 32 32 6 6', 'line 2: .* outside 0 to 1.*divide pixels'),
+    ('1.5 .5 .5 .1 .1', 'line 2: the class 1.5 must be a whole number'),
     ('1 .5 .5 .1 x', "line 2: .* is not in YOLO's format"),
 ])
 def test_lines_of_yolo(scenes, tmp_path, line, match):

@@ -39,7 +39,7 @@ def test_label_maps_in_folders(scenes, tmp_path):
     text = data.describe()
     assert '6 images for training, 4 for validation' in text
     assert '2 pictures without a label map (images/unlabelled' in text
-    assert '7 classes by their share of pixels in the 10 label maps' in text
+    assert '7 classes by share of pixels in 10 label maps' in text
     config, datasets = built('semantic', data.prepare(tmp_path / 'run'))
     assert config.model.decode_head.num_classes == 7
     for split in 'train', 'val':
@@ -98,7 +98,7 @@ def test_names_and_labels(scenes, tmp_path):
     root = write_masks(scenes, tmp_path / 'data',
                        lambda labels: np.where(labels == 6, 255, labels))
     text = recognise(root, 'semantic').describe()
-    assert 'class_0' in text and '255 is unlabelled' in text
+    assert 'class_0' in text and '255 means unlabelled' in text
     names = ('sky', 'sea', 'sun', 'rain', 'wind')
     (root / 'classes.json').write_text(
         json.dumps({
@@ -257,7 +257,7 @@ def test_panoptic(scenes, tmp_path):
     (root / 'panoptic.json').write_text(json.dumps(file))
     (root / 'panoptic/000005.png').unlink()
     data = recognise(root, 'panoptic', val=.4)
-    assert '1 image whose PNG is not there (000005.jpg)' in data.describe()
+    assert '1 image whose PNG is missing (000005.jpg)' in data.describe()
     _, datasets = built('panoptic', data.prepare(tmp_path / 'run'))
     assert [len(datasets[s]) for s in ('train', 'val')] == [3, 2]
     names = datasets['train'].metainfo['classes']

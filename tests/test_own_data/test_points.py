@@ -41,7 +41,7 @@ def true_points(file):
 def test_coco_keypoints(scenes, tmp_path):
     data = recognise(scenes, 'pose')
     text = data.describe()
-    assert '17 keypoints, marked so often: nose ' in text
+    assert '17 keypoints and how often each is labelled: nose ' in text
     assert '8 pairs of left and right' in text
     config, datasets = built('pose', data.prepare(tmp_path / 'run'))
     assert config.model.backbone.num_queries == 17

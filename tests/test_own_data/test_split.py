@@ -116,8 +116,8 @@ def test_a_list_of_validation_images(unsplit, tmp_path):
         recognise(unsplit, 'detection', val=names)
 
 
-@pytest.mark.parametrize('val,match', [(6, 'not fewer than the 6'),
-                                       (-1, 'neither a share'),
+@pytest.mark.parametrize('val,match', [(6, 'must be fewer than the 6'),
+                                       (-1, 'must be a share'),
                                        ('lost', 'no data folder lost')])
 def test_what_val_may_not_be(unsplit, val, match):
     with pytest.raises(UserError, match=match):
@@ -125,7 +125,7 @@ def test_what_val_may_not_be(unsplit, val, match):
 
 
 def test_data_has_a_validation_part_already(scenes):
-    with pytest.raises(UserError, match='of its own, of 4 images'):
+    with pytest.raises(UserError, match='own validation part, of 4 images'):
         recognise(scenes, 'detection', val=.1)
 
 
