@@ -146,7 +146,7 @@ def _add_predictions(gr: ModuleType, predictor: Predictor,
                 1,
                 value=.3,
                 step=.01,
-                label='Score that has to be exceeded',
+                label='Score threshold',
                 visible=predictor.task in _SCORED,
                 elem_id='threshold')
             button = gr.Button('Predict', variant='primary', elem_id='predict')
@@ -205,21 +205,21 @@ def _add_playground(gr: ModuleType, predictor: Predictor) -> None:
                 .9,
                 value=predictor.model.mask_ratio,
                 step=.05,
-                label='Share that is masked',
+                label='Mask ratio',
                 elem_id='share')
             button = gr.Button('Another mask', elem_id='another')
         with gr.Column(scale=3):
             summary = gr.Markdown(
-                'Give a picture, then click what is to be masked.',
+                'Give a picture, then click units to mask them.',
                 elem_id='summary')
             with gr.Row():
                 seen = gr.Image(
-                    label='What the model sees: click to mask or to show',
+                    label='Input of the model: click to mask or show a unit',
                     interactive=False,
                     buttons=_BUTTONS,
                     elem_id='seen')
                 made = gr.Image(
-                    label='What it makes of it',
+                    label='Reconstruction',
                     interactive=False,
                     buttons=_BUTTONS,
                     elem_id='made')

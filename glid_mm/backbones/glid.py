@@ -72,14 +72,14 @@ class GLIDBackbone(models.GLID):
         neck = models.BiFPN(encoder.out_channels, **(neck or {}))
         if neck.channels % 4:
             raise UserError(
-                f'model.backbone.neck.channels={neck.channels} has to be a '
-                'multiple of 4, for positions in two dimensions')
+                f'model.backbone.neck.channels={neck.channels} must be a '
+                'multiple of 4, for two-dimensional positions')
         decoder = models.QueryDecoder(neck.channels, **(decoder or {}))
         heads = decoder.layers[0].self_attn.num_heads
         if decoder.dims % 4 or decoder.dims % heads:
             raise UserError(
-                f'model.backbone.decoder.dims={decoder.dims} has to be a '
-                f'multiple of 4, and of its num_heads={heads}')
+                f'model.backbone.decoder.dims={decoder.dims} must be a '
+                f'multiple of 4 and of its num_heads={heads}')
         super().__init__(encoder, neck, decoder, num_queries, embedding_std,
                          embedding_positions, recompute)
         self.init_cfg = init_cfg
@@ -151,7 +151,7 @@ class GLIDBackbone(models.GLID):
             print_log(
                 f'{prefix}{embeddings}: the checkpoint has '
                 f'{len(given[embeddings])} queries, this task '
-                f'{self.queries.num_queries}; they start anew', 'current',
+                f'{self.queries.num_queries}; they stay untrained', 'current',
                 logging.WARNING)
             del state_dict[prefix + embeddings]
         encoder = prefix + 'encoder.'

@@ -56,7 +56,7 @@ class TimmFeatures(nn.Module):
             raise UserError(
                 f'{name} has maps at 1/{", 1/".join(map(str, reductions))} '
                 f'of the image; {", ".join(f"1/{s}" for s in STRIDES)} are '
-                'wanted, as ConvNeXt, Swin, ResNet and EfficientNet have them')
+                'needed, as in ConvNeXt, Swin, ResNet and EfficientNet')
         published = _names(network)
         self.encoder = nn.ModuleList()
         modules = []

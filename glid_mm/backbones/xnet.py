@@ -77,7 +77,7 @@ class XNet(models.XNet):
         if min(height, width) < _LEAST:
             raise UserError(
                 f'an image of {height}×{width} px has no position at 1/'
-                f'{_LEAST}; ×Net takes {_LEAST} px and more. Resize images in '
+                f'{_LEAST}; ×Net needs at least {_LEAST} px. Resize images in '
                 'the pipeline')
         return super().forward(images),
 
@@ -108,8 +108,8 @@ def _maps(network: nn.Module, part: str, strides: tuple[int]) -> tuple[int]:
         there = ', '.join(f'1/{s}' if s else 'none' for s in found)
         raise UserError(
             f'model.backbone.{part}: {type(network).__name__} gives '
-            f'{len(found)} maps at {there} of the image, and '
-            f'{", ".join(f"1/{s}" for s in strides)} are wanted. Networks of '
-            'mmpretrain need out_indices=(0, 1, 2, 3), its ConvNeXt '
-            'gap_before_final_norm=False as well')
+            f'{len(found)} maps at {there} of the image, but '
+            f'{", ".join(f"1/{s}" for s in strides)} are needed. Networks of '
+            'mmpretrain need out_indices=(0, 1, 2, 3), and its ConvNeXt also '
+            'gap_before_final_norm=False')
     return tuple(x.shape[1] for x in maps)

@@ -15,9 +15,9 @@ def _make_op(name):
 
     def op(*args, **kwargs):
         raise MissingOpError(
-            f"mmcv's compiled op {name!r} was called, and this mmcv has no "
-            'compiled ops. Build them with `make ops` in the .venv of a '
-            'checkout of glid_mm, elsewhere with:\n' +
+            f"mmcv's compiled op {name!r} was called, but this mmcv has no "
+            'compiled ops. In a checkout of glid_mm, build them with '
+            '`make ops`; elsewhere with:\n' +
             Environment(versions=installed_versions()).command_for_mmcv_ops)
 
     op.__name__ = op.__qualname__ = name

@@ -34,9 +34,9 @@ def _switch_off_what_does_not_fit(module) -> None:
     module.WITH_MULTIMODAL = False
     from mmengine.logging import print_log
     print_log(
-        f"mmpretrain's multimodal models are off, as it cannot use "
+        f"mmpretrain's multimodal models are off, because it cannot use "
         f"transformers {env.versions['transformers']} ({obstacle}). "
-        'Nothing in glid_mm needs them.',
+        'glid_mm does not need them.',
         logger='current',
         level=logging.WARNING)
 

@@ -23,10 +23,10 @@ _libraries = []
 def _refuse(name):
     import torch
     raise MissingOpError(
-        f"torchvision's compiled op {name!r} was called, and it could not be "
-        f'loaded beside torch {torch.__version__}. Install the torchvision '
-        'of the same release and the same build (CPU or CUDA) as torch: from '
-        'the index that torch came from, with\n'
+        f"torchvision's compiled op {name!r} was called, but it cannot be "
+        f'loaded with torch {torch.__version__}. Install the torchvision '
+        'of the same release and build (CPU or CUDA) as torch, from the '
+        'index that torch came from:\n'
         'pip install --force-reinstall --no-deps torchvision')
 
 

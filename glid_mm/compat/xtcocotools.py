@@ -56,7 +56,7 @@ def _fill_cocoeval(module):
                      use_area=True):
             if iouType not in ('keypoints', 'bbox', 'segm') or not use_area:
                 raise NotImplementedError(
-                    'pycocotools, standing in for xtcocotools, cannot '
+                    'pycocotools, used in place of xtcocotools, cannot '
                     f'evaluate iouType={iouType!r} with use_area={use_area}. '
                     'Build the real xtcocotools, which needs a C compiler: '
                     f'{REBUILD_XTCOCOTOOLS}')

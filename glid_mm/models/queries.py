@@ -57,7 +57,7 @@ class Queries(nn.Module):
         """
         if not self.num_queries:
             raise ValueError('num_queries=0 is for pre-training: a task sets '
-                             'how many it asks (model.backbone.num_queries)')
+                             'its number (model.backbone.num_queries)')
         return (self.cls_token + self.embeddings).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ class XNet(nn.Module):
                  order: str = 'forward') -> None:
         super().__init__()
         if mixing not in MIXINGS or order not in ORDERS:
-            raise ValueError(f'mixing={mixing!r} and order={order!r} have to '
-                             f'be of {MIXINGS} and {ORDERS}')
+            raise ValueError(f'mixing={mixing!r} and order={order!r} must be '
+                             f'of {MIXINGS} and {ORDERS}')
         self.encoder = encoder
         self.classifier: Any = classifier
         # Channels and stride: what each stage takes, and what it is made of,

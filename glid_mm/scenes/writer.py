@@ -150,14 +150,14 @@ def _is_there(out, meta, overwrite):
         ours = False
     if not ours:
         raise FileExistsError(
-            f'{out} exists and is no Scenes data set; choose another place')
+            f'{out} exists and is not a Scenes data set; choose another path')
     if found == meta:
         return True
     if not overwrite:
         raise FileExistsError(
             f'{out} holds Scenes made with other arguments '
             f'({found.get("arguments")}, seed {found.get("seed")}); choose '
-            'another place, or replace it with --overwrite')
+            'another path, or replace it with --overwrite')
     return False
 
 

@@ -42,9 +42,9 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
     arrow = '↑' if higher_is_better else '↓'
     page = Report(
         f'Study of {metric} {arrow}',
-        'Runs of an arm differ in their seeds; runs of a seed have the same '
-        'images, in the same order. Spreads are standard deviations over '
-        'seeds. Differences are from the first arm of the same data and '
+        'Runs of an arm differ in their seeds; runs with the same seed see '
+        'the same images in the same order. Spreads are standard deviations '
+        'over seeds. Differences are to the first arm with the same data and '
         'settings, seed by seed.')
     verdicts = [row.verdict(higher_is_better) for row in rows if row.baseline]
     page.add_section('Results', '\n\n'.join(verdicts), table=table_of(rows))

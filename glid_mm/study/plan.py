@@ -106,11 +106,11 @@ def read_start(text: str, checkpoint: str = '') -> Start:
     unknown = [part for part in chosen if part not in ALL_PARTS]
     if unknown:
         raise UserError(
-            f'{text}: {unknown[0]!r} is no part of a model. Write none, all, '
-            f'or some of {", ".join(ALL_PARTS)} with + between them; with '
-            'weights of its own, NAME=FILE:PARTS')
+            f'{text}: {unknown[0]!r} is not a part of a model. Write none, '
+            f'all, or some of {", ".join(ALL_PARTS)} with + between them; to '
+            'use other weights, write NAME=FILE:PARTS')
     if not file:
-        raise UserError(f'{text}: of which checkpoint? give --weights')
+        raise UserError(f'{text}: no checkpoint to load from. Give --weights')
     try:
         find_checkpoint(file)
     except CheckpointError as error:
@@ -200,8 +200,8 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
 def _write(config: Config, path: Path) -> None:
     text = config.pretty_text
     if path.exists() and path.read_text() != text:
-        raise UserError(f'{path} is of another study, whose settings differ. '
-                        'Give another --out, or remove that folder')
+        raise UserError(f'{path} is from another study with different '
+                        'settings. Give another --out, or remove that folder')
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
 

@@ -63,8 +63,8 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
     splits = [_split(labels, seed) for seed in seeds]
     if len(splits[0].train) < k:
         raise UserError(
-            f'{k} neighbours are to vote, and there are {len(splits[0].train)}'
-            ' images to learn from (80 % of those given); give more images, '
+            f'--k is {k}, but there are only {len(splits[0].train)} training '
+            'images (80 % of those given). Give more images, '
             'or a smaller --k')
     return splits
 

@@ -67,8 +67,8 @@ class Comparison(NamedTuple):
         difference, sd = mean_and_sd(self.differences)
         beside = f'{self.arm} beside {self.baseline}'
         if count == 1:
-            return (f'{beside}: {difference:+.4g}, from one seed, which says '
-                    'little')
+            return (f'{beside}: {difference:+.4g}, from one seed, which '
+                    'proves little')
         error = sd / math.sqrt(count)
         sign = 1 if higher_is_better else -1
         word = 'better' if sign * difference > 0 else 'worse'
@@ -96,7 +96,7 @@ def read_outcome(run: Run, metric: str) -> Outcome:
     scalars = read_scalars(run.folder)
     if metric not in scalars:
         known = sorted(k for k, c in scalars.items() if len(c.values))
-        raise UserError(f'{run.folder} has logged no {metric!r}; there are: '
+        raise UserError(f'{run.folder} has logged no {metric!r}, only '
                         f'{", ".join(known)}. Set --metric')
     return Outcome(run, scalars[metric])
 
@@ -201,7 +201,7 @@ def read_csv(path: Path) -> tuple[str, list[Outcome]]:
         rows = csv.reader(file)
         *about, metric = next(rows, None) or ['']
         if about != _COLUMNS:
-            raise UserError(f'{path} is no study.csv: its columns are not '
+            raise UserError(f'{path} is not a study.csv: its columns are not '
                             f'{", ".join(_COLUMNS)} and a metric')
         points = {}
         for *about, step, value in rows:

@@ -106,7 +106,7 @@ def _records(file: Path):
         except ValueError:
             if number < len(lines):
                 raise UserError(
-                    f'{file}, line {number}: no JSON; the file is damaged'
+                    f'{file}, line {number}: not JSON; the file is damaged'
                 ) from None
 
 
@@ -142,7 +142,7 @@ def plot_curves(runs: dict[str, str | Path],
         }
         if not curves:
             known = sorted({name for run in scalars.values() for name in run})
-            raise UserError(f'no run has logged {key!r}; there are: '
+            raise UserError(f'no run has logged {key!r}; choose from '
                             f'{", ".join(known)}')
         for label, (steps, values, unit) in curves.items():
             # A dot shows where there is a single value.

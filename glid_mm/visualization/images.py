@@ -59,8 +59,8 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
         if isinstance(image, (str, Path)):
             found += map(str, find_images([image]))
         elif not isinstance(image, np.ndarray):
-            raise UserError('an image is given as a file, a folder or an '
-                            f'array, not as {type(image).__name__}')
+            raise UserError('an image must be a file, a folder or an '
+                            f'array, not a {type(image).__name__}')
         elif (image.ndim == 3 and image.shape[2] == 3 and image.size
               and image.dtype == np.uint8):
             found.append(image)
@@ -97,9 +97,9 @@ def refuse_same_names(images: Iterable[Path]) -> None:
     """
     for name, count in Counter(image.stem for image in images).items():
         if count > 1:
-            raise UserError(f'{count} images are called {name}, and would '
-                            'write the same file. Give them one by one, each '
-                            'with another --out.')
+            raise UserError(f'{count} images are called {name} and would '
+                            'write the same file. Run each with its own '
+                            '--out.')
 
 
 def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:

@@ -60,7 +60,7 @@ def test_only_scenes_are_overwritten_and_only_on_request(tmp_path):
     other = tmp_path / 'b'
     other.mkdir()
     (other / 'thesis.tex').write_text('years of work')
-    with pytest.raises(FileExistsError, match='no Scenes'):
+    with pytest.raises(FileExistsError, match='not a Scenes'):
         write_scenes(other, 1, 0, 0, 32, 0, overwrite=True)
     assert (other / 'thesis.tex').exists()
 

@@ -32,8 +32,8 @@ def test_starts_are_read(weights):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('head', "'head' is no part of a model"),
-    ('all', 'give --weights'),
+    ('head', "'head' is not a part of a model"),
+    ('all', 'Give --weights'),
     ('swin=missing.pth:encoder', 'no checkpoint missing.pth'),
 ])
 def test_starts_that_are_none_are_refused(text, words):
@@ -87,7 +87,7 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
     plan(tmp_path, Arm(Start('none')))  # again the same
     config = Config.fromfile(CONFIG)
     config.train_cfg.max_iters = 7
-    with pytest.raises(UserError, match='another study'):
+    with pytest.raises(UserError, match='from another study'):
         plan(tmp_path, Arm(Start('none')), config=config)
 
 

@@ -83,7 +83,7 @@ def test_draws_are_of_every_class_and_follow_from_the_seed():
 
 @pytest.mark.parametrize('counts, k, words', [
     ((10, 2, 10), 3, 'class bee has too few .* \\(2\\)'),
-    ((5, 5, 5), 20, '20 neighbours .* there are 12'),
+    ((5, 5, 5), 20, '--k is 20.* only 12'),
 ])
 def test_too_few_images_are_said_so(counts, k, words):
     labels = torch.arange(3).repeat_interleave(torch.tensor(counts))

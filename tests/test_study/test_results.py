@@ -60,7 +60,7 @@ def test_verdicts_weigh_the_spread(outcomes):
 
 def test_one_seed_says_little():
     rows = compare([outcome(NONE, 0, .3), outcome(ALL, 0, .5)])
-    assert 'says little' in rows[1].verdict(True)
+    assert 'proves little' in rows[1].verdict(True)
     assert np.isnan(rows[1].sd)
 
 
@@ -144,5 +144,5 @@ def test_outcomes_are_read_as_they_were_written(tmp_path):
 def test_a_file_that_is_no_study_is_refused(tmp_path):
     for text in '', 'step,mIoU\n1,2\n':
         (tmp_path / 'a.csv').write_text(text)
-        with pytest.raises(UserError, match='a.csv is no study.csv'):
+        with pytest.raises(UserError, match='a.csv is not a study.csv'):
             read_csv(tmp_path / 'a.csv')

@@ -61,8 +61,8 @@ def test_head_and_backbone_fit_or_are_refused(path):
 
 
 @pytest.mark.parametrize('part,setting,value,message', [
-    ('neck', 'channels', 90, 'neck.channels=90 has to be a multiple of 4'),
-    ('decoder', 'dims', 186, 'decoder.dims=186 has to be a multiple of 4'),
+    ('neck', 'channels', 90, 'neck.channels=90 must be a multiple of 4'),
+    ('decoder', 'dims', 186, 'decoder.dims=186 must be a multiple of 4'),
     ('decoder', 'num_heads', 5, 'dims=192 .* of its num_heads=5'),
 ])  # yapf: disable
 def test_impossible_widths_are_refused(part, setting, value, message):

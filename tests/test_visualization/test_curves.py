@@ -77,7 +77,7 @@ def test_several_runs_in_one_figure(tmp_path):
 
 def test_unknown_key_says_what_there_is(tmp_path):
     write_run(tmp_path / 'run', record(1, 4.))
-    with pytest.raises(UserError, match="'los'; there are: iter, loss"):
+    with pytest.raises(UserError, match="'los'; choose from iter, loss"):
         plot_curves(dict(a=tmp_path), ['los'])
     with pytest.raises(ValueError, match='smoothing'):
         plot_curves(dict(a=tmp_path), smoothing=1.)

@@ -68,7 +68,8 @@ def test_nyuv2s_frames_are_laid_out_as_data_sets_read_them(tmp_path):
         tool['frame_pairs'](root)
     with pytest.raises(UserError, match='no .*rgb_.*nowhere'):
         tool['frame_pairs'](tmp_path / 'nowhere')
-    with pytest.raises(UserError, match='image.jpg is no image of a scene'):
+    with pytest.raises(
+            UserError, match='image.jpg is not an image of a scene'):
         tool['frame_pairs'](root, ['cafe_0002/image.jpg'])
 
 
@@ -108,8 +109,8 @@ def test_lists_of_pairs_are_written_by_split(tmp_path):
     (tmp_path / 'rgb' / 'b.1.jpg').unlink()
     meta.pop()
     (tmp_path / 'meta.json').write_text(json.dumps(meta))
-    with pytest.raises(UserError, match="no image of the name 'b.1'"):
+    with pytest.raises(UserError, match="no image named 'b.1'"):
         read(*arguments)
     (tmp_path / 'meta.json').write_text('[1]')
-    with pytest.raises(UserError, match='meta.json is no list'):
+    with pytest.raises(UserError, match='meta.json is not a list'):
         read(*arguments)
