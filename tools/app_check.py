@@ -25,13 +25,13 @@ SECONDS = 120
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('weights', help='of a run or a file, of any tasks')
+    parser.add_argument('weights', help='runs or weights files of any tasks')
     parser.add_argument(
-        'pictures', nargs='+', type=Path, help='files to predict for')
+        'pictures', nargs='+', type=Path, help='files to predict on')
     parser.add_argument(
         '--pretraining',
         default='weights:nano-scenes',
-        help='weights that reconstruct; by default %(default)s')
+        help='pre-trained weights for reconstruction; by default %(default)s')
     parser.add_argument(
         '--out',
         type=Path,
@@ -40,7 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--browser',
         default='chromium',
-        help='the program; by default %(default)s')
+        help='browser program; by default %(default)s')
     return parser.parse_args()
 
 
@@ -117,7 +117,7 @@ class Tab:
         while not condition():
             if time.monotonic() > end:
                 self.page.screenshot(path=self.out / 'fault.png')
-                raise UserError(f'{what} does not come; see {self.out}/'
+                raise UserError(f'{what} does not appear; see {self.out}/'
                                 f'fault.png. {self.faults}')
             self.page.wait_for_timeout(100)
 
@@ -160,7 +160,7 @@ def check_task(tab: Tab, pictures: list[Path], task: str,
     rows = int(page.inner_text('#summary').split(' rows')[0].split()[-1])
     seen = page.locator('#table tbody tr').count()
     if rows and not seen:
-        raise UserError(f'{task}: the table is empty, and has {rows} rows')
+        raise UserError(f'{task}: the table should not be empty ({rows} rows)')
     print(f'{task}: {page.inner_text("#summary")}')
 
 
@@ -173,7 +173,7 @@ def check_refusal(tab: Tab) -> None:
                  lambda: 'torn' in tab.page.inner_text('#pictures'))
     tab.page.click('#predict')
     tab.page.get_by_text('cannot read the image torn.jpg').first.wait_for()
-    print('What is no picture is refused.')
+    print('A file that is not a picture is refused.')
 
 
 def check_playground(tab: Tab, picture: Path) -> None:
@@ -210,8 +210,8 @@ def main() -> None:
     require('gradio', 'playwright', task='the check of the app')
     browser = shutil.which(args.browser)
     if browser is None:
-        raise UserError(f'there is no program {args.browser}: give a Chromium '
-                        'as --browser')
+        raise UserError(f'there is no program {args.browser}. Give the path '
+                        'of Chromium: --browser PATH')
     from playwright.sync_api import sync_playwright
 
     from glid_mm.prediction import find_run, tasks_of
@@ -233,7 +233,7 @@ def main() -> None:
             check_playground(tab, args.pictures[0])
             tab.close('playground')
         chromium.close()
-    print(f'All is there. Screenshots are in {args.out}')
+    print(f'All checks passed. Screenshots are in {args.out}')
 
 
 if __name__ == '__main__':

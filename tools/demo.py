@@ -162,20 +162,20 @@ LIVE = [task for task in TASKS if task.live]
 TWINS = ('untrained', 'pre-trained')
 
 PURPOSE = (
-    'Pre-training hides half of each picture and has the model fill it in, so '
-    'it needs no labels. Encoder and decoder learn together, and a task then '
-    'adds linear layers only. It pays most where training is short: the '
-    'detector below has after half of its steps what the untrained one '
-    'reaches at the end. The longer one trains on many labels, the less it '
-    'pays: the pose model leads for most of the way and ends level. It brings '
-    'little if it was short itself, or its pictures are of another kind than '
-    "the task's.")
+    'Pre-training hides half of each picture and lets the model fill it in, '
+    'so it needs no labels. Encoder and decoder learn together; a task then '
+    'adds only linear layers. Pre-training pays most if fine-tuning is short: '
+    'the detector below reaches after half of its steps what the detector '
+    'without pre-training reaches at the end. It pays less if fine-tuning is '
+    'long and labels are many: the pose model leads for most of the way and '
+    'ends level. It pays little if pre-training was short, or used pictures '
+    "of another kind than the task's.")
 # Long runs, from docs/results.md. A study.csv of tools/study.py will do.
 CURVES = [
     ('docs/curves/detection.csv', 'Detection on Scenes, 12000 labelled '
-     'images. Pre-training pays throughout. One seed.'),
+     'images. Pre-training leads throughout. One seed.'),
     ('docs/curves/pose.csv', 'Pose on Scenes, 12000 labelled images. The lead '
-     'is used up at the end. One seed.'),
+     'is gone at the end. One seed.'),
 ]
 
 
@@ -334,8 +334,8 @@ class Demo:
         }
         steps = sorted(panels)
         chosen = sorted({steps[0], steps[len(steps) // 2], steps[-1]})
-        return [(f'After {step} iterations: image, what stays visible, what '
-                 'the model makes of it.', panels[step]) for step in chosen]
+        return [(f'After {step} iterations: image, its visible part, and the '
+                 'reconstruction.', panels[step]) for step in chosen]
 
     def _training(self, title, folder, config, length, options, epochs=1):
         command = ['tools/train.py', config, '--work-dir', folder]
@@ -396,7 +396,7 @@ def settle(out: Path, settings: dict) -> None:
             raise UserError(f'{out} holds a demo with other settings '
                             f'({note}): choose another --out, or remove it')
     elif out.exists() and any(out.iterdir()):
-        raise UserError(f'{out} is no folder of a demo, and not empty: '
+        raise UserError(f'{out} is not empty and not the folder of a demo: '
                         'choose another --out')
     out.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(settings, indent=2))
@@ -485,8 +485,7 @@ def live_text(demo: Demo, results: Results) -> str:
         f'The twins have the same seed, the same {sizes.train} images and the '
         f'same {sizes.iters} steps; one starts from random weights, the other '
         f'from {SCHEME}{PRETRAINED}. These are smoke figures: so few steps, '
-        f'one seed and {sizes.val} test images show which way it goes, and '
-        'nothing more.')
+        f'one seed and {sizes.val} test images show only a tendency.')
     behind = [
         row[0] for row in results.twins()[1:] if row[-1].verdict != 'better'
     ]
@@ -499,10 +498,10 @@ def live_text(demo: Demo, results: Results) -> str:
 
 def trained_text(demo: Demo, results: Results) -> str:
     """What the table of trained weights means."""
-    return (f'One model answers all of these: {SCHEME}{TRAINED} '
+    return (f'One model performs all of these tasks: {SCHEME}{TRAINED} '
             f'({results.card["length"]}). "Here" is a smoke figure, on the '
-            f'{demo.sizes.val} test images of this tour. What counts is the '
-            'figure of its model card.')
+            f'{demo.sizes.val} test images of this demo. The reliable figure '
+            'is that of its model card.')
 
 
 def write_report(demo: Demo, results: Results, stages: list,
@@ -516,28 +515,28 @@ def write_report(demo: Demo, results: Results, stages: list,
         path (Path): Of the page.
     """
     report = Report('GLID on Scenes')
-    report.add_section('What pre-training does, and when it pays', PURPOSE,
+    report.add_section('Pre-training, and when it pays', PURPOSE,
                        [(caption, _study_curve(ROOT / file))
                         for file, caption in CURVES])
     report.add_section(
-        'Two models alike but for pre-training',
+        'Two models that differ only in pre-training',
         live_text(demo, results),
         table=results.twins())
     if demo.shows:
         report.add_section(
-            'What trained models reach',
+            'Results of trained models',
             trained_text(demo, results),
             table=results.trained())
     out = ROOT / demo.out
     report.add_section(
         'Pre-training, live', 'Half of an image is masked, and the decoder '
-        'answers with the pixels that are missing. Mean and contrast of a '
-        "masked unit are the image's own.", [
+        'predicts the missing pixels. Mean and contrast of a '
+        'masked unit come from the image.', [
             *demo.reconstructions(),
             (f'The pre-training that comes with glid_mm '
              f'({SCHEME}{PRETRAINED}): the same pictures.',
              out / 'pretraining' / 'shipped' / 'reconstruction_0.png'),
-            ('Mean squared error of masked pixels in this tour, normalised '
+            ('Mean squared error of masked pixels in this demo, normalised '
              'unit by unit.',
              _figure({'pre-training': out / 'pretraining'}, 'loss',
                      out / 'pretraining' / 'loss.png')),
@@ -564,7 +563,7 @@ def write_report(demo: Demo, results: Results, stages: list,
             report.add_section(task.title, figures=figures)
     report.add_section(
         'How to run it yourself',
-        f'These are the commands that it was. Seed {demo.seed}. {machine()}.',
+        f'Commands of this demo. Seed {demo.seed}. {machine()}.',
         code='\n\n'.join(stage.line for stage in stages))
     report.write(path)
 
@@ -598,12 +597,12 @@ def parse_args() -> argparse.Namespace:
         default=Path('work_dirs/demo'),
         help='folder for everything; by default %(default)s')
     parser.add_argument(
-        '--seed', type=int, default=0, help='of data and trainings')
+        '--seed', type=int, default=0, help='random seed of data and training')
     parser.add_argument(
         '--quick',
         action='store_true',
-        help='a few iterations of everything: learns nothing, but shows '
-        'within a minute whether all runs')
+        help='run a few iterations of everything: learns nothing, but checks '
+        'within a minute that everything runs')
     return parser.parse_args()
 
 
@@ -673,5 +672,5 @@ if __name__ == '__main__':
     try:
         launch.main(main)
     except KeyboardInterrupt:
-        print('\nStopped. The same command goes on from here.')
+        print('\nStopped. Run the same command again to continue.')
         sys.exit(130)

@@ -11,7 +11,7 @@ from glid_mm.engine import launch
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='path of a config of depth estimation')
+    parser.add_argument('config', help='path of a depth estimation config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
         'images', nargs='+', help='image files, or folders of them')

@@ -34,8 +34,8 @@ def first_failure(error: ChildFailedError) -> str:
         return f'process {rank} failed, see its traceback: {message}'
     if failure.exitcode < 0:
         return f'process {rank} was ended by {failure.signal_name()}'
-    return (f'process {rank} ended with exit code {failure.exitcode}; what it '
-            'said is above')
+    return (f'process {rank} ended with exit code {failure.exitcode}; see '
+            'its output above')
 
 
 if __name__ == '__main__':

@@ -20,23 +20,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
         '--det-config',
-        help="path of a detector's config; without it each image is one "
+        help="path of a detector's config; without it, each image is one "
         'person')
     parser.add_argument('--det-checkpoint', help='path of its weights')
     parser.add_argument(
         '--det-class',
         default='person',
-        help="the detector's class to take; by default %(default)s")
+        help="the detector's class to use; by default %(default)s")
     parser.add_argument(
         '--bbox-thr',
         type=float,
         default=.3,
-        help='score that boxes have to exceed; by default %(default)s')
+        help='score threshold for boxes; by default %(default)s')
     parser.add_argument(
         '--kpt-thr',
         type=float,
         default=.3,
-        help='score that keypoints have to exceed to be drawn; by default '
+        help='score threshold for drawing keypoints; by default '
         '%(default)s')
     parser.add_argument(
         '--out',
@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
         help='by default %(default)s')
     args = parser.parse_args()
     if (args.det_config is None) != (args.det_checkpoint is None):
-        parser.error('--det-config and --det-checkpoint go together')
+        parser.error('--det-config and --det-checkpoint need each other')
     return args
 
 

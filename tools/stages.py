@@ -83,7 +83,7 @@ def run(stages: Sequence[Stage],
     missing = []
     for stage in stages:
         if is_done(stage):
-            console.print(f'[green]✓[/] {stage.title}: done before')
+            console.print(f'[green]✓[/] {stage.title}: already done')
         else:
             missing.append(stage)
     jobs = min(jobs or len(missing), len(missing)) or 1
@@ -177,8 +177,8 @@ def _follow(stage: Stage, process: subprocess.Popen, display: '_Display',
             tail.append(line)
             row.show(line)
     if code := process.wait():
-        raise StageError(f'{stage.title} failed (exit status {code}). The '
-                         f'end of {log}:\n\n{"".join(tail)}')
+        raise StageError(f'{stage.title} failed (exit status {code}). End '
+                         f'of {log}:\n\n{"".join(tail)}')
     _mark(stage).write_text(stage.line + '\n')
     console.print(f'[green]✓[/] {stage.title}: '
                   f'{time.monotonic() - start:.0f} s')

@@ -36,16 +36,15 @@ def parse_args():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config of a task')
     parser.add_argument('--out', required=True, type=Path, help='its folder')
-    parser.add_argument(
-        '--weights', default='', help='checkpoint of a pre-training')
+    parser.add_argument('--weights', default='', help='pre-trained checkpoint')
     parser.add_argument(
         '--parts',
         nargs='+',
         default=['none', 'all'],
         metavar='START',
-        help='what is loaded of it: none, all, or parts such as encoder+neck; '
-        'NAME=FILE:PARTS has weights of its own. The first is the baseline '
-        '(default: none all)')
+        help='parts to load from it: none, all, or parts such as '
+        'encoder+neck; NAME=FILE:PARTS loads another file. The first is the '
+        'baseline (default: none all)')
     parser.add_argument(
         '--beside',
         nargs='+',
@@ -53,39 +52,42 @@ def parse_args():
         action='append',
         metavar='CONFIG START',
         help='another model for the same data, and its starts (default: '
-        'none); may be given several times')
+        'none); repeatable')
     parser.add_argument(
         '--fractions',
         nargs='+',
         type=float,
         default=[1.],
-        help='of the training images, or above 1 how many; smaller ones are '
-        'within larger ones')
+        help='fractions of the training images, or counts if above 1; '
+        'smaller subsets are part of larger subsets')
     parser.add_argument(
         '--cover-classes',
         action='store_true',
-        help='begin fractions with images that show all classes')
+        help='start subsets with images that show all classes')
     parser.add_argument(
         '--vary',
         nargs='+',
         default=[],
         action='append',
         metavar='KEY V1 V2',
-        help='a key of the config and its values; may be given several times')
+        help='a key of the config and its values; repeatable')
     parser.add_argument('--lrs', nargs='+', type=float, help='learning rates')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument(
         '--metric',
-        help='what is compared; by default what checkpoints are chosen by')
+        help='metric to compare; by default the one that selects the best '
+        'checkpoint')
     parser.add_argument(
-        '--lower-is-better', action='store_true', help='as of errors')
+        '--lower-is-better',
+        action='store_true',
+        help='smaller values of the metric are better, as for errors')
     parser.add_argument(
         '--jobs',
         type=int,
         default=torch.cuda.device_count() or os.cpu_count(),
-        help='runs at a time (default: one for each GPU, or core)')
+        help='parallel runs (default: one per GPU, or per core)')
     parser.add_argument(
-        '--hours', type=float, help='after which no run is started')
+        '--hours', type=float, help='start no run after this many hours')
     launch.add_length_options(parser)
     launch.add_config_options(parser)
     return parser.parse_args()
@@ -110,7 +112,7 @@ def main():
                                                itertools.product(*settings))
     ]
     if len(set(map(str, arms))) < len(arms):
-        raise UserError('two arms are alike: '
+        raise UserError('two arms are the same: '
                         f'{"; ".join(map(str, arms))}. Name each once')
     hours = math.inf if args.hours is None else args.hours
     until = time.time() + 3600 * hours
@@ -143,8 +145,8 @@ def main():
     _show(rows, metric, higher, console)
     missing = len(arms) * len(args.seeds) - len(outcomes)
     if missing:
-        console.print(f'[yellow]{missing} runs are missing.[/] The same '
-                      'command goes on with them.')
+        console.print(f'[yellow]{missing} runs are missing.[/] Run the same '
+                      'command again to continue.')
     console.print(f'Table, curves and verdicts: {args.out / "study.html"}')
 
 
@@ -158,7 +160,7 @@ def _metric(config, args):
     hook = config.default_hooks.checkpoint
     metric = args.metric or hook.get('save_best')
     if not isinstance(metric, str) or metric == 'auto':
-        raise UserError(f'{args.config} does not say what is measured '
+        raise UserError(f'{args.config} does not name a metric '
                         '(default_hooks.checkpoint.save_best); set --metric')
     lower = args.lower_is_better or (not args.metric
                                      and hook.get('rule') == 'less')

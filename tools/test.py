@@ -12,12 +12,12 @@ def parse_args() -> argparse.Namespace:
     launch.add_common_arguments(parser)
     parser.add_argument('checkpoint', help='path of the weights')
     parser.add_argument(
-        '--out', metavar='FILE.pkl', help='where to dump predictions')
+        '--out', metavar='FILE.pkl', help='file for raw predictions')
     parser.add_argument(
-        '--show-dir', metavar='FOLDER', help='where to draw predictions')
+        '--show-dir', metavar='FOLDER', help='folder for drawn predictions')
     args = parser.parse_args()
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
-        parser.error('--out: predictions go into a .pkl file')
+        parser.error('--out: the name of the file must end in .pkl')
     return args
 
 
@@ -25,8 +25,8 @@ def main() -> None:
     args = parse_args()
     config = launch.read_run(args)
     if config.get('test_dataloader') is None:
-        raise UserError(f'{args.config} has no test_dataloader: its task is '
-                        'not tested')
+        raise UserError(f'{args.config} has no test_dataloader, so it cannot '
+                        'be tested')
     config.load_from = args.checkpoint
     config.resume = False
     if args.show_dir is not None:

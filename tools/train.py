@@ -17,19 +17,19 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on with an interrupted run: from the given checkpoint, or '
+        help='continue an interrupted run from the given checkpoint, or '
         'from the last one in the work dir')
     launch.add_length_options(parser)
     parser.add_argument(
         '--amp',
         action=argparse.BooleanOptionalAction,
-        help='train in bfloat16, or not; without either, GPUs that compute in '
-        'bfloat16 do, unless the config has an optim_wrapper.type')
+        help='train in bfloat16 or in fp32; by default bfloat16 on GPUs that '
+        'support it, unless the config has an optim_wrapper.type')
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='compile blocks of the model, which takes a minute or more; for '
-        'images of one size (model.backbone.compile=True)')
+        help='compile blocks of the model, for images of one size; takes a '
+        'minute or more (model.backbone.compile=True)')
     parser.add_argument(
         '--cuda-graph',
         action='store_true',
@@ -43,12 +43,12 @@ def parse_args() -> argparse.Namespace:
         '--strict',
         action='store_true',
         help='stop at the first damaged picture; without it, pre-training '
-        'skips and names it. Labelled data are always strict')
+        'skips and reports it. Labelled data is always strict')
     parser.add_argument('--seed', type=int, help='seed of the run')
     parser.add_argument(
         '--deterministic',
         action='store_true',
-        help='have GPUs compute the same each time, more slowly')
+        help='make computation on GPUs deterministic, but slower')
     return parser.parse_args()
 
 
@@ -62,7 +62,7 @@ def main() -> None:
         elif config.optim_wrapper.get('type') in (None, 'OptimWrapper'):
             config.optim_wrapper.type = 'glid_mm.BF16OptimWrapper'
     if args.cuda_graph and not torch.cuda.is_available():
-        raise UserError('--cuda-graph: PyTorch sees no GPU here; leave it out')
+        raise UserError('--cuda-graph needs a GPU, but PyTorch sees none')
     for key in ('compile', 'cuda_graph'):
         if getattr(args, key):
             apply_overrides(config, {f'model.backbone.{key}': True})
@@ -71,8 +71,8 @@ def main() -> None:
     if args.auto_scale_lr:
         if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
             raise UserError(
-                '--auto-scale-lr: the config does not say for which batch '
-                'its learning rate is (auto_scale_lr.base_batch_size)')
+                '--auto-scale-lr: the config does not give the batch size of '
+                'its learning rate (auto_scale_lr.base_batch_size)')
         config.auto_scale_lr.enable = True
     if args.resume is not None:
         config.resume = True

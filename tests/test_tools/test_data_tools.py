@@ -81,8 +81,8 @@ def test_names_are_split_in_the_order_of_fractions(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('text, parts, words', [
-    ('a\nb', ['x=3'], 'the parts have 3 names, and .*train.txt has 2'),
-    ('a\nb', ['x=1', 'x=1'], 'two parts have one name'),
+    ('a\nb', ['x=3'], 'the parts have 3 names, but .*train.txt has 2'),
+    ('a\nb', ['x=1', 'x=1'], 'two parts have the same name'),
     ('a\na', ['x=1'], 'has a 2 times'),
 ])
 def test_splits_that_cannot_be_are_refused(tmp_path, monkeypatch, text, parts,

@@ -189,7 +189,8 @@ def test_the_whole_tour_succeeds(package, tmp_path):
 
     again = subprocess.run(command, **how)
     assert again.returncode == 0
-    assert again.stdout.count('done before') == result.stdout.count('$ python')
+    assert again.stdout.count('already done') == result.stdout.count(
+        '$ python')
 
     other = subprocess.run([*command, '--seed', '1'], **how)
     assert other.returncode == 1 and 'other settings' in other.stderr

@@ -34,8 +34,8 @@ def test_dark_and_bright_are_told_apart(folder, monkeypatch, capsys,
     assert shown.count('100.0 ± 0.0') == 4
     # Before any picture is read.
     (folder / 'dark' / '0.png').write_bytes(b'torn')
-    assert '20 neighbours are to vote' in told(monkeypatch, PROBE, PRETRAIN,
-                                               folder, 'none', *options)
+    assert '--k is 20, but' in told(monkeypatch, PROBE, PRETRAIN, folder,
+                                    'none', *options)
     assert 'not a pre-training config' in told(monkeypatch, PROBE,
                                                ROOT / DETECTION, folder,
                                                'none')

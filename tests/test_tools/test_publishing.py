@@ -174,8 +174,7 @@ def test_card_says_what_run_and_tests_have_shown(checkpoint, tmp_path,
 
     text.write_text('$unknown')
     file.unlink()
-    assert "asks for 'unknown'" in refusal(monkeypatch, 'publish_model',
-                                           *command)
+    assert "uses 'unknown'" in refusal(monkeypatch, 'publish_model', *command)
     assert not file.exists()
 
 
@@ -200,9 +199,9 @@ def test_what_cannot_be_published_is_said(checkpoint, tmp_path, monkeypatch):
     assert 'as .pth or .safetensors' in refusal(monkeypatch, 'publish_model',
                                                 checkpoint, tmp_path / 'a.pt')
     torch.save(timm_peer().file, tmp_path / 'swin.pth')
-    assert 'no GLID in it' in refusal(monkeypatch, 'publish_model',
-                                      tmp_path / 'swin.pth',
-                                      tmp_path / 'a.pth')
+    assert 'contains no GLID' in refusal(monkeypatch, 'publish_model',
+                                         tmp_path / 'swin.pth',
+                                         tmp_path / 'a.pth')
     assert not list(tmp_path.glob('a*'))
 
 

@@ -268,7 +268,7 @@ class Fault(Hook):
     ([ValueError('a bug'), RuntimeError('connection lost')],
      'process 0 failed, see its traceback: ValueError: a bug'),
     ([-9], 'process 0 was ended by SIGKILL'),
-    ([2], 'process 0 ended with exit code 2; what it said is above'),
+    ([2], 'process 0 ended with exit code 2; see its output above'),
 ], ids=str)  # yapf: disable
 def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
                                                    monkeypatch, capsys):

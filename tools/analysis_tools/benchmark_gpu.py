@@ -64,12 +64,13 @@ def main():
         '--limit',
         type=float,
         default=210,
-        help='seconds after which no further task is begun')
+        help='start no further task after this many seconds')
     args = parser.parse_args()
     start = time.time()
     if not torch.cuda.is_available():
-        raise UserError('benchmark_gpu.py needs a GPU, and PyTorch sees none; '
-                        'benchmark_pretraining.py and the others run on CPUs')
+        raise UserError('benchmark_gpu.py needs a GPU, but PyTorch sees none. '
+                        'Other benchmarks, such as benchmark_pretraining.py, '
+                        'run on CPUs')
     figures = dict(
         device=torch.cuda.get_device_name(),
         torch=torch.__version__,

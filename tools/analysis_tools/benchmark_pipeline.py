@@ -51,7 +51,10 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', nargs='?', help='of images')
     parser.add_argument(
-        '--images', type=int, default=200, help='at most, or to generate')
+        '--images',
+        type=int,
+        default=200,
+        help='number of images to read at most, or to generate')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--shorter-side', type=int, default=256)
@@ -59,8 +62,8 @@ def parse_args():
     parser.add_argument(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='that resizes crops in the last way; its time is no CPU time of '
-        'the pipeline, and is shown apart')
+        help='device that resizes crops in the last row; its time is not CPU '
+        'time of the pipeline and is shown separately')
     parser.add_argument('--json', help='file to write the figures to')
     return parser.parse_args()
 
@@ -209,7 +212,7 @@ def main():
         if left_out:
             raise UserError(
                 f'{len(left_out)} images in {folder} are damaged, such as '
-                f'{next(iter(left_out))}: move them away')
+                f'{next(iter(left_out))}. Move them elsewhere')
         results = measure(ways(folder, shards, len(names), args), args)
     show(results, len(names), args)
     if args.json:

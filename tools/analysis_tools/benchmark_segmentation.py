@@ -53,8 +53,8 @@ class Training(Step):
     def build(self, name):
         method, _, small = name.partition('-')
         if method not in self.configs:
-            raise UserError(f'{name} has no config for this; there are those '
-                            f'of {", ".join(self.configs)}')
+            raise UserError(f'{name} has no config for this. Choose from '
+                            f'{", ".join(self.configs)}')
         path = self.configs[method]
         ours = method != 'mask2former'
         path = OURS / path if ours else theirs(self.scope, path)

@@ -9,7 +9,7 @@ from glid_mm.visualization import plot_curves
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('runs', nargs='+', help='work dirs of runs')
+    parser.add_argument('runs', nargs='+', help='run folders (work dirs)')
     parser.add_argument(
         '--keys',
         nargs='+',
@@ -21,7 +21,7 @@ def parse_args():
         '--smoothing',
         type=float,
         default=0.,
-        help='0 for none, up to below 1')
+        help='smoothing, from 0 (none) to below 1')
     parser.add_argument('--out', default='curves.png', help='picture to write')
     args = parser.parse_args()
     if not 0 <= args.smoothing < 1:
@@ -35,7 +35,7 @@ def main():
     args = parse_args()
     labels = args.labels or args.runs
     if len(set(labels)) < len(labels):
-        raise UserError('two runs have one name; give --labels')
+        raise UserError('two runs have the same name; give --labels')
     figure = plot_curves(
         dict(zip(labels, args.runs)), args.keys, args.smoothing)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)

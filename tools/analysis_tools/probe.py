@@ -27,32 +27,35 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of a pre-training')
+    parser.add_argument('config', help='pre-training config')
     parser.add_argument(
         'folder',
         type=Path,
-        help='with a folder of images for each class, or with train and val '
-        'that have them')
+        help='folder with one folder of images per class, or with train and '
+        'val that have them')
     parser.add_argument(
         'weights',
         nargs='+',
-        help='checkpoints, of pre-training or of a task, or none')
+        help='checkpoints of pre-training or of a task, or none')
     parser.add_argument(
         '--features',
         nargs='+',
         choices=list(FEATURES),
         default=['encoder'],
-        help="means of the encoder's last map, of the neck's four maps, or of "
-        "the decoder's answers (default: encoder)")
+        help="average the encoder's last map, the neck's four maps, or the "
+        "decoder's outputs (default: encoder)")
     launch.add_size_option(parser)
     parser.add_argument(
-        '--k', type=launch.count, default=20, help='neighbours that vote (20)')
+        '--k',
+        type=launch.count,
+        default=20,
+        help='number of neighbours for k-NN (20)')
     parser.add_argument(
         '--seeds',
         type=int,
         nargs='+',
         default=[0, 1, 2, 3, 4],
-        help='of the draws of training images')
+        help='random seeds for drawing training images')
     parser.add_argument('--batch-size', type=launch.count, default=64)
     parser.add_argument(
         '--workers', type=int, default=2, help='processes that read images')

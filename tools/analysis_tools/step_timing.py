@@ -252,8 +252,8 @@ def parse_args(description, models, kinds, default):
         ],
         metavar='MODEL',
         default=default or list(models),
-        help=f'some of {", ".join(models)}; the first is what ratios are to. '
-        f'GLID runs as glid@WAY, too, where WAY is {", ".join(WAYS)}')
+        help=f'some of {", ".join(models)}; ratios are relative to the first. '
+        f'GLID also runs as glid@WAY, where WAY is {", ".join(WAYS)}')
     parser.add_argument(
         '--kinds', nargs='+', choices=kinds, default=list(kinds))
     parser.add_argument('--batch-size', type=int, default=16)
@@ -264,7 +264,7 @@ def parse_args(description, models, kinds, default):
     parser.add_argument(
         '--plan-ahead',
         action='store_true',
-        help='leave out what is planned beside the step before, as in '
+        help='exclude planning that overlaps with the previous step, as in '
         'training on a GPU')
     parser.add_argument('--amp', choices=['bf16', 'none'], default='none')
     parser.add_argument(

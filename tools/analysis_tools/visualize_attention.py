@@ -38,19 +38,22 @@ def parse_args():
         '--num-images',
         type=launch.count,
         default=4,
-        help='images, spread evenly over the data set')
+        help='number of images, spread evenly over the data set')
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        '--queries', nargs='+', type=int, help='which to draw, from 0')
+        '--queries',
+        nargs='+',
+        type=int,
+        help='indices of the queries to draw, from 0')
     group.add_argument(
         '--best',
         type=launch.count,
         default=4,
-        help='draw the surest ones (4)')
+        help='draw the N most confident queries (4)')
     group.add_argument('--all', action='store_true', help='draw all queries')
     launch.add_size_option(parser)
     parser.add_argument(
-        '--seed', type=int, default=0, help='of the masks of a pre-training')
+        '--seed', type=int, default=0, help='random seed of masks')
     launch.add_config_options(parser)
     return parser.parse_args()
 
@@ -59,11 +62,11 @@ def build_model(config, checkpoint):
     model = MODELS.build(config.model).eval()
     glid = glid_of(model)
     if glid is None or glid.decoder is None:
-        raise UserError(f'{config.filename}: its model has no decoder of GLID,'
-                        ' so no queries look at anything')
+        raise UserError(f'{config.filename}: its model has no GLID decoder, '
+                        'so it has no attention of queries to draw')
     heads = [m for m in model.modules() if hasattr(m, 'locate')]
     if len(heads) != 1 and not hasattr(model, 'reconstruct'):
-        raise UserError(f'{config.filename} is of {len(heads)} tasks. Give '
+        raise UserError(f'{config.filename} has {len(heads)} tasks. Give '
                         'the config of one, which reads the same checkpoint')
     load_to_evaluate(model, checkpoint)
     return model, heads[0] if heads else None

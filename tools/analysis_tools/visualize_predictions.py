@@ -12,20 +12,19 @@ from glid_mm.visualization import draw_predictions, tile
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoints', nargs='+', help='weights to compare')
     parser.add_argument(
-        'checkpoints', nargs='+', help='weights to compare, of that config')
-    parser.add_argument(
-        '--titles', nargs='+', default=[], help='what to call them')
+        '--titles', nargs='+', default=[], help='titles of the checkpoints')
     parser.add_argument(
         '--num-images',
         type=launch.count,
         default=4,
-        help='test images to draw')
+        help='number of test images to draw')
     parser.add_argument(
         '--out',
         default='predictions.png',
-        help='picture to write, or a folder, whose name has no dot, for one '
-        'picture of each image and column')
+        help='picture to write, or a folder (a name without a dot) for one '
+        'picture per image and column')
     parser.add_argument(
         '--draw-options',
         nargs='+',

@@ -16,7 +16,7 @@ from glid_mm.visualization import find_images, load_images
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='path of a config of pre-training')
+    parser.add_argument('config', help='path of a pre-training config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
         'images', nargs='+', help='image files, and folders of them')
@@ -31,7 +31,8 @@ def parse_args():
         '--mask-strategy',
         choices=['random', 'block', 'grid'],
         help="by default the config's")
-    parser.add_argument('--seed', type=int, default=0, help='of the masks')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='random seed of masks')
     launch.add_config_options(parser)
     args = parser.parse_args()
     if args.mask_ratio is not None and not 0 < args.mask_ratio < 1:

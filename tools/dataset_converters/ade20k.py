@@ -81,7 +81,7 @@ def segments(semantic, instance):
                                                                  0], THINGS)):
         if labels.max() > most:
             raise ValueError(
-                f'{labels.max()} in {name} is no label: they end at {most}')
+                f'{labels.max()} in {name} is not a label: the last is {most}')
     stuff = np.zeros(151, int)
     stuff[list(STUFF)] = THINGS + 1 + np.arange(len(STUFF))
     category = instance[..., 0].astype(int)
@@ -169,9 +169,9 @@ def convert(root, workers):
         for folder in SPLITS.values():
             if not (root / kind / folder).is_dir():
                 raise UserError(
-                    f'there is no folder {root / kind / folder}. ADE20K '
-                    'comes in two archives, ADEChallengeData2016 and its '
-                    'annotations_instance, which belong into one folder.')
+                    f'there is no folder {root / kind / folder}. Unpack both '
+                    'archives of ADE20K, ADEChallengeData2016 and its '
+                    'annotations_instance, into one folder.')
     for split, folder in SPLITS.items():
         images = sorted((root / 'images' / folder).glob('*.jpg'))
         if not images:

@@ -21,7 +21,7 @@ def parse_args():
         '--images', default='rgb', help='folder of images in it')
     parser.add_argument(
         '--depth', default='depth_mm', help='folder of depth maps in it')
-    parser.add_argument('--meta', default='meta.json', help='the JSON in it')
+    parser.add_argument('--meta', default='meta.json', help='its JSON file')
     return parser.parse_args()
 
 
@@ -45,7 +45,7 @@ def read_pairs(root, images, depth, meta):
                    for entry in json.loads((root / meta).read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'{root / meta} is no list of objects with "name" and "split": '
+            f'{root / meta} is not a list of objects with "name" and "split": '
             f'{type(error).__name__}: {error}') from error
     # By hand: with_suffix would cut a name at its last dot.
     files = {
@@ -55,7 +55,7 @@ def read_pairs(root, images, depth, meta):
     splits = {}
     for name, split in sorted(entries):
         if name not in files:
-            raise UserError(f'there is no image of the name {name!r} in '
+            raise UserError(f'there is no image named {name!r} in '
                             f'{root / images}')
         if not (root / depth / f'{name}.png').exists():
             raise UserError(f'there is no {root / depth / name}.png')

@@ -10,7 +10,7 @@ from glid_mm.scenes.writer import write_scenes
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', required=True, help='directory to make')
+    parser.add_argument('--out', required=True, help='folder to create')
     parser.add_argument(
         '--train', type=int, default=400, help='number of training images')
     parser.add_argument(
@@ -25,10 +25,10 @@ def parse_args():
         type=int,
         nargs='+',
         default=[128],
-        help='pixels a side, or height and width')
+        help='side in pixels, or height and width')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--workers', type=int, default=1, help='processes that draw')
+        '--workers', type=int, default=1, help='number of processes')
     parser.add_argument(
         '--overwrite',
         action='store_true',
@@ -61,7 +61,7 @@ def main():
     if written:
         print(f'Scenes written to {args.out}')
     else:
-        print(f'{args.out} already holds these very Scenes; nothing to do')
+        print(f'{args.out} already holds these Scenes; nothing to do')
 
 
 if __name__ == '__main__':

@@ -39,16 +39,16 @@ def parse_args():
     labelled = forms.add_parser('labelled', help='the labelled .mat file')
     labelled.add_argument('mat', type=Path, help='nyu_depth_v2_labeled.mat')
     labelled.add_argument('splits', type=Path, help='splits.mat')
-    labelled.add_argument('out', type=Path, help='folder to make')
+    labelled.add_argument('out', type=Path, help='folder to create')
     frames = forms.add_parser('frames', help='folders of frames')
     frames.add_argument('root', type=Path, help='folder of scenes')
-    frames.add_argument('out', type=Path, help='folder to make')
+    frames.add_argument('out', type=Path, help='folder to create')
     frames.add_argument('--split', choices=['train', 'test'], required=True)
     frames.add_argument(
         '--list',
         type=Path,
-        help='lines that begin with an image, relative to the folder of '
-        'scenes: frames to keep')
+        help='text file of frames to keep; each line starts with an image '
+        'path, relative to the folder of scenes')
     return parser.parse_args()
 
 
@@ -123,8 +123,8 @@ def frame_pairs(root, names=None):
     for name in map(Path, names):
         frame = re.fullmatch(r'rgb_(\d+)\.jpg', name.name)
         if frame is None:
-            raise UserError(f'{name} is no image of a scene: those are called '
-                            'SCENE/rgb_00000.jpg')
+            raise UserError(f'{name} is not an image of a scene: their names '
+                            'are SCENE/rgb_00000.jpg')
         depth = name.parent / f'sync_depth_{frame[1]}.png'
         for path in (name, depth):
             if not (root / path).exists():

@@ -33,8 +33,8 @@ def parse_args():
         '--quality',
         type=int,
         default=90,
-        help='of the JPEGs, 1 to 95 (default: 90); small upright JPEGs are '
-        'copied as they are')
+        help='JPEG quality, 1 to 95 (default: 90); small upright JPEGs are '
+        'copied unchanged')
     parser.add_argument(
         '--images-per-shard',
         type=launch.count,
@@ -44,7 +44,7 @@ def parse_args():
         '--workers',
         type=launch.count,
         default=os.cpu_count(),
-        help='processes (default: one for each core)')
+        help='processes (default: one per core)')
     args = parser.parse_args()
     if not 1 <= args.quality <= 95:
         parser.error('--quality must be between 1 and 95')

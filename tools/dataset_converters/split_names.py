@@ -25,7 +25,7 @@ def part(text):
     name, _, count = text.partition('=')
     if not (name.isidentifier() and count.isdecimal() and int(count)):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no NAME=COUNT, such as labelled=800')
+            f'{text!r} is not NAME=COUNT, such as labelled=800')
     return name, int(count)
 
 
@@ -33,7 +33,8 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('names', type=Path, help='text with a name a line')
+    parser.add_argument(
+        'names', type=Path, help='text file with one name per line')
     parser.add_argument('out', type=Path, help='folder for the lists')
     parser.add_argument(
         'parts', nargs='+', type=part, metavar='NAME=COUNT', help='the parts')
@@ -45,10 +46,10 @@ def main():
     args = parse_args()
     names = drawn_order(read_names(args.names), args.seed)
     if len(dict(args.parts)) < len(args.parts):
-        raise UserError('two parts have one name')
+        raise UserError('two parts have the same name')
     total = sum(count for _, count in args.parts)
     if total > len(names):
-        raise UserError(f'the parts have {total} names, and {args.names} has '
+        raise UserError(f'the parts have {total} names, but {args.names} has '
                         f'{len(names)}')
     args.out.mkdir(parents=True, exist_ok=True)
     for name, count in args.parts:
@@ -57,7 +58,7 @@ def main():
         write_atomically(path, '\n'.join([*lines, '']).encode())
         print(f'{count} names in {path}')
     if names:
-        print(f'{len(names)} names are in none of them')
+        print(f'{len(names)} names are in no part')
 
 
 if __name__ == '__main__':

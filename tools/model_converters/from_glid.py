@@ -35,8 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--window',
         type=int,
-        help='side that position biases are resized to; by default they stay '
-        'as they are')
+        help='side to resize position biases to; by default they are not '
+        'resized')
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint')
     parser.add_argument(
-        'config', nargs='?', help='of the model to load it into')
+        'config', nargs='?', help='config of the model to load it into')
     return parser.parse_args()
 
 
@@ -29,7 +29,7 @@ def describe(checkpoint: dict) -> None:
     """Print what a checkpoint is."""
     found = recognise(checkpoint)
     if found is None:
-        print('no Swin that is known here')
+        print('no known Swin')
     elif found.format != 'glid':
         converted = to_glid(checkpoint)
         print(f'{found.format}: {facts_of(converted.checkpoint)}')
@@ -67,7 +67,7 @@ def try_on(checkpoint: dict, path: str) -> None:
         model = MODELS.build(config.model)
     glid = glid_of(model)
     if glid is None:
-        raise UserError(f'the model of {path} has no GLID')
+        raise UserError(f'the model of {path} contains no GLID')
     found = recognise(checkpoint)
     if found is not None and found.format != 'glid':
         print("by init_cfg=dict(type='glid_mm.Pretrained', "

@@ -36,7 +36,7 @@ _SCHEDULE = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', type=Path, help='of a run')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint of a run')
     parser.add_argument(
         'out',
         type=Path,
@@ -78,8 +78,8 @@ def facts_of(checkpoint: dict) -> dict:
     """
     found = recognise(checkpoint)
     if found is None or found.format != 'glid':
-        raise CheckpointError('there is no GLID in it to publish. Convert '
-                              'with to_glid.py what other libraries wrote.')
+        raise CheckpointError('the file contains no GLID to publish. Convert '
+                              'files of other libraries with to_glid.py.')
     meta = checkpoint.get('meta') or {}
     facts = dict(glid_mm=meta.get('glid_mm'))
     if facts['glid_mm'] is None:
@@ -137,8 +137,8 @@ def in_half_precision(weights: dict[str, torch.Tensor]) -> dict:
         halves[name] = value.half() if value.is_floating_point() else value
         if halves[name].isinf().any() and not value.isinf().any():
             raise CheckpointError(
-                f'{name} has values that half precision cannot hold, up to '
-                f'{value.abs().max():g}. Leave out --half.')
+                f'{name} has values too large for half precision, up to '
+                f'{value.abs().max():g}. Omit --half.')
     return halves
 
 
@@ -167,7 +167,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     # Here: nothing else of this tool draws.
     from glid_mm.visualization import read_scalars
     if 'experiment_name' not in run or 'config' not in facts:
-        raise UserError(f'{checkpoint} does not say which config it is of: '
+        raise UserError(f'{checkpoint} does not contain its config: '
                         'for a card, give a checkpoint of tools/train.py')
     config = re.sub(r'_\d{8}_\d{6}$', '', run['experiment_name'])
     for found in ROOT.glob(f'configs/*/{config}.py'):
@@ -200,8 +200,9 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     try:
         body = Template(text).substitute(words)
     except (KeyError, ValueError) as error:
-        raise UserError(f'the text of the card asks for {error}; there are: '
-                        f'${", $".join(words)}') from error
+        raise UserError(
+            f'the text of the card uses {error}, which is '
+            f'unknown. Choose from ${", $".join(words)}') from error
     facts_text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f'---\n{facts_text}---\n{body}'
 

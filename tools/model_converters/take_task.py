@@ -15,7 +15,8 @@ from glid_mm.io.files import write_atomically
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', type=Path, help='of a mixture')
+    parser.add_argument(
+        'checkpoint', type=Path, help='checkpoint of a mixture')
     parser.add_argument('task', help='its name in the mixture')
     parser.add_argument('out', type=Path, help='FILE.pth or FILE.safetensors')
     return parser.parse_args()

@@ -24,13 +24,13 @@ def parse_args() -> argparse.Namespace:
         '--source',
         choices=['auto', *FORMATS],
         default='auto',
-        help='whose Swin it is; by default found out from the names')
+        help='library of the Swin; by default detected from the names')
     parser.add_argument(
         '--windows',
         nargs='+',
         type=int,
-        help='sides that position biases are resized to, one for all stages '
-        'or one for each; by default they stay as they are')
+        help='sides to resize position biases to, one for all stages '
+        'or one for each; by default they are not resized')
     return parser.parse_args()
 
 
