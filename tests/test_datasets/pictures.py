@@ -175,15 +175,15 @@ def refused():
     return {
         'float TIFF':
         (encode(Image.fromarray(rgb[..., 0] / np.float32(255)),
-                'TIFF'), '32 bits.*Save it with 8 bits'),
+                'TIFF'), '32-bit .*Save it with 8 bits'),
         '32-bit TIFF':
         (encode(Image.fromarray(rgb[..., 0].astype(np.int32)),
-                'TIFF'), '32 bits.*Save it with 8 bits'),
+                'TIFF'), '32-bit .*Save it with 8 bits'),
         'empty': (b'', 'the file is empty'),
         'HEIC': (b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(100),
                  'HEIC. Convert it to JPEG'),
         'web page': (b'<html>404</html>', 'not an image that Pillow knows'),
-        'JPEG, header': (photo[:3], 'no image|truncated'),
+        'JPEG, header': (photo[:3], 'not an image|truncated'),
         'JPEG, half': (photo[:len(photo) // 2], '[Tt]runcated'),
         'JPEG, nearly all': (photo[:-60], '[Tt]runcated'),
         'PNG, half': (drawing[:len(drawing) // 2], ''),

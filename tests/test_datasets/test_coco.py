@@ -59,7 +59,7 @@ def test_values_of_another_type_are_named(part, name, value):
 @pytest.mark.parametrize('content,says', [
     ([], 'a list'),
     (None, 'a NoneType'),
-    (dict(images={}), "'images' has to be a list"),
+    (dict(images={}), "'images' must be a list"),
     (dict(images=[{}, 3]), '1 of 2 images are not objects, such as 3'),
 ])
 def test_another_structure_is_named(content, says):

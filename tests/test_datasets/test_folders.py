@@ -79,7 +79,7 @@ def test_a_list_chooses_images(folder):
     ('scan\ncat\n', '2 images, and 1 are missing, .*being cat'),
     ('scan\nscan\n', 'scan 2 times'),
     ('\n', 'is empty'),
-    ('twins', 'twins, which 2 images'),
+    ('twins', 'twins, which matches 2'),
 ])
 def test_lists_that_do_not_fit_are_refused(folder, text, words):
     for suffix in ('png', 'gif'):
