@@ -1,4 +1,4 @@
-"""Tables of position biases: for other windows, and beyond what was trained.
+"""Tables of position biases: resized to other windows, and extended.
 
 A table ``((2w−1)², heads)`` holds a bias for every offset in a window of side
 w, row by row.
@@ -22,7 +22,7 @@ def table_window(table: Tensor, name: str = 'bias table') -> int:
     """The side of the window that a table was made for.
 
     Raises:
-        ValueError: If the first axis is no odd square.
+        ValueError: If the first axis is not an odd square.
     """
     side = math.isqrt(len(table))
     if table.dim() != 2 or side**2 != len(table) or side % 2 == 0:
@@ -49,10 +49,10 @@ def resize_bias_table(table: Tensor, window: int) -> Tensor:
 
 
 def extend_rim(table: Tensor, trained: int) -> Tensor:
-    """Fill a table where training has never reached.
+    """Fill the untrained entries of a table.
 
-    A map of ``trained`` tokens a side, 1 to w, shows only offsets below
-    ``trained``; offsets beyond take the value of the nearest trained one.
+    A map of ``trained`` tokens a side, 1 to w, has only offsets below
+    ``trained``; larger offsets take the value of the nearest trained one.
     """
     window = table_window(table)
     offset = torch.arange(1 - window, window, device=table.device)
@@ -64,15 +64,15 @@ def extend_rim(table: Tensor, trained: int) -> Tensor:
 def fit_bias_tables(weights: dict[str, Tensor],
                     windows: Sequence[int],
                     prefix: str = '') -> None:
-    """Resize the tables of an encoder to other windows, in one line aloud.
+    """Resize the tables of an encoder to other windows, and log one line.
 
     Args:
         weights (dict): Weights, changed in place.
-        windows (sequence[int]): Side of the windows wanted in each stage.
-        prefix (str): What names of the encoder's weights begin with.
+        windows (sequence[int]): Side of the windows of each stage.
+        prefix (str): Prefix of the names of the encoder's weights.
 
     Raises:
-        ValueError: If a table has the shape of none.
+        ValueError: If a weight does not have the shape of a table.
     """
     theirs = list(windows)
     for stage, (extent, tables) in enumerate(_stages(weights, prefix)):
@@ -84,7 +84,7 @@ def fit_bias_tables(weights: dict[str, Tensor],
                 continue
             theirs[stage] = given
             if 0 < trained < given:
-                # What training has not reached must not be mixed in.
+                # Untrained entries must not be mixed in.
                 table = extend_rim(table, trained)
             weights[name] = resize_bias_table(table, window)
         if trained and theirs[stage] != window:
@@ -95,17 +95,17 @@ def fit_bias_tables(weights: dict[str, Tensor],
 
 
 def extend_rims(weights: dict[str, Tensor], prefix: str = '') -> list[str]:
-    """Fill tables of an encoder that pre-training has not reached.
+    """Fill the untrained entries of an encoder's tables after pre-training.
 
-    Pre-training at 192 px shows stage 4 windows of 6×6 tokens only; the
-    larger images of a task need offsets beyond.
+    Pre-training at 192 px trains stage 4 only on windows of 6×6 tokens; the
+    larger images of a task need larger offsets.
 
     Args:
         weights (dict): Weights, changed in place.
-        prefix (str): What names of the encoder's weights begin with.
+        prefix (str): Prefix of the names of the encoder's weights.
 
     Returns:
-        list[str]: What was done, a line for each stage.
+        list[str]: The changes, one line per stage.
     """
     lines = []
     for number, (extent, tables) in enumerate(_stages(weights, prefix), 1):
@@ -142,9 +142,9 @@ def _stages(weights: Mapping[str, Tensor],
 def _geometric(degree: int) -> Callable[[Tensor, int], Tensor]:
     """Resizing that keeps near offsets finer than far ones (BEiT).
 
-    The old offsets 0, 1, 2, … come to lie at 0, 1, 1 + q, 1 + q + q², … with
-    the q that brings the last one to the new window's last; in between, a
-    spline of the given degree runs.
+    The old offsets 0, 1, 2, … move to 0, 1, 1 + q, 1 + q + q², …, where q
+    moves the last one to the new window's last; a spline of the given degree
+    interpolates between them.
     """
 
     def resize(table: Tensor, window: int) -> Tensor:
@@ -165,7 +165,7 @@ def _geometric(degree: int) -> Callable[[Tensor, int], Tensor]:
 
 
 def _places(offsets: int, reach: int) -> np.ndarray:
-    """Where the offsets of a table of ``2·offsets + 1`` a side come to lie."""
+    """New places of the offsets of a table of ``2·offsets + 1`` a side."""
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         ratio = (low + high) / 2

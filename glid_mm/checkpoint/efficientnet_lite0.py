@@ -30,14 +30,14 @@ def find_weights() -> Path:
 
 
 def read_weights(path: Path, sha256: str = SHA256) -> dict[str, Tensor]:
-    """Read a file whose tensors stand in the order of timm's network.
+    """Read a file whose tensors are in the order of timm's network.
 
     Args:
         path (Path): The file.
-        sha256 (str): What it has to hash to.
+        sha256 (str): The expected hash.
 
     Returns:
-        dict[str, Tensor]: By timm's names, of all of the network.
+        dict[str, Tensor]: All weights of the network by timm's names.
 
     Raises:
         CheckpointError: If it is another file, or shapes do not agree.

@@ -1,4 +1,4 @@
-"""What weights tell about the encoder that they are of, and who wrote them."""
+"""Facts about an encoder and its origin, read from weights."""
 import re
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
@@ -14,15 +14,15 @@ _BLOCK = re.compile(r'stages\.(\d+)\.blocks\.(\d+)\.')
 
 
 class EncoderFacts(NamedTuple):
-    """What a Swin encoder is, as far as weights depend on it.
+    """Properties of a Swin encoder that its weights depend on.
 
     Attributes:
         dims (int): Channels of the first stage.
         depths (tuple[int]): Blocks of each stage.
         heads (tuple[int]): Attention heads of each stage.
         windows (tuple[int]): Side of each stage's windows, in tokens.
-        shifted (bool): Whether every other block shifts its windows. No
-            weight tells; it is what Swin does.
+        shifted (bool): Whether every other block shifts its windows, as in
+            Swin. Weights do not show it.
     """
 
     dims: int
@@ -35,12 +35,12 @@ class EncoderFacts(NamedTuple):
     def of(cls,
            weights: Mapping[str, Tensor],
            shifted: bool = True) -> Optional['EncoderFacts']:
-        """Read them off weights that have GLID's names.
+        """Read them from weights with GLID's names.
 
         Args:
             weights (mapping): Of an encoder, such as
                 ``stages.0.blocks.0.norm1.weight``.
-            shifted (bool): What the weights do not tell.
+            shifted (bool): See above; weights do not show it.
 
         Returns:
             EncoderFacts or None: None if they are not of an encoder.
@@ -60,12 +60,12 @@ class EncoderFacts(NamedTuple):
 
     @classmethod
     def of_model(cls, encoder: models.SwinEncoder) -> 'EncoderFacts':
-        """The facts of an encoder that has been built."""
+        """The facts of a built encoder."""
         return cls.of(encoder.state_dict(), encoder.shifted_windows)
 
     @property
     def architecture(self) -> str:
-        """Its published name and what that stands for."""
+        """Its published name and the numbers behind it."""
         size = (f'{self.dims} channels, depths '
                 f'{"-".join(map(str, self.depths))}, heads '
                 f'{"-".join(map(str, self.heads))}')
@@ -91,7 +91,7 @@ def block_counts(names) -> tuple[int, ...]:
 
 
 def glid_of(model: nn.Module) -> models.GLID | None:
-    """The GLID that a model is, or has in its slot ``backbone``."""
+    """The GLID of a model: itself or its ``backbone``."""
     glid = getattr(model, 'backbone', model)
     return glid if isinstance(glid, models.GLID) else None
 

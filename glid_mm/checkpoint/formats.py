@@ -84,11 +84,11 @@ Windows = Union[int, tuple[int, ...], None]
 
 
 class Source(NamedTuple):
-    """Where a checkpoint has its Swin.
+    """The Swin of a checkpoint.
 
     Attributes:
         format (str): ``'glid'`` or a key of :data:`FORMATS`.
-        prefix (str): What names of the encoder's weights begin with.
+        prefix (str): Prefix of the names of the encoder's weights.
         weights (dict): All weights of the checkpoint.
     """
 
@@ -111,8 +111,8 @@ class Converted(NamedTuple):
     Attributes:
         checkpoint (dict): With ``state_dict`` and ``meta``.
         missing (list[str]): Weights that the source does not have.
-        left (list[str]): Weights of the source that have no place there.
-        notes (list[str]): What else to know.
+        left (list[str]): Weights of the source that the target lacks.
+        notes (list[str]): Further remarks.
     """
 
     checkpoint: dict
@@ -131,16 +131,16 @@ class Converted(NamedTuple):
 
 
 def recognise(checkpoint: dict) -> Source | None:
-    """Find out from its names whose Swin a checkpoint holds.
+    """Recognize the library of a checkpoint's Swin by its names.
 
     Args:
         checkpoint (dict): See :func:`read_checkpoint`.
 
     Returns:
-        Source or None: None if there is no Swin in it.
+        Source or None: None if it contains no Swin.
 
     Raises:
-        CheckpointError: If it is a Swin V2, which computes otherwise.
+        CheckpointError: If it is a Swin V2, whose attention differs.
     """
     # EsViT keeps teacher and student and recommends the teacher.
     for key in ('state_dict', 'model', 'teacher', 'student'):
@@ -198,15 +198,15 @@ def to_glid(checkpoint: dict,
         checkpoint (dict): See :func:`read_checkpoint`.
         source (str): A key of :data:`FORMATS`, or ``'auto'`` to recognise
             it.
-        windows (int or tuple[int], optional): Sides of the windows that bias
-            tables are resized to, the way the source's library does; by
-            default they stay as they are.
+        windows (int or tuple[int], optional): Sides of the windows to resize
+            bias tables to, by the method of the source's library; by
+            default they are not resized.
 
     Returns:
         Converted: With names such as ``backbone.encoder.norms.0.weight``.
 
     Raises:
-        CheckpointError: If there is no such Swin in it.
+        CheckpointError: If it contains no such Swin.
     """
     found = recognise(checkpoint)
     if found is None:
@@ -243,7 +243,7 @@ def to_glid(checkpoint: dict,
     weights = _with_windows(weights, windows, RESIZINGS[format.resizing])
     resized = EncoderFacts.of(weights, format.shifted)
     for stage, window in enumerate(resized.windows):
-        # All of a table has been trained: nothing is to be extended.
+        # The whole table has been trained, so nothing needs extending.
         weights[f'stages.{stage}.trained_extent'] = torch.tensor(window)
     left = [
         k for k in theirs
@@ -274,14 +274,14 @@ def from_glid(checkpoint: dict,
     Args:
         checkpoint (dict): See :func:`read_checkpoint`.
         target (str): A key of :data:`FORMATS`.
-        windows (int or tuple[int], optional): Sides of the windows that bias
-            tables are resized to; by default they stay as they are.
+        windows (int or tuple[int], optional): Sides of the windows to resize
+            bias tables to; by default they are not resized.
 
     Returns:
-        Converted: With the names that the library's own models write.
+        Converted: With the names of the library's own models.
 
     Raises:
-        CheckpointError: If there is no GLID in it.
+        CheckpointError: If it contains no GLID.
     """
     found = recognise(checkpoint)
     if found is None or found.format != 'glid':
@@ -344,7 +344,7 @@ def _names(depths: tuple[int, ...]) -> list[str]:
 
 
 def _names_there(name: str, format: Format) -> list[str]:
-    """Names that a weight of ours may have there, the usual one first."""
+    """Possible names of our weight in that format, the usual one first."""
     if name.endswith('trained_extent'):
         return []
     norm = re.fullmatch(r'norms\.(\d)\.(\w+)', name)
@@ -365,7 +365,7 @@ def _layout(name: str,
             value: Tensor,
             format: Format,
             back: bool = False) -> Tensor:
-    """Change the order of a weight's entries from theirs to ours, or back."""
+    """Reorder a weight's entries from their layout to ours, or back."""
     if name == 'patch_embed.proj.weight':
         # A linear layer on patches here, a convolution there.
         return value.unflatten(1, (3, 4, 4)) if back else value.flatten(1)
@@ -411,7 +411,7 @@ def _with_key_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _bias_index(window: int) -> Tensor:
-    """Which row of a table is for which pair of tokens: ``(w², w²)``."""
+    """The row of a table for each pair of tokens: ``(w², w²)``."""
     place = torch.arange(window)
     place = torch.cartesian_prod(place, place)
     offset = place[:, None] - place + window - 1

@@ -23,7 +23,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
         checkpoint (dict): See :func:`read_checkpoint`.
 
     Raises:
-        CheckpointError: With what to do instead.
+        CheckpointError: With the cure.
     """
     found = recognise(checkpoint) if glid_of(model) is not None else None
     if found is not None and found.format != 'glid':
@@ -35,23 +35,23 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
 
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
                  revise_keys: Iterable[tuple]) -> LoadReport:
-    """Load a checkpoint into a model of any task and say what that did.
+    """Load a checkpoint into a model of any task and report what was loaded.
 
     Args:
         model (nn.Module): Of a host library, with GLID as its backbone, or
             any other.
         checkpoint (dict): See :func:`read_checkpoint`.
         strict (bool): Whether names and shapes must agree entirely.
-        revise_keys (iterable[tuple]): Patterns of names and what to put in
-            their place.
+        revise_keys (iterable[tuple]): Patterns of names and their
+            replacements.
 
     Returns:
         LoadReport: What was loaded.
 
     Raises:
-        CheckpointError: If the model has a GLID and the checkpoint is not of
-            the same architecture, or is of a mixture of which several tasks
-            could be meant.
+        CheckpointError: If the model has a GLID and the checkpoint has
+            another architecture, or is of a mixture and the choice of its
+            task is ambiguous.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     metadata = getattr(weights, '_metadata', {})
@@ -66,13 +66,13 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     glid = glid_of(model)
     notes += [] if glid is None else shift_note(checkpoint, glid)
     report = LoadReport(model.state_dict(), weights, notes)
-    # The report says what mmengine would.
+    # The report replaces mmengine's message.
     load_state_dict(model, weights, strict, logger='silent')
     return report
 
 
 def load_to_evaluate(model: nn.Module, path: str) -> None:
-    """Load a checkpoint into a model that is not trained now.
+    """Load a checkpoint into a model for evaluation.
 
     Args:
         model (nn.Module): Of any task.

@@ -1,4 +1,4 @@
-"""Starting a model, or parts of it, from weights."""
+"""Start a model, or parts of it, from weights."""
 import logging
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from .published import plan_published
 from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
 
-#: A Swin of others lacks the norms of the first three stages' outputs.
+#: Other libraries' Swin lacks the norms of the first three stages' outputs.
 MIN_SHARE = .9
 
 
@@ -34,11 +34,11 @@ class Pretrained:
             decoder, or encoder and classifier; by default all that the model
             has. The queries are ``[CLS]``, the mask token and, from a task
             with as many queries, those.
-        source (str): Whose Swin it is; see :func:`to_glid`.
-        min_share (float): Least share of the weights of each part that the
+        source (str): Library of the Swin; see :func:`to_glid`.
+        min_share (float): Smallest share of each part's weights that the
             file must have.
-        task (str, optional): Of a mixture's file, whose queries; without, a
-            task's own start anew.
+        task (str, optional): Task of a mixture whose queries to load; without
+            it, a task's own queries start untrained.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -63,14 +63,15 @@ class Pretrained:
         self.task = task
 
     def __call__(self, module: nn.Module) -> None:
-        """Load the parts and log what that did.
+        """Load the parts and log what was loaded.
 
         Args:
             module (nn.Module): The model's backbone.
 
         Raises:
-            CheckpointError: If the file cannot be read, holds other parts or
-                another architecture, too little of a part, or no such task.
+            CheckpointError: If the file cannot be read, holds other parts,
+                another architecture or too little of a part, or lacks the
+                task.
         """
         parts = tuple(self.parts or parts_of(module))
         try:
@@ -97,7 +98,7 @@ class Pretrained:
 
     def _load_networks(self, checkpoint: dict, module: nn.Module,
                        parts: Sequence[str]) -> LoadReport:
-        """For parts that are networks of several libraries, ours included."""
+        """Load parts that are networks of several libraries or of ours."""
         encoder = getattr(module, 'encoder', None)
         if isinstance(encoder, GLID) and 'encoder' in parts:
             if len(parts) > 1:
@@ -117,17 +118,17 @@ def plan(checkpoint: dict,
          model: GLID,
          parts: Sequence[str],
          source: str = 'auto') -> tuple[LoadReport, dict[str, Tensor]]:
-    """Find what a checkpoint has for parts of a model, without loading it.
+    """Find the weights of a checkpoint for parts of a model.
 
     Args:
         checkpoint (dict): Of glid_mm, or of a library that :func:`to_glid`
             knows.
         model (GLID): The model.
-        parts (sequence[str]): The parts that are wanted.
+        parts (sequence[str]): The parts to load.
         source (str): See :func:`to_glid`.
 
     Returns:
-        tuple[LoadReport, dict]: What a load does, and weights to load.
+        tuple[LoadReport, dict]: A report, and the weights to load.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -136,8 +137,8 @@ def plan(checkpoint: dict,
     if found is not None and found.format == 'glid':
         given = fitting = _parts_of(checkpoint, parts)
     else:
-        # The report compares with the tables as they were, the model gets
-        # them as their own library resizes them.
+        # The report compares with the original tables; the model gets them
+        # resized by the method of their own library.
         windows = tuple(stage.window_size for stage in model.encoder.stages)
         given = _parts_of(to_glid(checkpoint, source).checkpoint, parts)
         checkpoint, _, left, notes = to_glid(checkpoint, source, windows)

@@ -1,4 +1,4 @@
-"""Weights of classifiers, as their own libraries publish them."""
+"""Weights of classifiers as published by their own libraries."""
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ _HOST = 'backbone.'
 def plan_published(
         checkpoint: dict, model: nn.Module,
         parts: Sequence[str]) -> tuple[LoadReport, dict[str, Tensor]]:
-    """Find what a checkpoint has for networks of a model, without loading it.
+    """Find the weights of a checkpoint for networks of a model.
 
     Args:
         checkpoint (dict): Of ``read_checkpoint``: a classifier of timm or of
@@ -23,7 +23,7 @@ def plan_published(
             all that the checkpoint has.
 
     Returns:
-        tuple[LoadReport, dict]: What a load does, and weights to load. The
+        tuple[LoadReport, dict]: A report, and the weights to load. The
         head of the classifier counts as unexpected.
 
     Raises:
@@ -62,7 +62,7 @@ def plan_published(
 
 
 def _published(model: nn.Module, part: str) -> dict[str, str]:
-    """Names that weights of a part were published with, by those here."""
+    """Published names of a part's weights, by the names here."""
     if hasattr(model, 'published_names'):
         return model.published_names
     network = getattr(model, part)

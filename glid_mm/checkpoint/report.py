@@ -1,4 +1,4 @@
-"""What loading a checkpoint does to a model: said, and refused if wrong."""
+"""Report what a checkpoint loads into a model, and refuse what is wrong."""
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from ..errors import ITSELF, CheckpointError
 from ..models import GLID
 from .facts import EncoderFacts, stamped_facts
 
-#: Of GLID. Whatever else a model has, such as its head, counts as others.
+#: Of GLID. Everything else in a model, such as its head, counts as others.
 PARTS = ('encoder', 'neck', 'queries', 'decoder')
 #: Of GLID and of ×Net, whose decoder is a classifier.
 ALL_PARTS = (*PARTS, 'classifier')
-# A task's own: another number of them starts anew.
+# A task's own queries; a different number starts untrained.
 _EMBEDDINGS = 'queries.embeddings'
 _NAMES_SHOWN = 3
 
@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """Names of one part's weights, by what happens to them.
 
     Attributes:
-        matched (list[str]): Loaded as they are.
+        matched (list[str]): Loaded without change.
         resized (list[str]): Position biases of another window.
         missing (list[str]): Not in the checkpoint, or of another shape there.
         unexpected (list[str]): Not in the model.
@@ -39,15 +39,15 @@ class LoadReport:
     Args:
         own (mapping): The model's weights by name.
         given (mapping): The checkpoint's.
-        notes (iterable[str]): What else there is to say.
+        notes (iterable[str]): Further remarks.
         left (iterable[str]): Names of weights that a conversion has left
             out; they count as unexpected.
 
     Attributes:
         parts (dict[str, Part]): By part, in the order encoder, neck, queries,
             decoder, classifier, others.
-        differing (dict[str, tuple]): Shapes, there and here, of weights
-            whose shapes do not agree.
+        differing (dict[str, tuple]): Shapes in the checkpoint and in the
+            model of weights whose shapes differ.
     """
 
     def __init__(
@@ -95,16 +95,16 @@ class LoadReport:
     def refuse(self, parts: Sequence[str] = PARTS, min_share=1.) -> None:
         """Raise if the checkpoint is not for this model.
 
-        A task's own queries may be missing or of another number.
+        A task's own queries may be missing or differ in number.
 
         Args:
-            parts (sequence[str]): Parts that are wanted.
-            min_share (float): Least share of each part's weights that the
+            parts (sequence[str]): Parts to load.
+            min_share (float): Smallest share of each part's weights that the
                 checkpoint must have.
 
         Raises:
-            CheckpointError: If the architecture differs, or too little of a
-                part is there; says which and what to do.
+            CheckpointError: If the architecture differs, or too many weights
+                of a part are missing; names them and the cure.
         """
         theirs, ours = self._facts
         if 'encoder' in parts and theirs and ours and theirs[:3] != ours[:3]:
@@ -146,10 +146,10 @@ class LoadReport:
         raise CheckpointError(text)
 
     def refuse_untrained(self) -> None:
-        """Raise if weights of the model, its head's included, stay random.
+        """Raise if weights of the model, including its head, stay random.
 
         Raises:
-            CheckpointError: If so; for models that are not trained now.
+            CheckpointError: If so; for models that are only evaluated.
         """
         missing = [name for part in self.parts.values()
                    for name in part.missing]  # yapf: disable
@@ -199,20 +199,20 @@ class LoadReport:
 
 
 def parts_of(backbone: nn.Module) -> tuple[str, ...]:
-    """The parts that a model has; some of the hosts' have only the first."""
+    """The parts of a model; some models of hosts have only the first."""
     return tuple(
         part for part in ALL_PARTS
         if getattr(backbone, part, None) is not None)
 
 
 def part_of(name: str) -> str:
-    """Which part of a model a weight belongs to: a known one or others."""
+    """The part of a model that a weight belongs to, or ``'others'``."""
     part = name.removeprefix('backbone.').partition('.')[0]
     return part if part in ALL_PARTS else 'others'
 
 
 def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
-    """Say so if windows were shifted in the checkpoint and are not here."""
+    """Note a difference in shifted windows between checkpoint and model."""
     given = stamped_facts(checkpoint).get('shifted', True)
     if given == glid.encoder.shifted_windows:
         return []
@@ -223,7 +223,7 @@ def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
 
 
 def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
-    """The option that starts parts of GLID from a checkpoint, to be pasted.
+    """The command-line option that starts parts of GLID from a checkpoint.
 
     Args:
         parts (iterable[str]): Of :data:`PARTS`.

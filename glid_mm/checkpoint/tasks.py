@@ -1,8 +1,8 @@
-"""Weights of a mixture of tasks as those of a task alone, and back.
+"""Convert weights between a mixture of tasks and a single task.
 
 A mixture names the weights of a task ``tasks.<task>.*`` where its own model
-has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both. Which
-of the queries are a task's is in ``tasks.<task>.backbone.rows``.
+has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both.
+``tasks.<task>.backbone.rows`` tells which queries belong to a task.
 """
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ..errors import ITSELF, CheckpointError
 _TASKS = 'tasks.'
 _ROWS = 'backbone.rows'
 _TABLE = 'backbone.queries.embeddings'
-# What to do where a task cannot be told from another.
+# Cures if the choice of a task is ambiguous.
 _TAKE_OUT = ('Extract the one you want and load that: '
              f'tools/model_converters/take_task.py {ITSELF} TASK TASK.pth')
 _SHARED = ('Load only the shared parts: model.backbone.init_cfg=dict(type='
@@ -23,10 +23,10 @@ _SHARED = ('Load only the shared parts: model.backbone.init_cfg=dict(type='
 
 
 class Task(NamedTuple):
-    """What weights have of one task.
+    """The weights of one task.
 
     Attributes:
-        prefix (str): What the names of its head's weights begin with.
+        prefix (str): Prefix of the names of its head's weights.
         head (dict[str, Tensor]): These weights, without the prefix.
         rows (slice): Its queries.
     """
@@ -54,23 +54,23 @@ def tasks_of(weights: Mapping[str, Tensor]) -> dict[str, Task]:
 
 def fit_tasks(own: Mapping[str, Tensor],
               given: OrderedDict) -> tuple[OrderedDict, list[str]]:
-    """Weights for a model that is a mixture, or of a checkpoint that is one.
+    """Fit weights if the model or the checkpoint is a mixture of tasks.
 
-    Tasks of two mixtures belong together by their names. A mixture's and one
-    that is alone do if their heads have the same weights, by names and, where
-    several have, by shapes.
+    Tasks of two mixtures match by name. A task of a mixture and a single task
+    match if their heads have weights with the same names and, if several do,
+    the same shapes.
 
     Args:
         own (mapping): The model's weights.
         given (OrderedDict): The checkpoint's, with PyTorch's ``_metadata``.
 
     Returns:
-        tuple[OrderedDict, list[str]]: The checkpoint's weights as the model
-        names them, and what there is to say. If neither has tasks, nothing
+        tuple[OrderedDict, list[str]]: The checkpoint's weights by the model's
+        names, and notes. If neither has tasks, nothing
         changes.
 
     Raises:
-        CheckpointError: If several tasks of the mixture could be meant.
+        CheckpointError: If several tasks of the mixture match.
     """
     theirs, ours = tasks_of(given), tasks_of(own)
     if not theirs and not ours:
@@ -111,7 +111,7 @@ def fit_tasks(own: Mapping[str, Tensor],
 
 
 def take_task(checkpoint: dict, task: str) -> dict:
-    """One task of a mixture's checkpoint, as if it had been alone.
+    """Extract one task of a mixture's checkpoint.
 
     Args:
         checkpoint (dict): See :func:`read_checkpoint`.
@@ -121,7 +121,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
         dict: ``state_dict`` and ``meta``.
 
     Raises:
-        CheckpointError: If it is not of a mixture, or of one without the
+        CheckpointError: If it is not of a mixture, or the mixture lacks the
             task.
     """
     weights = checkpoint.get('state_dict', checkpoint)
@@ -146,7 +146,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
 
 
 def without_tasks(checkpoint: dict) -> dict:
-    """A checkpoint without the queries of tasks, if it is of a mixture."""
+    """A checkpoint without the queries of tasks if it is of a mixture."""
     weights = checkpoint.get('state_dict', checkpoint)
     if not tasks_of(weights):
         return checkpoint
@@ -163,7 +163,7 @@ def _alone(weights: Mapping[str, Tensor]) -> Task:
 
 
 def _matching(alone: Task, tasks: dict[str, Task], cure: str) -> list[Task]:
-    """The task of a mixture that one alone is, if there is one."""
+    """The task of a mixture that matches a single task, if any."""
     found = [n for n, t in tasks.items() if t.head.keys() == alone.head.keys()]
     if len(found) > 1:
         shapes = _shapes(alone)
@@ -181,9 +181,9 @@ def _shapes(task: Task) -> dict:
 
 def _fit_table(own: Mapping[str, Tensor], given: Mapping[str, Tensor],
                pairs: list[tuple[Task, Task]]) -> Tensor | None:
-    """The model's queries, those of the checkpoint's tasks in their places.
+    """The model's queries, filled with those of the checkpoint's tasks.
 
-    Tasks that ask another number than there start anew, as they do alone.
+    Tasks with a different number of queries start untrained, as a single task.
     """
     if _TABLE not in own or _TABLE not in given:
         return None

@@ -1,4 +1,4 @@
-"""Weights of earlier versions as this one has them."""
+"""Convert weights of earlier versions to this one."""
 import re
 from collections.abc import MutableMapping
 
@@ -14,9 +14,9 @@ def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
     They add the same to all logits of a query and so change nothing.
 
     Args:
-        weights (mapping): Of an encoder, a decoder or whatever has them;
+        weights (mapping): Of an encoder, a decoder or any module with them;
             changed in place.
-        prefix (str): What names begin with that are to be changed.
+        prefix (str): Prefix of the names to change.
     """
     for name in [name for name in weights if name.startswith(prefix)]:
         attention = _QKV.fullmatch(name)

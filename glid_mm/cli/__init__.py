@@ -1,6 +1,6 @@
 """The command ``glid``: from a folder of pictures to a model in use.
 
-It writes complete configs and starts ``tools/``, which do the work.
+It writes complete configs and starts the scripts of ``tools/``.
 """
 from .verbs import main
 

@@ -1,6 +1,6 @@
 """Try a model in a web page on this machine.
 
-Drop pictures, choose a threshold, and download what is predicted. It needs
+Drop pictures, choose a threshold, and download predictions. It needs
 gradio (`pip install glid_mm[app]`):
 
   glid app RUN
@@ -13,7 +13,7 @@ from .options import add_use_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     add_use_options(parser)
     parser.add_argument(
         '--port', type=int, help='of the page; by default a free one')
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     config, _ = find_run(args.weights)
-    # The page changes from one task of a mixture to another.
+    # The page can switch between the tasks of a mixture.
     task = args.task or next(iter(tasks_of(config)))
     app.run(load(args.weights, args.device, task), args.port)

@@ -19,12 +19,12 @@ _MEMORY = dict(
     detection=1.3,
     depth=1.05,
     pose=0.19)
-# To Swin-B's, roughly.
+# Relative to Swin-B, roughly.
 _SIZES = dict(nano=0.1, tiny=0.6, small=0.9, base=1., large=1.6)
-# Of a GPU's memory; weights, the optimizer's state and peaks need the rest.
+# Share of a GPU's memory; weights, optimizer state and peaks need the rest.
 _SHARE = 0.6
 _MOST_WORKERS = 8
-# Few pictures are seen so often, for as many steps at least.
+# Passes over few pictures, and the fewest steps.
 _EPOCHS, _STEPS = 100, 1000
 _VALIDATIONS = 10
 
@@ -34,15 +34,15 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     """Fit a config to machine and data.
 
     Args:
-        config (Config): For data of one's own; changed in place.
+        config (Config): For the user's own data; changed in place.
         task (str): Such as ``'detection'``.
         size (str): Such as ``'tiny'``.
         images (int): Pictures for training.
         devices (int): Processes, each with a GPU of its own if there are any.
-        length (bool): Whether the length is to be fitted too.
+        length (bool): Whether to fit the length too.
 
     Yields:
-        str: What was chosen and why, a line each.
+        str: Each choice and its reason, one line each.
     """
     loader = config.train_dataloader
     planned = loader.batch_size
@@ -85,7 +85,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
 
 
 def _batch(config, task, size, images, devices) -> tuple[int, str]:
-    """Pictures in a step of one process, and why as many."""
+    """Pictures per step of one process, and the reason."""
     planned = config.train_dataloader.batch_size
     gpus = int(re.search(r'_(\d+)xb', Path(config.filename).name)[1])
     wanted = -(-planned * gpus // devices)
@@ -120,5 +120,5 @@ def _workers(devices: int) -> int:
     cores = _cores()
     if torch.cuda.is_available():
         return max(1, min(_MOST_WORKERS, cores // devices - 1))
-    # The training itself takes the cores.
+    # The training itself needs the cores.
     return min(2, cores - 1)

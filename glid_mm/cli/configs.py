@@ -1,4 +1,4 @@
-"""Which of our configs is for a task and a size."""
+"""Find the config for a task and a size."""
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from ..io.shipped import SCHEME
 from ..models import ARCHITECTURES
 from .tools import SHIPPED
 
-#: Size -> how configs are named.
+#: Size -> its name in config files.
 SIZES = dict(
     nano='nano', tiny='swin-t', small='swin-s', base='swin-b', large='swin-l')
 
-#: Task -> folder of its configs, and how those for one's own data are named.
+#: Task -> folder of its configs, and the names of those for own data.
 FOLDERS = dict(
     pretrain='pretrain',
     semantic='segmentation',
@@ -28,14 +28,14 @@ FOLDERS = dict(
 
 
 def config_for(task: str, size: str) -> Path:
-    """The config of a task for data of one's own.
+    """The config of a task for the user's own data.
 
     Args:
         task (str): A key of :data:`FOLDERS`.
         size (str): A key of :data:`SIZES`.
 
     Returns:
-        Path: The file. Pre-training has one of each size, for any pictures.
+        Path: The file. Pre-training has one config per size, for any pictures.
     """
     data = '*' if task == 'pretrain' else '*_custom*'
     path, = (SHIPPED / 'configs' /
@@ -48,15 +48,14 @@ class Start:
 
     Args:
         path (str): A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a
-            format that is known here.
+            known format.
 
     Attributes:
-        size (str or None): A key of :data:`SIZES`; None if the weights are
-            of another.
+        size (str or None): A key of :data:`SIZES`; None for other sizes.
 
     Raises:
         CheckpointError: If the file cannot be read.
-        UserError: If there is no Swin in it.
+        UserError: If it contains no Swin.
     """
 
     def __init__(self, path: str) -> None:
@@ -77,7 +76,7 @@ class Start:
         self.size = _size(facts)
 
     def put_into(self, config: Config) -> None:
-        """Have a training start here.
+        """Make a training start from these weights.
 
         Args:
             config (Config): Changed in place.

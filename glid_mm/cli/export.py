@@ -1,7 +1,7 @@
 """Export a model as ONNX or with torch.export, for use without glid_mm.
 
-The file takes uint8 pictures and gives decisions. It is compared with the
-model, and what differs is an error; see docs/deployment.md:
+The file takes uint8 pictures and returns final predictions. They are compared
+with the model, and a difference is an error; see docs/deployment.md:
 
   glid export RUN --out model.onnx
 """
@@ -20,7 +20,7 @@ _FORMATS = {'.onnx': export_onnx, '.pt2': export_torch}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     add_use_options(parser)
     parser.add_argument(
         '--out',
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     out = Path(args.out or 'model.onnx')
     if out.suffix not in _FORMATS:
         raise UserError(f'--out {out}: name a file that ends in '

@@ -1,6 +1,6 @@
-"""Write a complete config of your own, to edit and to train with tools/.
+"""Write a complete config to edit and to train with tools/.
 
-What describes the data lies beside it, in a folder of the config's name:
+Files that describe the data go into a folder beside it, named like the config:
 
   glid init detection --data DATA --size nano --out my_detector.py
 """
@@ -14,7 +14,7 @@ from .training import compose, look_at, write_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument(
         'task', choices=FOLDERS, metavar='TASK', help=', '.join(FOLDERS))
     parser.add_argument(
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     out = Path(args.out or f'{args.task}.py').expanduser().absolute()
     if out.suffix != '.py':
         raise UserError(f'--out {args.out}: name a file that ends in .py')

@@ -10,7 +10,7 @@ TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add what pre-training and training have in common."""
+    """Add the options that pre-training and training share."""
     parser.add_argument(
         '--weights',
         metavar='W',
@@ -65,7 +65,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells more about labelled data than its folder does."""
+    """Add the options that describe labelled data."""
     parser.add_argument(
         '--val',
         metavar='WHAT',
@@ -84,7 +84,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_use_options(parser: argparse.ArgumentParser) -> None:
-    """Add what all verbs that use a model take."""
+    """Add the options of all verbs that use a model."""
     parser.add_argument(
         'weights',
         metavar='RUN',

@@ -1,7 +1,7 @@
-"""Predict on pictures, and draw what is predicted.
+"""Predict on pictures and draw the predictions.
 
-Results are called as their pictures. Of a pre-training, they are
-reconstructions:
+Results have the names of their pictures. A pre-trained model reconstructs
+them:
 
   glid predict RUN photo.jpg folder/ --out predictions
 """
@@ -19,7 +19,7 @@ from .options import add_use_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     add_use_options(parser)
     parser.add_argument(
         'pictures', nargs='+', metavar='PICTURES', help='files or folders')
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     predictor = load(args.weights, args.device, args.task)
     print(predictor)
     pictures = list_pictures(args.pictures)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _draw(found: Reconstruction, out: Path, name: str) -> None:
-    """Write what a pre-training sees and what it makes of it."""
+    """Write the visible part of a picture and its reconstruction."""
     row = [np.asarray(picture) for picture in found[:3]]
     file = out / f'{name}.png'
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Pre-train on a folder of pictures.
 
-No labels are needed, and sub-folders are searched. Shards, which
-`glid convert shards` makes, are read as well:
+It needs no labels, and searches subfolders. It also reads shards, which
+`glid convert shards` makes:
 
   glid pretrain PHOTOS --size tiny --epochs 100
 """
@@ -12,12 +12,12 @@ from .training import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument(
         'data', metavar='PHOTOS', help='a folder of pictures, or of shards')
     add_training_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     train(args, 'pretrain')

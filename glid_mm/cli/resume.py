@@ -1,4 +1,4 @@
-"""Continue a run that was interrupted, to the same final weights."""
+"""Continue an interrupted run, to the same final weights."""
 import argparse
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from .training import CONFIG, command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument('run_dir', metavar='RUN', help='folder of the run')
     parser.add_argument(
         '--devices',
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     folder = Path(args.run_dir).expanduser().absolute()
     if not (folder / CONFIG).is_file():
         raise UserError(

@@ -15,7 +15,7 @@ from .training import CONFIG, DATA, look_at, write_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument(
         'weights',
         metavar='RUN',
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     config, weights = find_run(args.weights)
     out = Path(args.out or weights.parent / 'test').expanduser().absolute()
     if args.data is not None:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _use(args, config, out: Path) -> None:
-    """Have a config test other data."""
+    """Make a config test other data."""
     tasks = tasks_of(config)
     if len(tasks) > 1 or 'pretrain' in tasks.values():
         raise UserError(f'--data: {args.weights} is for {", ".join(tasks)}; '

@@ -8,7 +8,7 @@ from pathlib import Path
 #: Where OpenMMLab's ``mim`` looks for configs and tools of a package.
 SHIPPED = Path(__file__).resolve().parents[1] / '.mim'
 
-#: Verbs whose arguments a script reads, and what they do.
+#: Verbs that pass their arguments to a script, and what they do.
 PASSED_ON = dict(
     convert='inspect, convert and publish checkpoints; put pictures into '
     'shards',
@@ -29,15 +29,15 @@ _CONVERSIONS = dict(
 
 
 def pass_on(verb: str, *arguments: str) -> None:
-    """Have a script do a verb; does not return.
+    """Run the script of a verb; does not return.
 
     Args:
         verb (str): A key of :data:`PASSED_ON`.
-        *arguments (str): What follows it.
+        *arguments (str): Arguments of the verb.
 
     Raises:
-        SystemExit: If there is no such conversion, or the script comes with a
-            checkout alone.
+        SystemExit: If there is no such conversion, or only a checkout has the
+            script.
     """
     if verb == 'doctor':
         start([sys.executable, '-m', 'glid_mm.doctor', *arguments])
@@ -67,7 +67,7 @@ def tool(script: str, *arguments: str) -> list[str]:
         list[str]: The command.
 
     Raises:
-        SystemExit: If the script comes with a checkout alone.
+        SystemExit: If only a checkout has the script.
     """
     path = SHIPPED / 'tools' / script
     if not path.is_file():
@@ -78,11 +78,11 @@ def tool(script: str, *arguments: str) -> list[str]:
 
 
 def start(command: Sequence[str]) -> None:
-    """Become another process; does not return.
+    """Replace this process by another; does not return.
 
     Args:
-        command (sequence[str]): It gets the signals that this process would,
-            such as those that Slurm sends before it ends a job.
+        command (sequence[str]): The new process gets the signals for this
+            one, such as Slurm's before it ends a job.
     """
     sys.stdout.flush()
     if os.name == 'posix':

@@ -1,7 +1,7 @@
 """Train for a task on labelled data.
 
-The folder's format is recognised and described before the first step; see
-docs/own-data.md for what is known:
+The format of the folder is recognized and described before the first step;
+docs/own-data.md lists the formats:
 
   glid train detection DATA --weights weights:nano-scenes
   glid train detection DATA --check
@@ -13,7 +13,7 @@ from .options import TASKS, add_data_options, add_training_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument(
         'task', choices=TASKS, metavar='TASK', help=', '.join(TASKS))
     parser.add_argument(
@@ -26,5 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the verb."""
     training.train(args, args.task)

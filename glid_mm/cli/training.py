@@ -1,4 +1,4 @@
-"""From data and a few words to a complete config, and to the run of it."""
+"""From data and options to a complete config and its run."""
 import argparse
 import shlex
 import tempfile
@@ -16,7 +16,7 @@ from .auto import adapt
 from .configs import Start, config_for
 from .tools import start, tool
 
-#: The complete config in a run's folder, and what describes the data.
+#: The complete config in a run's folder, and the description of the data.
 CONFIG, DATA = 'config.py', 'data'
 
 _BACKENDS = dict(
@@ -25,15 +25,15 @@ _BACKENDS = dict(
 
 
 def train(args: argparse.Namespace, task: str) -> None:
-    """Look at data, write a config and train; does not return.
+    """Check data, write a config and train; does not return.
 
     Args:
         args (Namespace): The training's options.
         task (str): The task.
 
     Raises:
-        UserError: If data, weights or options do not fit, or the folder has a
-            run already.
+        UserError: If data, weights or options do not fit, or the folder
+            already has a run.
     """
     out = _folder(args, task)
     gpus = torch.cuda.device_count()
@@ -52,11 +52,11 @@ def train(args: argparse.Namespace, task: str) -> None:
 
 
 def look_at(args: argparse.Namespace, task: str) -> OwnData:
-    """Recognise data and describe it on the screen.
+    """Recognize data and print its description.
 
     Args:
-        args (Namespace): ``data``, and what tells more about it.
-        task (str): What it is to train.
+        args (Namespace): ``data`` and the data options.
+        task (str): The task to train.
 
     Returns:
         OwnData: The data.
@@ -75,12 +75,12 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
 
 
 def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
-    """The config of a training on somebody's data.
+    """The config of a training on the user's data.
 
     Args:
         args (Namespace): The training's options.
         data (OwnData): The data.
-        folder (Path): Where files that describe the data go.
+        folder (Path): Folder for files that describe the data.
 
     Returns:
         Config: Complete.
@@ -117,7 +117,7 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write a config that needs no other.
+    """Write a config without base configs.
 
     Args:
         config (Config): The config.
@@ -128,7 +128,7 @@ def write_config(config: Config, path: Path) -> None:
 
 
 def command(run: Path, devices: int, *options: str) -> list[str]:
-    """The command that trains, which is printed as well.
+    """The training command; also prints it.
 
     Args:
         run (Path): Folder of the run.
@@ -149,7 +149,7 @@ def command(run: Path, devices: int, *options: str) -> list[str]:
 
 
 def _folder(args: argparse.Namespace, task: str) -> Path:
-    """Where a run goes."""
+    """The folder of a run."""
     name = Path(args.data).expanduser().resolve().stem
     if args.out is None:
         name = '_'.join(filter(None, (task, args.size, name)))
@@ -162,6 +162,6 @@ def _folder(args: argparse.Namespace, task: str) -> Path:
 
 
 def _add_backend(config: Config, name: str) -> None:
-    """Send a run's curves somewhere else, too."""
+    """Also send a run's curves to another backend."""
     require(name, task=f'--log {name}')
     config.visualizer.vis_backends.append(_BACKENDS[name])

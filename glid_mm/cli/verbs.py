@@ -6,8 +6,8 @@ import sys
 from .. import __version__
 from .tools import PASSED_ON, pass_on
 
-# Each is a module here, imported when it is asked for: PyTorch takes its
-# time. In the order in which a newcomer meets them.
+# Each is a module here, imported on demand because PyTorch takes long to
+# import. In the order in which a newcomer meets them.
 _VERBS = dict(
     pretrain='pre-train on a folder of pictures',
     train='train for a task on labelled data',
@@ -20,7 +20,7 @@ _VERBS = dict(
 
 
 def main() -> None:
-    """Run ``glid``; errors that the user can mend are one message."""
+    """Run ``glid``; errors that the user can fix print one message."""
     arguments = sys.argv[1:]
     if arguments[:1] and arguments[0] in _VERBS:
         from ..engine import launch
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def run(*arguments: str) -> None:
-    """Do what a command line says.
+    """Run a command line.
 
     Args:
         *arguments (str): Without the command's own name.

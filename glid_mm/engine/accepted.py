@@ -1,4 +1,4 @@
-"""Which settings the parts that a config names would take."""
+"""Which settings the classes named in a config accept."""
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -90,7 +90,7 @@ def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
 
 
 def group_at(config: Config, path: Sequence[str]) -> Any:
-    """What a config has at a path; None if it does not reach so far."""
+    """What a config has at a path; None if the path does not exist."""
     node = config._cfg_dict
     for part in path:
         if isinstance(node, Mapping):
@@ -116,7 +116,7 @@ class _Type:
 
     Attributes:
         targets (list[callable]): Usually one; a name may be in several
-            registries. None at all if it is not known.
+            registries. Empty if the name is unknown.
     """
 
     def __init__(self, group: Mapping, scope: str | None) -> None:
@@ -136,7 +136,7 @@ class _Type:
 
 @lru_cache(maxsize=None)
 def _registered(name: str, scope: str | None) -> Sequence[tuple]:
-    """Names of mmengine's registries that have a name, and what they have."""
+    """Names of mmengine's registries that hold a name, with its entries."""
     found = []
     if scope:
         try:
@@ -153,7 +153,7 @@ def _registered(name: str, scope: str | None) -> Sequence[tuple]:
 
 
 def _union(takers: Sequence, more: Sequence = ()) -> set[str] | None:
-    """Names that any of some callables and sets has; None if all names."""
+    """Union of the names that callables and sets accept; None if any name."""
     names: set[str] = set()
     for taker in (*takers, *more):
         found = taker if isinstance(taker,
@@ -165,7 +165,7 @@ def _union(takers: Sequence, more: Sequence = ()) -> set[str] | None:
 
 
 def _parameters(target: Callable) -> set[str] | None:
-    """Names of arguments, those that are passed on to a base included."""
+    """Names of arguments, including those that are passed on to a base."""
     functions = [target]
     if inspect.isclass(target):
         functions = [

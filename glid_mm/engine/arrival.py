@@ -1,4 +1,4 @@
-"""What a device computes, read without stopping it."""
+"""Reading results of a device without stopping it."""
 import torch
 from torch import Tensor
 
@@ -7,14 +7,14 @@ ASYNCHRONOUS = ('cuda', )
 
 
 def works_ahead(device: torch.device) -> bool:
-    """Whether questions to a device had better be asked one step later.
+    """Whether to read values of a device one step later.
 
     Args:
         device (torch.device): Where something is computed.
 
     Returns:
-        bool: True of GPUs: to answer, they finish all that they have been
-        given, and then have nothing to do until they are given more.
+        bool: True for GPUs: a read waits until all queued work is done, and
+        the GPU is then idle until it gets more.
     """
     return device.type in ASYNCHRONOUS
 
@@ -22,8 +22,8 @@ def works_ahead(device: torch.device) -> bool:
 class Arrival:
     """A copy of a tensor that is on its way to the CPU.
 
-    The device goes on with what else it has been given; whoever asks for the
-    copy waits until it is there, and no longer.
+    The device continues with its other work. Reading the copy waits only
+    until the copy has arrived.
 
     Args:
         tensor (Tensor): On any device.

@@ -1,9 +1,9 @@
-"""Training data as one stream that can be entered anywhere.
+"""Training data as one stream that can start anywhere.
 
-A sampler says which sample comes next; here it also says the place of that
-sample in the stream. The place travels with the index to the worker, which
-seeds the sample's random numbers from it, and batches before the place where
-a resumed run starts are passed over as lists of indices: no image is read.
+A sampler chooses the next sample; here it also gives the place of that sample
+in the stream. The place travels with the index to the worker, which seeds the
+sample's random numbers from it. A resumed run skips earlier batches as lists
+of indices, without reading an image.
 """
 import itertools
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Place(int):
 
 
 class _Transparent:
-    """Whatever it does not do itself, the wrapped object does."""
+    """Passes everything that it does not define to the wrapped object."""
 
     def __init__(self, wrapped) -> None:
         object.__setattr__(self, 'wrapped', wrapped)
@@ -53,7 +53,7 @@ class _Transparent:
 
 
 class _TransparentDataset(_Transparent, Dataset):
-    """A wrapped data set; what is set is set within.
+    """A wrapped data set; setting an attribute sets it on the wrapped one.
 
     Hooks of hosts change ``pipeline`` this way.
     """
@@ -63,7 +63,7 @@ class _TransparentDataset(_Transparent, Dataset):
 
 
 class NamedErrors(_TransparentDataset):
-    """A data set that says which sample it could not prepare.
+    """A data set whose errors name the sample that failed.
 
     Args:
         dataset (Dataset): Any host's data set.
@@ -85,7 +85,7 @@ class NamedErrors(_TransparentDataset):
 
 
 class SeededDataset(_TransparentDataset):
-    """A data set whose samples depend on nothing but seed and place.
+    """A data set whose samples depend only on seed and place.
 
     Args:
         dataset (Dataset): Any host's data set.
@@ -97,7 +97,7 @@ class SeededDataset(_TransparentDataset):
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:
-        """Take the seed of a run that is resumed."""
+        """Set the seed of a resumed run."""
         object.__setattr__(self, 'stream_seed', seed)
 
     def __getitem__(self, place: Place):
@@ -140,8 +140,8 @@ class StreamBatchSampler(_Transparent, Sampler):
             becomes a :class:`StreamSampler`.
 
     Attributes:
-        start (int): Batches to pass over, the next time it is iterated.
-        endless (bool): Whether epoch follows epoch in one iteration.
+        start (int): Batches to skip in the next iteration over it.
+        endless (bool): Whether one iteration runs through all epochs.
     """
 
     def __init__(self, batch_sampler: Sampler) -> None:
@@ -164,10 +164,10 @@ class StreamBatchSampler(_Transparent, Sampler):
 
 
 class StreamLoader(DataLoader):
-    """A data loader that does nothing before the first batch is asked for.
+    """A data loader that does nothing before the first batch is requested.
 
-    Upstream's iteration-based loop starts to iterate when it is built. By
-    then a resumed run has not read its seed, which workers get once.
+    Upstream's iteration-based loop starts to iterate when it is built. At
+    that time a resumed run has not read its seed, which workers get once.
     """
 
     def __iter__(self) -> Iterator:
@@ -175,7 +175,7 @@ class StreamLoader(DataLoader):
 
 
 class StreamIterator:
-    """What an iteration-based loop takes its batches from.
+    """The source of an iteration-based loop's batches.
 
     Args:
         loop (IterBasedTrainLoop): The loop.
@@ -191,8 +191,8 @@ class StreamIterator:
 
     def __next__(self):
         if self.position < self.loop.iter:
-            # Some mmengine skip what a resumed run has already seen by asking
-            # for it; nothing is read for that.
+            # Some versions of mmengine skip what a resumed run has seen by
+            # requesting it; this reads nothing.
             self.position += 1
             return None
         if self.batches is None:
@@ -202,14 +202,14 @@ class StreamIterator:
         return next(self.batches)
 
     def skip_iter(self, num_iters: int) -> None:
-        """Pass over batches, before the first is asked for."""
+        """Skip batches before the first is requested."""
         self.position += num_iters
 
 
 def count_from_start(loop) -> None:
-    """Have an epoch that is entered within count all of its batches.
+    """Make an epoch that starts midway count all of its batches.
 
-    The log and the hooks would count from the batch that comes first.
+    Otherwise the log and the hooks would count from its first batch here.
 
     Args:
         loop (EpochBasedTrainLoop): The loop.
@@ -234,7 +234,7 @@ def stream(loader: DataLoader, seed: int) -> StreamLoader:
         :class:`StreamBatchSampler`.
 
     Raises:
-        UserError: If there is not a single batch.
+        UserError: If there is no full batch.
     """
     if not len(loader):
         raise UserError(
@@ -261,8 +261,8 @@ def name_errors(loader: DataLoader) -> DataLoader:
 def stop_workers(loader: DataLoader) -> None:
     """Stop the workers that a data loader keeps between epochs.
 
-    If batches are pinned, PyTorch waits five seconds for each worker that is
-    still there when Python exits, without telling it to stop.
+    If batches are pinned, PyTorch waits five seconds at exit for each worker
+    that is still alive, without telling it to stop.
 
     Args:
         loader (DataLoader): Or several, in a dict ``loaders``. Iterating over

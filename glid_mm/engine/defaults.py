@@ -1,4 +1,4 @@
-"""What runs do on their device where the config leaves it open."""
+"""Defaults for the device of a run, where the config sets nothing."""
 import copy
 
 import torch
@@ -26,8 +26,8 @@ def with_optim_defaults(config: dict) -> dict:
 
     Returns:
         dict: The same; without a ``type``, with bfloat16 on a GPU that
-        computes in it; Adam and AdamW with fused kernels, if nothing is said
-        about kernels.
+        supports it; Adam and AdamW with fused kernels, unless the config
+        chooses kernels.
     """
     config = copy.copy(config)
     if 'type' not in config and _computes_in_bf16():
@@ -59,13 +59,13 @@ def with_loader_defaults(config: dict) -> dict:
     config.setdefault('pin_memory', get_device() == 'cuda')
     config.setdefault('persistent_workers', True)
     if not config.get('num_workers'):
-        # PyTorch refuses to keep what is not there.
+        # PyTorch refuses persistent workers if there are none.
         config['persistent_workers'] = False
     return config
 
 
 def prepare_inputs(model: nn.Module, wait: bool) -> None:
-    """Have a model's batches come without stopping the device.
+    """Make a model's batches arrive without stopping the device.
 
     Args:
         model (nn.Module): Of any host.
@@ -97,7 +97,7 @@ def _reversed(inputs):
 
 
 def prepare(optim_wrapper: OptimWrapper) -> None:
-    """Have an optimizer wrapper wait for nothing.
+    """Make an optimizer wrapper wait for nothing.
 
     Args:
         optim_wrapper (OptimWrapper): It reports the norms of gradients

@@ -18,11 +18,11 @@ SIGNALS = tuple(
 
 
 class Interrupted(SystemExit):
-    """A signal has ended a training, and a checkpoint was saved before.
+    """A signal has stopped a training after it saved a checkpoint.
 
     Args:
-        number (int): Of the signal. The process ends with 128 more, as if
-            the signal itself had ended it.
+        number (int): Of the signal. The exit status is 128 + number, as if
+            the signal itself had ended the process.
     """
 
     def __init__(self, number: int) -> None:
@@ -32,11 +32,11 @@ class Interrupted(SystemExit):
 class Interruption:
     """A signal that waits until the training can end.
 
-    As a context manager it gives back the signal handlers that
+    As a context manager it restores the signal handlers that
     :meth:`watch` replaced.
 
     Attributes:
-        signal (int): Number of the first signal that came, 0 before.
+        signal (int): Number of the first signal received, 0 before.
     """
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ class Interruption:
         self._previous = {}
 
     def watch(self) -> None:
-        """Take note of signals from now on, instead of ending at once.
+        """Record signals from now on, instead of ending at once.
 
-        Ignored signals stay ignored, as ``nohup`` has it. Python takes
-        handlers in the main thread only; elsewhere nothing changes.
+        Ignored signals stay ignored, as ``nohup`` requires. Python sets
+        handlers only in the main thread; in others nothing changes.
         """
         if (self._previous
                 or threading.current_thread() is not threading.main_thread()):
@@ -67,10 +67,10 @@ class Interruption:
                 self._previous[number] = signal.signal(number, self._note)
 
     def agree(self, due: bool, device: torch.device) -> tuple[int, bool]:
-        """What all ranks do now; all of them have to ask.
+        """Agree with all ranks on the next action; all ranks must call this.
 
-        With several ranks this costs one all-reduce of one number. A GPU is
-        asked for the result one call later, lest it run dry.
+        With several ranks this costs one all-reduce of one number. A GPU
+        returns the result one call later, so that it does not run idle.
 
         Args:
             due (bool): Whether this rank wants a checkpoint.
@@ -100,14 +100,14 @@ class Interruption:
         elif not self.signal:
             self.signal = number
             if number == signal.SIGINT and is_main_process():
-                # Not print: the signal may have come within another.
+                # Not print: the signal may have interrupted another print.
                 os.write(
                     1, b'\nending after this step, with a checkpoint; Ctrl-C '
                     b'again ends at once\n')
 
 
 def _die(number: int) -> None:
-    """End now, and leave no process behind."""
+    """End now, including all child processes."""
     for child in multiprocessing.active_children():
         child.kill()
     signal.signal(number, signal.SIG_DFL)
@@ -115,16 +115,16 @@ def _die(number: int) -> None:
 
 
 def shelter(worker_init_fn: Callable | None) -> Callable:
-    """Have a data loader's workers leave signals to the main process.
+    """Make a data loader's workers leave signals to the main process.
 
-    Ctrl-C, Slurm and ``torchrun`` signal to all processes of a run. Without
+    Ctrl-C, Slurm and ``torchrun`` signal all processes of a run. Without
     its workers, the main process could not finish its step.
 
     Args:
-        worker_init_fn (callable, optional): What workers call at first.
+        worker_init_fn (callable, optional): The loader's own function.
 
     Returns:
-        callable: To be called instead.
+        callable: A function to use instead.
     """
     return functools.partial(_start_worker, worker_init_fn)
 
@@ -143,7 +143,7 @@ def _start_worker(worker_init_fn: Callable | None, worker_id: int) -> None:
 
 
 def _obey(parent: int) -> None:
-    """End when the parent, and no other, sends SIGTERM."""
+    """End only if the parent sends SIGTERM."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
         pass
     os._exit(0)

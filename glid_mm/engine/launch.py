@@ -1,4 +1,4 @@
-"""What the command lines of ``tools/`` share."""
+"""Options and error handling that the scripts of ``tools/`` share."""
 import argparse
 import gc
 import os
@@ -35,7 +35,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_length_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that give a training another length."""
+    """Add the options that change the length of a training."""
     group = parser.add_mutually_exclusive_group()
     for unit in LENGTHS:
         group.add_argument(
@@ -47,7 +47,7 @@ def add_length_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that gives images of a pre-training another size."""
+    """Add the option that changes the image size of a pre-training."""
     parser.add_argument(
         '--size',
         type=_side,
@@ -76,15 +76,15 @@ _side.__name__ = f'multiple of {UNIT}'
 
 
 def set_length(config: Config, args: argparse.Namespace) -> None:
-    """Give a training the length that the command line asks for.
+    """Set the length of a training from the command line.
 
     Args:
         config (Config): Changed in place.
-        args (Namespace): What :func:`add_length_options` and
-            :func:`add_config_options` parse.
+        args (Namespace): Options of :func:`add_length_options` and
+            :func:`add_config_options`.
 
     Raises:
-        UserError: If both set it, or see :func:`rescale`.
+        UserError: If both set the length; see also :func:`rescale`.
     """
     for unit, name in LENGTHS.items():
         length = getattr(args, unit)
@@ -117,22 +117,22 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
 
     Args:
         path (str): Of the file.
-        overrides (mapping): What ``--cfg-options`` parses.
+        overrides (mapping): Settings from ``--cfg-options``.
 
     Returns:
         Config: The config.
 
     Raises:
-        UserError: If there is no such config, it cannot be read, or nothing
-            reads a setting.
-        MissingLibraryError: If the config's task needs one.
+        UserError: If the config does not exist or cannot be read, or if
+            nothing would read an override.
+        MissingLibraryError: If a library of the config's task is missing.
     """
     if not osp.isfile(path):
         raise UserError(f'there is no config {path}')
     try:
         config = Config.fromfile(path)
     except ImportError as error:
-        # mmengine hides the reason behind two layers of its own.
+        # mmengine wraps the reason in two errors of its own.
         while isinstance(error.__context__, ImportError):
             error = error.__context__
         if not isinstance(error, MissingLibraryError):
@@ -141,7 +141,7 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         raise error
     except UserError:
         raise
-    # A config is a program, whose errors are of any kind.
+    # A config is a program and may raise any error.
     except Exception as error:
         raise UserError(f'the config {path} cannot be read: '
                         f'{type(error).__name__}: {error}') from error
@@ -153,7 +153,7 @@ def read_run(args: argparse.Namespace) -> Config:
     """Read the config of a run and apply the common options to it.
 
     Args:
-        args (Namespace): What :func:`add_common_arguments` parses.
+        args (Namespace): Options of :func:`add_common_arguments`.
 
     Returns:
         Config: With ``launcher`` and ``work_dir`` set.
@@ -186,21 +186,21 @@ def build_runner(config: Config) -> Runner:
 
 
 def show_predictions(config: Config, folder: str) -> None:
-    """Have a host's visualization hook draw predictions into a folder.
+    """Make a host's visualization hook draw predictions into a folder.
 
     Args:
         config (Config): Its ``default_hooks.visualization`` is changed.
-        folder (str): Where the pictures go.
+        folder (str): For the pictures.
 
     Raises:
-        UserError: If the config's task draws no predictions.
+        UserError: If the config has no visualization hook.
     """
     hook = config.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise UserError('--show-dir: this config cannot draw predictions, '
                         'because it has no default_hooks.visualization')
-    # mmdet and mmseg call it draw and use the visualizer's folder, mmpretrain
-    # and mmpose call it enable and have a folder of their own.
+    # mmdet and mmseg call it draw and use the visualizer's folder; mmpretrain
+    # and mmpose call it enable and use the hook's folder.
     if hook.type.split('.')[-1] in ('DetVisualizationHook',
                                     'SegVisualizationHook'):
         hook.draw = True
@@ -208,15 +208,15 @@ def show_predictions(config: Config, folder: str) -> None:
         config.setdefault('visualizer', ConfigDict()).save_dir = folder
     else:
         hook.enable = True
-        # mmpose would put a relative one into its own folder of results.
+        # mmpose would put a relative path into its own results folder.
         hook.out_dir = osp.abspath(folder)
 
 
 def main(tool: Callable[[], None]) -> None:
-    """Run a tool; print errors that the user can mend without a traceback.
+    """Run a tool; print errors that the user can fix without a traceback.
 
-    One of several processes that torchrun has started leaves the message to
-    ``tools/dist_run.py``, which prints it once, after everything else.
+    With several processes, ``tools/dist_run.py`` prints the message instead,
+    once and after all other output.
 
     Args:
         tool (callable): The tool.
@@ -225,11 +225,11 @@ def main(tool: Callable[[], None]) -> None:
     try:
         tool()
     except Interrupted as error:
-        # Frames hold the run, and a run its process group.
+        # The frames of the traceback keep the run and its process group alive.
         interrupted = error.with_traceback(None)
         interrupted.__context__ = None
     except KeyboardInterrupt:
-        # Before a training, or in a tool that has nothing to save.
+        # Before training, or in a tool that has nothing to save.
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
@@ -248,10 +248,10 @@ def main(tool: Callable[[], None]) -> None:
 def _leave_group() -> None:
     """Stop the threads of the process group while Python still runs.
 
-    One that returns to Python during its shutdown aborts the process. The
-    threads end with the last object that holds the group: the model, in a run
-    full of cycles. After an error other ranks may wait for this one, so it
-    just exits.
+    A thread that returns to Python during its shutdown aborts the process.
+    The threads end with the last object that holds the group: the model, in a
+    run full of reference cycles. After an error, other ranks may wait for this
+    one, so it just exits.
     """
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
@@ -259,7 +259,7 @@ def _leave_group() -> None:
 
 
 def _mendable(error: Exception) -> str | None:
-    """What to say of an error if a traceback would not help."""
+    """The message for an error if a traceback would not help."""
     if isinstance(error, UserError):
         return f'{type(error).__name__}: {error}'
     if isinstance(error, MissingLibraryError):

@@ -1,4 +1,4 @@
-"""Schedules of another length: all that counts iterations or epochs."""
+"""Change the length of a training and its schedule."""
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,26 +11,26 @@ LENGTHS = dict(epochs='max_epochs', iters='max_iters')
 # Of schedulers, in the unit that they count.
 _TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',
           'total_steps')
-# mmengine's end of what does not end.
+# mmengine's end of schedulers that never end.
 _ENDLESS = int(1e9)
 # In two steps they reach full height; in one they would stay at the start.
 _SHORTEST = 2
 
 
 def rescale(config: Config, unit: str, length: int) -> None:
-    """Give a training another length, and its schedule with it.
+    """Change the length of a training and scale its schedule.
 
     Warm-up, decay and milestones keep their share of the training. Intervals
-    stay where the training is long enough for them; else validation keeps its
-    share, and the only checkpoint by number is that of the end.
+    do not change if the training is long enough for them; otherwise
+    validation keeps its share, and the only numbered checkpoint is the last.
 
     Args:
         config (Config): Changed in place.
         unit (str): ``'epochs'`` or ``'iters'``.
-        length (int): How many of them; at least 1.
+        length (int): At least 1.
 
     Raises:
-        UserError: If the config does not train, or counts the other unit.
+        UserError: If the config does not train, or uses the other unit.
     """
     name, loop = LENGTHS[unit], config.get('train_cfg') or {}
     if loop.get(name) is None:
@@ -68,7 +68,7 @@ def _schedulers(config: Any) -> Iterator[dict]:
 
 
 def _rescale(scheduler: dict, length: int, before: int) -> None:
-    # mmengine turns epochs into iterations, also those that are not whole.
+    # mmengine turns epochs into iterations, including fractional epochs.
     exact = scheduler.get('convert_to_iter_based', False)
 
     def scaled(time: int | list) -> int | float | list:
@@ -85,7 +85,7 @@ def _rescale(scheduler: dict, length: int, before: int) -> None:
     for key in _TIMES:
         if scheduler.get(key) is not None:
             time = scaled(scheduler[key])
-            # These two divide.
+            # These two are divisors.
             scheduler[key] = time or int(key in ('T_max', 'step_size'))
     if scheduler['type'].startswith('Exponential'):
         scheduler['gamma'] **= before / length
@@ -99,8 +99,8 @@ def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
         epoch_length (int): Iterations of an epoch.
 
     Returns:
-        The same without warm-ups of less than two steps, after which mmengine
-        would stay at the rate that they start with.
+        The same without warm-ups of fewer than two steps, because mmengine
+        would stay at their first rate.
     """
     if not isinstance(schedulers, list):
         return schedulers

@@ -1,4 +1,4 @@
-"""What a run says while it runs: one line an interval, the rest in files."""
+"""Logging of a run: one line per interval; details go into files."""
 import logging
 import re
 from datetime import timedelta
@@ -9,20 +9,20 @@ from mmengine.runner import log_processor
 
 from ..registry import LOG_PROCESSORS
 
-#: Beside a run's log: what its first messages would fill pages with.
+#: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
-# How mmengine's messages about the environment, the config and the hooks
-# begin; hundreds of lines each.
+# Start of mmengine's messages about the environment, the config and the
+# hooks, which have hundreds of lines each.
 _LONG = ('\n----', 'Config:\n', 'Hooks will be executed')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')
 
 
 class Details(logging.Filter):
-    """Has long messages in a file, and not in the log.
+    """Move long messages from the log into a file.
 
     Args:
-        path (Path): Of the file; one process writes it.
+        path (Path): Of the file; only rank 0 writes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,11 +42,11 @@ class Details(logging.Filter):
 
 @LOG_PROCESSORS.register_module()
 class LogProcessor(log_processor.LogProcessor):
-    """mmengine's, with a training line that fits a screen.
+    """mmengine's, with a training line that fits on a screen.
 
-    It tells the time left, the sum of all losses, what is no loss, images per
+    It shows the time left, the sum of all losses, other scalars, images per
     second of all processes, and the share of the time spent waiting for data.
-    Each loss by itself is in the JSON file and the visualizer, as before.
+    The JSON file and the visualizer still have each loss.
     """
 
     def get_log_after_iter(self, runner, batch_idx: int,

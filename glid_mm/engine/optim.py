@@ -14,7 +14,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Group a model's parameters by learning rate and weight decay.
 
     Norms, biases and other one-dimensional parameters have no weight decay,
-    nor have those that a module lists in ``no_weight_decay()``. Frozen
+    nor do parameters that a module lists in ``no_weight_decay()``. Frozen
     parameters are left out.
 
     Args:
@@ -87,7 +87,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def _no_weight_decay(model: nn.Module) -> set:
-    """Full names of what modules say is not to decay."""
+    """Full names of parameters that modules exempt from weight decay."""
     return {
         f'{prefix}.{name}' if prefix else name
         for prefix, module in model.named_modules()

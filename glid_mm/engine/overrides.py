@@ -1,4 +1,4 @@
-"""Settings given on the command line: read as typed, and never in vain."""
+"""Config overrides from the command line, checked against the config."""
 import ast
 import copy
 import os.path as osp
@@ -19,16 +19,16 @@ _MARKS = ('_delete_', '_scope_', 'type')
 
 
 class Options(DictAction):
-    """``KEY=VALUE`` pairs, in which texts arrive as they were typed.
+    """``KEY=VALUE`` pairs, with strings kept as typed.
 
-    mmengine's action removes blanks from every value, splits it at commas and
-    does not read ``dict(...)``. Here a value is what it spells: a path may
-    have blanks and commas, and ``dict(...)``, ``{...}``, lists and quoted
-    texts are read as Python reads them, without running anything.
+    mmengine's action removes spaces from every value, splits it at commas and
+    does not read ``dict(...)``. Here a path may contain spaces and commas, and
+    ``dict(...)``, ``{...}``, lists and quoted strings are read as Python
+    reads them, without running anything.
     """
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        """Add the pairs to those that were given before."""
+        """Add the pairs to earlier ones."""
         for pair in values:
             key, equals, _ = pair.partition('=')
             if not equals or not all(key.split('.')):
@@ -51,10 +51,10 @@ class Options(DictAction):
 
 
 def read_value(val: str) -> Any:
-    """What a value spells, or the text itself.
+    """The value of a literal, or else the string itself.
 
     Raises:
-        UserError: If brackets of a ``dict`` do not hold what they should.
+        UserError: If the content of a ``dict`` cannot be read.
     """
     quoted = val[:1] in ('"', "'") and val[-1:] == val[:1]
     listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
@@ -81,10 +81,10 @@ def read_value(val: str) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """The plain value that an expression spells.
+    """The plain value of an expression.
 
     Raises:
-        ValueError: If it spells none.
+        ValueError: If it has none.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -108,17 +108,17 @@ def _value(node: ast.expr) -> Any:
             return -number if isinstance(node.op, ast.USub) else number
     word = ast.unparse(node)
     if all(part.isidentifier() for part in word.split('.')):
-        # As without brackets, a bare word is a text: glid_mm.Pretrained.
+        # A bare word is a string, as outside brackets: glid_mm.Pretrained.
         return _WORDS.get(word.lower(), word)
     raise ValueError(f'{word!r} is not a plain value')
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
-    """Put settings into a config, or refuse one that nothing would read.
+    """Put settings into a config; refuse a setting that nothing would read.
 
-    What is read: what the config has already, and what the classes that it
-    names take. A variable of a config file is read by that file alone, so
-    another value would come too late.
+    A setting is read if the config already has it, or if a class named in the
+    config accepts it. Only the config file reads its own variables, so an
+    override of them would come too late.
 
     Args:
         config (Config): Changed in place.
@@ -126,7 +126,7 @@ def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
             ``train_dataloader.batch_size``.
 
     Raises:
-        UserError: Names the setting, and the nearest that is read.
+        UserError: If nothing reads a setting; names the nearest that exists.
     """
     before = copy.deepcopy(config)
     for name, value in overrides.items():
@@ -139,7 +139,7 @@ def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
 
 
 def _make_room(config: Config, name: str, value: Any) -> None:
-    """Make groups where there are none; raise if something else is there."""
+    """Create missing groups; raise if something else is in their place."""
     node, parts = config._cfg_dict, name.split('.')
     for depth, part in enumerate(parts):
         at = '.'.join(parts[:depth])
@@ -152,7 +152,7 @@ def _make_room(config: Config, name: str, value: Any) -> None:
         elif isinstance(node, Mapping):
             if node.get(part, 0) is None and (depth + 1 < len(parts)
                                               or isinstance(value, Mapping)):
-                # mmengine merges no group into None.
+                # mmengine cannot merge a group into None.
                 node[part] = {}
             if part not in node:
                 return
@@ -169,7 +169,7 @@ def _make_room(config: Config, name: str, value: Any) -> None:
 
 
 def _paths(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:
-    """A setting and those that its value holds."""
+    """A setting and the settings within its value."""
     yield path
     if isinstance(value, (list, tuple)):
         value = dict(enumerate(value))
@@ -183,7 +183,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
     """Raise if nothing reads a setting that has been put into a config.
 
     Args:
-        before (Config): As its file has it.
+        before (Config): As in the file.
         config (Config): With the new settings.
         path (tuple[str]): Of the setting.
         rest (tuple[str]): What follows in the name that was given.
@@ -201,7 +201,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
     elif name in known or names is not None and name in names:
         return
     elif names is None and not _close(name, known, .85):
-        # Anything may be read here, but for what is almost a name.
+        # Any name may be read here, unless it looks like a misspelling.
         return
     text = f'nothing reads {".".join((*path, *rest))}'
     if not parents and name in before:
@@ -215,7 +215,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
 
 
 def _may_be_read(config: Config, name: str) -> bool:
-    """Whether code of the user's own may read a variable of a config file."""
+    """Whether the user's own code may read a variable of a config file."""
     imports = (config.get('custom_imports') or {}).get('imports') or ()
     imports = [imports] if isinstance(imports, str) else imports
     own = [i for i in imports if i.split('.')[0] not in (*HOSTS, 'glid_mm')]
@@ -223,7 +223,7 @@ def _may_be_read(config: Config, name: str) -> bool:
 
 
 def _nearest(config: Config, path: tuple[str, ...], names: set) -> list[str]:
-    """Settings that are read and may be meant, the likeliest first."""
+    """Existing settings with similar names, the likeliest first."""
     *parents, name = path
     here = _close(name, names, .6 if parents else .75)
     here = ['.'.join((*parents, n)) for n in here]
@@ -237,7 +237,7 @@ def _nearest(config: Config, path: tuple[str, ...], names: set) -> list[str]:
 
 
 def _elsewhere(config: Config, names: Sequence[str]) -> list[str]:
-    """Settings of these names, those of training and the outermost first."""
+    """Settings with these names; those of training and outermost first."""
     found = [p for p in _settings(config) if p.rpartition('.')[2] in names]
     return sorted(
         found, key=lambda p: (p.count('.'), not p.startswith('train'), p))

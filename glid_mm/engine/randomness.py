@@ -1,15 +1,15 @@
-"""Random numbers as a function of where the training is.
+"""Random numbers as a function of the place in the training.
 
-Nothing here is stored in checkpoints: every number follows from the run's
-seed and the place where it is drawn, so a resumed run draws what an
-uninterrupted one would have drawn.
+Checkpoints store none of this: every number follows from the run's
+seed and the place where it is drawn, so a resumed run draws the same numbers
+as an uninterrupted one.
 
 - A sample's pipeline draws from (seed, epoch, position in the epoch), in
   whichever worker or process it runs.
 - In a training iteration the global generators of Python, NumPy and PyTorch
-  start from (seed, iteration) in all ranks. What a model draws from them for
-  images, it draws for the joint batch of all ranks, and each rank keeps what
-  is its images'; see :class:`glid_mm.models.layers.basics.DropPath`.
+  start from (seed, iteration) in all ranks. A model draws numbers per image
+  for the joint batch of all ranks, and each rank keeps those of its own
+  images; see :class:`glid_mm.models.layers.basics.DropPath`.
 - :func:`shared_generator` starts from (seed, iteration): the same for all
   ranks.
 - :func:`image_generators` start from (seed, iteration, place of an image in
@@ -23,7 +23,7 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import MessageHub
 
-# What a seed is for, so that no two kinds of places share random numbers.
+# Purposes of seeds, so that no two kinds of places share random numbers.
 SAMPLE, ITERATION, SHARED = range(3)
 
 
@@ -42,7 +42,7 @@ def mix_seed(*numbers: int) -> int:
 
 @contextmanager
 def seeded_sample(seed: int, epoch: int, position: int):
-    """Seed the generators of the CPU for one sample, then put them back.
+    """Seed the generators of the CPU for one sample, then restore them.
 
     Args:
         seed (int): The run's seed.
@@ -54,7 +54,7 @@ def seeded_sample(seed: int, epoch: int, position: int):
     random.seed(mixed)
     np.random.seed(mixed & 0xffffffff)
     # Not torch.manual_seed: it would also seed the accelerators, whose state
-    # is not put back.
+    # is not restored.
     torch.default_generator.manual_seed(mixed)
     try:
         yield
@@ -65,7 +65,7 @@ def seeded_sample(seed: int, epoch: int, position: int):
 
 
 def seed_iteration(seed: int, iteration: int) -> None:
-    """Seed all generators of this process, those of accelerators included.
+    """Seed all generators of this process, including those of accelerators.
 
     Args:
         seed (int): The run's seed.
@@ -84,7 +84,7 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
     call. Elsewhere it is PyTorch's global generator.
 
     Args:
-        ahead (int): For how many iterations after this one.
+        ahead (int): Number of iterations after this one.
 
     Returns:
         torch.Generator: Draw from it on the CPU.
@@ -101,12 +101,12 @@ def image_generators(count: int,
                      device: torch.device) -> list[torch.Generator]:
     """Generators of the images of this rank's batch, one for each.
 
-    Within a training iteration, what an image draws is what it would have
-    drawn in a single process with the joint batch. Elsewhere the generators
+    Within a training iteration, an image draws the same numbers as in a
+    single process with the joint batch. Elsewhere the generators
     start from PyTorch's global one.
 
     Args:
-        count (int): Images in this rank's batch, as many as in the others'.
+        count (int): Images in this rank's batch, the same in all ranks.
         device (torch.device): Where to draw.
 
     Returns:

@@ -1,4 +1,4 @@
-"""mmengine's Runner, as far as promises about resuming go beyond it."""
+"""mmengine's Runner with exact resuming and safe checkpoints."""
 import datetime
 import logging
 import os.path as osp
@@ -45,7 +45,7 @@ _TENSORBOARD = 'TensorboardVisBackend'
 
 @register_backend('glid_mm.atomic')
 class AtomicBackend(LocalBackend):
-    """Local files that are there whole or not at all."""
+    """Local files that are written completely or not at all."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file; see :func:`write_atomically`."""
@@ -56,16 +56,16 @@ class AtomicBackend(LocalBackend):
 class Runner(runner.Runner):
     """A run that is a function of its config and seed.
 
-    Takes mmengine's arguments. What it adds:
+    Takes mmengine's arguments. It adds:
 
-    - A run that was interrupted anywhere and resumed ends with the weights
-      of one that was not: see :mod:`glid_mm.engine.randomness`.
-    - Checkpoints are complete or not there. A resumed run that finds its
-      last checkpoint damaged says so and takes the newest good one.
-    - Checkpoints are read without running what is in them, and the log says
-      what a load did to each part of the model.
+    - A run that is interrupted anywhere and resumed ends with the weights
+      of an uninterrupted run: see :mod:`glid_mm.engine.randomness`.
+    - Checkpoints are complete or absent. A resumed run that finds its
+      last checkpoint damaged reports it and uses the newest good one.
+    - Checkpoints are read without running code in them, and the log reports
+      how a load changed each part of the model.
     - It trains on several processes without GPUs, over gloo.
-    - A GPU is kept busy: unless the config says otherwise, training is in
+    - It keeps a GPU busy: unless the config says otherwise, training is in
       bfloat16 with a fused optimizer, and data comes from pinned memory;
       scalars are read when they are logged.
 
@@ -76,20 +76,21 @@ class Runner(runner.Runner):
     _schedule: Schedule | None = None
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Start gloo where there is no accelerator, and pin attention."""
+        """Start gloo if there is no accelerator, and disable cuDNN attention.
+        """
         if (self.distributed and not is_distributed()
                 and self.launcher == 'pytorch' and get_device() == 'cpu'):
             timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             torch.distributed.init_process_group(
                 'gloo', timeout=datetime.timedelta(seconds=timeout))
-        # Versions of cuDNN give wrong gradients of masked attention on some
-        # cards, and it is no faster here.
+        # Some versions of cuDNN give wrong gradients of masked attention on
+        # some cards, and it is not faster here.
         if hasattr(torch.backends.cuda, 'enable_cudnn_sdp'):
             torch.backends.cuda.enable_cudnn_sdp(False)
         super().setup_env(env_cfg)
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """Build the logger; pages of details go into a file beside it."""
+        """Build the logger; long details go into a separate file."""
         logger = super().build_logger(*args, **kwargs)
         logger.addFilter(Details(Path(self.log_dir, DETAILS)))
         return logger
@@ -122,9 +123,9 @@ class Runner(runner.Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_model(self, model: torch.nn.Module | dict) -> torch.nn.Module:
-        """Build the model; what it gets does not wait for its device.
+        """Build the model; its inputs do not wait for the device.
 
-        ``data_preprocessor.non_blocking=False`` in its config has it wait.
+        ``data_preprocessor.non_blocking=False`` in its config makes them wait.
         """
         config = model if isinstance(model, dict) else {}
         wait = not (config.get('data_preprocessor') or {}).get(
@@ -134,7 +135,7 @@ class Runner(runner.Runner):
         return model
 
     def build_visualizer(self, visualizer=None):
-        """Build the visualizer, without TensorBoard where there is none."""
+        """Build the visualizer, without TensorBoard if it is missing."""
         if isinstance(visualizer, dict) and find_spec('tensorboard') is None:
             backends = visualizer.get('vis_backends') or []
             kept = [b for b in backends if b['type'] != _TENSORBOARD]
@@ -145,7 +146,7 @@ class Runner(runner.Runner):
         return super().build_visualizer(visualizer)
 
     def build_message_hub(self, message_hub: dict | None = None) -> ScalarHub:
-        """Build a hub that reads scalars when they are asked for."""
+        """Build a hub that reads scalars on demand."""
         message_hub = dict(message_hub or {})
         message_hub.setdefault('name', self._experiment_name)
         return ScalarHub.get_instance(**message_hub)
@@ -162,12 +163,12 @@ class Runner(runner.Runner):
         return optim_wrapper
 
     def build_param_scheduler(self, scheduler):
-        """Build the schedulers, but for warm-ups of less than two steps."""
+        """Build the schedulers, except warm-ups of fewer than two steps."""
         return super().build_param_scheduler(
             without_short_warm_ups(scheduler, len(self.train_dataloader)))
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register the config's hooks, and those of exact resuming."""
+        """Register the config's hooks, and those for exact resuming."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
         self._accumulation = AccumulationHook()
@@ -215,8 +216,8 @@ class Runner(runner.Runner):
             nn.Module: The model.
 
         Raises:
-            Interrupted: After a checkpoint, if a signal came that asks the
-                process to end; see :class:`CheckpointHook`.
+            Interrupted: If a signal asked the process to stop; a checkpoint
+                has been saved, see :class:`CheckpointHook`.
         """
         with Interruption() as self.interruption:
             return self._with_workers(super().train)
@@ -238,15 +239,15 @@ class Runner(runner.Runner):
                     stop_workers(loop.dataloader)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Go on where a checkpoint was written, within an epoch too.
+        """Continue where a checkpoint was written, also within an epoch.
 
         Args:
-            filename (str): A checkpoint of a training.
+            filename (str): A training checkpoint.
             args, kwargs: See mmengine's Runner.
 
         Raises:
-            CheckpointError: If it cannot be read, or is no checkpoint of a
-                training.
+            CheckpointError: If it cannot be read, or is not a training
+                checkpoint.
         """
         if self._schedule is None:
             self._note_schedule()
@@ -260,7 +261,7 @@ class Runner(runner.Runner):
                     "run has none. Add it: --cfg-options \"custom_hooks=[dict("
                     "type='EMAHook')]\", with its settings. To start from "
                     'the averaged weights, set load_from and do not resume.')
-            # mmengine would go on without; the best checkpoint has none.
+            # mmengine would continue without; the best checkpoint has none.
             if 'optimizer' not in self._loaded_parts:
                 raise KeyError('optimizer')
         except KeyError as error:
@@ -269,7 +270,7 @@ class Runner(runner.Runner):
                 'start from its weights, set load_from and do not '
                 'resume.') from error
         except ValueError as error:
-            # PyTorch's optimizers refuse the state of others this way.
+            # PyTorch's optimizers refuse the state of other models this way.
             if 'parameter group' not in str(error):
                 raise
             version = self._loaded_stamp.get('versions',
@@ -304,7 +305,7 @@ class Runner(runner.Runner):
                 f'weights {what}.')
         self._resume_place({*changed} & {*self._data_facts()})
         every = now['iterations accumulated']
-        # Before they were in checkpoints, gradients were lost.
+        # Older checkpoints do not have the gradients, so they are lost.
         lost = 'iterations accumulated' not in then and loop.iter % every
         fit = 'iterations accumulated' not in changed
         if not self._accumulation.restore(self, fit) or lost:
@@ -322,7 +323,7 @@ class Runner(runner.Runner):
                 'iterations): nothing to train')
 
     def _resume_place(self, changed: set) -> None:
-        """Set where in an epoch the data go on, in a loop that has epochs."""
+        """Set the place in the epoch where data continues, in epoch loops."""
         loop = self.train_loop
         if hasattr(loop, 'dataloader_iterator'):
             return
@@ -360,7 +361,7 @@ class Runner(runner.Runner):
         }
 
     def _run_facts(self) -> dict:
-        """What the weights of a run depend on beside its config."""
+        """What the weights of a run depend on besides its config."""
         sampler = self.train_dataloader.batch_sampler.sampler.wrapped
         return {
             **self._data_facts(),
@@ -369,7 +370,7 @@ class Runner(runner.Runner):
         }
 
     def _note_schedule(self) -> None:
-        """Note what the config has the optimizer do, before a checkpoint."""
+        """Record the optimizer's settings in the config for a checkpoint."""
         self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
         if self.param_schedulers is not None:
             self.param_schedulers = self.build_param_scheduler(
@@ -385,23 +386,23 @@ class Runner(runner.Runner):
         strict: bool = False,
         revise_keys: Sequence[tuple] = ((r'^module\.', ''), )
     ) -> dict:
-        """Load weights and log what that did to each part of the model.
+        """Load weights and log how each part of the model changed.
 
         Args:
             filename (str): Path of a checkpoint.
-            map_location (str or callable): Where tensors go.
+            map_location (str or callable): Device of the tensors.
             strict (bool): Whether names and shapes must agree entirely.
-            revise_keys (sequence[tuple]): Patterns of names and what to put
-                in their place.
+            revise_keys (sequence[tuple]): Patterns of names and their
+                replacements.
 
         Returns:
             dict: The checkpoint.
 
         Raises:
             CheckpointError: If it cannot be read, or does not fit; see
-                :func:`read_checkpoint` and :func:`load_weights`. If it is
-                only to be evaluated, also if it lacks weights of a model with
-                GLID or ×Net; in training these are the new ones.
+                :func:`read_checkpoint` and :func:`load_weights`. For
+                evaluation, also if it lacks weights of a model with GLID or
+                ×Net; training initializes missing weights.
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = bare_model(self.model)
@@ -424,14 +425,14 @@ class Runner(runner.Runner):
         return checkpoint
 
     def _only_evaluates(self) -> bool:
-        """Whether loops of evaluation have been built, and none to train."""
+        """Whether evaluation loops have been built and no training loop."""
         trains, *evaluates = (
             isinstance(loop, runner.BaseLoop)
             for loop in (self._train_loop, self._val_loop, self._test_loop))
         return any(evaluates) and not trains
 
     def load_or_resume(self) -> None:
-        """Resume from the newest good checkpoint if told to find it."""
+        """Resume from the newest good checkpoint if asked to find it."""
         if isinstance(self._train_loop, runner.BaseLoop):
             # Training, for which all has been built by now.
             self._note_schedule()
@@ -463,10 +464,10 @@ class Runner(runner.Runner):
                         meta: dict | None = None,
                         by_epoch: bool = True,
                         backend_args: dict | None = None) -> None:
-        """Save a checkpoint; local files in one step.
+        """Save a checkpoint; local files atomically.
 
-        Which windows its position biases were trained with, and by which
-        glid_mm, goes along.
+        It records the windows of its position biases and the version of
+        glid_mm.
 
         Raises:
             CheckpointError: If the disk is full; see
@@ -475,7 +476,7 @@ class Runner(runner.Runner):
         if (file_client_args is None and backend_args is None
                 and '://' not in str(out_dir)):
             backend_args = dict(backend='glid_mm.atomic')
-        # All ranks come here, and only one to the hooks of saving.
+        # All ranks get here, but only one calls the hooks for saving.
         if save_optimizer:
             self._accumulation.gather(self)
         super().save_checkpoint(
@@ -506,7 +507,7 @@ def checkpoints_of(work_dir: str) -> Iterator[Path]:
         work_dir (str): Folder of the run.
 
     Yields:
-        Path: What ``last_checkpoint`` names, then what lies beside it and in
+        Path: The file in ``last_checkpoint``, then files beside it and in
         ``work_dir``, newest first.
     """
     note = Path(work_dir) / 'last_checkpoint'

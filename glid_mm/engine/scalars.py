@@ -4,17 +4,17 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
-# As many are fetched although nobody reads them, lest they fill the memory.
+# This many are fetched even if nobody reads them, to bound the memory.
 MOST_WAITING = 1000
 
 
 class ScalarHub(MessageHub):
     """A ``MessageHub`` that takes tensors without waiting for them.
 
-    mmengine's reads each loss from the device in each iteration, which the
-    device then has to finish first. This one reads all of them in one copy
-    when the log, a checkpoint or anybody else asks for them. What they find
-    is the same.
+    mmengine's hub reads each loss from the device in each iteration and waits
+    until the device has computed it. This one reads all of them in one copy
+    when the log, a checkpoint or other code asks for them. The values are the
+    same.
     """
 
     def __init__(self, name: str, *args, **kwargs) -> None:
@@ -33,7 +33,7 @@ class ScalarHub(MessageHub):
         Args:
             key (str): Name of the history.
             value (int | float | np.ndarray | Tensor): One number.
-            count (int): How many it is the sum of.
+            count (int): Number of summands in the value.
             resumed (bool): Whether checkpoints have the history.
         """
         if not isinstance(value, Tensor) and key not in self._waiting:
@@ -82,11 +82,11 @@ class ScalarHub(MessageHub):
             length = history.max_length
             values = np.append(values, [next(numbers) for _ in entries])
             counts = np.append(counts, [count for _, count in entries])
-            # In place: others may hold it.
+            # In place: other code may hold a reference to it.
             history.__init__(values[-length:], counts[-length:], length)
 
 
-# Whoever asks for the current hub, asks mmengine's class.
+# mmengine's code asks its own class for the current hub.
 ScalarHub._instance_dict = MessageHub._instance_dict
 
 

@@ -1,9 +1,9 @@
-"""Learning rates and the like, as the config of a resumed run has them.
+"""Make the schedule of a resumed run follow its config.
 
-mmengine's schedulers compute each value from the one before, and checkpoints
-bring all that they were made of. A run that is resumed under another config
-would go on with the old schedule, and one that is longer now with what the
-old one ended in.
+mmengine's schedulers compute each value from the previous one, and
+checkpoints restore all their settings. A run that is resumed with another
+config would continue with the old schedule, and a longer run with the last
+value of the old schedule.
 """
 import copy
 import warnings
@@ -15,7 +15,7 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from ..errors import UserError
 from .defaults import KERNELS
 
-# What changes in a scheduler while it is used, or is in the groups as well.
+# Attributes that change while a scheduler is used, or that groups also have.
 _STATE = ('last_step', 'base_values', 'verbose', '_global_step', '_last_value')
 
 
@@ -36,7 +36,7 @@ class Progress(NamedTuple):
 
 
 class Schedule:
-    """What a config says an optimizer's settings are at each iteration.
+    """The optimizer's settings at each iteration, according to a config.
 
     Args:
         optim_wrapper (OptimWrapper): Just built.
@@ -62,22 +62,22 @@ class Schedule:
             })
 
     def follow(self, then: dict | None, progress: Progress) -> str:
-        """Put optimizer and schedulers where the config wants them.
+        """Set optimizer and schedulers to the state that the config asks for.
 
-        Where nothing has changed, they stay as the checkpoint has them.
+        If nothing has changed, they keep the state of the checkpoint.
 
         Args:
             then (dict, optional): :attr:`facts` of the run that wrote the
-                checkpoint whose state they have. None if it did not say.
-            progress (Progress): Where the run goes on.
+                checkpoint. None if the checkpoint has none.
+            progress (Progress): Where the run continues.
 
         Returns:
-            str: What has changed and how the learning rate goes on; empty if
-            nothing has.
+            str: The changes and the new learning rate; empty if nothing has
+            changed.
 
         Raises:
-            UserError: If the run is longer now and its learning rate has
-                ended, or if the rate depends on results so far.
+            UserError: If the run is longer now and its schedule has ended, or
+                if the schedule depends on earlier results.
         """
         then = self.facts if then is None else then
         changes = {
@@ -109,7 +109,7 @@ class Schedule:
         return max(group['lr'] for group in self._optim_wrapper.param_groups)
 
     def _changed_settings(self) -> dict[str, str]:
-        """Settings of the optimizer that the checkpoint has otherwise."""
+        """Settings of the optimizer that differ in the checkpoint."""
         changes = {}
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
@@ -124,7 +124,7 @@ class Schedule:
         return changes
 
     def _take_over(self, progress: Progress) -> None:
-        """Set what a run with this config would have come to by now."""
+        """Set the values that a run with this config would have by now."""
         if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
             raise UserError(
                 'the schedule has changed, and a scheduler in param_scheduler '
@@ -154,7 +154,7 @@ class Schedule:
                 scheduler.step()
 
     def _refuse_ended(self, progress: Progress) -> None:
-        """Nothing is learnt at what is left of the rate after its end."""
+        """Refuse to train on at the tiny rate after the schedule's end."""
         rates = [s for s in self._schedulers if s.param_name == 'lr']
         share = max(group['lr'] / group['initial_lr']
                     if 'initial_lr' in group and group['initial_lr'] else 1.
@@ -172,7 +172,7 @@ class Schedule:
 
 
 def _plain(value):
-    """A setting as checkpoints can hold it and messages show it."""
+    """A setting in a form that checkpoints can store and messages can show."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     # Milestones are a Counter, whose text depends on its order.

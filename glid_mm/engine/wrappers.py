@@ -1,4 +1,4 @@
-"""What training puts around a model."""
+"""Wrappers that training puts around a model."""
 from mmengine.model import is_model_wrapper
 from torch import nn
 

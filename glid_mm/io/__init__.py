@@ -1,1 +1,1 @@
-"""Files: written atomically, and read without running what is in them."""
+"""Files: written atomically, and read without running code in them."""

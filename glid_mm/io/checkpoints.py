@@ -1,8 +1,8 @@
-"""Checkpoint files: packed, and read without running what is in them.
+"""Checkpoint files: packed, and read without running code in them.
 
-A checkpoint is a pickle, and a pickle may run any program when it is read.
-Here only tensors, plain Python values, NumPy arrays and mmengine's log
-buffers are read; what asks for more is refused.
+A checkpoint is a pickle, and reading a pickle may run any code. This module
+reads only tensors, plain Python values, NumPy arrays and mmengine's log
+buffers, and refuses files that need more.
 """
 import argparse
 import json
@@ -24,12 +24,12 @@ from .files import PathLike
 from .shipped import SCHEME, is_altered, shipped
 from .state_dicts import in_single_precision, plain_weights
 
-#: Of the names and shapes of weights. Raised when these change; a checkpoint
-#: that does not say is of the first.
+#: Version of the names and shapes of weights, raised when these change; a
+#: checkpoint without a version has the first.
 FORMAT = 1
 
-# safetensors holds texts beside tensors. One alone: the order of several is
-# not kept, and then the same content would not always give the same file.
+# safetensors stores strings beside tensors. Only one is used: it does not keep
+# the order of several, so the same content could give different files.
 _META = 'glid_mm'
 
 
@@ -49,8 +49,8 @@ def pack_weights(weights: Mapping[str, torch.Tensor],
         bytes: What :func:`read_checkpoint` reads.
 
     Raises:
-        CheckpointError: If the suffix is another, or ``meta`` holds what is
-            no plain value.
+        CheckpointError: If the suffix is another, or ``meta`` holds a value
+            that is not plain.
     """
     if suffix not in ('.pth', '.safetensors'):
         raise CheckpointError(f'weights can be saved as .pth or .safetensors, '
@@ -81,21 +81,21 @@ def _plain(value):
 
 def read_checkpoint(path: PathLike,
                     map_location: str | torch.device = 'cpu') -> dict:
-    """Read a checkpoint without running anything that is in it.
+    """Read a checkpoint without running code in it.
 
     Args:
         path (str or Path): A file of ``torch.save`` or safetensors, or
-            ``weights:NAME`` for one that comes with glid_mm.
-        map_location (str or torch.device): Where tensors go.
+            ``weights:NAME`` for weights that ship with glid_mm.
+        map_location (str or torch.device): Device of the tensors.
 
     Returns:
         dict: The content; bare weights are put under ``state_dict``. Weights
-        that are stored in half precision are float32.
+        that are stored in half precision become float32.
 
     Raises:
-        CheckpointError: If there is no such file, it is damaged, it is
-            something else, it asks for more than data, or it is of another
-            version of glid_mm. The message names the file and what to do.
+        CheckpointError: If the file does not exist, is damaged, is not a
+            checkpoint, contains more than data, or comes from an incompatible
+            version of glid_mm. The message names the file and the cure.
     """
     path = find_checkpoint(path)
     _refuse_texts(path)
@@ -126,15 +126,15 @@ def find_checkpoint(path: PathLike) -> Path:
     """Find the file of a checkpoint.
 
     Args:
-        path (str or Path): Of the file, or ``weights:NAME`` for one that
-            comes with glid_mm.
+        path (str or Path): Of the file, or ``weights:NAME`` for weights that
+            ship with glid_mm.
 
     Returns:
-        Path: Of a file that is there.
+        Path: Of an existing file.
 
     Raises:
-        CheckpointError: If there is none, or one that comes with glid_mm has
-            been altered.
+        CheckpointError: If there is none, or a file that ships with glid_mm
+            has been altered.
     """
     if '://' in str(path):
         raise CheckpointError(
@@ -181,7 +181,7 @@ def _safetensors():
 
 
 def _refuse_other_versions(path: Path, content: dict) -> None:
-    """Say which glid_mm is needed instead of listing names that differ."""
+    """Name the needed version of glid_mm instead of differing weights."""
     meta = content.get('meta')
     stamp = meta.get('glid_mm') if isinstance(meta, dict) else None
     if not stamp:
@@ -205,7 +205,7 @@ def _refuse_other_versions(path: Path, content: dict) -> None:
 
 
 def _refuse_texts(path: Path) -> None:
-    """Name the things that most often come instead of a download."""
+    """Recognize common results of a failed download."""
     with open(path, 'rb') as file:
         head = file.read(256).lstrip().lower()
     if not head:
@@ -221,11 +221,11 @@ def _refuse_texts(path: Path) -> None:
 
 
 def _refuse_altered(path: Path) -> None:
-    """Compare the checksums that ``torch.save`` writes, as it does not."""
+    """Check the checksums of ``torch.save``, which PyTorch does not check."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
-            # PyTorch takes what is marked as a folder for read, and leaves
-            # the weights in it to chance.
+            # PyTorch does not read an entry marked as a folder, and leaves
+            # its weights uninitialized.
             altered = file.testzip() or next(
                 (record.filename for record in file.infolist()
                  if record.is_dir() or record.external_attr & 0x10), None)
@@ -269,7 +269,7 @@ def _safe_globals():
 
     def history_statistic(owner, name):
         # mmengine pickles a log buffer's statistics as getattr(HistoryBuffer,
-        # name). getattr itself would open a door to everything.
+        # name). Allowing getattr itself would allow anything.
         if owner is HistoryBuffer and name in ('min', 'max', 'mean',
                                                'current'):
             return getattr(owner, name)

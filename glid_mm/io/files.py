@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written completely or not at all."""
 import errno
 import os
 import tempfile
@@ -12,18 +12,18 @@ _TEMPORARY = '.unfinished-'
 
 
 def write_atomically(path: PathLike, data: bytes) -> None:
-    """Write a file beside its place, then put it there in one step.
+    """Write a temporary file, then rename it in one step.
 
-    A reader sees the old file or the new one, never half of one, even if the
-    process or the machine stops in between.
+    A reader sees the old file or the new one, never a partial one, even if
+    the process or the machine stops in between.
 
     Args:
-        path (str or Path): Where to; the folder is made if need be.
+        path (str or Path): Of the file; missing folders are created.
         data (bytes): The whole content.
 
     Raises:
-        CheckpointError: If the disk is full. What was at ``path`` is still
-            there, and nothing else is left behind.
+        CheckpointError: If the disk is full. A previous file at ``path`` is
+            kept, and no other file is left behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def write_atomically(path: PathLike, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(handle)
-        # mkstemp keeps files private; others are readable as usual.
+        # mkstemp makes files private; this one needs the usual permissions.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException as error:
@@ -58,7 +58,7 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power, where that is possible."""
+    """Make a rename survive a loss of power, where that is possible."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders.
@@ -73,7 +73,7 @@ def remove_leftovers(*folders: PathLike) -> list[Path]:
     """Remove what :func:`write_atomically` left when it was killed.
 
     Args:
-        folders (str or Path): Where nobody is writing now.
+        folders (str or Path): Folders that no process writes to now.
 
     Returns:
         list[Path]: The files that were removed.

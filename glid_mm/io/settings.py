@@ -1,14 +1,14 @@
-"""Configs of runs, read as data: nothing in them runs."""
+"""Configs of runs, read as data without running them."""
 import ast
 from typing import NamedTuple
 
 
 class Settings(NamedTuple):
-    """What a config says.
+    """Settings of a config.
 
     Attributes:
-        values (dict): By name. What is no plain value is its source.
-        programs (list[str]): Sources of what is no plain value.
+        values (dict): By name. Code in place of a plain value is its source.
+        programs (list[str]): Sources of all code.
     """
 
     values: dict
@@ -18,16 +18,16 @@ class Settings(NamedTuple):
 def read_settings(text: str) -> Settings:
     """Read a config as mmengine saves it with a checkpoint.
 
-    Such a text assigns values to names. They are literals and ``dict(…)``.
+    Such a config assigns literals and ``dict(…)`` to names.
 
     Args:
         text (str): The config.
 
     Returns:
-        Settings: Its values, and what only running it would tell.
+        Settings: Its values, and code that would have to be run.
 
     Raises:
-        SyntaxError: If the text is no Python.
+        SyntaxError: If the text is not Python.
     """
     values, programs = {}, []
     for statement in ast.parse(text).body:

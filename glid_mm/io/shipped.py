@@ -1,6 +1,6 @@
-"""Weights that come with glid_mm: ``weights:NAME`` in place of a path.
+"""Weights that ship with glid_mm: ``weights:NAME`` in place of a path.
 
-They lie in ``glid_mm/weights`` as ``NAME-<hash>.safetensors``, each beside
+They are in ``glid_mm/weights`` as ``NAME-<hash>.safetensors``, each with
 its model card ``NAME.md``. The hash is the start of the file's SHA-256.
 """
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-#: What such a name begins with.
+#: Prefix of such a name.
 SCHEME = 'weights:'
 #: Digits of the hash in a file's name.
 HASH_LENGTH = 8
@@ -27,7 +27,7 @@ def shipped() -> dict[str, Path]:
 
 
 def is_altered(path: Path) -> bool:
-    """Whether a file's content is not what the hash in its name says."""
+    """Whether a file's content does not match the hash in its name."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return not digest.startswith(path.stem.rpartition('-')[2])
 

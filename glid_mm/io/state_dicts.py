@@ -1,4 +1,4 @@
-"""The weights of a model among what programs save beside them."""
+"""Find the weights of a model among other saved data."""
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +9,8 @@ from ..errors import CheckpointError
 
 logger = logging.getLogger('glid_mm')
 
-# What programs call a model's weights, and their moving average, which is to
-# be preferred. A teacher and a student are told apart where a Swin is
+# Names for a model's weights and for their moving average, which is
+# preferred. Teacher and student are distinguished where a Swin is
 # recognised.
 _WEIGHTS = ('state_dict', 'model', 'model_state_dict', 'module', 'net',
             'network', 'weights', 'params')
@@ -24,18 +24,18 @@ _COUNTERS = ('steps', 'n_averaged')
 
 
 def plain_weights(path: Path, content: dict) -> dict:
-    """Put a model's weights under ``state_dict``, named as the model does.
+    """Put a model's weights under ``state_dict``, with the model's names.
 
-    Programs keep weights under several names and inside each other, a moving
+    Programs store weights under various names, nested, and with a moving
     average (EMA) beside them.
 
     Raises:
-        CheckpointError: If several dictionaries of weights have names that
-            do not tell which is the model's.
+        CheckpointError: If there are several dictionaries of weights, and
+            their names do not tell which is the model's.
     """
     found = _find_weights(content)
     if not found:
-        # A training of mmengine has parts that are no model's.
+        # A training checkpoint of mmengine also has other parts.
         others = [
             key for key, value in content.items()
             if _holds_tensors(value) and key not in _KEPT
@@ -108,9 +108,9 @@ def _without_wrappers(weights: dict) -> dict:
 
 
 def in_single_precision(content: dict) -> dict:
-    """Have weights in the precision that models are made in.
+    """Convert weights to the precision of models.
 
-    Not all that is done to weights is known to PyTorch in half precision.
+    PyTorch lacks some operations on weights in half precision.
     """
     weights = content.get('state_dict', {})
     if _holds_tensors(weights):

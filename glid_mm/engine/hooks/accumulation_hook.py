@@ -1,4 +1,4 @@
-"""Gradients of an accumulation that a checkpoint comes in between."""
+"""Gradients of an accumulation that a checkpoint interrupts."""
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -12,8 +12,8 @@ from ..wrappers import bare_model
 class AccumulationHook(Hook):
     """Keeps gradients that no step has used yet in checkpoints.
 
-    :class:`glid_mm.engine.Runner` registers it by itself, and calls what is
-    not called by hooks.
+    :class:`glid_mm.engine.Runner` registers it, and calls the methods that
+    are not hook points.
     """
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class AccumulationHook(Hook):
         self._loaded: dict[str, Tensor] = {}
 
     def gather(self, runner) -> None:
-        """Note gradients for the checkpoint to come; all ranks have to call.
+        """Note gradients for the next checkpoint; all ranks must call this.
 
-        With several ranks, each of which has only those of its own samples,
+        With several ranks, each has the gradients of its own samples, and
         the checkpoint gets their mean.
         """
         self._saved = {}
@@ -50,11 +50,11 @@ class AccumulationHook(Hook):
         self._loaded = checkpoint.get('gradients', {})
 
     def restore(self, runner, fit: bool) -> bool:
-        """Have the run go on with the gradients of its checkpoint.
+        """Continue the run with the gradients of its checkpoint.
 
         Args:
             runner (Runner): Of the run that is resumed.
-            fit (bool): Whether it accumulates as the one before did.
+            fit (bool): Whether it accumulates as the original run did.
 
         Returns:
             bool: False if the checkpoint has gradients and they do not fit.
@@ -79,7 +79,7 @@ def accumulated(optim_wrapper: OptimWrapper) -> int:
 
 
 def count_quietly(optim_wrapper: OptimWrapper) -> None:
-    """Have an optimizer wrapper not warn of gradients that are not lost.
+    """Stop an optimizer wrapper's warning about gradients that are kept.
 
     Args:
         optim_wrapper (OptimWrapper): Of a run that :class:`AccumulationHook`

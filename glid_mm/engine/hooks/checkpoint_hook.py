@@ -1,4 +1,4 @@
-"""mmengine's CheckpointHook, at no moment without a good checkpoint."""
+"""mmengine's CheckpointHook, which always keeps a good checkpoint."""
 import os.path as osp
 import signal
 import sys
@@ -24,22 +24,21 @@ RECENT = 'recent.pth'
 class CheckpointHook(hooks.CheckpointHook):
     """Writes first, removes afterwards; takes mmengine's arguments.
 
-    ``last_checkpoint`` names a checkpoint only when that is complete, and an
-    outdated one goes only when its successor is there. The disk needs room
-    for two checkpoints more than ``max_keep_ckpts``, and for two best ones
-    while the best is replaced.
+    ``last_checkpoint`` names a checkpoint only once it is complete, and an
+    outdated checkpoint is removed only once its successor exists. The disk
+    needs room for two more checkpoints than ``max_keep_ckpts``, and for two
+    best checkpoints while the best is replaced.
 
-    Between those of ``interval`` there is ``recent.pth``: written when the
-    last checkpoint is ``minutes`` old, and when a signal asks the training to
-    end (Ctrl-C, SIGTERM, SIGUSR1). Each takes the place of the one before,
-    and the next one of ``interval`` that of the last. A run resumes from it
-    as from any other, within an epoch or an accumulation too.
+    Between checkpoints of ``interval`` there is ``recent.pth``: written when
+    the last checkpoint is ``minutes`` old, and when a signal asks the
+    training to stop (Ctrl-C, SIGTERM, SIGUSR1). Each replaces the previous
+    one, and the next checkpoint of ``interval`` replaces the last. A run
+    resumes from it as from any other, also within an epoch or an accumulation.
 
-    A signal ends the step or the validation batch in progress, in all ranks
-    at the same one; then the process ends with status 128 + signal and one
-    line on stderr. A second Ctrl-C ends it at once. A validation that was cut
-    is made up for when the run is resumed. That needs
-    :class:`glid_mm.engine.Runner`.
+    After a signal, all ranks finish the same step or validation batch; then
+    the process ends with status 128 + signal and one line on stderr. A second
+    Ctrl-C ends it at once. A resumed run repeats an interrupted validation.
+    That needs :class:`glid_mm.engine.Runner`.
 
     Args:
         minutes (float, optional): Most minutes of training between two
@@ -60,7 +59,8 @@ class CheckpointHook(hooks.CheckpointHook):
         self._interruption: Interruption | None = None
 
     def before_train(self, runner) -> None:
-        """Clear what an interrupted run has left half written or half done."""
+        """Remove partial files of an interrupted run; repeat its validation.
+        """
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             for path in remove_leftovers(runner.work_dir, self.out_dir):
@@ -81,10 +81,10 @@ class CheckpointHook(hooks.CheckpointHook):
             runner.val_loop.run()
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Save between iterations if it is time, or end if that is asked.
+        """Save between iterations if it is time, or end after a signal.
 
-        Here an epoch's end and a validation that belong to the iteration
-        before are over.
+        At this point, the epoch's end and the validation of the previous
+        iteration are over.
         """
         if self._interruption is None:
             return
@@ -98,7 +98,7 @@ class CheckpointHook(hooks.CheckpointHook):
             self._save_recent(runner)
 
     def before_val(self, runner) -> None:
-        """See how many batches all ranks have."""
+        """Count the batches that all ranks have."""
         if self._interruption is not None:
             count = torch.tensor([len(runner.val_dataloader)],
                                  device=self._device)
@@ -110,7 +110,7 @@ class CheckpointHook(hooks.CheckpointHook):
                        batch_idx,
                        data_batch=None,
                        outputs=None) -> None:
-        """End within a validation if that is asked."""
+        """End within a validation after a signal."""
         if self._interruption is None or batch_idx >= self._common_batches:
             return
         number, _ = self._interruption.agree(False, self._device)
@@ -128,15 +128,15 @@ class CheckpointHook(hooks.CheckpointHook):
         self._saved_iter = None
 
     def after_train(self, runner) -> None:
-        """Publish, see mmengine's; from here on nothing is saved."""
+        """Publish, see mmengine's; nothing is saved after this."""
         self._interruption = None
         super().after_train(runner)
 
     def _end(self, runner, number: int, cut_validation: bool = False) -> None:
-        """End the process; a run resumed goes on as if it had not ended."""
+        """End the process; a resumed run continues as if uninterrupted."""
         if self._saved_iter != runner.iter or cut_validation:
             self._save_recent(runner, cut_validation=cut_validation)
-        # Or launchers would take the rank that is saving for a straggler.
+        # Otherwise launchers would take the saving rank for a straggler.
         barrier()
         if is_main_process():
             place = 'validation after ' if cut_validation else ''
@@ -166,7 +166,7 @@ class CheckpointHook(hooks.CheckpointHook):
                     path: str,
                     iteration: int,
                     resumable: bool = True) -> None:
-        """Name a checkpoint as the last one, now that it is there."""
+        """Name a checkpoint as the last one, now that it exists."""
         if resumable:
             self._saved_iter, self._saved_path = iteration, path
             self._saved_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Head and data set have the same number of classes."""
+"""Check that head and data set have the same number of classes."""
 from ...datasets.classes import require_names
 from ...errors import UserError
 from ...registry import HOOKS
@@ -9,10 +9,10 @@ from .data_check_hook import DataCheckHook
 class ClassCheckHook(DataCheckHook):
     """Stop before the first batch if heads have other classes than the data.
 
-    Heads say how many they have in ``num_classes``, or of each kind in
-    ``num_things_classes`` and ``num_stuff_classes``. Data sets name theirs in
+    Heads have ``num_classes``, or ``num_things_classes`` and
+    ``num_stuff_classes``. Data sets name their classes in
     ``metainfo['classes']``, of which ``metainfo['thing_classes']`` are things,
-    by default all; a data set that names none is left alone.
+    by default all; a data set without names is not checked.
     """
 
     def check(self, model, dataset) -> None:
@@ -32,7 +32,7 @@ class ClassCheckHook(DataCheckHook):
                 'num_classes': len(classes)
             }
             found = {key: getattr(module, key, None) for key in expected}
-            # mmseg's and mmdet's whole models repeat what their heads say.
+            # mmseg's and mmdet's models repeat the numbers of their heads.
             if not name or found in (expected, {'num_classes': None}):
                 continue
             # Proposals of mmdet's two-stage models have one class, "object".

@@ -1,11 +1,11 @@
-"""A damaged picture among a million does not end a pre-training."""
+"""Skip damaged pictures in pre-training."""
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
 
 from ...errors import UserError
 from ...registry import HOOKS
 
-# As few as this are never too many, however small the data set.
+# This many are always allowed, however small the data set.
 FEW = 10
 # Iterations from one exchange between processes to the next.
 EXCHANGE = 50
@@ -13,18 +13,18 @@ EXCHANGE = 50
 
 @HOOKS.register_module()
 class DamagedImagesHook(Hook):
-    """Skip damaged pictures, name each once, count them, stop at too many.
+    """Skip damaged pictures, report each once, and stop at too many.
 
-    Data sets that have ``skip_damaged``, as :class:`UnlabelledImages` has,
-    draw another sample in the place of one that cannot be decoded, with the
-    random numbers of that place: the order of the data is a function of seed
-    and place as ever. What was skipped travels with the sample that took its
-    place, as ``damaged`` of its meta information, so that what is counted
-    depends on no worker either. The count is part of checkpoints.
+    Data sets with ``skip_damaged``, such as :class:`UnlabelledImages`, replace
+    a sample that cannot be decoded by another, drawn with the random numbers
+    of its place, so the order of the data still depends only on seed and
+    place. The replacement lists the skipped pictures as ``damaged`` of its
+    meta information, so the count does not depend on workers. The count is
+    part of checkpoints.
 
-    Without this hook, and with data sets that cannot skip, the first damaged
-    picture stops the run. A file that cannot be opened or read at all does
-    so in any case.
+    Without this hook, or with data sets that cannot skip, the first damaged
+    picture stops the run. A file that cannot be opened or read at all always
+    stops it.
 
     Args:
         max_share (float): Share of the pictures seen so far that may be
@@ -36,7 +36,7 @@ class DamagedImagesHook(Hook):
         self.max_share = max_share
 
     def before_train(self, runner) -> None:
-        """Let the data set skip; go on counting."""
+        """Let the data set skip; continue the count of a resumed run."""
         dataset = runner.train_dataloader.dataset
         if hasattr(dataset, 'skip_damaged'):
             dataset.skip_damaged = True
@@ -56,7 +56,7 @@ class DamagedImagesHook(Hook):
             self._settle(runner, runner.iter + 1)
 
     def after_train_epoch(self, runner) -> None:
-        """Say how many there were so far."""
+        """Log how many there are so far."""
         self._settle(runner, runner.iter)
         if self._found:
             runner.logger.warning(
@@ -64,7 +64,7 @@ class DamagedImagesHook(Hook):
                 'pictures seen so far are damaged and were skipped')
 
     def _settle(self, runner, iterations: int) -> None:
-        """Share what is new with all processes; stop if it is too much.
+        """Share new ones with all processes; stop if there are too many.
 
         Raises:
             UserError: In all of them.

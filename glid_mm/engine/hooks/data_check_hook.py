@@ -1,4 +1,4 @@
-"""Model and data sets belong together, or a run does not start."""
+"""Check before a run that its model and data sets fit each other."""
 from abc import ABCMeta, abstractmethod
 
 from mmengine.dataset import BaseDataset
@@ -11,8 +11,8 @@ from ..wrappers import bare_model
 class DataCheckHook(Hook, metaclass=ABCMeta):
     """Compare the model with its data before the first batch.
 
-    Training checks the data of validation as well, which it would otherwise
-    reach only later.
+    Training also checks the validation data, which it would otherwise reach
+    only later.
     """
 
     @abstractmethod
@@ -21,10 +21,10 @@ class DataCheckHook(Hook, metaclass=ABCMeta):
 
         Args:
             model (nn.Module): Without a wrapper.
-            dataset (BaseDataset): What it is to see.
+            dataset (BaseDataset): Data for it.
 
         Raises:
-            UserError: If they do not belong together.
+            UserError: If they do not fit each other.
         """
 
     def before_train(self, runner) -> None:

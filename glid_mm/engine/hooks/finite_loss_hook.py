@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no longer a number, while it can be saved."""
+"""Stop a run at a NaN or infinite loss, before its weights are damaged."""
 from collections.abc import Iterator
 
 import torch
@@ -21,21 +21,21 @@ class NonFiniteLossError(UserError):
 class FiniteLossHook(Hook):
     """Stop before a NaN or infinite loss reaches the weights.
 
-    The weights, the optimizer's state and the last checkpoint stay those of
-    before the batch. Infinite *gradients* of a finite loss are not its
-    matter; a ``GradScaler`` expects them.
+    The batch changes neither the weights, nor the optimizer's state, nor the
+    last checkpoint. The hook ignores infinite *gradients* of a finite loss; a
+    ``GradScaler`` expects them.
 
-    On a CPU the check stands between forward and backward. A GPU would run
-    dry if it were asked there. So it is asked one iteration later, and before
-    anything is saved or evaluated; meanwhile a fused optimizer leaves out the
-    step by itself, on the device. With other optimizers a GPU, too, is asked
-    before the backward pass.
+    On a CPU the check runs between forward and backward. On a GPU it would
+    leave the device idle, so it runs one iteration later, and before anything
+    is saved or evaluated; meanwhile a fused optimizer skips the step on the
+    device. With other optimizers the check precedes the backward pass on GPUs
+    too.
 
     With several ranks the check costs one all-reduce of a scalar.
     """
 
     def before_train(self, runner) -> None:
-        """Watch the model's losses from now on."""
+        """Start to watch the model's losses."""
         model = bare_model(runner.model)
         self._runner = runner
         self._pending: LossCheck | None = None
@@ -70,19 +70,19 @@ class FiniteLossHook(Hook):
             check.stop_unless_finite()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Save nothing of an iteration whose loss is not finite."""
+        """Stop before saving if the loss is not finite."""
         self._settle()
 
     def before_val(self, runner) -> None:
-        """Evaluate nothing after a loss that is not finite."""
+        """Stop before evaluating if the loss is not finite."""
         self._settle()
 
     def after_train_epoch(self, runner) -> None:
-        """Start no epoch after a loss that is not finite."""
+        """Stop before the next epoch if the loss is not finite."""
         self._settle()
 
     def after_train(self, runner) -> None:
-        """Look at the last loss, and watch no longer."""
+        """Check the last loss, and stop watching."""
         self._settle()
         for handle in self._handles:
             handle.remove()
@@ -144,7 +144,7 @@ class LossCheck:
 
         Raises:
             NonFiniteLossError: In all ranks, if one has a loss that is not
-                finite; that one names the images.
+                finite; the error of that rank names the images.
         """
         if not self._arrival.get().item():
             return

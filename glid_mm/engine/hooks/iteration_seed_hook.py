@@ -9,7 +9,7 @@ from ..randomness import seed_iteration
 class IterationSeedHook(Hook):
     """Makes what a model draws a function of seed and iteration.
 
-    :class:`glid_mm.engine.Runner` registers it by itself.
+    :class:`glid_mm.engine.Runner` registers it.
     """
 
     priority = 'VERY_HIGH'

@@ -1,4 +1,4 @@
-"""A run's first line comes after its first step."""
+"""Log the first line of a run after its first step."""
 from mmengine import hooks
 
 from ...registry import HOOKS
@@ -8,7 +8,7 @@ from ...registry import HOOKS
 class LoggerHook(hooks.LoggerHook):
     """mmengine's ``LoggerHook``, with a line after the first step too.
 
-    It shows that all works, and how long it will take. Curves do not have it.
+    It shows that the run works, and how long it will take. Curves omit it.
     """
 
     _is_first = True
