@@ -1,4 +1,4 @@
-"""Data as people have it: from a folder to the settings of a run."""
+"""The user's own data: from a folder to the settings of a run."""
 from .data import OwnData
 from .recognise import TASKS, recognise
 

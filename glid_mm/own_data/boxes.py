@@ -1,4 +1,4 @@
-"""Boxes that globox has read, as COCO has them."""
+"""Convert boxes read by globox to COCO's format."""
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class BoxCollector:
         """Collect an image.
 
         Args:
-            split (str): Where it belongs.
+            split (str): Its split.
             picture (str): Its path in the folder.
             size (tuple[int, int]): Width and height in pixels.
             objects (list[tuple[str, dict]]): Class and annotation of each:

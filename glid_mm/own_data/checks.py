@@ -1,4 +1,4 @@
-"""Errors for data that is not what somebody thinks it is."""
+"""Errors for data that is mostly unusable or lacks classes."""
 from collections.abc import Sequence
 
 from ..errors import UserError
@@ -6,7 +6,7 @@ from .words import LeftOut, counted, listed
 
 
 def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
-    """Refuse data most of which cannot be used: something is wrong with all.
+    """Refuse data if most of it cannot be used.
 
     Args:
         kept (int): Images that can be used.
@@ -29,7 +29,7 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
     """The classes to train.
 
     Args:
-        asked (sequence[str], optional): Those that the user names, if not
+        asked (sequence[str], optional): Classes named by the user, if not
             all.
         there (sequence[str]): Those of the data.
         what (str): The data's folder or file.
@@ -38,7 +38,7 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
         tuple[str]: Names, in the order of the data.
 
     Raises:
-        UserError: If some are not there.
+        UserError: If some are missing.
     """
     if asked is None:
         return tuple(there)

@@ -20,7 +20,7 @@ LAYOUT = ("COCO's format: a JSON such as annotations/train.json, "
 
 
 class CocoData(OwnData):
-    """Boxes or masks; other formats become this one."""
+    """Boxes or masks; other formats are converted to this one."""
 
     unit = 'box'
 
@@ -109,22 +109,22 @@ def read_parts(tree: Tree,
                task: str,
                classes: Sequence[str] | None = None,
                kind: type[Reader] = Reader):
-    """Read files of one format, whose classes are those of the first.
+    """Read files of one format; the first file defines the classes.
 
     Args:
         tree (Tree): The folder.
         files (dict[str, str]): A file for each split.
-        task (str): What it is to train.
-        classes (sequence[str], optional): Those to take, if not all.
-        kind (type[Reader]): What reads a file.
+        task (str): The task to train.
+        classes (sequence[str], optional): Classes to use, if not all.
+        kind (type[Reader]): Reader of a file.
 
     Returns:
         tuple: The classes, parts by split, a ``LeftOut``, and the readers by
         split.
 
     Raises:
-        UserError: If a file is not in order, its pictures are missing, or the
-            classes of the files or those that are asked for differ.
+        UserError: If a file is invalid, its pictures are missing, the classes
+            of the files differ, or a requested class is missing.
     """
     left_out = LeftOut()
     left_out.update(tree.left_out)
@@ -148,7 +148,7 @@ def read_parts(tree: Tree,
 
 
 def note_looked_at(data: OwnData) -> None:
-    """Say it where not all pictures were opened."""
+    """Add a note if not all pictures were opened."""
     most = max(len(part.samples) for part in data.parts.values())
     if most > LOOKED_AT:
         data.notes.append(
@@ -158,7 +158,7 @@ def note_looked_at(data: OwnData) -> None:
 
 def _note_unlisted(tree: Tree, readers: dict[str, Reader],
                    left_out: LeftOut) -> None:
-    """Pictures beside those that the files list."""
+    """Note pictures that the files do not list."""
     known = {name for reader in readers.values() for name in reader.listed}
     bases = tuple(f'{reader.base}/' if reader.base else ''
                   for reader in readers.values())

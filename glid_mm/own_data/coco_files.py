@@ -1,4 +1,4 @@
-"""Which JSONs of a folder are annotations for a task."""
+"""Find the JSON files of a folder with annotations for a task."""
 import os.path as osp
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from ..errors import UserError
 from .tree import Tree, split_in
 from .words import listed
 
-# Words in names of files that tell what they hold.
+# Words in file names that tell their content.
 _KINDS = dict(
     instances='boxes',
     bbox='boxes',
@@ -19,7 +19,7 @@ _KINDS = dict(
     captions='other',
     info='other',
     results='other')
-# Bytes that are looked at to tell whether a JSON is of this format.
+# Bytes to read to tell whether a JSON is of this format.
 _HEAD = 1 << 16
 
 
@@ -39,7 +39,7 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
         UserError: If two files are for one split, or none is for training.
     """
     if tree.main is not None:
-        # Its split is whatever the user takes it for.
+        # The user decides its split.
         ours = tree.main.lower().endswith('.json') and _holds(
             tree, tree.main, task)
         return dict(train=tree.main) if ours else None
@@ -56,7 +56,7 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
 
 
 def hint(tree: Tree) -> str:
-    """Why the JSONs of a folder are not taken, if there are any."""
+    """Why the JSON files of a folder are not used, if there are any."""
     files = tree.ending('.json')
     if not files or any(_looks_like_coco(tree, name) for name in files):
         return ''
@@ -87,10 +87,10 @@ def _looks_like_coco(tree: Tree, name: str) -> bool:
 
 
 def _holds(tree: Tree, name: str, task: str) -> bool:
-    """Whether the content is for a task; what is damaged shows later."""
+    """Whether the content is for a task; damage is found later."""
     if not tree.main and _kind_of_name(name) and task in ('detection',
                                                           'panoptic'):
-        # The name says it, and large files take long to read.
+        # The name tells, and large files take long to read.
         return True
     content = tree.json(name)
     if not isinstance(content, dict) or 'images' not in content:

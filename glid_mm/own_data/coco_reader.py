@@ -18,7 +18,7 @@ FIELDS = dict(
     images=('id', 'file_name'),
     annotations=('id', 'image_id', 'category_id'),
     categories=('id', 'name'))
-#: How many pictures are opened to see whether they are whole.
+#: Number of pictures to open and check for damage.
 LOOKED_AT = 500
 
 
@@ -28,19 +28,19 @@ class Reader:
     Args:
         tree (Tree): The folder.
         name (str): The file in it.
-        split (str): What it is for.
-        task (str): What it is to train.
+        split (str): Its split.
+        task (str): The task to train.
 
     Attributes:
         path (Path): Of the file.
-        classes (list[str]): Names of its categories, without those that only
-            hold others together.
-        base (str): The folder in the tree that its names of pictures are in.
+        classes (list[str]): Names of its categories, without pure
+            supercategories.
+        base (str): The folder in the tree that picture names are relative to.
         used (set[str]): Classes of its objects, once a part was made.
         listed (set[str]): Pictures that it names, in the tree.
 
     Raises:
-        UserError: If it is not in order, or no picture of it is there.
+        UserError: If it is invalid, or all of its pictures are missing.
     """
 
     fields = FIELDS
@@ -50,7 +50,7 @@ class Reader:
         self.tree, self.task = tree, task
         self.path = tree.path(name)
         self.content = tree.json(name)
-        # Whether a run can read the file as it is.
+        # Whether a run can read the file without changes.
         self.as_is = True
         self.check()
         categories = [c for c in self.content['categories'] if self.takes(c)]
@@ -65,7 +65,7 @@ class Reader:
         self.listed = set(self.pictures.values())
 
     def check(self) -> None:
-        """Refuse a file that is not in order."""
+        """Refuse an invalid file."""
         file = str(self.path)
         require_fields(file, self.content, self.fields)
         require_unique_ids(file, self.content)
@@ -74,7 +74,7 @@ class Reader:
     def takes(self, category: dict) -> bool:
         """Whether a category is a class.
 
-        Roboflow writes one that only holds the others together.
+        Roboflow writes one that only groups the others.
         """
         others = self.content['categories']
         holds = any(
@@ -84,10 +84,10 @@ class Reader:
                                 for a in self.content['annotations'])
 
     def part(self, classes: Sequence[str], left_out: LeftOut) -> Part:
-        """Its images, objects of some classes, as a part.
+        """Its images, with objects of some classes, as a part.
 
         Args:
-            classes (sequence[str]): Those to take.
+            classes (sequence[str]): Classes to use.
             left_out (LeftOut): Gets what is not used.
 
         Returns:
@@ -152,12 +152,12 @@ class Reader:
                       (image['width'], image['height']), counts, (image, kept))
 
     def why_unused(self, row: dict, image: dict) -> str | None:
-        """Why runs pass over an annotation, if they do."""
+        """Why runs skip an annotation, if they do."""
         return why_unusable(row, image)
 
     def complete(self, row: dict, image: dict,
                  left_out: LeftOut) -> dict | None:
-        """An annotation with all that runs read, itself if it has that."""
+        """An annotation with all fields that runs read; unchanged if so."""
         whole = row
         outline = outline_of(row.get('segmentation'))
         if self.task == 'instance':
@@ -178,7 +178,7 @@ class Reader:
         return whole
 
     def _locate(self, name: str, split: str) -> tuple[str, dict]:
-        """Find the folder that names of pictures are in, and the pictures."""
+        """Find the folder that picture names are relative to, and pictures."""
         by_name = defaultdict(list)
         for path in self.tree.pictures:
             by_name[osp.basename(path)].append(path)
@@ -216,7 +216,7 @@ class Reader:
         return base, found
 
     def _best(self, votes: Counter, name: str, split: str) -> str:
-        """The folder with most pictures; of equals that of the split."""
+        """The folder with most pictures; on a tie, that of the split."""
         own = osp.dirname(name)
 
         most = max(votes.values(), default=0)

@@ -1,4 +1,4 @@
-"""What was found in a folder, in words and as settings."""
+"""The data found in a folder, described and as settings."""
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class Sample:
     Attributes:
         picture (str): Its path in the part's ``root``, with ``/``.
         size (tuple[int, int], optional): Width and height in pixels.
-        counts (Counter): How much of each class it shows.
-        record: The labels as their format has them.
+        counts (Counter): Number of objects or pixels of each class.
+        record: The labels in their own format.
     """
 
     picture: str
@@ -37,10 +37,10 @@ class Part:
     Attributes:
         root (Path): Folder that paths are in; absolute.
         samples (list[Sample]): The images.
-        file (Path, optional): The annotation file of the user, if it says
-            exactly this and a run can read it as it is.
-        base (Path, optional): Folder that names in ``file`` are in.
-        extra: What else the format knows of the part.
+        file (Path, optional): The user's annotation file, if it has exactly
+            these samples and a run can read it without changes.
+        base (Path, optional): Folder that names in ``file`` are relative to.
+        extra: Further data of the format.
     """
 
     root: Path
@@ -50,14 +50,14 @@ class Part:
     extra: Any = None
 
     def only(self, names: set[str], inside: bool) -> 'Part':
-        """The images that are among some names, or those that are not."""
+        """The images with some names, or all other images."""
         return Part(
             self.root,
             [s for s in self.samples if (s.picture in names) == inside],
             extra=self.extra)
 
     def total(self) -> Counter:
-        """How much of each class all images show."""
+        """Number of objects or pixels of each class in all images."""
         total: Counter = Counter()
         for sample in self.samples:
             total.update(sample.counts)
@@ -65,25 +65,25 @@ class Part:
 
 
 class OwnData:
-    """A folder of somebody's data, understood.
+    """The recognized data of a folder.
 
     Args:
-        task (str): What it is to train.
+        task (str): The task to train.
         root (Path): The folder.
         layout (str): The format, in words.
         parts (dict[str, Part]): ``'train'`` at least.
         classes (sequence[str]): Their names, in the order of their numbers.
-        left_out (LeftOut): What is not used.
+        left_out (LeftOut): Data that is not used, with reasons.
 
     Raises:
         UserError: If there are no images for training.
 
     Attributes:
         notes (list[str]): Sentences for :meth:`describe`.
-        share (float | int): What is set aside for validation, if need be.
+        share (float | int): Validation images to set aside, if necessary.
     """
 
-    #: A thing that is counted.
+    #: Noun for the counted things.
     unit = 'image'
     #: Whether runs need validation data.
     validates = True
@@ -109,7 +109,7 @@ class OwnData:
 
     @property
     def trains_on(self) -> int:
-        """Images for training, without those that are set aside."""
+        """Number of training images, without those set aside."""
         count = len(self.parts['train'].samples)
         if self.validates and 'val' not in self.parts:
             count -= number_of(self.share, count)
@@ -119,7 +119,7 @@ class OwnData:
         """The data in one paragraph.
 
         Returns:
-            str: Format, images, classes, what is rare, sizes of images, and
+            str: Format, images, classes, rare classes, image sizes, and
             what is left out and why.
         """
         sizes = [
@@ -137,18 +137,18 @@ class OwnData:
         return '. '.join(sentences) + '.'
 
     def prepare(self, out: str | Path) -> dict:
-        """Write what a run needs, and say where it is.
+        """Write the files that a run needs, and return its settings.
 
-        Nothing is written into the data's own folder, and no picture is
-        copied. Where there is no validation part, one is chosen here and kept
-        in ``out``, so that the same call gives the same one again.
+        Nothing is written into the data folder, and no picture is
+        copied. If there is no validation part, one is chosen here and kept
+        in ``out``, so that the same call gives the same part again.
 
         Args:
-            out (str | Path): A folder, made if need be.
+            out (str | Path): A folder, created if necessary.
 
         Returns:
             dict: Settings by dotted names, for ``Config.merge_from_dict`` of
-            a config for data of one's own. Paths are absolute.
+            a config for own data. Paths are absolute.
 
         Raises:
             UserError: If the data cannot be split, or ``out`` has the split
@@ -166,7 +166,7 @@ class OwnData:
         settings = self.head()
         for split, part in parts.items():
             dataset = self.dataset(out, split, part)
-            # What there is for testing is mostly what there is for validation.
+            # Most data sets have no test part; then validation data is used.
             also = ['test'] if split == 'val' and 'test' not in parts else []
             for loader in [split, *also]:
                 settings.update({
@@ -185,7 +185,7 @@ class OwnData:
         return {}
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """Write what a data set reads.
+        """Write the files that a data set reads.
 
         Args:
             out (Path): The run's folder.
@@ -201,7 +201,7 @@ class OwnData:
         """Settings of the metric.
 
         Args:
-            dataset (dict): Those of the data set that it measures.
+            dataset (dict): Settings of the data set to evaluate.
 
         Returns:
             dict: By dotted names.
@@ -209,15 +209,15 @@ class OwnData:
         return {}
 
     def adopt(self, other: 'OwnData', chosen: bool) -> None:
-        """Take other data for validation.
+        """Use other data for validation.
 
         Args:
-            other (OwnData): Of the same task; its own validation part, or
-                all of it.
-            chosen (bool): Whether only some classes are wanted.
+            other (OwnData): Of the same task; its validation part is used, or
+                else all of it.
+            chosen (bool): Whether the user chose some classes.
 
         Raises:
-            UserError: If it has classes that these data lack.
+            UserError: If it has classes that this data lacks.
         """
         part = other.parts.get('val', other.parts['train'])
         strange = [name for name in other.classes if name not in self.classes]

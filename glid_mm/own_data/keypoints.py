@@ -39,7 +39,7 @@ _COLOURS = dict(left=[0, 255, 0], right=[255, 128, 0], middle=[51, 153, 255])
 
 
 def hint(tree: Tree) -> str:
-    """Why the JSONs of a folder are not taken: there are no keypoints."""
+    """Why the JSON files of a folder are not used: they lack keypoints."""
     files = tree.ending('.json')
     return files and f'{listed(files)}: JSONs without "keypoints"' or ''
 
@@ -146,7 +146,7 @@ class KeypointReader(Reader):
         """Names of the keypoints.
 
         Raises:
-            UserError: If categories have unlike ones.
+            UserError: If categories have different keypoints.
         """
         if not hasattr(self, '_keypoints'):
             self._keypoints = self._read_keypoints()
@@ -207,7 +207,7 @@ def read(tree: Tree,
 
     Raises:
         UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if
-            keypoints of files or categories differ, or nobody has any.
+            keypoints of files or categories differ, or no object has any.
     """
     names, parts, left_out, readers = read_parts(tree, files, task, classes,
                                                  KeypointReader)
@@ -231,14 +231,14 @@ def read(tree: Tree,
 
 
 def mirrored(names: Sequence[str]) -> list[int]:
-    """What each keypoint becomes in the mirror: its number, or another's.
+    """The number of each keypoint's counterpart in a mirror image.
 
     Args:
         names (sequence[str]): Of keypoints, such as ``left_eye``, ``REye``,
             ``ear-l``.
 
     Returns:
-        list[int]: As many numbers.
+        list[int]: One number per name.
     """
     numbers = {name: i for i, name in enumerate(names)}
     swap = list(range(len(names)))
@@ -312,7 +312,7 @@ def metainfo(name: str, keypoints: Sequence[str],
 
 def _sigmas(keypoints: Sequence[str]) -> list[float]:
     bare = [re.sub('^(left|right)_', '', name) for name in keypoints]
-    # COCO's are for people; other bodies have other parts.
+    # COCO's names are for people; other objects have other parts.
     if set(bare) == set(_SIGMAS):
         return [_SIGMAS[name] for name in bare]
     return [_SIGMA] * len(keypoints)

@@ -1,4 +1,4 @@
-"""What the numbers or colours of label maps stand for."""
+"""Class names for the numbers or colours of label maps."""
 import os.path as osp
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ..errors import UserError
 from .tree import Tree
 from .words import listed
 
-#: A label that means nothing.
+#: The label of unlabelled pixels.
 UNLABELLED = 255
 _TEXTS = ('classes.txt', 'class_names.txt', 'names.txt', 'labels.txt')
 _JSONS = ('classes.json', 'class_names.json', 'labels.json', 'id2label.json',
@@ -28,10 +28,10 @@ Reader = Callable[[str], np.ndarray]
 
 @dataclass
 class LabelNames:
-    """Names of classes, as a file has them.
+    """Names of classes from a file.
 
     Attributes:
-        file (str): Where they are from, in the folder.
+        file (str): Path of the file in the folder.
         names (list[str]): In the order of their numbers.
         colours (list[tuple[int, int, int]]): RGB of each; none if the file
             has only names.
@@ -43,7 +43,7 @@ class LabelNames:
 
 
 def find_names(tree: Tree) -> LabelNames | None:
-    """The names that a folder has for its labels.
+    """Find the class names of a folder.
 
     Args:
         tree (Tree): The folder.
@@ -53,7 +53,7 @@ def find_names(tree: Tree) -> LabelNames | None:
         a list or of names and numbers, or Roboflow's ``_classes.csv``.
 
     Raises:
-        UserError: If such a file is not in order, or there are several.
+        UserError: If such a file is invalid, or there are several.
     """
     files = (
         tree.named(_COLOURS) or tree.named(*_TEXTS) or tree.named(*_JSONS)
@@ -61,7 +61,7 @@ def find_names(tree: Tree) -> LabelNames | None:
     if not files:
         return None
     if osp.basename(files[0]).lower() == _TABLE:
-        # One beside the pictures of each part.
+        # One file beside the pictures of each part.
         tables = [_from_table(tree, file) for file in files]
         if all(names == tables[0] for names in tables):
             return LabelNames(files[0], tables[0], [])
@@ -127,7 +127,7 @@ def _in_order(numbers: dict[int, str]) -> list[str]:
 
 
 def _from_table(tree: Tree, file: str) -> list[str]:
-    """Roboflow's: a number and a name a line, below a head."""
+    """Roboflow's: a number and a name per line, below a header."""
     rows = [line.split(',', 1) for line in tree.lines(file) if ',' in line]
     try:
         return _in_order({
@@ -164,7 +164,7 @@ class ColourReader:
             ndarray: ``(H, W)`` uint8 or uint16, numbers of classes.
 
         Raises:
-            ColouredMapError: If it has a colour of no class.
+            ColouredMapError: If it has a colour without a class.
             UserError: If it cannot be read.
         """
         try:

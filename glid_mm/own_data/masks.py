@@ -35,7 +35,7 @@ class MaskData(OwnData):
     """Label maps.
 
     Attributes:
-        looked_at (int): How many maps were counted.
+        looked_at (int): Number of maps that were read.
     """
 
     unit = 'pixel'
@@ -46,7 +46,7 @@ class MaskData(OwnData):
         return {'model.decode_head.num_classes': len(self.classes)}
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`; ``extra`` reads maps to be written anew."""
+        """See :class:`OwnData`; ``extra`` reads maps to be converted."""
         names = [s.record for s in part.samples]
         folder = part.root
         if part.extra is not None:
@@ -93,7 +93,7 @@ class MaskData(OwnData):
 
 
 def _convert(part: Part, name: str, folder: Path) -> str:
-    """Write a map with numbers of classes, if it is not there yet."""
+    """Write a map with class numbers if it does not exist yet."""
     source = part.root / name
     new = f'{osp.splitext(name)[0]}.png'
     path = folder / new
@@ -116,7 +116,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
 
 
 def hint(tree: Tree) -> str:
-    """Why label maps are not taken."""
+    """Why label maps are not used."""
     labels = [
         name for name in tree.ending(*SUFFIXES)
         if place_of(name).role == 'labels'
@@ -144,8 +144,8 @@ def read(tree: Tree,
         MaskData: The data.
 
     Raises:
-        UserError: If colours stand for classes and nothing says which, labels
-            have no names, or most maps cannot be used.
+        UserError: If colours stand for unknown classes, labels have no names,
+            or most maps cannot be used.
     """
     left_out = LeftOut()
     parts = paired_parts(tree, pairs, 'label map', left_out)
@@ -161,7 +161,7 @@ def read(tree: Tree,
     found = sorted(set().union(*counts.values()) - {UNLABELLED})
     unlabelled = any(UNLABELLED in labels for labels in counts.values())
     if unlabelled and found in ([], [0]):
-        # Black and white, as programs write one class.
+        # Black and white, as some programs write a single class.
         reader, found = binary(reader), [0, 1]
         counts = {name: _as_binary(labels) for name, labels in counts.items()}
         notes.append('Label maps have only 0 and 255, so 255 is a class and '
@@ -195,11 +195,11 @@ def _as_binary(labels: Counter) -> Counter:
 
 def _reader(tree: Tree, names: LabelNames | None,
             samples: list[Sample]) -> tuple[Reader, list[str]]:
-    """What reads label maps: numbers as they are, or colours."""
+    """The reader of label maps, for numbers or for colours."""
     path = tree.path(samples[0].record)
     try:
         read_label_map(str(path))
-        # Greys may stand for classes as well.
+        # Grey levels may stand for classes too.
         coloured = is_palette(path) or names is not None and all(
             len(set(colour)) == 1 for colour in names.colours)
     except ColouredMapError as error:
@@ -210,7 +210,7 @@ def _reader(tree: Tree, names: LabelNames | None,
                 'converted.') from error
         coloured = True
     except UserError:
-        # One that is damaged; others tell.
+        # Skip a damaged map; others tell.
         coloured = bool(names and names.colours)
     if not (coloured and names and names.colours):
         return read_label_map, []
@@ -220,7 +220,7 @@ def _reader(tree: Tree, names: LabelNames | None,
 
 def _count(tree: Tree, samples: list[Sample], reader: Reader,
            left_out: LeftOut) -> dict[str, Counter]:
-    """Pixels of each label, by the picture; those that fit alone."""
+    """Pixels of each label by picture, only for maps that fit."""
     found = {}
     for sample in samples:
         try:

@@ -5,14 +5,14 @@ _CORNERS = 3
 
 
 def outline_of(segmentation) -> list | dict | None:
-    """A mask as runs read it.
+    """A mask in the form that runs read.
 
     Args:
-        segmentation: What a file says: polygons, each a list of x and y in
-            turn; one polygon; or a run-length code.
+        segmentation: As in the file: polygons, each a list of alternating x
+            and y; one polygon; or a run-length code.
 
     Returns:
-        list | dict, optional: Polygons of three corners at least, or the
+        list | dict, optional: Polygons of at least three corners, or the
         code; None if there is no mask.
     """
     if isinstance(segmentation, dict):
@@ -41,7 +41,7 @@ def box_of(outline: list | dict, image: dict) -> list[float]:
 
 def area_of(annotation: dict, outline: list | dict | None,
             image: dict) -> float:
-    """The area of a mask, or of the box where there is none, in pixels."""
+    """The area of a mask, or else of the box, in pixels."""
     if outline is None:
         _, _, width, height = annotation['bbox']
         return width * height

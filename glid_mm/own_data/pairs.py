@@ -1,4 +1,4 @@
-"""Pictures and the files of labels that belong to them."""
+"""Match pictures with their label files."""
 import os.path as osp
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from .data import Part, Sample
 from .tree import Tree, place_of
 from .words import LeftOut, counted, listed
 
-# What names of label maps have more than those of their images.
+# Endings that names of label maps add to those of their images.
 _ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
             '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
 _IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
@@ -30,16 +30,16 @@ class Pairs(NamedTuple):
     labels: list[str]
 
     def split(self, picture: str, label: str) -> str | None:
-        """The split of a pair, as the one or the other path says it."""
+        """The split of a pair, from either path."""
         return place_of(picture).split or place_of(label).split
 
 
 def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
     """Match pictures with files of labels by their names.
 
-    The path matters but for what tells roles; where one side has no splits,
-    or other folders, only the rest or the name itself does. Files of unlike
-    splits never match.
+    The whole path must match, except for words that tell roles. If one side
+    has no splits, or other folders, only the rest or the file name must match.
+    Files of different splits never match.
 
     Args:
         pictures (sequence[str]): Paths in a folder.
@@ -49,8 +49,8 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
         Pairs: The matches of the strictest rule that finds most.
 
     Raises:
-        UserError: If two pictures or two files of labels have one key by the
-            rule that is taken.
+        UserError: If two pictures or two label files have the same key by
+            that rule.
     """
     places = {name: place_of(name) for name in {*pictures, *labels}}
     best: dict[str, list[str]] = {}
@@ -76,7 +76,7 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
 
 
 def has_ending(name: str) -> bool:
-    """Whether a file is called as label maps beside their pictures are."""
+    """Whether a file name has the ending of a label map."""
     key = place_of(name)[3:]
     return _bare(key, _ENDINGS) != key
 
@@ -86,7 +86,7 @@ def _agree(one: str | None, other: str | None) -> bool:
 
 
 def _matches(found: dict[str, Sequence[str]]) -> int:
-    """How many labels are one picture's alone."""
+    """Number of labels that match exactly one picture."""
     times = Counter(others[0] for others in found.values() if len(others) == 1)
     return sum(count == 1 for count in times.values())
 
@@ -110,7 +110,7 @@ def _refuse_doubles(found: dict[str, Sequence[str]]) -> None:
 
 
 def _keys(names: dict[str, tuple]) -> dict[tuple, list[str]]:
-    """Files by their keys; without an ending only if none is called so."""
+    """Files by their keys; files without the ending only if none has it."""
     whole, bare = defaultdict(list), defaultdict(list)
     for name, key in names.items():
         whole[key].append(name)
@@ -147,8 +147,8 @@ def paired_parts(tree: Tree, pairs: Pairs, what: str,
     Args:
         tree (Tree): The folder.
         pairs (Pairs): Pictures and what belongs to them.
-        what (str): What that is, in words.
-        left_out (LeftOut): Gets what is not used.
+        what (str): Noun for the labels.
+        left_out (LeftOut): Collects what is not used.
 
     Returns:
         dict[str, Part]: By split.
@@ -173,7 +173,7 @@ def paired_parts(tree: Tree, pairs: Pairs, what: str,
 
 
 def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
-    """Splits as ``ImageSets/KIND/train.txt`` and the others have them.
+    """Splits from ``ImageSets/KIND/train.txt`` and similar lists.
 
     Args:
         tree (Tree): The folder.

@@ -23,13 +23,13 @@ LAYOUT = ("COCO's panoptic format: annotations/panoptic_train.json, "
 
 
 def hint(tree: Tree) -> str:
-    """Why the JSONs of a folder are not taken: there are no segments."""
+    """Why the JSON files of a folder are not used: they lack segments."""
     files = tree.ending('.json')
     return files and f'{listed(files)}: JSONs without "segments_info"' or ''
 
 
 class PanopticData(OwnData):
-    """Things and stuff; ``things`` is how many of the classes are things."""
+    """Things and stuff; ``things`` is the number of thing classes."""
 
     unit = 'segment'
     things = 0
@@ -88,7 +88,7 @@ class PanopticReader(Reader):
     """A file of segments; see :class:`Reader`.
 
     Attributes:
-        folder (str): The folder in the tree that PNGs are in.
+        folder (str): The folder of PNGs in the tree.
         isthing (dict[str, bool]): Of each class.
     """
 
@@ -109,7 +109,7 @@ class PanopticReader(Reader):
         self.folder = self._find_folder(split_in(osp.basename(name)) or split)
 
     def check(self) -> None:
-        """Refuse a file that is not in order."""
+        """Refuse an invalid file."""
         file = str(self.path)
         require_fields(file, self.content, self.fields)
         rows = self.content['annotations']

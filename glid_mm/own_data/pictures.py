@@ -1,4 +1,4 @@
-"""Sizes of pictures, and whether their files are whole."""
+"""Sizes of pictures, and checks for truncated files."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from PIL import Image
 
 from ..datasets.decode import ImageError, decode_image, naming, orientation
 
-# What a whole file ends with, whatever a program has put behind it.
+# End of a complete file, before anything that a program appended.
 _END = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
 _TAIL = 64
 _TURNED = {5, 6, 7, 8}
@@ -15,8 +15,8 @@ _TURNED = {5, 6, 7, 8}
 def picture_size(path: str | Path) -> tuple[int, int]:
     """Width and height of a picture, turned upright.
 
-    The file's header is read, and its end: a JPEG or PNG that ends as none
-    does is decoded, so that a file that was cut off is found.
+    The file's header and end are read. A JPEG or PNG with an unusual end is
+    decoded, to find truncated files.
 
     Args:
         path (str | Path): A file.
@@ -25,7 +25,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         tuple[int, int]: In pixels.
 
     Raises:
-        ImageError: If it is no picture that can be used.
+        ImageError: If it is not a usable picture.
     """
     name = str(path)
     try:
@@ -46,12 +46,12 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
 def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
                                                                int]) -> str:
-    """What to say of a picture whose labels are for another size.
+    """Describe a picture whose labels are for another size.
 
     Args:
         name (str): The picture.
         size (tuple[int, int]): Its width and height.
-        said (tuple[int, int]): Those that the labels say.
+        said (tuple[int, int]): Width and height according to the labels.
 
     Returns:
         str: Both, and the likely reason if sides are swapped.
@@ -63,11 +63,11 @@ def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
 
 
 def spread(items: Sequence, most: int) -> list:
-    """Some of many, evenly spread over them.
+    """Select items evenly from a sequence.
 
     Args:
         items (sequence): All.
-        most (int): How many at most.
+        most (int): Largest number of selected items.
 
     Returns:
         list: In their order.
@@ -77,7 +77,7 @@ def spread(items: Sequence, most: int) -> list:
 
 
 def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
-    """The range of sizes and the one in the middle, by area.
+    """The range of sizes and the median, by area.
 
     Args:
         sizes (sequence[tuple[int, int]]): Widths and heights in pixels.

@@ -26,31 +26,31 @@ def recognise(folder: str | Path,
               val: str | Path | float | None = None,
               classes: Sequence[str] | None = None,
               depth_scale: float | None = None) -> OwnData:
-    """Find out how a folder holds data, and read it.
+    """Recognize the format of a folder's data, and read it.
 
-    Nothing is written. Pictures are not decoded; their headers are read.
+    Nothing is written. Only the headers of pictures are read.
 
     Args:
         folder (str | Path): The data; or, where a folder has several, the
             file that describes one: a JSON of COCO or a YAML of YOLO.
         task (str): One of :data:`TASKS`.
         val (str | Path | float, optional): The validation part of data that
-            has none: a share below 1 or a number of images, a text with a
-            picture's name a line, or another folder or file of the same kind.
+            has none: a share below 1 or a number of images, a text file with
+            one picture name per line, or another folder or file of the same
+            kind.
             By default a tenth.
-        classes (sequence[str], optional): Classes to take of boxes, masks and
+        classes (sequence[str], optional): Classes to use of boxes, masks and
             keypoints, if not all; for label maps the names of 0, 1, 2, ….
-        depth_scale (float, optional): Units a metre of depth maps, if not the
-            one that they seem to have: 1000 for millimetres, 256 for KITTI.
+        depth_scale (float, optional): Units per metre in depth maps; by
+            default guessed: 1000 for millimetres, 256 for KITTI.
 
     Returns:
         OwnData: The data, to be described and prepared.
 
     Raises:
         UserError: If there is no such folder or task, the folder has no data
-            for the task or could have it in two ways, or the data is not in
-            order. The message says what was
-            looked for, what was found, and a cure.
+            for the task or has it in two formats, or the data is invalid. The
+            message names what was looked for, what was found, and a cure.
         MissingLibraryError: If the format needs a library that is missing.
     """
     if task not in _FORMATS:
@@ -101,7 +101,7 @@ def _nothing(tree: Tree, task: str) -> UserError:
             if any(kind.find(tree, other) for kind in kinds):
                 fits.append(other)
         except UserError:
-            # It has files for it, though they are not in order.
+            # It has files for the task, but they are invalid.
             fits.append(other)
     looked_for = '; or '.join(kind.LAYOUT for kind in formats)
     where = tree.path(tree.main) if tree.main else tree.root
@@ -118,7 +118,7 @@ def _nothing(tree: Tree, task: str) -> UserError:
 
 def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
                     depth_scale: float | None) -> None:
-    """Take validation data from where the user says."""
+    """Set the validation data that the user asks for."""
     if not data.validates:
         raise UserError(f'{data.task} has no validation. Omit val.')
     if 'val' in data.parts:
@@ -146,7 +146,7 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
 
 
 def _listed(train: Part, path: Path) -> dict[str, Part]:
-    """Training and validation, of which a list names the latter."""
+    """Split training data by a list of validation images."""
     lines = path.read_text(encoding='utf-8').splitlines()
     wanted = {line.strip() for line in lines if line.strip()}
     names = {

@@ -34,8 +34,8 @@ class DepthData(OwnData):
     """Depth maps.
 
     Attributes:
-        nearest (float): Least depth to learn, in metres.
-        farthest (float): Greatest depth to learn, in metres.
+        nearest (float): Smallest depth to learn, in metres.
+        farthest (float): Largest depth to learn, in metres.
     """
 
     nearest = _NEAREST
@@ -49,7 +49,7 @@ class DepthData(OwnData):
         }
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`; ``extra`` is the number of units a metre."""
+        """See :class:`OwnData`; ``extra`` is the number of units per metre."""
         lines = [f'{s.picture}\t{s.record}\n' for s in part.samples]
         file = out / f'{split}.txt'
         write_atomically(file, ''.join(lines).encode())
@@ -70,7 +70,7 @@ class DepthData(OwnData):
 
 
 class _Look(NamedTuple):
-    """Known values of some depth maps, and what they are like."""
+    """Statistics of the known values of a depth map."""
 
     values: np.ndarray
     known: float
@@ -83,7 +83,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
 
 
 def hint(tree: Tree) -> str:
-    """Why depth maps are not taken."""
+    """Why depth maps are not used."""
     maps = [
         name for name in tree.ending(*SUFFIXES)
         if place_of(name).role == 'depth'
@@ -106,15 +106,14 @@ def read(tree: Tree,
         pairs (Pairs): Pictures and depth maps.
         task (str): ``'depth'``.
         classes (sequence[str], optional): None: depth has no classes.
-        depth_scale (float, optional): Units a metre; by default as the maps
-            look.
+        depth_scale (float, optional): Units per metre; by default guessed.
 
     Returns:
         DepthData: The data.
 
     Raises:
-        UserError: If maps are no depth, are of unlike kinds, or most of them
-            cannot be used.
+        UserError: If maps are not depth, differ in kind, or mostly cannot be
+            used.
     """
     left_out = LeftOut()
     parts = paired_parts(tree, pairs, 'depth map', left_out)
@@ -157,7 +156,7 @@ def _look(tree: Tree, sample, left_out: LeftOut) -> _Look | None:
 
 
 def _depth(path: Path) -> np.ndarray:
-    """A depth map as the file has it, ``(H, W)``.
+    """The values of a depth map file, ``(H, W)``.
 
     Raises:
         ImageError: If it cannot be read.
@@ -184,7 +183,7 @@ def _depth(path: Path) -> np.ndarray:
 
 def _set_range(data: DepthData, looks: list[_Look],
                scale: float | None) -> None:
-    """Tell unit and range, and say so."""
+    """Set unit and range, and add notes about them."""
     kinds = {look.floating for look in looks}
     if len(kinds) > 1:
         raise UserError(

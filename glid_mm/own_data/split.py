@@ -1,4 +1,4 @@
-"""A validation part where the data has none."""
+"""Set aside a validation part if the data has none."""
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from ..io.files import write_atomically
 #: The share of the images that is set aside.
 SHARE = 0.1
 SEED = 0
-#: Where the choice is kept.
+#: File that keeps the choice.
 FILE = 'split.json'
 
 
 def number_of(share: float | int, images: int) -> int:
-    """How many images are set aside.
+    """Number of images to set aside.
 
     Args:
         share (float | int): Below 1 a share, else a number.
-        images (int): How many there are.
+        images (int): Number of all images.
 
     Returns:
         int: At least 1, and at most all but one.
@@ -38,24 +38,24 @@ def number_of(share: float | int, images: int) -> int:
 
 def keep_split(out: Path, shown: Mapping[str, Counter],
                share: float | int) -> set[str]:
-    """Choose images for validation, or take those chosen before.
+    """Choose images for validation, or read an earlier choice.
 
-    Images are drawn by a hash of their names, so that the choice does not
-    depend on the order of files. Classes that two images or more show are in
-    both parts, as far as the number allows it, the rare ones first.
+    Images are drawn by a hash of their names, so the choice does not
+    depend on the order of files. Classes in two or more images are in both
+    parts as far as the number of images allows, rare classes first.
 
     Args:
         out (Path): A folder; it keeps the choice in :data:`FILE`. Images that
             are added later are for training.
-        shown (Mapping[str, Counter]): What each image shows, by its name.
+        shown (Mapping[str, Counter]): Classes of each image, by its name.
         share (float | int): See :func:`number_of`.
 
     Returns:
         set[str]: Names of the images that are set aside.
 
     Raises:
-        UserError: If the file cannot be read, is of another share, or none of
-            its images is there.
+        UserError: If the file cannot be read, has another share, or none of
+            its images exists.
     """
     path = out / FILE
     if not path.exists():
@@ -89,7 +89,7 @@ def _choose(shown: Mapping[str, Counter], number: int) -> set[str]:
     covered: set[str] = set()
 
     def take(name):
-        # Not the last image of a class that is still to be trained.
+        # Keep the last image of a class for training.
         if all(left[c] > 1 for c in shown[name]):
             left.subtract(set(shown[name]))
             covered.update(shown[name])

@@ -1,4 +1,4 @@
-"""The files of a folder, and what the names of its folders say."""
+"""The files of a folder, and the meaning of folder names."""
 import json
 import os.path as osp
 import re
@@ -10,7 +10,7 @@ from ..datasets.folders import SUFFIXES, walk
 from ..errors import UserError
 from .words import LeftOut, counted, listed
 
-#: The parts of a data set, by what folders and files are called.
+#: The parts of a data set, with names of their folders and files.
 SPLITS = {
     name: split
     for split, names in dict(
@@ -19,7 +19,7 @@ SPLITS = {
         test='test testing testset').items()
     for name in names.split()
 }
-#: What a folder holds, by what it is called.
+#: Roles of folders, with their names.
 ROLES = {
     name: role
     for role, names in dict(
@@ -36,7 +36,7 @@ ROLES = {
 
 
 class Place(NamedTuple):
-    """What the path of a file says.
+    """Information from the path of a file.
 
     Attributes:
         split (str, optional): ``'train'``, ``'val'`` or ``'test'``.
@@ -59,7 +59,7 @@ def split_in(name: str) -> str | None:
 
 
 def place_of(path: str) -> Place:
-    """What a path says.
+    """Read split and role from a path.
 
     Args:
         path (str): In the folder, with ``/``.
@@ -87,20 +87,20 @@ class Tree:
 
     Args:
         folder (str | Path): Where to look, below too.
-        main (Path, optional): A file in it that the user named: of the files
-            that describe a data set, only this one counts.
+        main (Path, optional): A file in it that the user named. Other files
+            that describe a data set are ignored.
 
     Attributes:
         root (Path): The folder, absolute.
         files (list[str]): Paths in it with ``/``, sorted; neither hidden nor
             empty.
         pictures (list[str]): Those that are pictures.
-        photos (list[str]): Pictures that are no labels: those in folders
-            called so if there are any, else those in folders of no role.
+        photos (list[str]): Pictures that are not labels: those in folders for
+            images if there are any, else those in folders without a role.
         left_out (LeftOut): Empty pictures.
 
     Raises:
-        UserError: If it is no folder, cannot be read, or has no files.
+        UserError: If it is not a folder, cannot be read, or has no files.
     """
 
     def __init__(self, folder: str | Path, main: Path | None = None) -> None:
@@ -118,7 +118,8 @@ class Tree:
                 elif name.lower().endswith(SUFFIXES):
                     self.left_out.add('picture', 'without content', name)
                 elif name.endswith('.txt'):
-                    # YOLO's way to say that there is nothing in a picture.
+                    # In YOLO's format, an empty file is a picture without
+                    # objects.
                     files.append(name)
         except OSError as error:
             raise UserError(
@@ -137,7 +138,7 @@ class Tree:
 
     @classmethod
     def of(cls, path: str | Path) -> 'Tree':
-        """The tree of a folder, or that of the data set that a file is of.
+        """The tree of a folder, or of the data set that a file describes.
 
         Args:
             path (str | Path): A folder, or a file in the folder of a data
@@ -147,7 +148,7 @@ class Tree:
             Tree: See there.
 
         Raises:
-            UserError: If there is no such thing; see :class:`Tree`.
+            UserError: If the path does not exist; see :class:`Tree`.
         """
         path = Path(path).expanduser()
         if path.is_dir():
@@ -161,11 +162,11 @@ class Tree:
         return cls(folder.parent if alone else folder, path)
 
     def ending(self, *suffixes: str) -> list[str]:
-        """Files whose names end so, in capitals or not."""
+        """Files whose names have one of some endings, ignoring case."""
         return [n for n in self.files if n.lower().endswith(suffixes)]
 
     def named(self, *names: str) -> list[str]:
-        """Files that are called so, in capitals or not, in any folder."""
+        """Files with one of some names, ignoring case, in any folder."""
         return [n for n in self.files if osp.basename(n).lower() in names]
 
     def path(self, name: str) -> Path:
@@ -173,7 +174,7 @@ class Tree:
         return self.root / name
 
     def json(self, name: str):
-        """The content of a JSON, which is read once.
+        """The content of a JSON file, which is read once.
 
         Raises:
             UserError: If it cannot be read.
@@ -188,10 +189,10 @@ class Tree:
         return self._json[name]
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a text.
+        """The lines of a text file.
 
         Raises:
-            UserError: If it is none.
+            UserError: If it is not text.
         """
         try:
             return self.path(name).read_text(encoding='utf-8-sig').splitlines()
@@ -201,7 +202,7 @@ class Tree:
                 'as UTF-8.') from error
 
     def summary(self) -> str:
-        """What is there, in a few words."""
+        """The content of the folder, in a few words."""
         kinds = Counter(
             osp.splitext(name)[1].lower() or 'without suffix'
             for name in self.files)

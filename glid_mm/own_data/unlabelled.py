@@ -23,7 +23,7 @@ class ImageFolder(OwnData):
     validates = False
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`; ``extra`` says that not all are taken."""
+        """See :class:`OwnData`; ``extra`` tells that not all are used."""
         settings = dict(data_root=str(self.root), data_prefix='')
         if part.extra:
             file = out / 'images.txt'
@@ -62,8 +62,7 @@ def read(tree: Tree,
         ImageFolder: The data.
 
     Raises:
-        UserError: If shards are not complete, or no picture that is looked at
-            can be read.
+        UserError: If shards are incomplete, or no opened picture can be read.
     """
     left_out = LeftOut()
     left_out.update(tree.left_out)

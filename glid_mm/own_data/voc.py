@@ -31,7 +31,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
 
 
 def hint(tree: Tree) -> str:
-    """Why the XMLs of a folder are not taken, if there are any."""
+    """Why the XMLs of a folder are not used, if there are any."""
     files = tree.ending('.xml')
     return files and (f'{listed(files)}: XMLs without a picture of the same '
                       'name, or without <annotation>') or ''
@@ -102,7 +102,7 @@ def _split(pairs: Pairs, picture: str, label: str,
 
 def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
              left_out: LeftOut) -> list | None:
-    """Boxes of an XML and whether they are difficult; None if it is bad."""
+    """Boxes of an XML and whether they are difficult; None if invalid."""
     from globox import BoundingBox, ParsingError
     try:
         root = ElementTree.parse(tree.path(label)).getroot()
@@ -132,7 +132,7 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
 def _first_pixel(files: list) -> int:
     """1 if coordinates are pixels counted from 1, as VOC has them, else 0.
 
-    They are not if some are 0, or no whole numbers.
+    They are not if some are 0, or are not whole numbers.
     """
     values = [
         value for *_, objects in files for box, _ in objects
@@ -145,6 +145,6 @@ def _row(box, first: int, difficult: bool) -> dict:
     # The last pixel belongs to the box where pixels are counted.
     left, top, right, bottom = box.ltrb
     left, top = left - first, top - first
-    # COCO's evaluation passes over crowds, as VOC's does over these.
+    # COCO's evaluation ignores crowds, as VOC's ignores these.
     return dict(
         bbox=[left, top, right - left, bottom - top], iscrowd=int(difficult))

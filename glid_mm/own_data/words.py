@@ -2,9 +2,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-#: How many names a sentence has at most.
+#: Largest number of names in a sentence.
 SHOWN = 5
-#: Of fewer objects or images of a class there is little to learn from.
+#: A class with fewer objects or images counts as rare.
 RARE = 10
 _ALL_CLASSES, _MOST, _RAREST = 12, 6, 8
 
@@ -26,11 +26,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(names: Iterable[str], shown: int = SHOWN) -> str:
-    """Some names, and how many more there are.
+    """Some names, and the number of further names.
 
     Args:
         names (Iterable[str]): All of them.
-        shown (int): How many to write at most.
+        shown (int): Largest number of names to write.
 
     Returns:
         str: ``a, b and 7 more``.
@@ -70,7 +70,7 @@ def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
 
 
 class LeftOut:
-    """What is not used of a folder, and why."""
+    """Unused data of a folder, with reasons."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], list[str]] = {}
@@ -84,16 +84,16 @@ class LeftOut:
 
         Args:
             noun (str): For one of them, such as ``'picture'``.
-            why (str): What comes after the noun: ``'without a label file'``.
-            *names (str): Which; ``count`` of them without names.
-            count (int): How many, if they have no names.
+            why (str): Text after the noun: ``'without a label file'``.
+            *names (str): Their names, if they have any.
+            count (int): Their number, if they have no names.
         """
         if count or names:
             self._names.setdefault((noun, why), []).extend(names)
             self._counts[noun, why] += count or len(names)
 
     def update(self, other: 'LeftOut') -> None:
-        """Note what another has noted."""
+        """Add the notes of another."""
         for (noun, why), names in other._names.items():
             self.add(noun, why, *names, count=other._counts[noun, why])
 

@@ -1,4 +1,4 @@
-"""Boxes and polygons in YOLO's format: a text for each picture."""
+"""Boxes and polygons in YOLO's format: a text file for each picture."""
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _LEAST, _MOST = -0.1, 1.1
 
 @dataclass
 class Layout:
-    """What was found.
+    """Files of a data set.
 
     Attributes:
         yaml (str, optional): The file that describes the data set.
@@ -54,7 +54,7 @@ def find(tree: Tree, task: str) -> Layout | None:
 
 
 def hint(tree: Tree) -> str:
-    """Why the texts of a folder are not taken, if there are any."""
+    """Why the text files of a folder are not used, if there are any."""
     texts = [
         name for name in tree.ending('.txt')
         if osp.basename(name).lower() not in _OTHER
@@ -64,7 +64,7 @@ def hint(tree: Tree) -> str:
 
 
 def _lengths(tree: Tree, labels: list[str]) -> list[int]:
-    """How many numbers the first lines of some texts have."""
+    """Numbers per line in the first lines of some text files."""
     found = []
     for name in spread(labels, 200):
         for line in tree.lines(name)[:3]:
@@ -91,8 +91,8 @@ def read(tree: Tree,
         CocoData: The data. Pictures without a text are empty.
 
     Raises:
-        UserError: If a text is damaged or has a class that has no name, most
-            pictures cannot be used, or there is no such class.
+        UserError: If a text file is damaged or has a class without a name,
+            most pictures cannot be used, or a chosen class is missing.
     """
     require('globox', task="reading boxes of YOLO's format")
     pairs = layout.pairs
@@ -174,13 +174,13 @@ def _parse(tree: Tree, name: str) -> list[tuple[int, list]]:
 
 
 def _row(values: list, size: tuple[int, int], task: str) -> dict | None:
-    """A line as COCO has it; None if it has no polygon and has to."""
+    """A line in COCO's format; None if it lacks a required polygon."""
     from globox import BoundingBox
     line = ' '.join(map(repr, values))
     if len(values) == 5:
         if task == 'instance':
             return None
-        # A width that is negative would end in an assertion.
+        # A negative width would raise an AssertionError.
         if min(values[3:]) < 0:
             return dict(bbox=[0., 0., 0., 0.])
         box = BoundingBox.from_yolo_darknet(line, image_size=size)

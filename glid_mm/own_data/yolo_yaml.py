@@ -1,4 +1,4 @@
-"""What ``data.yaml`` and the like say of a data set of YOLO."""
+"""Read ``data.yaml`` and similar files of a YOLO data set."""
 import os.path as osp
 from collections import defaultdict
 from pathlib import Path
@@ -33,7 +33,7 @@ def find_yaml(tree: Tree) -> str | None:
 
 
 def read_yaml(tree: Tree, name: str) -> dict:
-    """The content of a YAML; {} if it is no object.
+    """The content of a YAML file; {} if it is not an object.
 
     Raises:
         UserError: If it cannot be read.
@@ -60,7 +60,7 @@ def names_of(tree: Tree, file: str | None, settings: dict,
         tuple[list[str], str | None]: Names, numbers if no file has names.
 
     Raises:
-        UserError: If names and numbers are not in order, or files differ.
+        UserError: If names and numbers do not match, or files differ.
     """
     names = settings.get('names')
     if isinstance(names, dict):
@@ -90,10 +90,10 @@ def names_of(tree: Tree, file: str | None, settings: dict,
 
 
 def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
-    """``(split, folder or set of pictures)`` as the YAML has them.
+    """``(split, folder or set of pictures)`` from the YAML.
 
     Returns:
-        list, optional: None if it has none that are in the tree.
+        list, optional: None if it has none in the tree.
     """
     found = []
     for key, entries in settings.items():
@@ -113,7 +113,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
 
 
 def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
-    """Where the YAML says that pictures are; None if that is elsewhere.
+    """The YAML's folder of pictures; None if it is outside the tree.
 
     Programs differ in what the paths are relative to.
     """
@@ -131,7 +131,7 @@ def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
 
 
 def _listed(tree: Tree, path: Path) -> set[str]:
-    """Pictures that a list names, wherever its paths begin."""
+    """Pictures that a list names, whatever its paths are relative to."""
     by_name = defaultdict(list)
     for picture in tree.pictures:
         by_name[osp.basename(picture)].append(picture)

@@ -120,7 +120,7 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
         'no class cat, dog. Its classes are box, ball, cone, person',
         lambda f: None,
         classes=['cat', 'box', 'dog'])
-    with pytest.raises(UserError, match='named|Name'):
+    with pytest.raises(UserError, match='Give the path'):
         (root / 'annotations/other_train.json').write_text(json.dumps(whole))
         (root / 'annotations/instances_train.json').unlink()
         (root / 'annotations/more_train.json').write_text(json.dumps(whole))
@@ -211,7 +211,7 @@ def test_two_formats_at_once(scenes, tmp_path):
     (root / 'annotations').mkdir()
     shutil.copy(scenes / 'annotations/instances_train.json',
                 root / 'annotations')
-    with pytest.raises(UserError, match='in 2 formats: COCO.*YOLO.*name the'):
+    with pytest.raises(UserError, match='in 2 formats: COCO.*YOLO.*give the'):
         recognise(root, 'detection')
     assert recognise(root / 'data.yaml', 'detection').layout == 'YOLO boxes'
     assert recognise(root / 'annotations/instances_train.json',
