@@ -1,4 +1,4 @@
-"""From a folder to the data in it."""
+"""Recognize the data in a folder."""
 import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,7 +92,7 @@ def _read(tree: Tree, task: str, classes: Sequence[str] | None,
 
 
 def _nothing(tree: Tree, task: str) -> UserError:
-    """The error for a folder that has nothing for a task."""
+    """The error for a folder without data for a task."""
     formats = _FORMATS[task]
     hints = [text for kind in formats if (text := kind.hint(tree))]
     fits = []

@@ -19,12 +19,12 @@ from .words import LeftOut, counted, listed
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
           '*.npy in metres, with or without train and val below')
 SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
-#: How many depth maps are read to tell unit and range.
+#: Number of depth maps to read to tell unit and range.
 LOOKED_AT = 100
 MILLIMETRES, KITTI = 1000., 256.
-# Maps of lidar are empty but for some points.
+# Lidar maps are empty except for some points.
 _SPARSE = 0.4
-# Floating numbers with such a median are no metres.
+# Floating-point numbers with such a median are not metres.
 _METRES = 200
 _NEAREST = 0.1
 _RANGES = (1, 2, 5, 10, 20, 40, 80)

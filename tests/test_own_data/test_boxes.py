@@ -65,7 +65,7 @@ def test_voc_bad_files_are_left_out_and_named(scenes, tmp_path):
     assert '1 picture without an XML (JPEGImages/alone.jpg)' in text
     assert '1 XML without a picture (Annotations/lost.xml)' in text
     assert '1 box marked as difficult' in text
-    assert '9 images for training. There is no validation part, so 1 of' in text
+    assert '9 images for training. There is no validation part, so 1' in text
     settings = data.prepare(tmp_path / 'run')
     rows = sum((json.loads(
         (tmp_path / f'run/{split}.json').read_text())['annotations']
