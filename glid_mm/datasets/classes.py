@@ -5,13 +5,13 @@ from ..errors import UserError
 
 
 def require_names(classes: Sequence[str]) -> None:
-    """Refuse a text in place of names: Python takes it for its letters.
+    """Refuse a string in place of names: it would be read as its letters.
 
     Args:
-        classes (Sequence[str]): What ``metainfo`` says.
+        classes (Sequence[str]): From ``metainfo``.
 
     Raises:
-        UserError: If it is a text.
+        UserError: If it is a string.
     """
     if isinstance(classes, str):
         raise UserError(

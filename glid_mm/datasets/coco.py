@@ -1,4 +1,4 @@
-"""What files in COCO's format have to hold."""
+"""Checks of files in COCO's format."""
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,17 +13,17 @@ CROWD = 'they are of crowds (iscrowd)'
 
 def require_fields(file: str, content: Mapping[str, Sequence[dict]],
                    fields: Mapping[str, Sequence[str]]) -> None:
-    """Refuse annotations that lack what will be read.
+    """Refuse annotations that lack required fields.
 
     Args:
-        file (str): Where they are from.
+        file (str): Name of the file.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
-        fields (Mapping[str, Sequence[str]]): Its parts, and what each entry
-            of a part needs.
+        fields (Mapping[str, Sequence[str]]): Its parts, and the required
+            fields of their entries.
 
     Raises:
-        UserError: If a part is missing, an entry lacks something, or
-            something is of another type than the format has it.
+        UserError: If a part or a field is missing, or a value has the wrong
+            type.
     """
     require_types(file, content, fields)
     for part, names in fields.items():
@@ -42,18 +42,19 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
 
 
 def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
-    """Refuse values of another type than COCO's format has them.
+    """Refuse values of a type that COCO's format does not allow.
 
-    Hosts would end in an error that names no file, or compute with them.
+    Hosts would raise an error that names no file, or compute with them.
 
     Args:
-        file (str): Where they are from.
-        content: What the file holds.
-        parts (Iterable[str]): The parts to look at, where they are there.
+        file (str): Name of the file.
+        content: Content of the file.
+        parts (Iterable[str]): The parts to check, if they exist.
 
     Raises:
-        UserError: If the content is no object, a part is no list of objects,
-            or a value is of another type; NaN and infinity are no numbers.
+        UserError: If the content is not an object, a part is not a list of
+            objects, or a value has the wrong type; NaN and infinity are not
+            numbers.
     """
     if not isinstance(content, dict):
         raise UserError(f"{file} must be in COCO's format, a JSON object; it "
@@ -133,7 +134,7 @@ def require_categories(file: str, content: Mapping[str,
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
-        UserError: If there are any: evaluations would pass over them.
+        UserError: If there are any: evaluation would ignore them.
     """
     known = {category['id'] for category in content['categories']}
     strange = [
@@ -153,15 +154,15 @@ def require_categories(file: str, content: Mapping[str,
 
 def require_unique_ids(file: str, content: Mapping[str,
                                                    Sequence[dict]]) -> None:
-    """Refuse ids that stand for two things.
+    """Refuse ids that occur twice.
 
     Args:
         file (str): Where they are from.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
-        UserError: If there are any: COCO's reader would keep the last one and
-            give it what belongs to both.
+        UserError: If there are any: COCO's reader would keep the last entry
+            and assign the annotations of both to it.
     """
     for part in ('images', 'annotations', 'categories'):
         counts = Counter(entry['id'] for entry in content.get(part, ()))
@@ -176,14 +177,14 @@ def require_unique_ids(file: str, content: Mapping[str,
 
 def count_unusable_boxes(file: str, content: Mapping[str,
                                                      Sequence[dict]]) -> None:
-    """Say how many boxes hosts leave out, and why.
+    """Log how many boxes hosts leave out, and why.
 
     Args:
         file (str): Where they are from.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
-        UserError: If not a single box of them is left.
+        UserError: If no box is left.
     """
     images = {image['id']: image for image in content['images']}
     boxes = content['annotations']

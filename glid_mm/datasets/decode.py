@@ -1,8 +1,8 @@
-"""Decoding no more of an image than its crop needs.
+"""Decode only as much of an image as its crop needs.
 
-JPEG keeps blocks of 8×8 pixels as frequencies, so that half, a quarter or an
-eighth of the resolution costs less to decode than all of it. A crop that will
-be made smaller anyway need not be decoded any finer than that.
+JPEG stores blocks of 8×8 pixels as frequencies, so half, a quarter or an
+eighth of the resolution is cheaper to decode than all of it. A crop that will
+be scaled down does not need a finer resolution.
 """
 import io
 import math
@@ -44,7 +44,7 @@ _HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
 class ImageError(UserError):
     """A picture that cannot be used: damaged, or of an unknown kind.
 
-    It is the content's fault. Files that cannot be opened or read at all
+    Its content is the reason. Files that cannot be opened or read at all
     raise other errors.
 
     Attributes:
@@ -104,7 +104,7 @@ class EncodedImage:
         size (tuple[int, int]): Width and height, turned upright.
 
     Raises:
-        ImageError: If this is no image, or none that can be used.
+        ImageError: If this is not an image, or not a usable one.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -123,7 +123,7 @@ class EncodedImage:
     def crop(self,
              box: tuple[int, int, int, int],
              size: tuple[int, int] | None = None) -> Crop:
-        """Decode a part. An image can be asked for one part only.
+        """Decode a part. This works only once per image.
 
         Args:
             box (tuple[int, int, int, int]): Left, top, right and bottom edge
@@ -168,7 +168,7 @@ class EncodedImage:
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode a picture: what every task makes of an image file.
+    """Decode a picture as every task reads it.
 
     See :func:`upright_rgb`.
 
@@ -196,8 +196,8 @@ def open_image(data: bytes, name: str) -> Image.Image:
         Image: Of any mode, not decoded yet.
 
     Raises:
-        ImageError: If this is no image that Pillow knows, a larger one than
-            it takes, or a PNG whose checksums are wrong.
+        ImageError: If Pillow does not know the format, the image exceeds
+            Pillow's limit, or the checksums of a PNG are wrong.
     """
     with naming(name):
         try:
@@ -226,8 +226,8 @@ def open_image(data: bytes, name: str) -> Image.Image:
 def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     """Decode a picture as viewers show it.
 
-    - It is turned as the camera was held. Notes about that which cannot be
-      read turn nothing.
+    - It is rotated by its EXIF orientation; an unreadable orientation is
+      ignored.
     - Transparent pixels show :data:`BACKGROUND`.
     - 16 bits are scaled to 8; OpenMMLab's backend would make them white.
     - Of an animation or of several pages it is the first.
@@ -281,18 +281,18 @@ def bgr(image: Image.Image) -> np.ndarray:
 
 
 def orientation(image: Image.Image) -> int:
-    """How the camera was held when it took a picture.
+    """The EXIF orientation of a picture.
 
     Args:
         image (Image): Of any mode.
 
     Returns:
-        int: EXIF's number from 1, which is upright, to 8; 1 where the file
-        says nothing that can be read.
+        int: From 1, which is upright, to 8; 1 if the file has no readable
+        orientation.
     """
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # Pillow has as many errors as damaged notes have kinds.
+    # Pillow raises many kinds of errors for damaged EXIF data.
     except Exception:
         return 1
     return found if found in _UPRIGHT else 1
@@ -300,13 +300,13 @@ def orientation(image: Image.Image) -> int:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Turn what Pillow says about a picture into one kind of error.
+    """Turn Pillow's errors about a picture into one kind of error.
 
     Args:
         name (str): What to call the picture: its path.
 
     Raises:
-        ImageError: For any error but a lack of memory.
+        ImageError: For any error except a lack of memory.
     """
     try:
         yield
@@ -318,7 +318,7 @@ def naming(name: str) -> Iterator[None]:
             name, f'it has more than {limit:.0f} million pixels, the limit '
             'of Pillow. Scale it down, or cut it into '
             'tiles.') from error
-    # Pillow has as many errors as damaged files have kinds.
+    # Pillow raises many kinds of errors for damaged files.
     except Exception as error:
         kind = '' if isinstance(error,
                                 (OSError,

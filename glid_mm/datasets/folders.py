@@ -1,9 +1,9 @@
-"""Which files of a folder are images: one rule for everything that lists one.
+"""List the images of a folder by one rule for all tasks.
 
-An image ends in one of :data:`SUFFIXES`, in capitals or not, in the folder or
-any folder below. Hidden files and folders, whose names begin with a dot, hold
-copies and thumbnails of other programs and are left out, as are files without
-content. The log says how many files are left out, and why.
+An image has one of :data:`SUFFIXES`, ignoring case, and is in the folder or
+any subfolder. Hidden files and folders, whose names start with a dot, hold
+copies and thumbnails of other programs and are skipped, as are empty files.
+The log reports how many files are skipped, and why.
 """
 import logging
 import os
@@ -33,7 +33,7 @@ def list_images(folder: str,
         list[str]: Their paths in the folder, with ``/``, sorted.
 
     Raises:
-        UserError: If the folder or one below cannot be read.
+        UserError: If the folder or a subfolder cannot be read.
     """
     folder = str(folder)
     backend = get_file_backend(folder, backend_args=backend_args)
@@ -74,16 +74,16 @@ def list_images(folder: str,
 
 
 def read_names(path: str) -> list[str]:
-    """The lines of a list of names; empty ones are left out.
+    """The lines of a list of names, without empty lines.
 
     Args:
-        path (str): Of a text.
+        path (str): Of a text file.
 
     Returns:
-        list[str]: The names, in its order.
+        list[str]: The names, in the order of the file.
 
     Raises:
-        UserError: If it cannot be read, names nothing, or one thing twice.
+        UserError: If it cannot be read, is empty, or has a name twice.
     """
     try:
         with open(path, encoding='utf-8') as file:
@@ -109,8 +109,8 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
         list[str]: Names of some, in the order of ``images``.
 
     Raises:
-        UserError: See :func:`read_names`; or if a line names no image, or
-            more than one.
+        UserError: See :func:`read_names`; or if a line matches no image, or
+            several.
     """
     wanted = Counter(read_names(path))
     found = [

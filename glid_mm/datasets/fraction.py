@@ -1,4 +1,4 @@
-"""A part of the training images: the question of few labels."""
+"""Train on a fraction of the images, to measure the effect of few labels."""
 import hashlib
 import math
 from collections.abc import Iterable
@@ -56,10 +56,9 @@ def fraction_of(dataset: dict,
         BaseDataset: The host's data set, with fewer samples.
 
     Raises:
-        UserError: If the fraction is no share and no number of images, there
-            are fewer images, two images have one name, or classes are to be
-            covered and nothing tells them, or the fraction is too small for
-            it.
+        UserError: If the fraction is invalid or exceeds the images, two
+            images have the same name, or classes cannot be covered because
+            samples have none or the fraction is too small.
     """
     if not (0 < fraction <= 1
             or fraction > 1 and float(fraction).is_integer()):

@@ -1,4 +1,4 @@
-"""Pictures whose pixels are numbers of classes."""
+"""Label maps: pictures whose pixels are class numbers."""
 import numpy as np
 from mmengine import fileio
 
@@ -14,11 +14,11 @@ class ColouredMapError(UserError):
 
 
 def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
-    """Read the numbers of a file as they are.
+    """Read the numbers of a file without changes.
 
     Args:
-        path (str): Of a picture with one channel; of one with a palette it is
-            the numbers, not the colours.
+        path (str): Of a picture with one channel; a palette is ignored, and
+            the numbers are read.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
 
     Returns:
@@ -26,7 +26,7 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
 
     Raises:
         ColouredMapError: If it has more than one channel.
-        UserError: If it cannot be read, is a JPEG, or has values that are no
+        UserError: If it cannot be read, is a JPEG, or has values that are not
             whole numbers.
     """
     try:

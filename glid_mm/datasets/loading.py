@@ -1,4 +1,4 @@
-"""Reading pictures, alike in every task."""
+"""Read pictures in the same way for every task."""
 from mmcv import transforms
 from mmengine import fileio
 from PIL import Image
@@ -10,7 +10,7 @@ from .decode import bgr, decode_image
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(transforms.LoadImageFromFile):
-    """mmcv's ``LoadImageFromFile``; any picture is read right or refused.
+    """mmcv's ``LoadImageFromFile``; reads a picture correctly or refuses it.
 
     In a config it is ``dict(type='LoadImageFromFile', _scope_='glid_mm')``:
     the hosts' inferencers look for that name, and build their own loader of

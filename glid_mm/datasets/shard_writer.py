@@ -30,15 +30,15 @@ def write_shards(folder: Path,
                  images_per_shard: int = 4096,
                  workers: int = 1,
                  progress: Callable | None = None) -> dict:
-    """Write images into shards; go on where an earlier call stopped.
+    """Write images into shards; continue where an earlier call stopped.
 
-    Each shard depends on its images and the settings alone, and is there
-    whole or not at all. What cannot be decoded is left out.
+    Each shard depends only on its images and the settings, and is written
+    completely or not at all. Images that cannot be decoded are left out.
 
     Args:
-        folder (Path): Where the images are.
+        folder (Path): Folder of the images.
         names (sequence[str]): Their paths in it, with ``/``.
-        out (Path): Folder to make.
+        out (Path): Folder to create.
         shorter_side (int): See :func:`shard_image`.
         quality (int): See :func:`shard_image`.
         images_per_shard (int): Images in a tar file.
@@ -118,7 +118,7 @@ def write_shards(folder: Path,
 
 
 def _begin(out: Path, job: dict) -> dict:
-    """What has been done so far."""
+    """The state of earlier calls."""
     if (out / MANIFEST).exists():
         state = json.loads((out / MANIFEST).read_text())
         differ = [k for k, v in job.items() if state['job'].get(k) != v]
@@ -138,7 +138,7 @@ def _begin(out: Path, job: dict) -> dict:
 
 def shard_image(data: bytes, name: str | Path, shorter_side: int,
                 quality: int) -> bytes:
-    """An image as it goes into a shard.
+    """Prepare an image for a shard.
 
     Args:
         data (bytes): The content of an image file.
@@ -177,7 +177,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
 
 def shard_file(path: Path, shorter_side: int,
                quality: int) -> tuple[bytes | None, str | None]:
-    """An image file as it goes into a shard, or why it cannot.
+    """Prepare an image file for a shard, or return why it cannot be used.
 
     Args:
         path (Path): Of the file.
@@ -197,7 +197,7 @@ def shard_file(path: Path, shorter_side: int,
 
 
 def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
-    """Write a tar file and its index, whole or not at all.
+    """Write a tar file and its index, completely or not at all.
 
     Args:
         path (Path): Of the tar file; the same content gives the same bytes.
@@ -249,7 +249,7 @@ def member_name(index: int, path: str) -> str:
     """A name that all readers of shards take.
 
     Args:
-        index (int): Of the image among all; makes the name unlike others.
+        index (int): Of the image among all; makes the name unique.
         path (str): Of its file in its folder, with ``/``.
 
     Returns:
@@ -278,7 +278,7 @@ def _sync(file) -> None:
 
 
 def _as_worker() -> None:
-    """Let the parent alone answer to Ctrl-C, and end when it ends."""
+    """Leave Ctrl-C to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():

@@ -3,12 +3,12 @@
 ::
 
     FOLDER/000000.tar    JPEGs, one after the other
-    FOLDER/000000.idx    where each of them begins
-    FOLDER/shards.json   what was made of what, and whether it is complete
+    FOLDER/000000.idx    where each of them starts
+    FOLDER/shards.json   sources, settings, and whether it is complete
 
 The tar files are in WebDataset's layout and the indices are in that of
 NVIDIA DALI, so both read them, and so does ``tar``. Here every image is read
-by its place, in any order: a sampler decides, as it does for plain files.
+by its place, in the order that a sampler chooses, as for plain files.
 """
 import io
 import json
@@ -86,9 +86,8 @@ def shard_addresses(folder: str) -> list[str]:
 class ShardBackend(BaseStorageBackend):
     """Reads what :func:`shard_addresses` gives.
 
-    Files stay open, and processes that fork share them. That is safe: every
-    read names its place and moves none. A process that is spawned opens its
-    own.
+    Files stay open, and forked processes share them. That is safe because
+    every read gives its own offset. A spawned process opens its own.
     """
 
     def get(self, filepath: str | Path) -> bytes:
@@ -101,7 +100,7 @@ class ShardBackend(BaseStorageBackend):
             bytes: A JPEG.
 
         Raises:
-            OSError: If the shard is not there, or ends too early.
+            OSError: If the shard is missing or truncated.
         """
         tar, member = str(filepath)[len(_PREFIX):].split('#')
         tar = unquote(tar)
@@ -112,7 +111,7 @@ class ShardBackend(BaseStorageBackend):
             data = files.cat_file(path, start=start, end=start + size)
         else:
             file = _open(tar)
-            # A place of an index that is damaged may be anywhere.
+            # A damaged index may give any place.
             inside = start + size <= os.fstat(file.fileno()).st_size
             data = os.pread(file.fileno(), size, start) if inside else b''
         if len(data) != size:
@@ -120,7 +119,7 @@ class ShardBackend(BaseStorageBackend):
         return data
 
     def get_text(self, filepath: str | Path) -> str:
-        """Images are no text."""
+        """Not implemented: images are not text."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Images without labels, as pre-training takes them."""
+"""Images without labels, for pre-training."""
 import posixpath
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from .shards import is_sharded, shard_addresses
 class UnlabelledImages(BaseDataset):
     """Any folder of images, or of shards made of one.
 
-    Shards are what ``tools/dataset_converters/shard_images.py`` makes: few
-    large files, faster to decode and kinder to shared file systems. They may
-    lie in an object store. Samples are reached by their index either way, so
-    order, seeds and resuming are the sampler's and the engine's.
+    ``tools/dataset_converters/shard_images.py`` makes shards: few large
+    files, faster to decode and easier on shared file systems. They may be in
+    an object store. Both kinds are read by index, so sampler and engine
+    control order, seeds and resuming.
 
     Args:
         data_root (str): The folder; sub-folders are searched too. Addresses
@@ -28,9 +28,9 @@ class UnlabelledImages(BaseDataset):
         data_prefix (str): A folder in it, if not the whole.
         extensions (sequence[str]): Suffixes, in lower case, of files that
             are images.
-        ann_file (str): A list of the images to take, if not all: a text in
-            ``data_root`` whose lines are names as the folder has them, with
-            their suffixes or without.
+        ann_file (str): A list of the images to use, if not all: a text file
+            in ``data_root`` with one name in the folder per line, with or
+            without suffix.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
     Attributes:
@@ -40,8 +40,8 @@ class UnlabelledImages(BaseDataset):
             :class:`glid_mm.engine.DamagedImagesHook` sets it, and counts.
 
     Raises:
-        UserError: If there are no images, the list names others or cannot be
-            read, or shards are incomplete.
+        UserError: If there are no images, the list cannot be read or names
+            missing images, or shards are incomplete.
     """
 
     def __init__(self,

@@ -1,1 +1,1 @@
-"""What is installed, what is missing, what clashes, and each cure."""
+"""Report what is installed, missing or in conflict, and how to fix it."""

@@ -1,4 +1,4 @@
-"""Which versions do not go together, and the one cure for each case."""
+"""Versions that do not work together, and one cure for each case."""
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,11 @@ REBUILD_XTCOCOTOOLS = (
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two things that do not go together.
+    """Two packages that do not work together.
 
     Args:
-        problem (str): What does not work, and because of what.
-        cure (str): The command that mends it.
+        problem (str): What does not work, and why.
+        cure (str): The command that fixes it.
     """
     problem: str
     cure: str
@@ -101,11 +101,11 @@ def find_conflicts(env: Environment) -> list[Conflict]:
         env (Environment): What is installed.
 
     Returns:
-        list[Conflict]: What does not go together; empty if all is well.
+        list[Conflict]: All conflicts; empty if there are none.
     """
     twice = list(_installed_twice(env))
     if twice:
-        # Which of two is at work cannot be told, so no rule can be trusted.
+        # It is unclear which of two is imported, so no rule can be trusted.
         return twice
     others = {k: v for k, v in env.versions.items() if 'mmcv' not in k}
     names = dict(

@@ -1,4 +1,4 @@
-"""What is installed here: facts, and no opinion of them."""
+"""The installed packages: facts without judgement."""
 import importlib
 import importlib.metadata
 import importlib.util
@@ -58,7 +58,7 @@ class Environment:
         torchvision_wants (str, optional): The version of torch that
             torchvision was built for, if it names one.
         mmcv_ops (bool): Whether mmcv's compiled ops are there.
-        broken (dict): What an import said, by the module that failed.
+        broken (dict): Error messages by the module whose import failed.
     """
     versions: dict[str, str] = field(default_factory=dict)
     missing: set = field(default_factory=set)
@@ -88,7 +88,7 @@ class Environment:
 
     @property
     def is_upstream(self) -> bool:
-        """Whether its libraries are upstream's, and none the other line's."""
+        """Whether its libraries are all upstream's."""
         lines = list(LIBRARIES.values())
         return not any(self.has(name) for name, _ in lines if name) and any(
             self.has(name) for maintained, names in lines if maintained
@@ -96,9 +96,9 @@ class Environment:
 
     @property
     def transformers_instead(self) -> str | None:
-        """For pip: what mmpretrain takes instead of this transformers.
+        """For pip: the transformers that mmpretrain needs instead of this one.
 
-        None if it takes this one, or if one of the two is not installed.
+        None if this one works, or if one of the two is not installed.
         """
         below = TRANSFORMERS_BELOW.get(self.distribution_of('mmpretrain'))
         if below is None or not self.between('transformers', below):
@@ -146,7 +146,7 @@ class Environment:
 
 
 def installed_versions() -> dict[str, str]:
-    """Version by distribution, of those that something here is about."""
+    """Versions of the distributions that this module knows."""
     versions = {}
     names = [n for pair in LIBRARIES.values() for n in (pair[0], *pair[1])]
     for name in (*filter(None, names), *OTHERS):
@@ -178,7 +178,7 @@ def _finds(name, parent):
 
 
 def _complaint(module):
-    """What an import says when it fails, or None."""
+    """The error message of a failed import, or None."""
     try:
         importlib.import_module(module)
     except Exception as error:  # a binary may fail in any way it likes
@@ -187,7 +187,7 @@ def _complaint(module):
 
 
 def look() -> Environment:
-    """Look at the environment that this interpreter runs in."""
+    """Inspect the environment of this interpreter."""
     names = {*LIBRARIES, *(n for needs in NEEDS.values() for n in needs)}
     env = Environment(
         versions=installed_versions(),
@@ -206,7 +206,7 @@ def look() -> Environment:
 
 
 def describe_device() -> str:
-    """The processor cores that may be used, and the GPUs, in words."""
+    """The available processor cores and GPUs, in words."""
     if hasattr(os, 'sched_getaffinity'):
         cores = len(os.sched_getaffinity(0))
     else:

@@ -12,9 +12,9 @@ DISTRIBUTIONS = {
     'json_tricks': 'json-tricks',
 }
 
-# What is installed without the rest of what it asks for: mmpose's chumpy does
-# not build, and is never imported; imaug wants two builds of OpenCV at once;
-# and pip may not keep the torch that torchvision has to fit.
+# Packages to install without dependencies: mmpose's chumpy does not build,
+# and is never imported; imaug wants two builds of OpenCV at once; and pip may
+# replace the torch that torchvision must fit.
 ALONE = ('mmpose', 'imgaug', 'torchvision')
 
 
@@ -55,7 +55,7 @@ def _for_pip(library, env):
 
 
 def advice(libraries: Iterable[str]) -> str:
-    """What to do where libraries are missing here, in two lines."""
+    """How to install missing libraries, in two lines."""
     env = Environment(versions=installed_versions())
     return (f'Install with: {install_command(libraries, env)}\n'
             '(`python -m glid_mm.doctor` lists what each task needs.)')

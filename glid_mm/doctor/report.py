@@ -1,7 +1,7 @@
-"""``python -m glid_mm.doctor``: what is here, what is missing, what clashes.
+"""``python -m glid_mm.doctor``: what is installed, missing or in conflict.
 
-The exit code is 1 if some of what is installed does not go together, else 0:
-a library that is not there is no conflict, only a task that cannot be run.
+The exit code is 1 if installed packages are in conflict, else 0: a missing
+library is not a conflict, it only disables a task.
 """
 import platform
 
@@ -10,7 +10,7 @@ from .conflicts import find_conflicts
 from .environment import LIBRARIES, Environment, describe_device, look
 from .install import install_command
 
-# task -> the libraries that it stands on
+# task -> the libraries that it needs
 TASKS = {
     'pre-training': ('mmpretrain', ),
     'detection': ('mmdet', ),
@@ -29,7 +29,7 @@ def _lacking(env, libraries):
 
 
 def describe_libraries(env: Environment) -> list:
-    """One row per library: import name, version, where it comes from."""
+    """One row per library: import name, version, origin."""
     rows = [('python', platform.python_version(), ''),
             ('glid_mm', __version__, '')]
     for name in ('torch', 'torchvision', 'numpy'):

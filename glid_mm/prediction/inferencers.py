@@ -1,4 +1,4 @@
-"""The hosts' inferencers, which take weights that have been read."""
+"""The hosts' inferencers, for weights that are already loaded."""
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,9 +20,9 @@ _HEADS = ('bbox_head', 'panoptic_head', 'decode_head')
 class _ReadWeights:
     """An inferencer whose ``weights`` are a checkpoint, not its path.
 
-    Weights of a mixture's task lie in no file. What is random after loading
-    is refused, and names of classes come from the weights, or else from the
-    config: no data set has to be there.
+    The weights of a mixture's task are not in a file of their own. Weights
+    that stay random are refused. Names of classes come from the weights, or
+    else from the config; no data set is needed.
     """
 
     def _init_model(self, cfg, weights: dict, device) -> nn.Module:
@@ -49,7 +49,7 @@ class _ReadWeights:
 
 
 def _complete(meta: Mapping, model: nn.Module) -> dict:
-    """What a data set says of itself, with what drawing needs."""
+    """The meta information of a data set, completed for drawing."""
     meta = dict(meta)
     if 'num_keypoints' in meta:
         # JSON has no numbers as keys.

@@ -1,4 +1,4 @@
-"""Pictures as people have them, as the loaders of training see them."""
+"""Read the user's pictures the way training reads them."""
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +17,11 @@ _KINDS = (
 
 
 class Picture(NamedTuple):
-    """A picture to predict for.
+    """A picture to predict on.
 
     Attributes:
-        name (str): What results are called, without a suffix; of a file in a
-            folder, its path from there.
+        name (str): Name for results, without a suffix; for a file in a
+            folder, its path relative to the folder.
         source (Path or Image): The file, or the picture itself.
     """
 
@@ -54,19 +54,19 @@ def is_one(pictures) -> bool:
 
 
 def list_pictures(pictures) -> list[Picture]:
-    """All pictures, each with a name of its own; none is read yet.
+    """All pictures, each with a unique name; none is read yet.
 
     Args:
         pictures (str | Path | Image | ndarray | list): Files, folders, PIL
-            images and arrays (``(H, W, 3)`` uint8 in RGB; ``(H, W)`` grey and
-            ``(H, W, 4)`` with alpha will do), or a list of these.
+            images and arrays (``(H, W, 3)`` uint8 in RGB, ``(H, W)`` grey or
+            ``(H, W, 4)`` with alpha), or a list of these.
 
     Returns:
         list[Picture]: In the given order; those of a folder by name.
 
     Raises:
-        UserError: If there is no such picture, a folder has none, or
-            something is no picture or an address.
+        UserError: If there is no such picture, a folder has none, or an item
+            is a URL or not a picture.
     """
     used, found = set(), []
     for picture in [pictures] if is_one(pictures) or isinstance(

@@ -1,4 +1,4 @@
-"""What a model says of one picture."""
+"""The prediction of a model for one picture."""
 import dataclasses
 import io
 import json
@@ -26,13 +26,13 @@ _OFFSET = 1000
 
 
 class Origin(NamedTuple):
-    """Where a prediction comes from.
+    """The origin of a prediction.
 
     Attributes:
-        predictor (Predictor): Which made it.
-        picture (Picture): For which.
+        predictor (Predictor): Predictor that made it.
+        picture (Picture): Its picture.
         threshold (float): Of scores.
-        detected (bool): Whether poses are of boxes that a detector found.
+        detected (bool): Whether a detector found the boxes of poses.
     """
 
     predictor: 'Predictor'
@@ -43,7 +43,7 @@ class Origin(NamedTuple):
 
 @dataclass(repr=False, eq=False)
 class Prediction:
-    """What a model says of one picture; None is what its task does not give.
+    """The prediction for one picture; None for what its task does not give.
 
     Pixels are those of the picture, turned upright.
 
@@ -118,7 +118,7 @@ class Prediction:
             with a scale.
 
         Raises:
-            UserError: If the picture's file is not there any more.
+            UserError: If the picture's file no longer exists.
         """
         origin = self._origin
         return Image.fromarray(
@@ -126,7 +126,7 @@ class Prediction:
                                   origin.picture.pixels()))
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write picture and data, called as the picture is.
+        """Write drawing and data, named like the picture.
 
         Args:
             folder (str or Path): ``vis/NAME.png`` in it is the drawing,
@@ -178,7 +178,7 @@ class Prediction:
     def to_coco(self,
                 image_id: int | str | None = None,
                 category_ids: Sequence[int] | None = None) -> list[dict]:
-        """The prediction as COCO's evaluation takes results.
+        """The prediction in COCO's format of results.
 
         Args:
             image_id (int or str, optional): Of the picture in the data set; by
@@ -189,8 +189,8 @@ class Prediction:
         Returns:
             list[dict]: With ``image_id``, ``category_id`` and ``score``; and
             ``bbox`` (left, top, width, height), ``segmentation`` (RLE) or
-            ``keypoints``. Of a semantic map one for each class, without a
-            score; of a panoptic map one, with ``segments_info``.
+            ``keypoints``. A semantic map gives one per class, without a
+            score; a panoptic map gives one, with ``segments_info``.
 
         Raises:
             UserError: If the task is depth, which COCO does not have.
@@ -243,23 +243,23 @@ class Prediction:
         return results
 
     def class_name(self, label: int) -> str:
-        """What a class is called."""
+        """The name of a class."""
         classes = self._origin.predictor.classes
         return classes[label] if label < len(classes) else f'class {label}'
 
 
 def prediction_of(origin: Origin, sample, size: tuple[int, int]) -> Prediction:
-    """What a host's data sample says.
+    """Make a prediction from a host's data sample.
 
     Args:
-        origin (Origin): Where it comes from.
+        origin (Origin): Its origin.
         sample (BaseDataElement): The host's.
         size (tuple[int, int]): Height and width of the picture.
 
     Returns:
-        Prediction: With what of it exceeds the threshold.
+        Prediction: Only with objects above the threshold.
     """
-    # As large as all classes' maps together, and nobody reads them.
+    # These are as large as the maps of all classes, and are never read.
     for name in ('seg_logits', 'pred_fields'):
         if name in sample:
             delattr(sample, name)

@@ -33,24 +33,24 @@ class Predictor:
         run (Run): Weights and their config.
         device (str, optional): Where to compute, such as ``'cuda:1'``; by
             default a GPU if there is one.
-        task (str, optional): Which one of a mixture's; or what a task alone
-            has to be.
+        task (str, optional): The task to choose of a mixture, or the expected
+            task of other weights.
 
     Attributes:
-        model (nn.Module): The host's model, to evaluate, on the device.
-        config (Config): Of the task; of a mixture it is the part of the task.
+        model (nn.Module): The host's model, in eval mode, on the device.
+        config (Config): Of the task; for a mixture, the part of the task.
         task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
             'pose' or 'pretrain'.
-        name (str): What a mixture calls this task; of a task alone, as `task`.
-        tasks (dict[str, str]): All tasks that the weights are of: kinds such
-            as `task` by name.
+        name (str): The mixture's name of this task; otherwise as `task`.
+        tasks (dict[str, str]): All tasks of the weights: kinds such as
+            `task` by name.
         classes (tuple[str]): Their names, by label; empty for depth.
         device (torch.device): Where it computes.
         path (Path): File of the weights.
 
     Raises:
-        UserError: If there is no such device, or see :func:`choose_task`.
-        CheckpointError: If the weights are not of the config.
+        UserError: If there is no such device; see also :func:`choose_task`.
+        CheckpointError: If the weights do not fit the config.
     """
 
     def __init__(self,
@@ -77,7 +77,7 @@ class Predictor:
                     self.model = self._inferencer.model
         except CheckpointError as error:
             raise error.of(run.path) from error
-        # mmseg gives depth a class as well.
+        # mmseg also gives depth a class.
         meta = getattr(self.model, 'dataset_meta',
                        {}) if self.task != 'depth' else {}
         self.classes = tuple(meta.get('classes') or ())
@@ -88,18 +88,18 @@ class Predictor:
                 f'{self.path}, {self.device})')
 
     def of_task(self, task: str) -> 'Predictor':
-        """The same weights for another of their tasks.
+        """A predictor with the same weights for another of their tasks.
 
         Args:
             task (str): One of :attr:`tasks`.
 
         Raises:
-            UserError: If the weights are not of it.
+            UserError: If the weights lack the task.
         """
         return Predictor(self._run, str(self.device), task)
 
     def predict(self, pictures, **options) -> Prediction | list[Prediction]:
-        """Predict for pictures.
+        """Predict on pictures.
 
         Args:
             pictures (str | Path | Image | ndarray | list): A file, a folder,
@@ -123,30 +123,30 @@ class Predictor:
                batch_size: int = 1,
                detector: 'Predictor | None' = None,
                detector_class: str = 'person') -> Iterator[Prediction]:
-        """Predict for pictures one after the other.
+        """Predict on pictures one after the other.
 
-        Maps of a large folder would fill the memory; from here each can go
-        when its successor comes.
+        Use this for large folders, whose maps would fill the memory: each
+        prediction can be freed before the next.
 
         Args:
             pictures (str | Path | Image | ndarray | list): See
                 :meth:`predict`.
-            threshold (float): Score that boxes and masks have to exceed, and
-                keypoints to be drawn. Semantic and panoptic maps and depth
+            threshold (float): Score threshold of boxes and masks, and of
+                keypoints to draw. Semantic and panoptic maps and depth
                 have none.
             batch_size (int): Pictures that go through the model at once.
-                Poses go picture by picture.
-            detector (Predictor, optional): Of detection or instances; finds
-                the persons whose poses are estimated. Without one, each
+                Poses are predicted picture by picture.
+            detector (Predictor, optional): For detection or instances; finds
+                the people whose poses are estimated. Without one, each
                 picture is one person.
-            detector_class (str): Which of its classes they are.
+            detector_class (str): The detector's class of people.
 
         Yields:
             Prediction: In the order of the pictures.
 
         Raises:
-            UserError: If a picture is missing, cannot be read or is none, or
-                an option is not for this task.
+            UserError: If a picture is missing, cannot be read or is not a
+                picture, or an option is not for this task.
         """
         if self._inferencer is None:
             raise UserError(
@@ -179,23 +179,23 @@ class Predictor:
                     picture,
                     masked: np.ndarray | None = None,
                     size: int | None = None) -> Reconstruction:
-        """Mask units of a picture and have pre-training fill them in.
+        """Mask units of a picture and reconstruct them.
 
         Args:
-            picture (str | Path | Image | ndarray): One; its middle is cut out
+            picture (str | Path | Image | ndarray): One; its centre is cropped
                 and resized.
             masked (ndarray, optional): ``(size / 32, size / 32)`` bool, True
                 where a unit of 32×32 pixels is masked; by default drawn as in
                 training.
             size (int, optional): Side in pixels, a multiple of 32; by default
-                the one of training.
+                that of training.
 
         Returns:
             Reconstruction: Pictures.
 
         Raises:
-            UserError: If the weights are of a task, the mask or the size is
-                impossible, or see :meth:`predict`.
+            UserError: If the weights are not from pre-training, or the mask or
+                the size is invalid; see also :meth:`predict`.
         """
         if self._inferencer is not None:
             raise UserError(f'{self.path} is for {self.task}. Only weights '
@@ -206,11 +206,11 @@ class Predictor:
                            list_pictures(picture)[0], masked, size)
 
     def draw(self, origin: Origin, sample, image: np.ndarray) -> np.ndarray:
-        """Draw a prediction; :meth:`Prediction.plot` asks for it.
+        """Draw a prediction for :meth:`Prediction.plot`.
 
         Args:
             origin (Origin): Of the prediction.
-            sample (BaseDataElement): What the host's model said.
+            sample (BaseDataElement): The output of the host's model.
             image (ndarray): ``(H, W, 3)`` uint8, BGR.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What pre-training makes of a picture of which it sees a part."""
+"""Reconstruct a picture from its visible part with pre-trained weights."""
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +20,10 @@ class Reconstruction(NamedTuple):
     """Pictures of one size.
 
     Attributes:
-        picture (Image): What was given, cut and resized.
-        masked (Image): What the model saw of it; the rest has the mean
+        picture (Image): The input, cropped and resized.
+        masked (Image): The part that the model saw; the rest has the mean
             colour.
-        reconstructed (Image): Visible units as they are, masked ones as
+        reconstructed (Image): Visible units unchanged, masked units as
             predicted.
         mask (ndarray): ``(H / 32, W / 32)`` bool, True where masked.
     """

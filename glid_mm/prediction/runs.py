@@ -1,4 +1,4 @@
-"""Finding the weights of a run and the config that they are of."""
+"""Find the weights of a run and their config."""
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ _BUILT = ('model', 'test_dataloader', 'visualizer')
 
 
 class Run(NamedTuple):
-    """Weights and the config that they are of.
+    """Weights and their config.
 
     Attributes:
         path (Path): File of the weights.
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     checkpoint: dict
 
     def take(self, task: str) -> 'Run':
-        """One task of the run, as if it had been alone.
+        """One task of the run as a run of its own.
 
         Args:
             task (str): Its name.
@@ -69,7 +69,7 @@ def find_run(path: str | Path) -> tuple[Config, Path]:
 
     Raises:
         CheckpointError: If there is no checkpoint, or it cannot be read.
-        UserError: If nothing says which config it is of.
+        UserError: If its config cannot be found.
     """
     run = read_run(path)
     return run.config, run.path
@@ -79,22 +79,22 @@ def read_run(path: str | Path,
              config: str | Path | Config | None = None) -> Run:
     """Read weights along with their config.
 
-    A config that lies in a file of weights is read as data. It may name what
-    is registered in glid_mm and in the libraries of OpenMMLab, so reading and
-    building it runs nothing that the file brings along.
+    A config in a weights file is read as data. It may name only what glid_mm
+    and the OpenMMLab libraries register, so reading and building it runs no
+    code from the file.
 
     Args:
         path (str or Path): See :func:`find_run`.
         config (str, Path or Config, optional): The config; by default the one
-            in the weights, or the one that lies beside them.
+            in the weights, or the one beside them.
 
     Returns:
-        Run: All of it.
+        Run: Weights and config.
 
     Raises:
         CheckpointError: See :func:`find_run`.
-        UserError: See :func:`find_run`; also if the config asks for what is
-            not part of these libraries.
+        UserError: See :func:`find_run`; also if the config names something
+            outside these libraries.
     """
     file = _find_weights(path)
     checkpoint = read_checkpoint(file)
@@ -148,7 +148,7 @@ def _config_beside(file: Path) -> Config:
 
 
 def _config_of(file: Path, text: str) -> Config:
-    """A config that came along with weights, which is not run."""
+    """Read a config that came with weights, without running it."""
     cure = ('If you trust the source of the file, give the config yourself: '
             'config=PATH.')
     try:
@@ -190,7 +190,7 @@ def _import(file: Path, module: str) -> None:
 
 
 def _strange(values: Mapping) -> Iterator[str]:
-    """What is to be built and in no registry; mmengine would call it."""
+    """Types in a config that no registry has; mmengine would call them."""
     known = _registered()
     for name in _types([values.get(part) for part in _BUILT]):
         library, _, own = name.rpartition('.')
@@ -201,7 +201,7 @@ def _strange(values: Mapping) -> Iterator[str]:
 
 
 def _types(value) -> Iterator[str]:
-    """All that a config names to be built."""
+    """All types that a config names."""
     if isinstance(value, Mapping):
         if 'type' in value:
             yield str(value['type'])
@@ -213,7 +213,7 @@ def _types(value) -> Iterator[str]:
 
 
 def _registered(complete: bool = False) -> set[str]:
-    """Names in the registries, or in all that they can import as well."""
+    """Names in the registries, optionally after importing all modules."""
     names = set()
     for library in _LIBRARIES:
         module = sys.modules.get(f'{library}.registry')

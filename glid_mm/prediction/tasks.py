@@ -1,4 +1,4 @@
-"""Which tasks a config is of, and the config of one of them."""
+"""The tasks of a config, and the config of one of them."""
 import uuid
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from mmengine.config import Config, ConfigDict
 
 from ..errors import UserError
 
-#: Kinds of tasks, by the names that results and errors give them.
+#: Kinds of tasks, named as in results and errors.
 KINDS = ('semantic', 'instance', 'panoptic', 'detection', 'depth', 'pose',
          'pretrain')
 
-# What draws the tasks of a mixture, whose own visualizer draws none.
+# Visualizers for the tasks of a mixture, whose own visualizer draws none.
 _VISUALIZERS = dict(
     semantic='SegLocalVisualizer',
     instance='glid_mm.PanopticVisualizer',
@@ -28,10 +28,10 @@ def tasks_of(config: Mapping) -> dict[str, str]:
 
     Returns:
         dict[str, str]: One of :data:`KINDS` by the name of the task. In a
-        mixture, names are the config's; a task alone is called as its kind.
+        mixture, names are the config's; a single task has its kind as name.
 
     Raises:
-        UserError: If the config has no model, or one of no such kind.
+        UserError: If the config has no model, or one of another kind.
     """
     model = config.get('model') or {}
     if 'tasks' in model:
@@ -63,18 +63,18 @@ def _kind(model: Mapping, scope: str | None) -> str:
 
 
 def choose_task(config: Mapping, task: str | None) -> str:
-    """The task that is meant.
+    """Choose a task by its name or kind.
 
     Args:
         config (Mapping): See :func:`tasks_of`.
-        task (str, optional): Its name or its kind; not needed where there is
-            one task.
+        task (str, optional): Its name or its kind; not needed if there is
+            only one task.
 
     Returns:
         str: Its name.
 
     Raises:
-        UserError: If there is no such task, or several could be meant.
+        UserError: If there is no such task, or the choice is ambiguous.
     """
     tasks = tasks_of(config)
     names = ', '.join(tasks)
@@ -100,18 +100,18 @@ def choose_task(config: Mapping, task: str | None) -> str:
 
 
 def single_config(config: Config, name: str) -> Config:
-    """The config of a task by which its model predicts.
+    """The config of one task, for prediction.
 
     Args:
-        config (Config): See :func:`tasks_of`; stays as it is.
+        config (Config): See :func:`tasks_of`; is not changed.
         name (str): Of a task in it.
 
     Returns:
         Config: With ``default_scope``, ``model``, ``test_dataloader``,
-        ``visualizer`` and what else the config has. Its model is as
-        :func:`glid_mm.checkpoint.tasks.take_task` gives weights for it. It
-        loads pictures and no labels, and compiles nothing: pictures of each
-        new size would wait for minutes.
+        ``visualizer`` and other settings of the config. Its model fits the
+        weights of :func:`glid_mm.checkpoint.tasks.take_task`. It loads
+        pictures without labels and compiles nothing, because each new picture
+        size would take minutes.
     """
     single = ConfigDict(config.to_dict())
     kind = tasks_of(config)[name]
@@ -124,7 +124,7 @@ def single_config(config: Config, name: str) -> Config:
             model, backbone=dict(single.model.backbone, **own))
         for key in ('val_dataloader', 'test_dataloader'):
             single[key] = (single.get(key) or {}).get(name)
-        # The rest is of all tasks.
+        # The rest belongs to all tasks.
         for key in ('train_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
                     'val_evaluator', 'test_evaluator', 'default_hooks',
                     'visualizer'):
