@@ -292,8 +292,8 @@ def test_what_is_ignored_is_no_class_that_got_its_number(run):
                  **{'model.decode_head.ignore_index': 0})
     with pytest.raises(
             UserError,
-            match='ignore_index=0 is the number of a '
-            'class as well, after reduce_zero_label'):
+            match='ignore_index=0 is also the number of a '
+            'class after reduce_zero_label'):
         runner.train()
 
 
