@@ -1,4 +1,4 @@
-"""A web page on a run: pictures in, predictions out. It needs gradio."""
+"""A web page to try a model: pictures in, predictions out. Needs gradio."""
 from .page import build_app, run
 
 __all__ = ['build_app', 'run']

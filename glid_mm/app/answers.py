@@ -1,4 +1,4 @@
-"""What the page shows of predictions; nothing here knows gradio."""
+"""Predictions for the page, independent of gradio."""
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 def detector_for(predictor: Predictor) -> Predictor | None:
-    """Who finds the persons of a mixture's poses, if it has such a task."""
+    """The detector for a mixture's poses, if it has such a task."""
     if predictor.task != 'pose':
         return None
     for task in predictor.tasks:
@@ -55,7 +55,7 @@ def answer(predictor: Predictor,
            folder: str | Path,
            detector: Predictor | None = None,
            watch: Callable[[Iterable, int], Iterable] | None = None) -> Answer:
-    """Predict for pictures, and write what can be downloaded.
+    """Predict on pictures, and write the files for download.
 
     Args:
         predictor (Predictor): Of the task that was chosen.

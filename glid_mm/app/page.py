@@ -1,4 +1,4 @@
-"""The page itself, of gradio's parts."""
+"""The page itself, built with gradio."""
 import functools
 import random
 import tempfile
@@ -62,13 +62,14 @@ def run(predictor: Predictor,
         share: bool = False) -> None:
     """Serve the page on this machine until Ctrl-C.
 
-    The page takes nothing from elsewhere, fonts included, and tells nobody.
+    The page loads nothing from other servers, not even fonts, and sends no
+    data.
 
     Args:
         predictor (Predictor): See :func:`build_app`.
         port (int, optional): By default the first free one from 7860 on.
         share (bool): Whether gradio gives it a public address as well, over
-            its own servers, for whoever knows the address.
+            its own servers, for anyone who knows the address.
 
     Raises:
         MissingLibraryError: If gradio is not installed.
@@ -105,9 +106,9 @@ def _gradio() -> ModuleType:
 
 @contextmanager
 def _said(gr: ModuleType, files: Sequence[str]) -> Iterator[None]:
-    """Errors that the user can mend are shown, not logged.
+    """Show errors that the user can fix in the page.
 
-    They name files as the user does, not by gradio's folder of uploads.
+    They use the user's file names, not the paths of gradio's upload folder.
     """
     try:
         yield

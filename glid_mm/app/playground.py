@@ -1,4 +1,4 @@
-"""Masks that people click, and what they see of it."""
+"""Masks that users click, and their pictures."""
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,4 +1,4 @@
-"""Annotation files in COCO's formats whose classes are those of the config."""
+"""Annotation files in COCO's formats, checked against the config's classes."""
 from collections.abc import Sequence
 
 from ..datasets.classes import require_names
@@ -6,7 +6,7 @@ from ..errors import UserError
 
 
 class CheckedFile:
-    """Mixed into a reader of mmdet, it says what is wrong with a file.
+    """A mixin for readers of mmdet that reports what is wrong with a file.
 
     Args:
         annotation_file (str): A JSON in COCO's format.
@@ -15,7 +15,7 @@ class CheckedFile:
         UserError: If the file cannot be read.
     """
 
-    # How the head calls the number of classes.
+    # The head's setting for the number of classes.
     setting = 'num_classes'
 
     def __init__(self, annotation_file: str) -> None:
@@ -40,17 +40,17 @@ class CheckedFile:
         sup_names: Sequence[str] = (),
         cat_ids: Sequence[int] = ()
     ) -> list[int]:
-        """Ids of the classes, which are those of the file, in its order.
+        """Ids of the classes, in the order of the file.
 
         mmdet numbers classes by the order of the file: names that are missing
-        there or in another order would come to stand for other classes.
+        there or in another order would stand for wrong classes.
 
         Raises:
-            UserError: If names and file do not agree.
+            UserError: If the classes of config and file differ.
         """
         require_names(cat_names)
         used = self.used()
-        # Some tools write a category that only holds the others together.
+        # Some tools write a category that only groups the others.
         found = [
             c for c in self.categories()
             if c['name'] in cat_names or c['id'] in used
@@ -69,13 +69,13 @@ class CheckedFile:
         return [c['id'] for c in found]
 
     def cure(self, found: list[dict]) -> str:
-        """What else to do if these categories are not those of the config."""
+        """The rest of the cure if config and file have other classes."""
         return (f'{self.setting}={len(found)} of the head, in the order '
                 "of the file. To ignore annotated classes, use mmdet's "
                 "type='CocoDataset'.")
 
 
 def _some(names: Sequence[str]) -> str:
-    """A tuple as Python writes it, cut where nobody reads on."""
+    """A tuple as Python writes it, shortened if long."""
     shown = ', '.join(map(repr, names[:20]))
     return f'({shown}, ...)' if len(names) > 20 else f'({shown},)'

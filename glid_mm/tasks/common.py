@@ -1,4 +1,4 @@
-"""What the tasks' models have in common."""
+"""Functions that the tasks' models share."""
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from ..models.layers.tokens import STRIDES
 
 
 class Widths(NamedTuple):
-    """Channels of what a head reads, as its attribute ``widths``.
+    """Input channels of a head, as its attribute ``widths``.
 
     Attributes:
         in_channels (int): Of queries.
@@ -26,12 +26,12 @@ class Widths(NamedTuple):
 
 
 class Located(NamedTuple):
-    """What queries answer about an image, and where that is.
+    """Answers of queries about an image, and their places.
 
     A head's ``locate(x, size)`` tells it of the first image of a batch.
 
     Attributes:
-        scores (Tensor): ``(M,)``, how sure or how large an answer is.
+        scores (Tensor): ``(M,)``, confidence or size of an answer.
         points (Tensor): ``(M, 2)``, x and y in pixels of the input.
     """
 
@@ -57,12 +57,12 @@ def centres(maps: Tensor) -> Tensor:
 
 
 def check_widths(model: nn.Module, name: str) -> None:
-    """Refuse a head that does not fit the backbone, before it meets a batch.
+    """Refuse a head that does not fit the backbone, before the first batch.
 
     Args:
         model (nn.Module): Of any task, with its backbone and its head.
-        name (str): Of the head, such as ``decode_head``; one that does not
-            tell its :class:`Widths` is left alone.
+        name (str): Of the head, such as ``decode_head``; a head without
+            :class:`Widths` is not checked.
 
     Raises:
         UserError: Names both widths and the setting to change.
@@ -90,10 +90,10 @@ def check_widths(model: nn.Module, name: str) -> None:
 
 def check_answers(setting: str, wanted: int, num_queries: int,
                   num_classes: int) -> None:
-    """Refuse more answers of an image than queries have scores.
+    """Refuse more predictions per image than queries have scores.
 
     Args:
-        setting (str): Key of ``test_cfg`` that says how many are wanted.
+        setting (str): Key of ``test_cfg`` for their number.
         wanted (int): Its value.
         num_queries (int): Queries that answer, each with every class.
         num_classes (int): Number of classes.
@@ -146,7 +146,7 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """
     tensor = torch.from_numpy(array)
     if device.type == 'cuda':
-        # From other memory, a copy waits for all that the device has to do.
+        # From unpinned memory, a copy waits for all work of the device.
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 
@@ -196,10 +196,9 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     """Means of numbers over the processes of a run.
 
     Distributed training averages gradients over processes. A process' sum of
-    losses, divided by the mean of all processes' counts, thereby becomes the
-    mean of the joint batch, as a single process would compute it. Divided by
-    its own count, it would give the more weight to a loss the fewer there
-    are beside it.
+    losses, divided by the mean of all processes' counts, gives the mean of
+    the joint batch, as a single process would compute it. Divided by its own
+    count, losses would weigh more in a process with fewer of them.
 
     Args:
         numbers (Tensor): Any shape.
@@ -213,9 +212,9 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
 
 
 def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
-    """Go on with an image's last row and column where it is padding.
+    """Extend an image's last row and column into its padding.
 
-    What the last pixels get is interpolated with what lies beyond them.
+    The last pixels are interpolated with the pixels beyond them.
 
     Args:
         features (Tensor): ``(B, C, h, w)`` at the finest stride.
@@ -239,7 +238,7 @@ def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
 
 
 def losses_by_layer(**terms: Tensor) -> dict:
-    """Losses of decoder layers under the names that mmdet gives them.
+    """Losses of decoder layers with mmdet's names.
 
     Args:
         **terms (Tensor): ``(L,)`` by name, such as ``loss_cls``.

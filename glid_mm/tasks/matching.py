@@ -1,4 +1,4 @@
-"""Which prediction learns from which object, at the least cost in total."""
+"""Match predictions with objects at the lowest total cost."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-# Problems of fewer entries are solved faster than they are pruned.
+# Solving problems with fewer entries is faster than pruning them.
 SMALL = 1 << 14
 
 
@@ -66,13 +66,13 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
 
 def assign(cost: np.ndarray,
            repeats: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Assign predictions to objects at the least cost in total.
+    """Assign predictions to objects at the lowest total cost.
 
-    Most predictions are too expensive for every object. SciPy is asked about
-    each object's cheapest ones alone, and the prices at which it sells these
-    tell which of the others could lower the total. It is asked again with
-    those, if there are any: the result is as cheap as that of the whole
-    problem.
+    Most predictions are too expensive for every object. SciPy first solves
+    the problem for each object's cheapest predictions. The dual prices of
+    this solution tell which other predictions could lower the total; if there
+    are any, SciPy solves again with them. The result costs as little as that
+    of the whole problem.
 
     Args:
         cost (np.ndarray): ``(n, M)``, of object and prediction, finite.

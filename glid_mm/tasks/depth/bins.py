@@ -2,8 +2,8 @@
 import torch
 from torch import Tensor
 
-# What all bins together have whatever the logits: no bin is ever empty, so
-# that centres keep apart and every length can still learn.
+# Share that all bins get regardless of logits: no bin is ever empty, so
+# centres stay distinct and every length can still learn.
 SHARED = 1e-3
 
 
@@ -25,8 +25,8 @@ def bin_centres(lengths: Tensor, min_depth: float, max_depth: float) -> Tensor:
 
     Args:
         lengths (Tensor): ``(..., M)``, as :func:`bin_lengths` gives them.
-        min_depth (float): Where the first bin begins.
-        max_depth (float): Where the last bin ends.
+        min_depth (float): Start of the first bin.
+        max_depth (float): End of the last bin.
 
     Returns:
         Tensor: ``(..., M)`` in the unit of the range, ascending.
@@ -54,7 +54,7 @@ def expected_depth(centres: Tensor, embeddings: Tensor,
 
 
 def bin_shares(embeddings: Tensor, mask_features: Tensor) -> Tensor:
-    """How much of every pixel each bin has (eq. 6).
+    """Share of every pixel in each bin (eq. 6).
 
     Args:
         embeddings (Tensor): ``(L, B, M, C)``, of bins.

@@ -1,4 +1,4 @@
-"""Colours as another camera or another light would have made them."""
+"""Colour changes that imitate other cameras and lighting."""
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -9,13 +9,13 @@ from ...registry import TRANSFORMS
 class RandomColour(BaseTransform):
     """Change gamma, brightness and the balance of channels.
 
-    It is customary in depth estimation (https://arxiv.org/abs/1907.10326),
-    where strong changes of hue do harm.
+    It is common in depth estimation (https://arxiv.org/abs/1907.10326),
+    where strong changes of hue are harmful.
 
     Required and modified key: ``img``, ``(H, W, 3)`` uint8.
 
     Args:
-        prob (float): How likely anything is changed.
+        prob (float): Probability of a change.
         gamma (tuple[float, float]): Range of the exponent.
         brightness (tuple[float, float]): Range of a factor of all channels.
         colour (tuple[float, float]): Range of a factor of each channel.
@@ -45,7 +45,7 @@ class RandomColour(BaseTransform):
         if np.random.rand() < self.prob:
             factors = np.random.uniform(*self.brightness)
             factors = factors * np.random.uniform(*self.colour, size=3)
-            # One table of 256 values per channel is all there is to it.
+            # A table of 256 values per channel is enough.
             table = (np.arange(256) / 255)**np.random.uniform(*self.gamma)
             table = np.rint(255 * table[:, None] * factors).clip(0, 255)
             table = table.astype(np.uint8)

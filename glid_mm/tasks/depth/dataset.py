@@ -14,13 +14,13 @@ from ...registry import DATASETS
 class DepthDataset(BaseSegDataset):
     """Images and depth maps.
 
-    Without ``ann_file``, every image in a folder or below has its depth map
-    at the same place and of the same name, but for the suffix, in the other;
-    mmseg's ``NYUDataset`` lays files out in this way. With it, each line
-    names an image and its depth map, relative to the folders and separated by
-    a blank, or by a tab if names have blanks. Whatever follows is passed over,
-    as in the usual lists of NYUv2 and KITTI; lines whose depth map is
-    ``None`` are left out.
+    Without ``ann_file``, every image in a folder or its subfolders has its
+    depth map at the same place in the other folder, with the same name except
+    for the suffix, as in mmseg's ``NYUDataset``. With it, each line names an
+    image and its depth map, relative to the folders and separated by a space,
+    or by a tab if names contain spaces. The rest of a line is ignored, as in
+    the usual lists of NYUv2 and KITTI; lines whose depth map is ``None`` are
+    left out.
 
     Args:
         data_prefix (dict): Folders ``img_path`` and ``depth_map_path``.
@@ -28,12 +28,12 @@ class DepthDataset(BaseSegDataset):
         img_suffix (str | tuple[str]): Suffix of images.
         depth_map_suffix (str): Suffix of depth maps.
         depth_rescale_factor (float, optional): Metres per unit of the depth
-            maps; by default as ``LoadDepth`` of the pipeline has it.
+            maps; by default that of ``LoadDepth`` in the pipeline.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``.
 
     Raises:
-        UserError: If files or folders are missing, and says how many and
-            which; or if there is no pair.
+        UserError: If files or folders are missing, with their number and
+            names; or if there is no pair.
     """
     METAINFO = dict(classes=(), palette=[])
 
@@ -47,7 +47,7 @@ class DepthDataset(BaseSegDataset):
                  **kwargs) -> None:
         self.depth_rescale_factor = depth_rescale_factor
         self.depth_map_suffix = depth_map_suffix
-        # In small letters, as names are compared: cameras write capitals.
+        # In lower case for comparison, because cameras write upper case.
         suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
         super().__init__(
             ann_file=ann_file,
@@ -101,14 +101,14 @@ class DepthDataset(BaseSegDataset):
                                 f'of {type(self).__name__}) cannot be read: '
                                 f'{error}') from error
             for number, line in enumerate(lines, 1):
-                # A tab where names have blanks.
+                # A tab if names contain spaces.
                 fields = line.split('\t' if '\t' in line else None)
                 if len(fields) == 1:
                     raise UserError(
                         f'{self.ann_file}, line {number}: {line!r} names one '
                         'file. Each line names an image and its depth map.')
                 if fields and fields[1] != 'None':
-                    # Some lists begin at the data set's root.
+                    # Some lists are relative to the data set's root.
                     yield fields[0].lstrip('/'), fields[1].lstrip('/')
             return
         for image in list_images(images, self.img_suffix, self.backend_args):

@@ -14,20 +14,20 @@ from .range_head import RangeHead
 class DepthHead(RangeHead):
     """Two linear layers per query: a bin's length and its embedding.
 
-    The bins cut the range of depth into pieces, whose centres are averaged in
-    every pixel (eq. 5 to 7). The paper supervises the last decoder layer
-    alone; with ``auxiliary_weight`` those before it are, too.
+    The bins divide the range of depth, and every pixel averages their centres
+    (eq. 5 to 7). The paper supervises only the last decoder layer;
+    ``auxiliary_weight`` also supervises earlier layers.
 
     Args:
-        min_depth (float): Least depth, in metres; what is nearer is not
+        min_depth (float): Smallest depth, in metres; nearer pixels are not
             supervised.
-        max_depth (float): Greatest depth, in metres.
+        max_depth (float): Largest depth, in metres.
         in_channels (int): Channels of queries.
         mask_channels (int): Channels of the mask features.
         **kwargs: See :class:`RangeHead`.
 
     Raises:
-        UserError: If the range is none.
+        UserError: If the range is invalid.
     """
 
     def __init__(self,

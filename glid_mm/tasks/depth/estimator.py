@@ -12,17 +12,17 @@ from ..common import check_widths, dense_features, padding_mask
 
 @MODELS.register_module()
 class GLIDDepthEstimator(DepthEstimator):
-    """``DepthEstimator`` whose padding is neither seen nor supervised.
+    """``DepthEstimator`` that neither sees nor supervises padding.
 
     Args:
         backbone (dict): ``glid_mm.GLID``; ``num_queries`` is the number of
-            bins. Or one that gives maps, such as ``glid_mm.XNet``, which sees
+            bins. Or a backbone of maps, such as ``glid_mm.XNet``, which sees
             padding.
         decode_head (dict): ``glid_mm.DepthHead``, or for maps
             ``glid_mm.PixelDepthHead``.
         test_cfg (dict): ``mode``, ``'whole'`` or ``'slide'`` with
-            ``crop_size`` and ``stride``; ``flip``, whether the answer is the
-            mean of those to the image and to its mirror image.
+            ``crop_size`` and ``stride``; ``flip``, whether to average the
+            predictions for the image and its mirror image.
         **kwargs: See ``mmseg.models.DepthEstimator``.
 
     Raises:

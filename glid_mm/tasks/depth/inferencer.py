@@ -32,12 +32,12 @@ class DepthInferencer(SegInferencer):
         show_progress (bool): Whether to draw a bar.
 
     Attributes:
-        png_scale (int): 1000, or 256, 100, 10 or 1 if millimetres of the
-            greatest depth exceed 16 bits.
+        png_scale (int): 1000, or 256, 100, 10 or 1 if the largest depth in
+            millimetres exceeds 16 bits.
 
     Raises:
         UserError: If there is no such config or checkpoint, or the config is
-            not of depth estimation.
+            not for depth estimation.
     """
     visualize_kwargs = {'return_vis', 'show', 'wait_time', 'img_out_dir'}
 

@@ -22,7 +22,7 @@ GARG = .40810811, .99189189, .03594771, .96405229
 class DepthMetric(metrics.DepthMetric):
     """``DepthMetric`` that takes a list of metrics and KITTI's Garg crop.
 
-    Each metric is the mean over images that have a depth to compare with.
+    Each metric is the mean over images with known depth.
 
     Args:
         depth_metrics (Sequence[str], optional): Some of ``abs_rel`` (REL),
@@ -79,7 +79,7 @@ class DepthMetric(metrics.DepthMetric):
             dict[str, float]: By the names of the metrics.
 
         Raises:
-            UserError: If no image has a depth to compare with.
+            UserError: If no image has known depth.
         """
         known = [(truth, pred) for truth, pred in results if len(truth)]
         if not known and not self.format_only:

@@ -1,4 +1,4 @@
-"""What heads have in common that tell depth within a range."""
+"""The base of heads that predict depth within a range."""
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor

@@ -13,12 +13,12 @@ class ScaleInvariantLogLoss(nn.Module):
     With :math:`g = \log d - \log \hat d` over the valid pixels of an image,
     it is :math:`s\sqrt{\overline{g^2} - λ\,\overline{g}^2 + ε}` (Eigen et
     al., https://arxiv.org/abs/1406.2283, eq. 4; the root and the defaults are
-    those of AdaBins, which the paper follows). It is the mean over those
-    images of all processes that have a valid pixel: what others a batch
-    holds, and how many pixels they know, changes nothing for an image.
+    those of AdaBins, which the paper follows). It is the mean over the
+    images of all processes that have a valid pixel: the loss of an image does
+    not depend on other images of the batch or on their valid pixels.
 
     Args:
-        lambd (float): λ; 0 forgives nothing, 1 any common factor.
+        lambd (float): λ; 1 ignores any common factor, 0 ignores none.
         scale (float): s.
         eps (float): ε, keeps the root's gradient finite at a perfect
             prediction.

@@ -11,7 +11,7 @@ from ...visualization.panels import BACKGROUND, tile
 
 # Of unknown depth; no colour of the map is grey.
 UNKNOWN = 128
-# Depth has outliers that would leave the rest one colour.
+# Outliers of depth would give all other pixels the same colour.
 PERCENTILES = 2, 98
 
 
@@ -22,8 +22,7 @@ def depth_range(depth: np.ndarray) -> tuple[float, float]:
         depth (ndarray): ``(H, W)`` in metres; 0 or NaN where unknown.
 
     Returns:
-        tuple[float, float]: Two depths, the first smaller, between which most
-        of what is known lies.
+        tuple[float, float]: Smallest and largest depth of most known pixels.
     """
     known = depth[depth > 0]
     if not known.size:

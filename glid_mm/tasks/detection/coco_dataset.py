@@ -1,4 +1,4 @@
-"""COCO annotations whose classes are those of the config, or an error."""
+"""COCO annotations, checked against the config's classes."""
 from mmdet import datasets
 from mmdet.datasets.api_wrappers import COCO
 
@@ -42,13 +42,13 @@ class CheckedCOCO(CheckedFile, COCO):
 class CocoDataset(datasets.CocoDataset):
     """mmdet's ``CocoDataset``; classes that do not fit are an error.
 
-    Files without annotations, such as COCO's test-dev, are for mmdet's own.
+    For files without annotations, such as COCO's test-dev, use mmdet's own.
 
     Args:
         **kwargs: See ``mmdet.datasets.CocoDataset``.
 
     Raises:
-        UserError: If the annotation file is not in order or has other
+        UserError: If the annotation file is invalid or has other
             classes than ``metainfo``.
     """
 

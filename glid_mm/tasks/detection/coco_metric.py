@@ -6,11 +6,11 @@ from ...registry import METRICS
 
 @METRICS.register_module()
 class CocoMetric(metrics.CocoMetric):
-    """mmdet's ``CocoMetric``, of the images that were predicted.
+    """mmdet's ``CocoMetric``, for the images with predictions.
 
-    COCO's evaluation takes an object with the id 0 to be unmatched, and
-    mmdet's counts objects of images that were not predicted as missed. Here
-    objects are numbered from 1 on, and images are those of the results.
+    COCO's evaluation treats an object with the id 0 as unmatched, and
+    mmdet's counts objects in images without predictions as missed. Here
+    objects are numbered from 1, and only images with results are evaluated.
 
     Args:
         *args: See mmdet's.

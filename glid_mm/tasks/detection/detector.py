@@ -13,10 +13,9 @@ from ..common import check_answers, check_widths, padding_mask
 class GLIDDetector(BaseDetector):
     """Boxes from queries, each query at most one.
 
-    Padding is neither seen nor a key. The queries that the head matches one to
-    one are a group of their own: in training the others answer apart from
-    them, afterwards they are not asked. The results are those of a model
-    without them.
+    The model ignores padding. The queries with one-to-one matching form their
+    own group: in training the other queries are decoded separately, and in
+    testing they are not used. The results are those of a model without them.
 
     Args:
         backbone (dict): ``glid_mm.GLID``; its ``num_queries`` are those of
@@ -28,8 +27,8 @@ class GLIDDetector(BaseDetector):
         init_cfg (dict, optional): See ``BaseDetector``.
 
     Raises:
-        UserError: If there are too few queries for what the head is to do, or
-            it does not fit the backbone.
+        UserError: If there are too few queries for the head, or it does not
+            fit the backbone.
     """
 
     def __init__(self,

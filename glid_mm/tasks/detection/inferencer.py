@@ -12,12 +12,12 @@ from ...visualization.images import list_inputs, refuse_same_names, rgb_pixels
 
 @INFERENCERS.register_module()
 class DetInferencer(apis.DetInferencer):
-    """mmdet's inferencer, for any images people have.
+    """mmdet's inferencer, for any of the user's images.
 
-    It differs from mmdet's in this: folders are read as training reads them;
-    results of arrays can be saved, and are called by a number; arrays are
-    drawn in their true colours; and of two images whose results would have
-    one name, none is lost silently.
+    It differs from mmdet's: folders are read as in training; results of
+    arrays can be saved, with a number as name; arrays are drawn in their true
+    colours; and two images whose results would have the same name raise an
+    error.
 
     Args:
         *args: See ``mmdet.apis.DetInferencer``.
@@ -54,7 +54,7 @@ class DetInferencer(apis.DetInferencer):
         return super().__call__(inputs, *args, out_dir=out_dir, **kwargs)
 
     def forward(self, inputs, **kwargs) -> list:
-        """Predict; every prediction says what its image is called."""
+        """Predict; every prediction has the name of its image."""
         preds = super().forward(inputs, **kwargs)
         for pred in preds:
             if pred.metainfo.get('img_path') is None:

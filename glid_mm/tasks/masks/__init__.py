@@ -1,1 +1,1 @@
-"""Mask classification: what the three tasks of segmentation share."""
+"""Mask classification, shared by the three tasks of segmentation."""

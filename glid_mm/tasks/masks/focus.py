@@ -1,4 +1,4 @@
-"""Masked attention: a query sees what the layer before took to be its mask."""
+"""Masked attention: a query sees only its mask of the previous layer."""
 from collections.abc import Callable
 
 import torch
@@ -11,7 +11,7 @@ from ...models.layers.tokens import STRIDES, UNIT
 
 
 class Foreground:
-    """The tokens of the memory that lie in each query's mask.
+    """The tokens of the memory in each query's mask.
 
     Mask2Former's (https://arxiv.org/abs/2112.01527, §3.2.1): mask logits are
     resized to the level that the next layer reads, and tokens below 0 are not
@@ -65,7 +65,7 @@ class Foreground:
 
 
 def check_focus(model: nn.Module, name: str) -> None:
-    """Refuse masked attention in a backbone that asks no head.
+    """Refuse masked attention in a backbone that does not call the head.
 
     Args:
         model (nn.Module): Of a mask task, with its backbone and its head.

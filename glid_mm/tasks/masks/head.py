@@ -26,9 +26,9 @@ class MaskHead(BaseModule):
         mask_channels (int): Channels of the mask features.
         scale_logits (bool): Whether mask logits are products divided by the
             root of ``mask_channels``, which begin near 0.
-        masked_attention (bool): Whether queries see of an image only what
-            the decoder layer before took to be their masks; the first layer
-            sees everything. It adds no weights.
+        masked_attention (bool): Whether queries see only their masks of the
+            previous decoder layer; the first layer sees everything. It adds
+            no weights.
         train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
         init_cfg (dict, optional): See ``BaseModule``. By default, linear
             layers keep PyTorch's initialisation.
@@ -59,8 +59,7 @@ class MaskHead(BaseModule):
 
         Args:
             x (GLIDOutput): Features.
-            *args: Data samples, which hosts pass along and which are not
-                looked at.
+            *args: Data samples from hosts; not used.
 
         Returns:
             tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M, ⌈H/4⌉,
@@ -80,7 +79,7 @@ class MaskHead(BaseModule):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata,
                               *args) -> None:
-        """Have the weights of version 1 give the logits that they gave."""
+        """Scale weights of version 1 so that they give the same logits."""
         if local_metadata.get('version') == 1:
             for name in ('weight', 'bias'):
                 key = f'{prefix}mask_embed.{name}'

@@ -1,7 +1,7 @@
 """Mask2Former's matching and losses, where parts of an image may be unknown.
 
-All of it is plain PyTorch. Unknown pixels (padding, crowds, whatever nobody
-labelled) take no part: costs and losses are those of the known points alone.
+All of it is plain PyTorch. Unknown pixels (padding, crowds, unlabelled
+pixels) are ignored: costs and losses use only known points.
 """
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from ...engine.randomness import image_generators
 from ..common import losses_by_layer, mean_over_processes, upload
 from ..matching import fetch, match
 
-# A logit that importance sampling passes by.
+# A logit that importance sampling never selects.
 CERTAIN = 1e4
 
 

@@ -1,4 +1,4 @@
-"""Every task belongs to its data, or a run does not start."""
+"""Check before a run that every task fits its data."""
 from types import SimpleNamespace
 
 from mmengine.hooks import Hook
@@ -25,8 +25,8 @@ class TaskCheckHook(Hook):
         """Check the data of training and validation.
 
         Raises:
-            UserError: If model and data have other tasks, or what the hooks
-                say.
+            UserError: If model and data have different tasks, or a hook
+                reports an error.
         """
         tasks = bare_model(runner.model).tasks
         data = runner.train_dataloader.dataset.tasks
@@ -56,7 +56,7 @@ class TaskCheckHook(Hook):
 
 
 class _TaskRunner:
-    """What a hook would see if a task were trained alone."""
+    """The runner that a hook would see if a task were trained alone."""
 
     def __init__(self, runner, task: str) -> None:
         self._runner = runner

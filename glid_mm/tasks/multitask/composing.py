@@ -12,15 +12,15 @@ from .sharing import SETTINGS
 def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     """Put configs of single tasks together.
 
-    Models, data and metrics are those of the configs, and so are the checks
-    before a run. Schedule and runtime are the mixture's own, and so is the
-    backbone but for how many queries a task has and how they start.
+    Models, data, metrics and checks before a run come from the configs.
+    Schedule, runtime and backbone are the mixture's own, except for the
+    number of a task's queries and their initialization.
 
     Args:
-        folder (str): What the paths of configs are relative to.
+        folder (str): Folder that the paths of configs are relative to.
         tasks (dict): By task, the path of its config; or a dict with the path
             as ``_base_`` and settings to change, as in a config of its own.
-        **settings: What is put over the result, such as
+        **settings: Settings that override the result, such as
             ``train_dataloader=dict(batch_size=16)``.
 
     Returns:

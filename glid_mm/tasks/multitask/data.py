@@ -45,7 +45,7 @@ class MultitaskDataset(Dataset):
 
     @property
     def metainfo(self) -> dict[str, dict]:
-        """What each data set says about itself, by task."""
+        """Meta information of each data set, by task."""
         return {name: data.metainfo for name, data in self.tasks.items()}
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class MultitaskDataset(Dataset):
         return name, self.tasks[name][index]
 
     def get_data_info(self, index: int) -> dict:
-        """What a task's data set says about a sample."""
+        """Information of a task's data set about a sample."""
         name, index = self._find(index)
         return self.tasks[name].get_data_info(index)
 
@@ -87,10 +87,10 @@ def collate_tasks(samples: list[tuple[str, dict]]) -> dict[str, dict]:
 class TaskSampler(Sampler):
     """Samples of tasks in turn, endlessly.
 
-    Each task is a stream of its own, shuffled as mmengine's
-    ``InfiniteSampler`` shuffles it, and the first is the very stream that it
-    is in a run of its own. In each step all processes have samples of the
-    same tasks, and as many.
+    Each task has its own stream, shuffled like mmengine's
+    ``InfiniteSampler``, and the first stream is the same as in a run of that
+    task alone. In each step all processes have equally many samples of the
+    same tasks.
 
     Args:
         dataset (MultitaskDataset): The data.
@@ -104,7 +104,7 @@ class TaskSampler(Sampler):
         in_turn (int): How many samples of a task follow each other.
 
     Raises:
-        UserError: If a ratio is not of the tasks, or no whole number.
+        UserError: If a ratio is not for the tasks, or not a whole number.
     """
 
     def __init__(self,
@@ -129,7 +129,7 @@ class TaskSampler(Sampler):
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a resumed run has to have as before."""
+        """Settings that a resumed run must keep."""
         turns = ', '.join(self.turns)
         return {'turns of tasks': f'({turns}) by {self.in_turn}'}
 

@@ -1,4 +1,4 @@
-"""Validating and testing several tasks, each with its data and metrics."""
+"""Validate and test several tasks, each with its data and metrics."""
 from collections.abc import Iterator, Mapping
 
 from mmengine.evaluator import Evaluator
@@ -43,7 +43,7 @@ class TaskEvaluator(Evaluator):
 
     def __init__(self, tasks: Mapping[str, Evaluator],
                  sizes: Mapping[str, int]) -> None:
-        # What tools add is of all tasks.
+        # Metrics that tools add are for all tasks.
         super().__init__([])
         self.tasks = tasks
         self.sizes = sizes

@@ -78,8 +78,8 @@ class MultitaskGLID(BaseModel):
         init_cfg (dict, optional): See ``BaseModel``.
 
     Raises:
-        UserError: If a name cannot be one of a task, or queries cannot be
-            shared as they are to be.
+        UserError: If a task has an invalid name, or queries cannot be shared
+            as configured.
     """
 
     def __init__(self,

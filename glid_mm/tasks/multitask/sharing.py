@@ -9,7 +9,7 @@ from ...errors import UserError
 from ...models import GLID, Features, GLIDOutput, Queries
 from ...registry import MODELS
 
-#: What a task's ``backbone`` says about its queries.
+#: Settings of a task's ``backbone`` for its queries.
 SETTINGS = ('num_queries', 'embedding_std', 'embedding_positions')
 
 
@@ -17,8 +17,8 @@ SETTINGS = ('num_queries', 'embedding_std', 'embedding_positions')
 class SharedGLID(nn.Module):
     """One task's part of a shared GLID, in the slot ``backbone`` of its model.
 
-    The weights belong to the mixture; a task's model has none of them. What
-    it has is ``rows``, so that a checkpoint says which queries are whose.
+    The weights belong to the mixture, not to a task's model. The task's model
+    has ``rows``, so that a checkpoint tells which queries belong to the task.
 
     Args:
         glid (GLID): The shared one.
@@ -35,7 +35,7 @@ class SharedGLID(nn.Module):
 
     @property
     def glid(self) -> GLID:
-        """The shared one, which is no part of this."""
+        """The shared one, which is not a submodule of this."""
         return self._shared[0]
 
     def forward(self,
@@ -80,7 +80,7 @@ class SharedGLID(nn.Module):
 
 
 class QueryTables:
-    """Which queries tasks ask: prefixes of tables that they share.
+    """The queries of tasks: prefixes of shared tables.
 
     Args:
         tasks (mapping): By task, what its ``backbone`` says: the
@@ -94,8 +94,8 @@ class QueryTables:
         num_queries (int): Of all tables.
 
     Raises:
-        UserError: If tables and tasks do not agree, or queries that are
-            shared are to start in different ways.
+        UserError: If tables and tasks do not agree, or tasks that share
+            queries initialize them differently.
     """
 
     def __init__(self,
@@ -146,7 +146,7 @@ class QueryTables:
         self.num_queries = total
 
     def start(self, queries: Queries) -> None:
-        """Let queries start as the tasks want it.
+        """Initialize queries as the tasks require.
 
         Args:
             queries (Queries): As many as :attr:`num_queries`.

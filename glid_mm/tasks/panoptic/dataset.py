@@ -119,18 +119,18 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
 
 @DATASETS.register_module()
 class CocoPanopticDataset(datasets.CocoPanopticDataset):
-    """mmdet's ``CocoPanopticDataset``; what does not fit is an error.
+    """mmdet's ``CocoPanopticDataset``; a mismatch is an error.
 
-    PNGs have the names that the annotations give them. Which classes are
-    things is what the file says: ``metainfo`` gets ``thing_classes``,
-    ``stuff_classes`` and ``category_ids`` from there.
+    The annotations give the names of PNGs. The file tells which classes are
+    things: ``metainfo`` gets ``thing_classes``, ``stuff_classes`` and
+    ``category_ids`` from it.
 
     Args:
         data_prefix (dict): ``img`` and ``seg``, folders of images and PNGs.
         **kwargs: See ``mmdet.datasets.CocoPanopticDataset``.
 
     Raises:
-        UserError: If the annotation file is not in order or has other
+        UserError: If the annotation file is invalid or has other
             classes than ``metainfo``.
     """
 

@@ -1,4 +1,4 @@
-"""GLID as a detector of mmdet that answers with masks."""
+"""GLID as a detector of mmdet that predicts masks."""
 from mmdet.models.detectors import MaskFormer
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
@@ -12,10 +12,10 @@ from ..masks.focus import check_focus
 
 @MODELS.register_module()
 class GLIDMaskFormer(MaskFormer):
-    """mmdet's ``MaskFormer``, whose padding is neither seen nor supervised.
+    """mmdet's ``MaskFormer`` that neither sees nor supervises padding.
 
-    Its ``MaskFormerFusionHead`` makes instances and panoptic maps of what the
-    queries answer.
+    Its ``MaskFormerFusionHead`` makes instances and panoptic maps from the
+    outputs of the queries.
 
     Args:
         backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
@@ -29,7 +29,7 @@ class GLIDMaskFormer(MaskFormer):
         init_cfg (dict, optional): See ``MaskFormer``.
 
     Raises:
-        UserError: If the queries cannot answer with as many instances.
+        UserError: If the queries cannot predict that many instances.
     """
 
     def __init__(self,

@@ -1,6 +1,6 @@
 """Instance and panoptic segmentation: one mask per object or class of stuff.
 
-Both are the same to the model; what differs is where the truth comes from.
+Both are the same for the model; only the source of the ground truth differs.
 """
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ class PanopticHead(MaskHead):
     """The head of a :class:`GLIDMaskFormer`.
 
     Args:
-        num_things_classes (int): Classes whose objects are told apart; they
-            come first.
+        num_things_classes (int): Classes with separate objects; they come
+            first.
         num_stuff_classes (int): Classes that have one mask each; 0 for
             instance segmentation.
         test_cfg (dict, optional): The detector's, not used.
@@ -81,8 +81,8 @@ class PanopticHead(MaskHead):
                                                         int]) -> MaskTargets:
         """A mask for each object.
 
-        It is not known what lies in a crowd, but for the objects there that
-        have masks of their own. Objects that were cropped away are left out.
+        A crowd is unknown except for objects in it that have their own masks.
+        Objects that were cropped away are left out.
 
         Args:
             data_samples (list[DetDataSample]): With ``gt_instances`` and

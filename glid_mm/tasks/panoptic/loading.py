@@ -41,8 +41,8 @@ def colours(ids: np.ndarray) -> np.ndarray:
 class LoadPanopticMap(BaseTransform):
     """Read an image's PNG of segments.
 
-    mmdet's ``LoadPanopticAnnotations`` is as much, but wants panopticapi, and
-    makes a mask of each object, which have to be resized one by one.
+    mmdet's ``LoadPanopticAnnotations`` does the same, but needs panopticapi
+    and makes one mask per object, each of which must be resized.
 
     Required keys: ``ori_shape``, and of the data set ``seg_map_path``,
     ``segments_info`` and ``num_classes``; an image without them passes. Added

@@ -20,12 +20,12 @@ from .quality import count_segments, qualities
 class PanopticMetric(BaseMetric):
     """PQ, SQ and RQ in percent, of all classes, of things and of stuff.
 
-    It is what COCO's evaluation gives, and mmdet's ``CocoPanopticMetric``,
-    which wants panopticapi. The truth is that of the pipeline: a map of
-    :class:`LoadPanopticMap` that is not resized.
+    The results equal those of COCO's evaluation and of mmdet's
+    ``CocoPanopticMetric``, which needs panopticapi. The ground truth comes
+    from the pipeline: a map of :class:`LoadPanopticMap` that is not resized.
 
     Args:
-        classwise (bool): Whether the log has a table of classes, too.
+        classwise (bool): Whether to log a table of classes too.
         outfile_prefix (str, optional): Where to write predictions in COCO's
             format: ``PREFIX.panoptic.json`` and PNGs in the folder
             ``PREFIX.panoptic``.

@@ -8,9 +8,9 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
     """Compare the segments of an image.
 
     A predicted segment and a true one of the same class match if their IoU is
-    more than ½; pixels that are void in the truth do not count for it. Crowds
-    match nothing and are not missed. A segment without a match is no mistake
-    if more than half of it is void or in a crowd of its class.
+    more than ½, without pixels that are void in the truth. Crowds match
+    nothing and do not count as missed. A segment without a match is not a
+    mistake if more than half of it is void or in a crowd of its class.
 
     Args:
         guess (ndarray): ``(H, W)`` int: class + 1000 · number of the object,

@@ -1,4 +1,4 @@
-"""Panoptic maps over images, the empty ones as well."""
+"""Draw panoptic maps over images, including empty maps."""
 import numpy as np
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import PixelData
@@ -8,7 +8,7 @@ from ...registry import VISUALIZERS
 
 @VISUALIZERS.register_module()
 class PanopticVisualizer(DetLocalVisualizer):
-    """mmdet's visualizer, which cannot draw maps where nothing was found.
+    """mmdet's visualizer, which by itself cannot draw empty maps.
 
     Args:
         **kwargs: See ``mmdet.visualization.DetLocalVisualizer``.

@@ -1,4 +1,4 @@
-"""How many keypoints a batch has in their place, found on the device."""
+"""The share of correct keypoints in a batch, computed on the device."""
 import torch
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Annotations of keypoints that are those of the config, or an error."""
+"""Keypoint annotations, checked against the config's keypoints."""
 import os.path as osp
 import warnings
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ class CocoPoseDataset(CocoDataset):
 
     Raises:
         UserError: If ``metainfo`` contradicts itself, a file cannot be read,
-            the annotations lack something or are of other keypoints than
-            ``metainfo``, a box is not in its image, or there is nobody.
+            the annotations lack something or have other keypoints than
+            ``metainfo``, a box is not in its image, or there is no person.
     """
 
     @classmethod
@@ -91,7 +91,7 @@ class CocoPoseDataset(CocoDataset):
         except UserError:
             raise
         except Exception:
-            # Which entry it is, the hosts do not say.
+            # Hosts do not tell which entry it is.
             with _reading(self.ann_file):
                 content = load(self.ann_file)
             require_fields(self.ann_file, content, FIELDS)
@@ -120,14 +120,14 @@ class CocoPoseDataset(CocoDataset):
         return samples
 
     def _load_annotations(self) -> tuple:
-        """Annotations, after a look at the whole file."""
+        """Annotations, after a check of the whole file."""
         with _reading(self.ann_file):
             annotations = super()._load_annotations()
         self._check_file(self.coco)
         return annotations
 
     def _check_file(self, coco: COCO) -> None:
-        """Refuse what only the evaluation would fail at, or not at all."""
+        """Refuse errors that would otherwise show only in evaluation."""
         require_types(self.ann_file, coco.dataset, FIELDS)
         require_unique_ids(self.ann_file, coco.dataset)
         count_unusable_boxes(
@@ -289,7 +289,7 @@ def _check_metainfo(metainfo: dict) -> None:
 
 @contextmanager
 def _reading(path: str):
-    """Name a file that is no JSON, or not in COCO's format.
+    """Name a file that is not JSON, or not in COCO's format.
 
     Raises:
         UserError: If so.

@@ -20,9 +20,9 @@ from ...visualization.images import list_inputs
 class PoseInferencer(Pose2DInferencer):
     """mmpose's top-down inferencer, for detectors of any classes.
 
-    Detector and top-down pose model are those of any configs of mmdet and
-    mmpose, such as ours. Where the detector finds nobody there are no
-    skeletons; mmpose's own would take the whole image for a person.
+    Detector and top-down pose model come from any configs of mmdet and
+    mmpose, including ours. If the detector finds no person, there are no
+    skeletons; mmpose's inferencer would use the whole image as a person.
 
     Args:
         model (str | Config): Config of the pose model, or its path.
@@ -30,7 +30,7 @@ class PoseInferencer(Pose2DInferencer):
         det_model (str, optional): Path of the detector's config; without
             one the whole image is a person.
         det_weights (str, optional): Its checkpoint.
-        det_class (str): The detector's class whose boxes are taken.
+        det_class (str): The detector's class whose boxes are used.
         device (str, optional): Where to compute.
 
     Raises:

@@ -8,7 +8,7 @@ from ...registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadImage(transforms.LoadImage):
-    """mmpose's ``LoadImage``; any picture is read right or refused.
+    """mmpose's ``LoadImage``; reads a picture correctly or refuses it.
 
     Args:
         backend_args (dict, optional): See ``mmengine.fileio.get``.

@@ -1,4 +1,4 @@
-"""Reading images for pre-training, at the speed that GPUs take them."""
+"""Read images for pre-training fast enough for GPUs."""
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from ...registry import TRANSFORMS
 
 
 class CanvasCrop(NamedTuple):
-    """What is to be made of an image that comes on a canvas.
+    """How to crop an image that comes on a canvas.
 
     Attributes:
         box (tuple[float, float, float, float]): Left, top, right and bottom

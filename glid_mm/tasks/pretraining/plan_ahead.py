@@ -1,4 +1,4 @@
-"""Plans the next step on the host while the device computes this one."""
+"""Plan the next step on the CPU while the device computes this one."""
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Pictures of how pre-training gets on."""
+"""Pictures of the progress of pre-training."""
 from collections.abc import Sequence
 
 import torch
@@ -55,7 +55,7 @@ class ReconstructionHook(Hook):
                           runner,
                           batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """Choose images and masks; draw what an untrained model makes."""
+        """Choose images and masks; draw the untrained model's output."""
         if self.images is None:
             # A batch may come as it is, to be cropped by the model.
             batch = bare_model(runner.model).data_preprocessor(data_batch)
@@ -112,7 +112,7 @@ def _first_images(dataset, count: int, size) -> Tensor:
         try:
             images.append(load_images([path], size))
         except ImageError:
-            # Whether it stops the run is not this hook's matter.
+            # Other code decides whether it stops the run.
             continue
         if len(images) == count:
             break

@@ -1,4 +1,4 @@
-"""What pre-training makes of masked images, for people to look at."""
+"""Pictures of reconstructions for people to look at."""
 import numpy as np
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Images and label maps of one's own, in folders."""
+"""Images and label maps in folders."""
 import os.path as osp
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ from ...registry import DATASETS
 class SemanticDataset(BaseSegDataset):
     """mmseg's ``BaseSegDataset`` for images of any kinds.
 
-    Every image in a folder or below has its label map at the same place and
-    of the same name, but for the suffix, in the other folder. Folders are
-    read as :mod:`glid_mm.datasets.folders` says.
+    Every image in a folder or its subfolders has its label map at the same
+    place in the other folder, with the same name except for the suffix.
+    :mod:`glid_mm.datasets.folders` tells how folders are read.
 
     Args:
         img_suffix (sequence[str]): Suffixes of images, in lower case.
@@ -27,7 +27,7 @@ class SemanticDataset(BaseSegDataset):
 
     Raises:
         UserError: If there is no image, images or label maps are missing, or
-            two images have one label map; says how many and which.
+            two images have the same label map; with their number and names.
     """
 
     def __init__(self, img_suffix: Sequence[str] = SUFFIXES, **kwargs) -> None:

@@ -1,26 +1,26 @@
-"""One number for what is not supervised: the head's ``ignore_index``.
+"""One number for unsupervised pixels: the head's ``ignore_index``.
 
-Whatever fills, loads or counts labels has a setting of its own for it, which
-is 255 where a config says nothing. All of them follow the head.
+Everything that fills, loads or counts labels has its own setting for it, 255
+by default. All of them follow the head.
 """
 from collections.abc import Iterator
 from typing import Any
 
 from ...errors import UserError
 
-# mmseg's default, which says nothing.
+# mmseg's default, which counts as not set.
 _UNSAID = 255
 _SETTINGS = ('ignore_index', 'seg_pad_val')
 
 
 def follow(part: Any, ignore_index: int, where: str) -> None:
-    """Have a part of a run take the head's number.
+    """Make a part of a run use the head's number.
 
     Args:
-        part: A transform, a preprocessor or a metric; changed in place. What
-            has no such setting is left alone.
+        part: A transform, a preprocessor or a metric; changed in place. A
+            part without such a setting does not change.
         ignore_index (int): The head's.
-        where (str): What to call it in an error.
+        where (str): Name of the part in errors.
 
     Raises:
         UserError: If it has been given another number; names both settings.

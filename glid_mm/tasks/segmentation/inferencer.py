@@ -1,4 +1,4 @@
-"""Classes of the pixels of images that are not in a data set."""
+"""Semantic segmentation of images that are not in a data set."""
 import itertools
 import os.path as osp
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from ...visualization.images import list_inputs, rgb_pixels
 
 @TRANSFORMS.register_module()
 class InferencerLoader(loading.InferencerLoader):
-    """mmseg's, which its inferencers put in the place of our loader.
+    """mmseg's loader, which its inferencers use in place of ours.
 
     Args:
         **kwargs: See :class:`LoadImageFromFile`.
@@ -31,12 +31,12 @@ class InferencerLoader(loading.InferencerLoader):
 
 @INFERENCERS.register_module()
 class SegInferencer(MMSegInferencer):
-    """mmseg's inferencer, for any images people have.
+    """mmseg's inferencer, for any of the user's images.
 
-    It differs from mmseg's in this: folders are read as training reads them;
-    results are called as their images; a batch may have images of unlike
-    sizes; arrays are drawn in their true colours; and label maps of more than
-    256 classes have 16 bits.
+    It differs from mmseg's: folders are read as in training; results have the
+    names of their images; a batch may have images of different sizes; arrays
+    are drawn in their true colours; and label maps of more than 256 classes
+    have 16 bits.
 
     With ``out_dir=...`` there are two PNGs of each image's name, or of a
     number if it is an array: in ``pred`` the number of the class in each
@@ -79,7 +79,7 @@ class SegInferencer(MMSegInferencer):
                 yield list(part)
 
     def _names(self, preds: list) -> list[str]:
-        """What to call the files of each prediction, all different."""
+        """A unique file name for each prediction."""
         names = []
         for number, pred in enumerate(preds, self.num_pred_imgs):
             path = pred.metainfo.get('img_path')

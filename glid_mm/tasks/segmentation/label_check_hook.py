@@ -1,4 +1,4 @@
-"""Label maps have the classes of the model, or a run does not start."""
+"""Check before a run that label maps have the classes of the model."""
 import logging
 from collections import Counter
 
@@ -15,7 +15,7 @@ from .loading import LoadSemanticMap
 
 
 def _values(labels: np.ndarray) -> np.ndarray:
-    """Which values an array has, in order."""
+    """The sorted distinct values of an array."""
     if labels.dtype.kind == 'u':
         # Counting takes a tenth of the time of sorting.
         return np.flatnonzero(np.bincount(labels.ravel()))
@@ -24,19 +24,19 @@ def _values(labels: np.ndarray) -> np.ndarray:
 
 @HOOKS.register_module()
 class LabelCheckHook(DataCheckHook):
-    """Look at label maps of training and validation before the first batch.
+    """Check label maps of training and validation before the first batch.
 
     A label that is neither a class nor ignored stops the run. A class
-    without a pixel, where other pixels are ignored, is warned of once: often
-    the one was written as the other. That is said where enough maps were
-    read to tell: all of them, or ten for each class.
+    without pixels, if other pixels are ignored, gets one warning: often the
+    class was written as the ignored label. The warning needs enough maps: all
+    of them, or ten for each class.
 
-    Only maps that :class:`LoadSemanticMap` loads are looked at. Whatever
-    fills or counts labels follows the head's ``ignore_index`` from then on,
-    see :func:`~glid_mm.tasks.segmentation.ignored.follow`.
+    Only maps loaded by :class:`LoadSemanticMap` are checked. Afterwards,
+    everything that fills or counts labels follows the head's
+    ``ignore_index``, see :func:`~glid_mm.tasks.segmentation.ignored.follow`.
 
     Args:
-        num_maps (int): How many maps of a data set are read at most, evenly
+        num_maps (int): Largest number of maps to read per data set, evenly
             spread over it; 0 reads none.
     """
 
@@ -52,7 +52,7 @@ class LabelCheckHook(DataCheckHook):
         super().before_train(runner)
 
     def before_val(self, runner) -> None:
-        """Training has looked at these already, once is enough."""
+        """Nothing: training has already checked these."""
         self._agree(runner, 'val_dataloader')
         self._agree_metrics(runner, 'val_evaluator')
 
@@ -106,7 +106,7 @@ class LabelCheckHook(DataCheckHook):
                 raise no_class(wrong, info, head.num_classes,
                                head.ignore_index)
             shown.update(labels[labels != head.ignore_index].tolist())
-            # Not those that the data set's classes leave out on purpose.
+            # Except labels that the data set's classes leave out on purpose.
             unlabelled.update(
                 value for value in values.tolist()
                 if value == head.ignore_index or reduce and value == 0)

@@ -1,4 +1,4 @@
-"""What is said of labels that are no class."""
+"""The error for labels that are not a class."""
 from collections.abc import Sequence
 
 from ...errors import UserError
@@ -21,7 +21,7 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
     """
     wrong = [int(label) for label in wrong]
     reduced = bool(meta.get('reduce_zero_label'))
-    # As the file has it: that is where people look.
+    # The label in the file, where the user will look for it.
     label = max(wrong) + reduced
     first, last = int(reduced), num_classes - 1 + reduced
     cure = ('Correct the file, or set model.decode_head.num_classes and '

@@ -1,4 +1,4 @@
-"""Reading label maps as they are, with errors that name them."""
+"""Read label maps without changes, with errors that name them."""
 import numpy as np
 from mmseg.datasets.transforms import LoadAnnotations
 
@@ -11,12 +11,12 @@ from ...registry import TRANSFORMS
 class LoadSemanticMap(LoadAnnotations):
     """mmseg's ``LoadAnnotations`` for maps that fit their images.
 
-    Labels keep the file's values, those above 255 too; of a picture with a
-    palette these are the numbers, not the colours.
+    Labels keep the file's values, also above 255; a palette is ignored, and
+    its numbers are the labels.
 
     Args:
         reduce_zero_label (bool, optional): Whether 0 means unlabelled and 1
-            is the first class. By default as the data set has it.
+            is the first class. By default that of the data set.
         ignore_index (int): What unlabelled becomes with
             ``reduce_zero_label``, and what classes become that ``metainfo``
             leaves out; in a run it follows the head's ``ignore_index``.

@@ -11,7 +11,7 @@ from .ignored import follow
 
 @MODELS.register_module()
 class GLIDSegmentor(EncoderDecoder):
-    """``EncoderDecoder`` whose padding is neither seen nor supervised.
+    """``EncoderDecoder`` that neither sees nor supervises padding.
 
     Args:
         backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.

@@ -95,7 +95,7 @@ class SemanticHead(MaskHead):
             sizes=[sample.img_shape[:2] for sample in data_samples])
 
     def check_labels(self, data_samples: list) -> None:
-        """Refuse what evaluation would leave out.
+        """Refuse labels that evaluation would ignore.
 
         Args:
             data_samples (list[SegDataSample]): Those with ``gt_sem_seg`` are
