@@ -2,8 +2,8 @@
 
 Drops pictures, predicts with every task of the weights, downloads the results,
 and clicks a mask of pre-training. Fails if something is missing, a picture
-does not load, the console has errors, or the page asks another host for
-anything. It needs gradio, playwright and a Chromium.
+does not load, the console has errors, or the page contacts another host. It
+needs gradio, playwright and Chromium.
 """
 import argparse
 import contextlib
@@ -165,7 +165,7 @@ def check_task(tab: Tab, pictures: list[Path], task: str,
 
 
 def check_refusal(tab: Tab) -> None:
-    """Drop what is no picture: the page says so and goes on."""
+    """Drop a file that is not a picture: the page reports it and continues."""
     torn = tab.out / 'torn.jpg'
     torn.write_text('no picture')
     tab.page.set_input_files('#pictures input[type=file]', torn)

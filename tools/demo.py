@@ -1,9 +1,9 @@
-"""The tour: what pre-training is worth, on generated data.
+"""The demo: what pre-training is worth, on generated data.
 
-Makes Scenes, pre-trains a small GLID for two minutes, fine-tunes twins from
-random weights and from the pre-training that comes with glid_mm, and shows
-all tasks with the weights that come with it. Ends with tables and a page of
-results. Interrupted, it goes on where it was.
+It makes Scenes, pre-trains a small GLID for two minutes, fine-tunes twins from
+random weights and from the pre-trained weights that ship with glid_mm, and
+shows all tasks with trained weights that ship with it. It ends with tables and
+a page of results. Run it again to continue an interrupted demo.
 """
 import argparse
 import json

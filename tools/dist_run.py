@@ -1,8 +1,7 @@
-"""torchrun whose output ends with the line that matters, once.
+"""torchrun whose output ends with one clear error message.
 
-It takes torchrun's arguments. Processes that fail tell it why, see
-``glid_mm.engine.launch.main``; torchrun alone would end in a traceback of its
-own.
+It takes torchrun's arguments. Failing processes report the reason, see
+``glid_mm.engine.launch.main``; torchrun alone would end in its own traceback.
 """
 import sys
 
@@ -13,10 +12,10 @@ from glid_mm.errors import EXIT_CODE
 
 
 def first_failure(error: ChildFailedError) -> str:
-    """What went wrong first, as one message.
+    """The first error as one message.
 
-    Where one process ends, others lose their connection to it and fail as
-    well: what the user can mend is no such consequence.
+    If one process ends, others lose their connection to it and fail too.
+    Errors that the user can fix are never such a consequence.
 
     Args:
         error (ChildFailedError): Of all processes that have failed.

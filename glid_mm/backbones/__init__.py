@@ -1,4 +1,4 @@
-"""What configs put into the slot ``backbone``: the adapters of `models/`."""
+"""Backbones for configs: adapters of the models in `models/`."""
 from .glid import GLIDBackbone
 from .parts import GLIDEncoder, GLIDPyramid
 from .timm_features import TimmFeatures

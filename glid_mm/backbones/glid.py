@@ -1,8 +1,8 @@
-"""GLID as OpenMMLab's configs see it: ``type='glid_mm.GLID'``.
+"""GLID for OpenMMLab's configs: ``type='glid_mm.GLID'``.
 
 The adapter goes into the slot that every host library names ``backbone``.
-Weights are therefore named alike in pre-training and in all tasks, and a
-checkpoint of one loads into another as it is.
+Weights therefore have the same names in pre-training and in all tasks, and a
+checkpoint of one loads into another without conversion.
 """
 import logging
 
@@ -41,15 +41,15 @@ class GLIDBackbone(models.GLID):
             again in the backward pass instead of stored; None does so on
             CPUs.
         compile (bool): Whether blocks, fusions and decoder layers are
-            compiled when they are first called. Each shape of the input
-            takes a minute or more, so it is for images of one size.
+            compiled at their first call. Each input shape takes a minute or
+            more, so use it for images of one size.
         cuda_graph (bool): Whether training steps on a GPU replay the passes
             of the model as CUDA graphs, where nothing is padded.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
             some parts from a checkpoint.
 
     Raises:
-        UserError: If a width is impossible.
+        UserError: If a width is invalid.
     """
     #: What takes the settings of groups that name no type.
     PARTS = dict(
@@ -116,7 +116,7 @@ class GLIDBackbone(models.GLID):
         return self._graphs(masked, images, *numbers)
 
     def _replays(self, images: Tensor) -> bool:
-        """Whether a pass is to be replayed as a CUDA graph."""
+        """Whether to replay a pass as a CUDA graph."""
         if not (self.cuda_graph and self.training and images.is_cuda
                 and torch.is_grad_enabled()):
             return False
@@ -132,8 +132,8 @@ class GLIDBackbone(models.GLID):
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Fit weights to this model; refuse those of another architecture.
 
-        mmengine loads without strictness and would only log what differs.
-        What may differ is the task, its queries and the windows: position
+        mmengine loads without strictness and would only log differences.
+        Task, queries and windows may differ: position
         biases are resized, and extended for a task's larger images.
 
         Raises:

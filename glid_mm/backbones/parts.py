@@ -1,8 +1,8 @@
 """Parts of GLID as backbones of the hosts' own models.
 
-Weights have the names that they have in GLID, so a GLID checkpoint starts a
-Mask R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
-which transfers the encoder alone.
+Weights have the same names as in GLID, so a GLID checkpoint starts a Mask
+R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
+which transfers only the encoder.
 """
 from collections.abc import Sequence
 
@@ -16,14 +16,13 @@ from .glid import GLIDBackbone
 class GLIDEncoder(GLIDBackbone):
     """GLID's encoder: four maps at strides 4, 8, 16 and 32.
 
-    Like other backbones it takes what a host pads images with for a part of
-    them.
+    Like other backbones, it treats padding as part of the image.
 
     Args:
         encoder, recompute, compile: See :class:`GLIDBackbone`.
-        out_indices (sequence[int]): Which of the four maps are wanted.
+        out_indices (sequence[int]): Which of the four maps to return.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
-            loads the parts that there are.
+            loads all parts of this backbone.
     """
 
     def __init__(self,
@@ -47,9 +46,9 @@ class GLIDEncoder(GLIDBackbone):
 class GLIDPyramid(GLIDBackbone):
     """GLID's encoder and neck: four maps of one width.
 
-    It stands for a backbone and its feature pyramid, so a model with it has no
-    ``neck`` of its own, and adapts no widths: those of the maps are the neck's
-    ``channels``. Padding is as in :class:`GLIDEncoder`.
+    It replaces a backbone and its feature pyramid, so a model with it needs no
+    ``neck``. All maps have the ``channels`` of GLID's neck. Padding is as in
+    :class:`GLIDEncoder`.
 
     Args:
         encoder, neck, recompute, compile: See :class:`GLIDBackbone`.

@@ -20,13 +20,13 @@ class TimmFeatures(nn.Module):
         **kwargs: Of ``timm.create_model``, such as ``drop_path_rate=0.3``.
 
     Attributes:
-        encoder (nn.ModuleList): What leads to each of the maps.
-        published_names (dict[str, str]): timm's name of every weight, by the
-            one it has here.
+        encoder (nn.ModuleList): The layers before each of the maps.
+        published_names (dict[str, str]): timm's name of every weight, by its
+            name here.
 
     Raises:
         MissingLibraryError: Without timm.
-        UserError: If timm has no such network or the network no such maps.
+        UserError: If timm lacks the network, or the network lacks the maps.
     """
 
     def __init__(self,
@@ -95,6 +95,6 @@ class TimmFeatures(nn.Module):
 
 
 def _names(module: nn.Module) -> dict[int, str]:
-    """Names of weights by what the weights are."""
+    """Names of weights by their identity."""
     weights = module.state_dict(keep_vars=True)
     return {id(value): name for name, value in weights.items()}

@@ -1,4 +1,4 @@
-"""×Net as OpenMMLab's configs see it: ``type='glid_mm.XNet'``."""
+"""×Net for OpenMMLab's configs: ``type='glid_mm.XNet'``."""
 import torch
 from mmengine.model import initialize
 from torch import Tensor, nn
@@ -17,13 +17,13 @@ _LEAST = STRIDES[-1]
 class XNet(models.XNet):
     """Build :class:`glid_mm.models.XNet` from a config.
 
-    Encoder and classifier are backbones of any library, and two networks even
-    if their settings are alike: ``glid_mm.TimmFeatures``,
+    Encoder and classifier are backbones of any library, and separate networks
+    even if their settings are equal: ``glid_mm.TimmFeatures``,
     ``mmpretrain.ConvNeXt`` with ``out_indices=(0, 1, 2, 3)``, or
     ``glid_mm.GLIDEncoder``.
 
     Args:
-        encoder (dict): The encoder, of which the last map is read.
+        encoder (dict): The encoder; only its last map is used.
         classifier (dict): The decoder.
         channels (int): Of the result.
         mixing (str): ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
@@ -84,7 +84,7 @@ class XNet(models.XNet):
     def init_weights(self) -> None:
         """Do what ``init_cfg`` says; mmengine calls it before training.
 
-        A host's network starts as it does there, then comes the checkpoint.
+        A host's network initializes itself first; then the checkpoint loads.
         """
         for part in (self.encoder, self.classifier):
             if hasattr(part, 'init_weights'):

@@ -1,9 +1,9 @@
-"""The one place that knows quirks of library versions.
+"""Workarounds for quirks of library versions, all in one place.
 
-Every shim is a file of its own, says what it mends, steps in only where the
-real thing is missing or broken, and leaves no trace where nothing is wrong.
+Every shim has its own file, documents what it fixes, acts only if the real
+thing is missing or broken, and otherwise changes nothing.
 All of them wait inside the import system: :func:`prepare` imports no library,
-and a shim acts at the moment when the library it is about is imported.
+and a shim acts when its library is imported.
 """
 import functools
 
@@ -18,11 +18,11 @@ __all__ = ['prepare']
 def prepare(*libraries: str, task: str = '') -> None:
     """Patch libraries that are about to be imported, and require them.
 
-    The only call that patches anything. Rooms make it before they import a
-    library of OpenMMLab.
+    This is the only call that patches anything. Subpackages call it before
+    they import an OpenMMLab library.
 
     Args:
-        libraries (str): Import names that have to be there, such as
+        libraries (str): Import names of required libraries, such as
             ``'mmseg'``.
         task (str): What they are needed for, in words.
 

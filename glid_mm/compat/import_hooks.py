@@ -9,7 +9,7 @@ ModuleAction = Callable[[ModuleType], None]
 
 
 class _Mender(importlib.abc.MetaPathFinder):
-    """Stands first in line; lets the others find, then adds the mending."""
+    """The first finder; lets the others find a module, then patches it."""
 
     def __init__(self):
         self.mends: dict[str, ModuleAction] = {}
@@ -26,8 +26,7 @@ class _Mender(importlib.abc.MetaPathFinder):
             run(module)
             self.mends[name](module)
 
-        # On this one instance, so that its class, and with it everything
-        # else that a loader is asked for, stays what it was.
+        # On this one instance, so that the loader's class does not change.
         spec.loader.exec_module = run_and_mend
         return spec
 
@@ -41,7 +40,7 @@ class _Mender(importlib.abc.MetaPathFinder):
 
 
 class _Understudy(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Stands last in line, and so is asked only for what nobody has."""
+    """The last finder, used only for modules that no other finder has."""
 
     def __init__(self):
         self.parts: dict[str, ModuleAction] = {}
@@ -65,11 +64,11 @@ _UNDERSTUDY = _Understudy()
 
 
 def after_import(name: str, mend: ModuleAction) -> None:
-    """Have a module mended as soon as it has been imported.
+    """Patch a module as soon as it is imported.
 
     Args:
-        name (str): The module's full name. If it has been imported already,
-            it is mended now.
+        name (str): The module's full name. If it is already imported, it is
+            patched now.
         mend (Callable): Takes the module and changes it in place.
     """
     if _MENDER not in sys.meta_path:

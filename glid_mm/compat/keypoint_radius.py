@@ -1,7 +1,7 @@
-"""Mends: mmpose draws no keypoints with NumPy 2.5 and later.
+"""Fixes: mmpose draws no keypoints with NumPy 2.5 and later.
 
-It gives OpenCV the radius of a dot as an array with one number in it, and
-NumPy no longer makes a number of such an array.
+It passes the radius of a dot to OpenCV as an array with one number, and
+NumPy no longer converts such an array to a number.
 """
 import functools
 

@@ -1,10 +1,10 @@
-"""Mends: mmdet, mmseg and mmpretrain print notes that concern nobody.
+"""Fixes: mmdet, mmseg and mmpretrain print irrelevant notes.
 
-On import the maintained line says that OneDL, a service of its makers, is not
-there. It says so at debug level, but to no logger, and mmengine's
-``print_log`` prints whatever is for no logger. mmdet also warns that
-``faster_coco_eval`` is missing, whether or not somebody wants its metric.
-mmengine warns, whenever training begins, of what it itself calls.
+On import the maintained line reports that OneDL, a service of its makers, is
+missing. The note has debug level but no logger, and mmengine's
+``print_log`` prints notes without a logger. mmdet also warns that
+``faster_coco_eval`` is missing, even if its metric is not used.
+mmengine warns at the start of training about functions that it calls itself.
 """
 import logging
 import warnings

@@ -1,8 +1,8 @@
-"""Mends: mmdet, mmseg and mmpose do not import without mmcv's compiled ops.
+"""Fixes: mmdet, mmseg and mmpose do not import without mmcv's compiled ops.
 
-They import ``mmcv.ops``, whose modules ask ``mmcv._ext`` for their functions
-at once, used or not. Where there is no ``mmcv._ext``, this offers one whose
-functions can be asked for, named and pickled, but not called.
+They import ``mmcv.ops``, whose modules load their functions from
+``mmcv._ext`` at once, used or not. If there is no ``mmcv._ext``, this offers
+one whose functions can be looked up and pickled, but not called.
 """
 from ..doctor.environment import Environment, installed_versions
 from ..errors import MissingOpError
@@ -37,11 +37,11 @@ def _fill(module):
         return op
 
     module.__getattr__ = get_op
-    # Asked for by reports of the environment, which should not fail.
+    # Reports of the environment call these and should not fail.
     module.get_compiler_version = lambda: 'n/a'
     module.get_compiling_cuda_version = lambda: 'n/a'
 
 
 def install() -> None:
-    """Offer the stand-in to whoever finds no real ``mmcv._ext``."""
+    """Offer the stand-in if there is no real ``mmcv._ext``."""
     stand_in(NAME, _fill)

@@ -1,9 +1,9 @@
-"""Mends: mmpretrain does not import beside a transformers that does not fit.
+"""Fixes: mmpretrain does not import with an incompatible transformers.
 
-It imports its multimodal models (BLIP and others) wherever it finds a
-transformers that is new enough, and fails on what newer releases have dropped.
-Where the release does not fit, or cannot be imported itself, this switches the
-multimodal models off, as mmpretrain does where there is no transformers.
+It imports its multimodal models (BLIP and others) if it finds a transformers
+that is new enough, and fails on functions that newer releases have removed.
+If the release is incompatible or cannot be imported, this switches the
+multimodal models off, as mmpretrain does if transformers is missing.
 """
 import importlib
 import logging
@@ -42,5 +42,5 @@ def _switch_off_what_does_not_fit(module) -> None:
 
 
 def install() -> None:
-    """Wait for mmpretrain to look whether transformers is there."""
+    """Wait for mmpretrain to check whether transformers is installed."""
     after_import('mmpretrain.utils.dependency', _switch_off_what_does_not_fit)

@@ -1,9 +1,9 @@
-"""Mends: mmengine refuses ``_base_ = ['glid_mm::…']`` and ``get_config``.
+"""Fixes: mmengine refuses ``_base_ = ['glid_mm::…']`` and ``get_config``.
 
-It reads configs of the packages on a list, and has the types in them looked up
-in the package's own scope. Ours are written for the scope of their host. So
-they are read as if they lay beside the config that names them. They are those
-of the code that runs, however it was installed.
+It reads configs only of packages on a list, and looks up their types in the
+package's own scope. Our configs are written for the scope of their host, so
+they are read as if they were beside the config that names them. They come
+from the running code, however it was installed.
 """
 from pathlib import Path
 
@@ -33,6 +33,6 @@ def _find(module) -> None:
 
 
 def install() -> None:
-    """Put the package on the list, and have its configs found."""
+    """Put the package on the list, and make its configs findable."""
     after_import('mmengine.config.utils', _add_to_list)
     after_import('mmengine.config.config', _find)

@@ -1,7 +1,7 @@
-"""Mends: mmdet's inferencer refuses panoptic maps without panopticapi.
+"""Fixes: mmdet's inferencer refuses panoptic maps without panopticapi.
 
-That library is on no registry, and what the inferencer wants of it is the
-colour of a number. Where it is installed, nothing is changed.
+That library is on no registry, and the inferencer needs only its colour of a
+number. If it is installed, nothing changes.
 """
 from .import_hooks import after_import
 

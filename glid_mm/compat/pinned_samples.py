@@ -1,8 +1,8 @@
-"""Mends: a data loader that pins memory leaves ground truth out.
+"""Fixes: a data loader that pins memory does not pin ground truth.
 
-Only from pinned memory does a GPU fetch data while it computes. PyTorch's
-loaders pin tensors, and what has a method for it. mmengine's data samples,
-which hold labels, heatmaps and masks, have none.
+A GPU fetches data while it computes only from pinned memory. PyTorch's
+loaders pin tensors, and objects with a method for it. mmengine's data
+samples, which hold labels, heatmaps and masks, have no such method.
 """
 from .import_hooks import after_import
 

@@ -1,9 +1,10 @@
-"""Mends: mmengine runs what is in a checkpoint that it cannot read as data.
+"""Fixes: mmengine runs code in a checkpoint that it cannot read as data.
 
-A checkpoint is a pickle. Where ``torch.load(weights_only=True)`` refuses one,
-mmengine reads it again with all that it asks for. Here whatever reads files
-through mmengine (``load_from``, ``resume``, ``init_cfg``, the inferencers of
-all hosts) reads them with :func:`glid_mm.io.checkpoints.read_checkpoint`.
+A checkpoint is a pickle. If ``torch.load(weights_only=True)`` refuses one,
+mmengine reads it again without that protection. Here everything that reads
+files through mmengine (``load_from``, ``resume``, ``init_cfg``, the
+inferencers of all hosts) uses
+:func:`glid_mm.io.checkpoints.read_checkpoint`.
 """
 from .import_hooks import after_import
 
@@ -17,5 +18,5 @@ def _read_as_data(module):
 
 
 def install() -> None:
-    """Have files read as data only."""
+    """Make mmengine read files only as data."""
     after_import('mmengine.runner.checkpoint', _read_as_data)

@@ -1,7 +1,7 @@
-"""Mends: torchvision does not import when its compiled ops do not load.
+"""Fixes: torchvision does not import when its compiled ops do not load.
 
-They do not load beside a torch of another build, for instance torchvision's
-CUDA wheel beside a CPU torch. All else in torchvision is plain Python, but
+They do not load with a torch of another build, for instance torchvision's
+CUDA wheel with a CPU torch. The rest of torchvision is plain Python, but
 its import stops where it describes the shapes of ``nms`` and ``qnms``: an
 operator must be declared before that. This declares the two.
 """

@@ -1,8 +1,8 @@
-"""Mends: mmpose does not import without xtcocotools, which is hard to get.
+"""Fixes: mmpose does not import without xtcocotools, which is hard to install.
 
-Its wheels are built against NumPy 1 and end at Python 3.11; elsewhere it has
-to be compiled. mmpose uses little of it, and pycocotools has all of that but
-two arguments of the evaluation. Where xtcocotools is missing, this offers
+Its wheels are built against NumPy 1 and end at Python 3.11; elsewhere it must
+be compiled. mmpose uses little of it, and pycocotools has all of that except
+two arguments of the evaluation. If xtcocotools is missing, this offers
 pycocotools under its name, with the same results for ``'keypoints'``,
 ``'bbox'`` and ``'segm'``; it refuses the rest (whole body, CrowdPose).
 """
@@ -101,7 +101,7 @@ def _fill_mask(module):
 
 
 def install() -> None:
-    """Offer the stand-in to whoever finds no real xtcocotools."""
+    """Offer the stand-in if there is no real xtcocotools."""
     stand_in('xtcocotools', lambda module: None)
     stand_in('xtcocotools.coco', _fill_coco)
     stand_in('xtcocotools.cocoeval', _fill_cocoeval)

@@ -1,4 +1,4 @@
-"""Features of labelled photographs, one vector an image."""
+"""Features of labelled photographs, one vector per image."""
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def _read(folder: Path) -> LabelledImages:
     if len(classes) < 2:
         raise UserError(f'{folder} has {len(classes)} class folders; a probe '
                         'needs two or more, with the images of one class each')
-    # What lies beside the class folders is of no class.
+    # Files beside the class folders have no class.
     names = [name for name in list_images(folder) if '/' in name]
     found = [name.partition('/')[0] for name in names]
     empty = sorted(set(classes).difference(found))

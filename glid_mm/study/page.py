@@ -1,4 +1,4 @@
-"""A study's results as a page that needs nothing else."""
+"""A study's results as a self-contained page."""
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,10 +34,10 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
 
     Args:
         rows (sequence[Comparison]): Of all arms.
-        metric (str): What is compared.
-        higher_is_better (bool): Whether more of it is good.
-        command (str): Which repeats the study.
-        path (Path): Where to.
+        metric (str): The metric.
+        higher_is_better (bool): Whether higher values are better.
+        command (str): Command that repeats the study.
+        path (Path): Of the page.
     """
     arrow = '↑' if higher_is_better else '↓'
     page = Report(
@@ -68,7 +68,7 @@ def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
 
     Args:
         rows (sequence[Comparison]): The arms.
-        metric (str): What the axis is called.
+        metric (str): Name of the axis.
 
     Returns:
         ndarray: ``(H, W, 3)`` uint8 RGB.

@@ -1,4 +1,4 @@
-"""Which runs a study consists of, and their configs."""
+"""The runs of a study, and their configs."""
 import itertools
 import re
 from collections.abc import Sequence
@@ -17,13 +17,12 @@ Settings = tuple[tuple[str, object], ...]
 
 
 class Start(NamedTuple):
-    """What weights a run starts from.
+    """The weights that a run starts from.
 
     Attributes:
-        name (str): What tables call it.
+        name (str): Its name in tables.
         checkpoint (str): A file, ``weights:NAME``, or '' for random weights.
-        parts (tuple[str]): Which parts of the model it starts; none for all
-            that the model has.
+        parts (tuple[str]): Parts of the model to load; empty for all parts.
         config (str): Of another model than the study's; '' for its own.
     """
 
@@ -34,7 +33,7 @@ class Start(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """What a study compares; runs of one arm differ in their seeds.
+    """One side of a comparison; runs of an arm differ only in their seeds.
 
     Attributes:
         start (Start): The weights.
@@ -49,7 +48,7 @@ class Arm(NamedTuple):
 
     @property
     def cell(self) -> tuple[float, Settings]:
-        """What arms have in common that differ in their start alone."""
+        """The settings that arms share if only their starts differ."""
         return self.fraction, self.settings
 
     def __str__(self) -> str:
@@ -66,10 +65,10 @@ class Run(NamedTuple):
     """One training.
 
     Attributes:
-        arm (Arm): What it is a sample of.
+        arm (Arm): Its arm.
         seed (int): Its seed.
         lr (float, optional): Its learning rate; None for the config's.
-        folder (Path): Where it leaves everything.
+        folder (Path): Folder for its files.
     """
 
     arm: Arm
@@ -81,18 +80,18 @@ class Run(NamedTuple):
     def config(self) -> Path:
         """Its config, which :func:`plan_runs` writes.
 
-        It lies beside the folder: mmengine writes what a run makes of its
-        config into the folder, under the same name.
+        It is beside the folder, because mmengine writes the final config of
+        a run into the folder under the same name.
         """
         return self.folder.with_suffix('.py')
 
 
 def read_start(text: str, checkpoint: str = '') -> Start:
-    """Read a start as the command line has it.
+    """Read a start from the command line.
 
     Args:
         text (str): 'none', 'all', parts such as 'encoder+neck', or
-            'NAME=FILE:PARTS' with weights of its own.
+            'NAME=FILE:PARTS' to load another file.
         checkpoint (str): The file if the text names none.
 
     Raises:
@@ -176,7 +175,7 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     options = {
         'randomness.seed': run.seed,
         'work_dir': str(run.folder),
-        # The last checkpoint is for going on; no other is looked at.
+        # The last checkpoint is for resuming; no other is used.
         'default_hooks.checkpoint.max_keep_ckpts': 1,
         'default_hooks.checkpoint.save_best': None,
     }

@@ -1,4 +1,4 @@
-"""How well features tell classes apart: nearest neighbours, a linear layer."""
+"""Measure how well features separate classes: k-NN and a linear layer."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 
-#: Share of the images that the better part of a split has.
+#: Share of the images in the larger part of a split.
 SHARE = .8
-#: Penalties of the linear layer's weights, of which held-out images choose.
+#: Penalties of the linear layer's weights; held-out images choose one.
 PENALTIES = tuple(10.**-i for i in range(6))
 
 
 class Accuracy(NamedTuple):
-    """Shares of the validation images whose class is found.
+    """Shares of correctly classified validation images.
 
     Attributes:
         knn (float): By weighted nearest neighbours.
@@ -46,7 +46,7 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
         labels (Tensor): ``(n,)`` int64, places in ``classes``.
         classes (sequence[str]): Names of the classes.
         seeds (sequence[int]): Of the draws.
-        k (int): Neighbours that are to vote.
+        k (int): Number of neighbours that vote.
 
     Returns:
         list[Split]: Of each seed.
@@ -116,7 +116,7 @@ def knn(features: Tensor,
         queries: Tensor,
         k: int = 20,
         temperature: float = .07) -> Tensor:
-    """Classes by a vote of the nearest neighbours, as DINO has it.
+    """Classes by a vote of the nearest neighbours, as in DINO.
 
     A neighbour's vote weighs ``exp(cosine / temperature)``.
 
@@ -165,7 +165,7 @@ def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
     for penalty in PENALTIES:
         layer = fit_linear(x[fitted], labels[fitted], penalty)
         right.append((layer(x[held]).argmax(1) == labels[held]).sum())
-    # Of equal ones, the strongest.
+    # On a tie, the strongest.
     penalty = PENALTIES[int(torch.stack(right).argmax())]
     return fit_linear(x, labels, penalty)(queries).argmax(1)
 

@@ -1,4 +1,4 @@
-"""What a study found: spreads, paired differences, and plain words."""
+"""Results of a study: spreads, paired differences, and verdicts."""
 import csv
 import io
 import math
@@ -20,10 +20,10 @@ _COLUMNS = ['start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step']
 
 
 class Outcome(NamedTuple):
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        run (Run): Which.
+        run (Run): The run.
         curve (Curve): The metric at each evaluation.
     """
 
@@ -37,14 +37,14 @@ class Outcome(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """An arm, beside the baseline of its cell.
+    """An arm compared with the baseline of its cell.
 
     Attributes:
-        arm (Arm): Which.
+        arm (Arm): The arm.
         outcomes (list[Outcome]): Of its seeds.
         mean (float): Of the metric at the end.
         sd (float): Standard deviation over seeds; NaN of one seed.
-        baseline (Arm, optional): What it is compared with; None if it is one.
+        baseline (Arm, optional): Its baseline; None if it is a baseline.
         differences (list[float]): From the baseline, seed by seed.
         passes (float, optional): The step at which the mean curve passes the
             baseline's final mean, as a share of all steps; None if it never
@@ -105,8 +105,8 @@ def compare(outcomes: Sequence[Outcome],
             higher_is_better: bool = True) -> list[Comparison]:
     """Compare arms with the first arm of their cell.
 
-    Arms of a cell differ in their start alone. Where every cell has a single
-    arm, all are compared with the first.
+    Arms of a cell differ only in their start. If every cell has a single arm,
+    all are compared with the first.
 
     Args:
         outcomes (sequence[Outcome]): Of finished runs, one for each arm and
@@ -195,7 +195,7 @@ def read_csv(path: Path) -> tuple[str, list[Outcome]]:
         tuple[str, list[Outcome]]: The metric, and the outcomes of all runs.
 
     Raises:
-        UserError: If it is no such file.
+        UserError: If it is not such a file.
     """
     with open(path, encoding='utf-8', newline='') as file:
         rows = csv.reader(file)

@@ -1,6 +1,6 @@
 """Do pre-trained features tell classes apart? k-NN and a linear probe.
 
-The features are frozen: one vector an image, of the whole image. Weights are
+The features are frozen: one vector per whole image. Weights are
 compared on the same images. 'none' stands for random weights:
 
   python tools/analysis_tools/probe.py CONFIG FOLDER none epoch_30.pth

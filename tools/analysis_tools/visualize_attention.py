@@ -1,10 +1,10 @@
 """Draws where queries look: attention of the decoder over images.
 
-Of a task, test images and the queries that are surest; of a pre-training,
-training images with some units masked, and the queries of these. A row shows a
-query: the image with a cross at its place (what it answers for: a masked unit,
-the middle of a box or a mask, a keypoint, the middle of what a bin of depth
-has), and the attention to the memory of three scales.
+For a task, it draws test images and the most confident queries; for
+pre-training, training images with masked units and the queries of these units.
+A row shows a query: the image with a cross at its place (a masked unit, the
+centre of a box or a mask, a keypoint, or the centre of a depth bin's pixels),
+and the attention to the memory of three scales.
 """
 import argparse
 from pathlib import Path

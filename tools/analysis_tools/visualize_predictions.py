@@ -1,4 +1,4 @@
-"""Draws what checkpoints of a task predict, beside the ground truth."""
+"""Draws predictions of a task's checkpoints beside the ground truth."""
 import argparse
 from pathlib import Path
 

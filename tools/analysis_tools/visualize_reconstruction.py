@@ -1,4 +1,4 @@
-"""Masks images of your own and draws what pre-training makes of them."""
+"""Masks your images and draws their reconstructions."""
 import argparse
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Make semantic label maps from COCO panoptic annotations.
 
-Every pixel gets the index of its category, things and stuff alike; what is
-in no segment, or in a crowd, gets 255. ``classes.txt`` beside the label maps
-names the categories in order, as the configs read it.
+Every pixel gets the index of its category, for things and stuff; pixels
+outside segments, or in a crowd, get 255. ``classes.txt`` beside the label maps
+names the categories in order, and the configs read it.
 
 With ``--supercategories`` the classes are COCO's 27 supercategories in place
 of its 133 categories: enough pixels of each for few images.

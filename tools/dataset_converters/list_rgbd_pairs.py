@@ -1,8 +1,8 @@
 """Write the lists of pairs that DepthDataset reads, one for each split.
 
-Takes a folder with images and depth maps of the same names in two folders,
-and a JSON with a list of objects, each with "name" and "split". Every line
-of OUT/<split>.txt names an image and, after a tab, its depth map.
+It takes a folder with images and depth maps of the same names in two folders,
+and a JSON file with a list of objects, each with "name" and "split". Every
+line of OUT/<split>.txt names an image and, after a tab, its depth map.
 """
 import argparse
 import json

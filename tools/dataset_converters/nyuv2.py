@@ -1,6 +1,6 @@
 """Lay NYUv2 out for training and testing on depth.
 
-The data are distributed in two forms, and each is one call:
+The data is distributed in two forms; each takes one call:
 
   nyuv2.py labelled nyu_depth_v2_labeled.mat splits.mat data/nyu
       the 1449 labelled pairs: 795 of training, 654 of testing

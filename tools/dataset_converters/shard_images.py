@@ -1,10 +1,10 @@
-"""Put any folder of images into shards, for pre-training that is fed fast.
+"""Put any folder of images into shards, which pre-training reads faster.
 
-Every image becomes a JPEG whose shorter side is at most as long as you say;
-sub-folders are searched too. OUT gets numbered tar files that WebDataset and
-NVIDIA DALI read as well, an index of each, and shards.json. Files that cannot
-be decoded are named and left out. If it is interrupted, the same command goes
-on, and the shards will be the same. To train on them, set OUT as
+Every image becomes a JPEG whose shorter side has at most the given length;
+subfolders are searched too. OUT gets numbered tar files, which WebDataset and
+NVIDIA DALI also read, an index of each, and shards.json. Files that cannot be
+decoded are reported and skipped. After an interruption, run the same command
+again to continue; the shards will be the same. To train on them, set OUT as
 train_dataloader.dataset.data_root.
 """
 import argparse

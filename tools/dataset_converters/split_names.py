@@ -1,7 +1,7 @@
 """Split a list of images into disjoint parts, by a seed.
 
-For example 800 images to train on with labels, 200 to choose settings by, and
-the others to pre-train on, of VOC 2012:
+For example, split VOC 2012 into 800 labelled training images, 200 images for
+choosing settings, and the rest for pre-training:
 
   split_names.py data/VOCdevkit/VOC2012/ImageSets/Main/train.txt
       data/VOCdevkit/VOC2012/ImageSets/glid
