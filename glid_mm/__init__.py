@@ -13,22 +13,21 @@ def load(run_or_weights, device=None, task=None, config=None):
         predictor.predict('photo.jpg').plot().show()
 
     Args:
-        run_or_weights (str | Path): Work dir of a run, of which the best
-            checkpoint is taken, or else the last; a checkpoint; a weights
+        run_or_weights (str | Path): Work dir of a run, whose best or else
+            last checkpoint is used; a checkpoint; a weights
             file (``.safetensors`` or ``.pth``); or ``weights:NAME``.
         device (str, optional): Where to compute, such as ``'cuda:1'``; by
             default a GPU if there is one.
         task (str, optional): Which task of a mixture.
         config (str | Path | Config, optional): The config; by default the one
-            that came along with the weights, which is read as data, or that
-            lies beside them.
+            in the weights, which is read as data, or the one beside them.
 
     Returns:
         glid_mm.prediction.Predictor: The model, ready for pictures.
 
     Raises:
-        glid_mm.errors.UserError: If there are no such weights, nothing says
-            which config they are of, or they are not of the task.
+        glid_mm.errors.UserError: If there are no such weights, their config
+            cannot be found, or they lack the task.
     """
     from .prediction import load
     return load(run_or_weights, device, task, config)

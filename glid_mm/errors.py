@@ -4,15 +4,14 @@ from pathlib import Path
 
 from .doctor.install import advice
 
-#: Of a process that ends with such an error and leaves it to the one that
-#: started it to say so.
+#: Exit code of a process whose parent reports its error.
 EXIT_CODE = 65
-#: Stands in advice for the path of a checkpoint, where that is not known.
+#: Placeholder in messages for the path of a checkpoint.
 ITSELF = 'CHECKPOINT.pth'
 
 
 class UserError(RuntimeError):
-    """Something that the user can mend: the message says what and how.
+    """An error that the user can fix: the message names problem and cure.
 
     The tools print it without a traceback.
     """
@@ -22,7 +21,7 @@ class CheckpointError(UserError):
     """A checkpoint cannot be read or written."""
 
     def of(self, path: str | Path) -> 'CheckpointError':
-        """The same error, which names the file, in its advice too."""
+        """The same error with the path of the file, also in the cure."""
         text = str(self).replace(ITSELF, str(path))
         return CheckpointError(
             text if text.startswith(str(path)) else f'{path}: {text}')
@@ -44,7 +43,7 @@ def require(*libraries: str, task: str) -> None:
         task (str): What they are needed for, in words.
 
     Raises:
-        MissingLibraryError: If some are missing; says which, for what, and
+        MissingLibraryError: If some are missing; names them, the task, and
             the command that installs them.
     """
     missing = [n for n in libraries if importlib.util.find_spec(n) is None]

@@ -7,7 +7,7 @@ own host library, so a config names the one it needs in ``custom_imports``.
 """
 from . import compat
 
-# Before mmengine: whatever is imported from here on may need mending.
+# Before mmengine, because modules imported after this may need a patch.
 compat.prepare()
 
 from mmengine import registry as _mmengine  # noqa: E402

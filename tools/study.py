@@ -2,8 +2,9 @@
 
 The arms are all combinations of starts, fractions of the training images and
 settings, each trained with every seed. With several learning rates each arm is
-tuned alike: all rates with the first seed, the best of them with the others.
-Interrupted, the same command goes on. For example, what each part brings:
+tuned in the same way: all rates with the first seed, the best with the others.
+After an interruption, run the same command again to continue. For example, to
+measure the effect of each part:
 
   python tools/study.py configs/detection/glid_swin-b_8xb2-12e_coco.py
       --weights glid.pth --parts none encoder encoder+neck all --out parts

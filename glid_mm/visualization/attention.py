@@ -1,7 +1,7 @@
-"""Where queries look: weights of the decoder's cross-attention (Figure 4).
+"""Attention of queries: weights of the decoder's cross-attention (Figure 4).
 
-The model computes fused attention, which never has the weights. Hooks note
-what goes into it, and the weights are computed again from that.
+The model computes fused attention, which never stores the weights. Hooks
+record its inputs, and the weights are computed again from them.
 """
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ _SIDE = 192
 
 
 class Pass:
-    """What one forward pass of GLID did.
+    """A record of one forward pass of GLID.
 
     Attributes:
         images (Tensor): ``(B, 3, H, W)``, as the encoder got them.
@@ -89,10 +89,10 @@ class Pass:
 
 @contextmanager
 def passes_of(glid: GLID) -> Iterator[list[Pass]]:
-    """Note the passes of a model while the context lasts.
+    """Record the passes of a model within the context.
 
     Args:
-        glid (GLID): The backbone; it computes what it would without.
+        glid (GLID): The backbone; its results do not change.
 
     Yields:
         list[Pass]: Grows by one with every pass.
@@ -128,8 +128,8 @@ class Distances(NamedTuple):
 
     Attributes:
         own (float): From a query's own place.
-        others (float): From the places of the other queries. If this is no
-            more, where they look has nothing to do with what they answer.
+        others (float): From the places of the other queries. If this is not
+            larger, attention does not depend on the query's place.
     """
 
     own: float
@@ -137,7 +137,7 @@ class Distances(NamedTuple):
 
 
 def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
-    """Tell whether queries look near their places.
+    """Measure whether queries look near their places.
 
     Args:
         maps (Tensor): ``(M, h, w)``, each with a sum of 1.

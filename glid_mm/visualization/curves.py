@@ -1,4 +1,4 @@
-"""Loss and metric curves of runs, from the scalars that they left."""
+"""Loss and metric curves of runs, from their logged scalars."""
 import json
 import math
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ class Curve(NamedTuple):
 def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     """Read what mmengine's ``LocalVisBackend`` wrote.
 
-    Where a resumed run took up again, what had been written of later steps
-    no longer counts. A last line that was cut short is passed over.
+    If a run was resumed, earlier records of the repeated steps are dropped.
+    A truncated last line is ignored.
 
     Args:
         run_dir (str | Path): A work dir, or a ``scalars.json``.
@@ -116,7 +116,7 @@ def plot_curves(runs: dict[str, str | Path],
     """Plot scalars of one or several runs, each key beside the others.
 
     Args:
-        runs (dict[str, str | Path]): Work dirs by what the legend calls them.
+        runs (dict[str, str | Path]): Work dirs by their names in the legend.
         keys (Sequence[str]): Names of scalars. A run without one is left out
             there.
         smoothing (float): From 0, none, to below 1: the share that an
@@ -128,7 +128,7 @@ def plot_curves(runs: dict[str, str | Path],
 
     Raises:
         ValueError: If ``smoothing`` is not in [0, 1).
-        UserError: If no run has one of the keys; says what there is.
+        UserError: If no run has one of the keys; names the existing keys.
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f'smoothing must be in [0, 1), not {smoothing}')

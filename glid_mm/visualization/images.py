@@ -1,4 +1,4 @@
-"""Image files that people name, and pictures of what models take."""
+"""Image files named by the user, and pictures of model inputs."""
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from ..errors import UserError
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """Image files that are named or lie in folders that are named.
+    """Find image files in a list of files and folders.
 
     Args:
-        paths (Iterable[str | Path]): Files, and folders to look into.
+        paths (Iterable[str | Path]): Files and folders.
 
     Returns:
-        list[Path]: Files in the given order; those of a folder and of the
-        folders below it by name.
+        list[Path]: Files in the given order; those of a folder and its
+        subfolders by name.
 
     Raises:
         UserError: If a path does not exist or a folder has no images.
@@ -42,7 +42,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def list_inputs(inputs) -> list[str | np.ndarray]:
-    """What an inferencer is given, image by image.
+    """The inputs of an inferencer, image by image.
 
     Args:
         inputs (str | Path | ndarray | list): Images: files, folders,
@@ -52,7 +52,7 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
         list[str | ndarray]: Paths of files, and the arrays.
 
     Raises:
-        UserError: As :func:`find_images` does, or if an array is no image.
+        UserError: See :func:`find_images`; or if an array is not an image.
     """
     found = []
     for image in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
@@ -90,7 +90,7 @@ def rgb_pixels(image: str | np.ndarray) -> np.ndarray:
 
 
 def refuse_same_names(images: Iterable[Path]) -> None:
-    """Refuse images whose results would be written to one file.
+    """Refuse images whose results would be written to the same file.
 
     Raises:
         UserError: Names them.
@@ -103,7 +103,7 @@ def refuse_same_names(images: Iterable[Path]) -> None:
 
 
 def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
-    """Read images alike each time: resized, the middle cut out.
+    """Read images without randomness: resized and centre-cropped.
 
     Args:
         paths (Sequence[str | Path]): Image files, or addresses that
@@ -120,7 +120,7 @@ def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
 
 
 def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
-    """Resize images and cut the middle out.
+    """Resize and centre-crop images.
 
     Args:
         images (Iterable[Image]): RGB.
@@ -161,6 +161,6 @@ def takes_rgb(preprocessor: nn.Module) -> bool:
     Args:
         preprocessor (nn.Module): Of a model of any host.
     """
-    # Upstream's mmseg names it otherwise.
+    # Upstream's mmseg uses another name.
     return getattr(preprocessor, '_channel_conversion',
                    getattr(preprocessor, 'channel_conversion', False))

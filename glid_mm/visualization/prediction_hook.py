@@ -1,4 +1,4 @@
-"""Pictures of how a task gets on."""
+"""Pictures of the progress of a task's training."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +31,7 @@ class PredictionHook(Hook):
         self._draw: Painter | None = None
 
     def before_val_epoch(self, runner) -> None:
-        """Begin anew."""
+        """Start a new panel."""
         self._rows = []
 
     def after_val_iter(self,

@@ -1,4 +1,4 @@
-"""What models of a task predict, beside what is true."""
+"""Predictions of a task's models beside the ground truth."""
 import os.path as osp
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,8 +18,8 @@ class Predictions(NamedTuple):
     """Pictures of test images.
 
     Attributes:
-        titles (list[str]): Of the columns: 'image', 'ground truth', and what
-            the models are called.
+        titles (list[str]): Of the columns: 'image', 'ground truth', and the
+            names of the models.
         rows (list[list[ndarray]]): Of each image, ``(H, W, 3)`` uint8 RGB in
             the order of the titles.
     """
@@ -29,7 +29,7 @@ class Predictions(NamedTuple):
 
 
 class Painter:
-    """Draws what a task's data samples say, as its host does.
+    """Draws a task's data samples with its host's visualizer.
 
     Args:
         visualizer (dict): The config's.
@@ -88,7 +88,7 @@ def draw_predictions(config: Config,
             ``visualizer``.
         checkpoints (Sequence[str]): Weights to compare, of that config or of
             mixtures that have its task.
-        titles (Sequence[str]): What to call them; by default their folders.
+        titles (Sequence[str]): Their names; by default their folders.
         num_images (int): Images, spread evenly over the test set.
         draw_options (dict): Further arguments of the visualizer's
             ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.

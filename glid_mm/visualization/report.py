@@ -1,4 +1,4 @@
-"""A page of results: one HTML file that needs nothing else."""
+"""A page of results: one self-contained HTML file."""
 import base64
 import io
 from collections.abc import Sequence
@@ -67,12 +67,12 @@ class Gallery(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What one score is beside another: a cell of a table.
+    """A score compared with a baseline: a cell of a table.
 
     Attributes:
-        score (float): Which.
-        baseline (float): The other.
-        higher_is_better (bool): Whether more is good.
+        score (float): The score.
+        baseline (float): The score to compare with.
+        higher_is_better (bool): Whether higher scores are better.
     """
 
     score: float
@@ -136,10 +136,10 @@ class Report:
               for caption, content in figures], code, table))
 
     def write(self, path: str | Path) -> None:
-        """Write the page, whole or not at all.
+        """Write the page, completely or not at all.
 
         Args:
-            path (str | Path): Where to; the folder is made if need be.
+            path (str | Path): Of the page; missing folders are created.
         """
         write_atomically(path, self._page().encode())
 

@@ -49,7 +49,8 @@ def test_folder_becomes_shards(folder, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_pipelines_are_timed(folder, tmp_path, monkeypatch, capsys,
                              one_thread):
-    assert 'torn.jpg: move them away' in told(monkeypatch, BENCHMARK, folder)
+    assert 'torn.jpg. Move them elsewhere' in told(monkeypatch, BENCHMARK,
+                                                   folder)
     (folder / 'torn.jpg').unlink()
     run(monkeypatch, BENCHMARK, folder, '--batch-size', 2, '--repeats', 1,
         '--shorter-side', 200, '--json', tmp_path / 'figures.json')

@@ -1,6 +1,6 @@
-"""Tell what is in a checkpoint, and what loading it into a model would do.
+"""Show the content of a checkpoint, and what loading it into a model would do.
 
-Ends with an error if the model would refuse it.
+It ends with an error if the model would refuse the checkpoint.
 """
 import argparse
 

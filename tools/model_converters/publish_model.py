@@ -1,12 +1,12 @@
-"""Write the weights of a run for others: tensors and facts, nothing else.
+"""Publish the weights of a run: only tensors and facts.
 
-The name gets the first digits of the file's SHA-256. The optimizer, the log
-and, where the run kept an average of weights (EMA), the others stay out, and
-so do the folders of absolute paths. The same checkpoint always gives the same
-bytes.
+The name gets the first digits of the file's SHA-256. The file leaves out the
+optimizer, the log, the folders of absolute paths and, if the run kept an
+average of weights (EMA), the weights that are not averaged. The same
+checkpoint always gives the same bytes.
 
-With --card, NAME.md is written beside it: the model card, from a text in
-which $loss and the like stand for what the run and its tests have shown.
+With --card, it also writes the model card NAME.md, from a text in which $loss
+and similar names stand for results of the run and its tests.
 """
 import argparse
 import hashlib

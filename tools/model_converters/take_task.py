@@ -1,7 +1,7 @@
-"""Take one task out of a mixture's checkpoint, as if it had been alone.
+"""Extract one task from a mixture's checkpoint.
 
 tools/train.py and tools/test.py need no such file: the config of a single task
-takes what is its own. The hosts' inferencers do.
+loads its own part. The hosts' inferencers do.
 """
 import argparse
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Make a checkpoint of GLID's encoder from another library's Swin.
 
-Knows Swin as Microsoft, timm, mmdet, mmseg and mmpretrain write it, and what
-SimMIM, MixMIM and EsViT pre-train. The result goes into
+It reads Swin checkpoints of Microsoft, timm, mmdet, mmseg and mmpretrain, and
+of pre-training with SimMIM, MixMIM and EsViT. The result goes into
 ``model.backbone.init_cfg``; see docs/checkpoints.md.
 """
 import argparse
