@@ -126,7 +126,7 @@ def test_transformers_is_no_conflict_and_the_table_says_what_is_off(
     if instead is None:
         assert not said.get('transformers')
     else:
-        assert f'want transformers{instead}' in said['transformers']
+        assert f'need transformers{instead}' in said['transformers']
 
 
 def test_no_cure_takes_away_what_it_does_not_replace():

@@ -60,7 +60,7 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
             found += map(str, find_images([image]))
         elif not isinstance(image, np.ndarray):
             raise UserError('an image must be a file, a folder or an '
-                            f'array, not a {type(image).__name__}')
+                            f'array, not {type(image).__name__}')
         elif (image.ndim == 3 and image.shape[2] == 3 and image.size
               and image.dtype == np.uint8):
             found.append(image)

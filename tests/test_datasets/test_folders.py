@@ -181,7 +181,7 @@ def test_folder_that_cannot_be_read_is_named(folder):
     (np.zeros((4, 4, 3)), 'type uint8.*blue, green, red.*float64'),
     (np.zeros((4, 4, 4), np.uint8), r'\(4, 4, 4\)'),
     (np.zeros((4, 0, 3), np.uint8), r'\(4, 0, 3\)'),
-    (3, 'not as int'),
+    (3, 'not int'),
 ])
 def test_what_is_no_image_is_refused(wrong, says):
     with pytest.raises(UserError, match=says):
