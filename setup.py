@@ -15,7 +15,7 @@ MIM = [
 ]
 # What is for a checkout alone.
 NOT_INSTALLED = [
-    f'.mim/tools/{name}.py' for name in ('demo', 'stages', 'fuzz', 'mutations')
+    f'.mim/tools/{name}.py' for name in ('demo', 'fuzz', 'mutations')
 ]
 
 

@@ -52,6 +52,11 @@ def run(args: argparse.Namespace) -> None:
                         f'{" or ".join(_FORMATS)}')
     predictor = load(args.weights, 'cpu', args.task)
     print(predictor)
+    if predictor.task == 'pretrain':
+        raise UserError(f'{args.weights} are weights of pre-training, which '
+                        'answer no task. Fine-tune them first: `glid train '
+                        'TASK DATA --weights WEIGHTS`.')
+    print('Exporting and comparing, which takes a minute or more', flush=True)
     report = _FORMATS[out.suffix](
         predictor.model,
         predictor.config,

@@ -5,11 +5,13 @@ Files that describe the data go into a folder beside it, named like the config:
   glid init detection --data DATA --size nano --out my_detector.py
 """
 import argparse
+import shlex
 from pathlib import Path
 
 from ..errors import UserError
 from .configs import FOLDERS
 from .options import add_data_options, add_training_options
+from .tools import tool
 from .training import compose, look_at, write_config
 
 
@@ -35,4 +37,5 @@ def run(args: argparse.Namespace) -> None:
     data = look_at(args, args.task)
     config = compose(args, data, out.with_suffix(''))
     write_config(config, out)
-    print(f'Train with: python tools/train.py {out}')
+    line = tool('train.py', str(out))
+    print(f'Train with: {shlex.join(["python", *line[1:]])}')

@@ -1,8 +1,11 @@
 """Options that verbs share, in the same order and with the same meaning."""
 import argparse
+import os
+from pathlib import Path
 
 from ..engine import launch
 from ..engine.overrides import Options
+from ..errors import UserError
 from .configs import FOLDERS, SIZES
 
 #: Tasks that need labels.
@@ -92,6 +95,25 @@ def add_use_options(parser: argparse.ArgumentParser) -> None:
         'weights file, or weights:NAME')
     parser.add_argument(
         '--task', choices=TASKS, help='which task of a mixture')
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that results go to, before the work begins.
+
+    Args:
+        path (Path): The folder.
+
+    Raises:
+        UserError: If it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise UserError(f'cannot write to the folder {path}. Choose another '
+                        'one with --out.')
 
 
 def _share_or_path(text: str) -> float | int | str:

@@ -6,16 +6,19 @@ them:
   glid predict RUN photo.jpg folder/ --out predictions
 """
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from ..datasets.decode import ImageError
+from ..errors import UserError
 from ..prediction import Reconstruction, find_run, load, tasks_of
 from ..prediction.pictures import list_pictures
 from ..visualization import tile
-from .options import add_use_options
+from .options import add_use_options, make_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +50,8 @@ def run(args: argparse.Namespace) -> None:
     print(predictor)
     pictures = list_pictures(args.pictures)
     out = Path(args.out)
-    if predictor.task == 'pretrain':
-        for picture in track(pictures, 'Reconstructing'):
-            _draw(predictor.reconstruct(picture.source), out, picture.name)
-    else:
+    make_folder(out)
+    if predictor.task != 'pretrain':
         options = dict(threshold=args.threshold)
         if args.detector is not None:
             config, _ = find_run(args.detector)
@@ -59,10 +60,21 @@ def run(args: argparse.Namespace) -> None:
                 if kind in ('detection', 'instance')
             ]
             options['detector'] = load(args.detector, args.device, *names[:1])
-        results = predictor.stream(args.pictures, **options)
-        for result in track(results, 'Predicting', len(pictures)):
-            result.save(out)
-    print(f'{len(pictures)} predictions are in {out}')
+        predict = functools.partial(predictor.stream, **options)
+    damaged = []
+    for picture in track(pictures, 'Predicting'):
+        try:
+            if predictor.task == 'pretrain':
+                _draw(predictor.reconstruct(picture.source), out, picture.name)
+            else:
+                result, = predict([picture])
+                result.save(out)
+        except ImageError as error:
+            damaged.append(error)
+    done = len(pictures) - len(damaged)
+    print(f'{done} prediction{"s" * (done != 1)} in {out}')
+    if damaged:
+        raise UserError('\n'.join(map(str, damaged)))
 
 
 def _draw(found: Reconstruction, out: Path, name: str) -> None:

@@ -59,9 +59,16 @@ def _use(args, config, out: Path) -> None:
                         'other data needs a model of one task with labels')
     task, = tasks.values()
     meta = config.test_dataloader.dataset.get('metainfo') or {}
-    if args.classes is None and task not in ('depth', 'pose'):
-        args.classes = meta.get('classes')
-    data = look_at(args, task)
+    own = [] if task in ('depth', 'pose') else [*(meta.get('classes') or ())]
+    if args.classes is None:
+        args.classes = own or None
+    try:
+        data = look_at(args, task)
+    except UserError as error:
+        if args.classes != own:
+            raise
+        raise UserError(f'{args.data} does not fit the run, whose classes are '
+                        f'{", ".join(own)}: {error}') from error
     if not {'val', 'test'} & set(data.parts):
         data.parts['val'] = data.parts['train']
     config.merge_from_dict({

@@ -43,10 +43,10 @@ def write_atomically(path: PathLike, data: bytes) -> None:
                       OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise CheckpointError(
                 f'no space left to write {path}: it needs '
-                f'{len(data) / 2**20:.1f} MiB. The previous checkpoint is '
-                'intact. Make room, choose another disk (--work-dir) or keep '
-                'fewer checkpoints (default_hooks.checkpoint.max_keep_ckpts), '
-                'then continue with --resume.') from error
+                f'{len(data) / 2**20:.1f} MiB. Older files are intact. Make '
+                'room or choose another disk. A training can keep fewer '
+                'checkpoints (default_hooks.checkpoint.max_keep_ckpts) and '
+                'continues with --resume.') from error
         raise
     _sync_folder(path.parent)
 

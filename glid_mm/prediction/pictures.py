@@ -82,6 +82,9 @@ def list_pictures(pictures) -> list[Picture]:
 
 
 def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
+    if isinstance(picture, Picture):
+        yield picture
+        return
     if isinstance(picture, (str, Path)):
         if '://' in str(picture):
             raise UserError(f'{picture} is a URL, and glid_mm downloads '

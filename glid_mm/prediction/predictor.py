@@ -151,7 +151,8 @@ class Predictor:
         if self._inferencer is None:
             raise UserError(
                 f'{self.path} comes from pre-training and has no task yet. '
-                'Fine-tune it first: train on a task with load_from=WEIGHTS. '
+                'Fine-tune it first: `glid train TASK DATA --weights '
+                'WEIGHTS`. '
                 'To see what it has learnt, call '
                 'predictor.reconstruct(picture).')
         if batch_size < 1:

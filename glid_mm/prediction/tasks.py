@@ -94,7 +94,7 @@ def choose_task(config: Mapping, task: str | None) -> str:
     if tasks_of(config) == {'pretrain': 'pretrain'}:
         raise UserError(
             f'these weights come from pre-training and cannot do {task} yet. '
-            'Fine-tune them first: train on the task with load_from=WEIGHTS.')
+            'Fine-tune them first: `glid train TASK DATA --weights WEIGHTS`.')
     raise UserError(f'these weights were trained for {names}, not for {task}. '
                     'Omit the task, or load other weights.')
 

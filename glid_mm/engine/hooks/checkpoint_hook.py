@@ -144,7 +144,8 @@ class CheckpointHook(hooks.CheckpointHook):
             name = signal.Signals(number).name
             print(
                 f'{name}: stopped in {place}; saved as {self._saved_path}; '
-                'the same command with --resume continues',
+                'to continue, add --resume to the command, or run '
+                '`glid resume`',
                 file=sys.stderr)
         raise Interrupted(number)
 
