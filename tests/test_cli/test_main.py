@@ -58,15 +58,15 @@ def test_from_pictures_to_predictions(scenes, tmp_path):
     """All verbs, one after the other, from a folder with a blank."""
     env = dict(os.environ, OMP_NUM_THREADS='1')
 
-    def glid(*arguments):
+    def glid(*arguments, fails=False):
         done = subprocess.run(
             [sys.executable, '-m', 'glid_mm', *map(str, arguments)],
             cwd=tmp_path,
             env=env,
             capture_output=True,
             text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        return done.stderr if fails else done.stdout
 
     pictures = scenes / 'images' / 'val'
     small = ('--size', 'nano', '--set')
@@ -84,6 +84,15 @@ def test_from_pictures_to_predictions(scenes, tmp_path):
     assert 'mIoU' in glid('test', 'my model', '--data', scenes)
     glid('predict', 'my model', pictures, '--out', 'found')
     assert len(list((tmp_path / 'found' / 'vis').glob('*.png'))) == 4
+    damaged = tmp_path / 'damaged.jpg'
+    damaged.write_bytes(next(pictures.iterdir()).read_bytes()[:400])
+    said = glid(
+        'predict', 'my model', damaged, pictures, '--out', 'rest', fails=True)
+    assert 'damaged.jpg' in said and 'Traceback' not in said
+    assert len(list((tmp_path / 'rest' / 'vis').glob('*.png'))) == 4
+    said = glid(
+        'predict', 'my model', pictures, '--out', damaged / 'x', fails=True)
+    assert '--out' in said and 'Traceback' not in said
     glid('export', 'my model', '--out', 'm.onnx', '--image-size', 64, 64)
     assert (tmp_path / 'm.onnx').is_file()
     done = glid('resume', 'my model')
