@@ -1,6 +1,6 @@
 """Configs of runs, read as data without running them."""
 import ast
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Settings(NamedTuple):
@@ -29,7 +29,8 @@ def read_settings(text: str) -> Settings:
     Raises:
         SyntaxError: If the text is not Python.
     """
-    values, programs = {}, []
+    values: dict[str, Any] = {}
+    programs: list[str] = []
     for statement in ast.parse(text).body:
         if (isinstance(statement, ast.Assign) and len(statement.targets) == 1
                 and isinstance(statement.targets[0], ast.Name)):
@@ -40,9 +41,10 @@ def read_settings(text: str) -> Settings:
 
 
 def _value(node: ast.expr, programs: list[str]):
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        keys = [_value(k, programs) for k in node.keys]
-        return dict(zip(keys, (_value(v, programs) for v in node.values)))
+    if isinstance(node, ast.Dict):
+        keys = [_value(k, programs) for k in node.keys if k is not None]
+        if len(keys) == len(node.keys):
+            return dict(zip(keys, (_value(v, programs) for v in node.values)))
     if (isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict'
             and not node.args and all(k.arg for k in node.keywords)):
         return {k.arg: _value(k.value, programs) for k in node.keywords}
