@@ -138,7 +138,9 @@ def parsed(words):
         words = words[1:]
     if words[:2] == ['-m', 'glid_mm']:
         words = ['glid', *words[2:]]
-    if words in (['-m', 'glid_mm.doctor'], ['glid', 'doctor']):
+    if words[:2] in (['-m', 'glid_mm.doctor'], ['glid', 'doctor']):
+        if words[2:] not in ([], ['--help']):
+            raise Refused('the doctor takes no arguments')
         return None  # it reads no arguments
     try:
         with parsers_only():

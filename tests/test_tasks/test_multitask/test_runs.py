@@ -118,5 +118,6 @@ def test_evaluation_leaves_tasks_out(config):
     assert [[*batch] for batch in left.dataloader] == [['semantic'],
                                                        ['semantic'], ['depth'],
                                                        ['depth']]
-    with pytest.raises(UserError, match="'pose' has data .* and no metrics"):
+    with pytest.raises(
+            UserError, match="'pose' has evaluation data and no metrics"):
         loop(metrics=dict(pose=None))

@@ -95,8 +95,8 @@ def test_only_the_last_layer_answers(data_root):
 
 @pytest.mark.parametrize('kind,things,message', [
     ('panoptic', 5, 'panoptic_head.num_things_classes is 5 and panoptic_head.'
-     'num_stuff_classes is 2, .* 4 things and 3 stuff: box.* Set model.'
-     'panoptic_head.num_things_classes=4 and .*num_stuff_classes=3'),
+     'num_stuff_classes is 2, .* 4 as things and 3 as stuff.*: box.* Set '
+     'model.panoptic_head.num_things_classes=4 and .*num_stuff_classes=3'),
     ('instance', 3, 'panoptic_head.num_things_classes is 3 .* has 4 classes: '
      'box, .*num_things_classes=4'),
 ])
