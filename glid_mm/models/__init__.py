@@ -1,4 +1,4 @@
-"""The heart of glid_mm: plain PyTorch, nothing of OpenMMLab.
+"""The core of glid_mm, in plain PyTorch without OpenMMLab.
 
 ``from glid_mm.models import GLID`` works where only torch is installed.
 """

@@ -25,7 +25,7 @@ class Features(NamedTuple):
 
 
 class GLIDOutput(NamedTuple):
-    """What every head reads.
+    """Inputs of every head.
 
     Attributes:
         mask_features (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``, the neck's finest
@@ -98,9 +98,9 @@ class GLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Focus | None = None) -> GLIDOutput:
-        """Answer queries, all or by groups, which do not see each other.
+        """Decode queries, all or in groups that do not attend to each other.
 
-        ``focus`` tells what they see of the images; see :class:`QueryDecoder`.
+        ``focus`` limits cross-attention; see :class:`QueryDecoder`.
         """
         queries = self.queries(x.mask_features.shape[0])
         parts = [queries[:, rows] for rows in groups] or [queries]
@@ -123,9 +123,9 @@ class GLID(nn.Module):
              visible: Tensor,
              units: tuple[int, int],
              repeats: int = 1) -> TokenGrid:
-        """Bookkeeping of a masked pass, for :meth:`forward_masked`.
+        """Token positions of a masked pass, for :meth:`forward_masked`.
 
-        The host can make these numbers ahead of the step and move them by
+        The CPU can compute them before the step and move them with
         :meth:`TokenGrid.apply`; arguments are those of :class:`TokenGrid`.
         """
         grid = TokenGrid(units, visible, repeats=repeats)
@@ -134,16 +134,17 @@ class GLID(nn.Module):
 
     def forward_masked(self, images: Tensor,
                        visible: Tensor | TokenGrid) -> Tensor:
-        """Answer the queries of pre-training from visible units alone.
+        """Decode the pre-training queries from visible units alone.
 
-        All shapes follow from the shapes given, and no value is waited for.
+        All shapes depend on input shapes only, so nothing synchronizes with
+        the device.
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, H and W
                 multiples of 32.
             visible (Tensor or TokenGrid): ``(G, V)`` int, the visible units
                 of image ``b`` in row ``b % G``, where the images are; G
-                divides B. Or what :meth:`plan` makes of them.
+                divides B. Or a grid from :meth:`plan`.
 
         Returns:
             Tensor: ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in
@@ -177,10 +178,10 @@ class GLID(nn.Module):
             queries, self._memory(tokens, grid), every_layer=False)
 
     def compile_regions(self, **options) -> None:
-        """Compile blocks, fusions and decoder layers, with such options.
+        """Compile blocks, fusions and decoder layers with these options.
 
-        They take tensors alone, so there is no graph break inside of them,
-        and other masks are other values, not other shapes.
+        They take tensors only, so there are no graph breaks, and new masks
+        change values but not shapes.
         """
         # All blocks are one function to the compiler, of many shapes.
         torch._dynamo.config.cache_size_limit = 256
@@ -190,7 +191,7 @@ class GLID(nn.Module):
                 module.compile(fullgraph=True, dynamic=False, **options)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that weight decay would harm.
+        """Names of parameters to exclude from weight decay.
 
         Position biases, queries, level embeddings and fusion weights are
         offsets around a meaningful zero or one, not directions of a matrix.
@@ -203,7 +204,7 @@ class GLID(nn.Module):
         }
 
     def _memory(self, tokens: list[Tensor], grid: TokenGrid) -> Memory:
-        """What the decoder reads at strides 32, 16 and 8."""
+        """Inputs of the decoder at strides 32, 16 and 8."""
         kind = self.neck.channels, tokens[0].dtype
         return [(tokens[i], grid.positions(i, *kind), grid.levels[i].valid)
                 for i in (3, 2, 1)]

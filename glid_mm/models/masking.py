@@ -16,7 +16,7 @@ def sample_visible(units: tuple[int, int],
         units (tuple[int, int]): Rows and columns of units.
         ratio (float): Share of units to mask, rounded to whole ones; at least
             one is masked and one visible.
-        strategy (str): 'random' draws units alike; 'block' masks random
+        strategy (str): 'random' draws units uniformly; 'block' masks random
             rectangles, as BEiT does; 'grid' keeps a shifted lattice.
         groups (int): Number of masks to draw.
         generator (torch.Generator, optional): Source of randomness, on CPU.
@@ -69,7 +69,7 @@ def _block(units, keep, generator) -> Tensor:
 
 
 def _grid(units, keep, generator) -> Tensor:
-    """Rank units as ordered dithering does: any first few are a lattice."""
+    """Rank units as in ordered dithering: every prefix forms a lattice."""
     bits = max(max(units) - 1, 1).bit_length()
     offset = torch.randint(2**bits, (2, ), generator=generator)
     row = (torch.arange(units[0]) + offset[0])[:, None]

@@ -1,4 +1,4 @@
-"""Queries: what is asked of the decoder."""
+"""Queries of the decoder."""
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ class Queries(nn.Module):
             points spread over the image instead.
 
     Raises:
-        ValueError: If ``e_i`` are to start as both.
+        ValueError: If both starts of ``e_i`` are set.
     """
 
     def __init__(self,
@@ -53,7 +53,7 @@ class Queries(nn.Module):
         """The task's queries, ``(batch, num_queries, dims)``.
 
         Raises:
-            ValueError: If there are none.
+            ValueError: If the model has no task queries.
         """
         if not self.num_queries:
             raise ValueError('num_queries=0 is for pre-training: a task sets '
@@ -61,6 +61,6 @@ class Queries(nn.Module):
         return (self.cls_token + self.embeddings).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:
-        """Those of masked units: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``."""
+        """Masked units' queries: ``(G, N, dims)`` -> ``(G, 1 + N, dims)``."""
         first = self.cls_token.expand(len(positions), 1, -1)
         return torch.cat([first, self.mask_token + positions], 1)

@@ -1,8 +1,8 @@
-"""×Net: a classifier, pre-trained as such, is the decoder.
+"""×Net: a pre-trained classifier as the decoder.
 
 After *Is Pre-Training Applicable to the Decoder for Dense Prediction?* (ICRA
-2026), of which the abstract and summaries are public and code is not: this is
-a reconstruction, and docs/xnet.md says which parts of it are readings.
+2026). The abstract and summaries are public; the code is not. This is a
+reconstruction, and docs/xnet.md lists our interpretations.
 """
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ class XNet(nn.Module):
     The encoder's last map becomes an image again (:class:`ReShape`), is mixed
     with the image itself (:class:`Mixing`), and the unmodified classifier runs
     over that. Its four maps meet in a pyramid behind it; the encoder's finer
-    maps go nowhere.
+    maps are not used.
 
     The paper's "reversing its structure" may be about the direction of data,
     which here goes from coarse to fine although the classifier stays as it
@@ -39,14 +39,14 @@ class XNet(nn.Module):
         classifier (nn.Module): ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and
             1/32. For ``'reversed'`` it has ``stage(i, x)``, its ``i``-th
             quarter, which takes the map before, or the image.
-        encoder_channels (int): Of the encoder's last map.
-        classifier_channels (sequence[int]): Of the four maps.
-        channels (int): Of the result.
+        encoder_channels (int): Channels of the encoder's last map.
+        classifier_channels (sequence[int]): Channels of the four maps.
+        channels (int): Channels of the result.
         mixing (str): See :class:`Mixing`.
         order (str): ``'forward'`` or ``'reversed'``.
 
     Raises:
-        ValueError: If mixing or order is none of these.
+        ValueError: If mixing or order is unknown.
     """
 
     def __init__(self,
@@ -122,9 +122,9 @@ class ReShape(nn.Module):
     """Norm, 1×1 convolution and pixel shuffle: fewer channels, finer maps.
 
     Args:
-        in_channels (int): Of ``(B, C, h, w)``.
-        out_channels (int): Of the result, ``(B, c, h·scale, w·scale)``.
-        scale (int): How much finer it is.
+        in_channels (int): C of the input, ``(B, C, h, w)``.
+        out_channels (int): c of the result, ``(B, c, h·scale, w·scale)``.
+        scale (int): Upscaling factor.
         std (float): Standard deviation of the result at the start.
     """
 
@@ -155,10 +155,10 @@ class Mixing(nn.Module):
     The first three pass the image on as it is if the features are zero.
 
     Args:
-        channels (int): Of the features.
-        stride (int): Of the features. At stride 1 the image is itself;
-            elsewhere a convolution of such patches sees it.
-        kind (str): Which.
+        channels (int): Channels of the features.
+        stride (int): Stride of the features. At stride 1 the image is used
+            as it is; elsewhere a convolution embeds patches of that size.
+        kind (str): One of the above.
     """
 
     def __init__(self, channels: int, stride: int, kind: str) -> None:
@@ -191,8 +191,8 @@ class PostFeaturePyramid(nn.Module):
     """Norms and 1×1 laterals, summed from coarse to fine, and a 3×3 at 1/4.
 
     Args:
-        in_channels (sequence[int]): Of the maps, the finest first.
-        channels (int): Of the result.
+        in_channels (sequence[int]): Channels of the maps, the finest first.
+        channels (int): Channels of the result.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:

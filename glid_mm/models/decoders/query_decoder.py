@@ -11,8 +11,8 @@ from ..layers.basics import MLP, DropPath, LayerNorm
 #: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
 #: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
 Memory = Sequence[tuple[Tensor, Tensor, Tensor | None]]
-#: Of queries as a layer returns them, ``(B, M, dims)``, and the index of the
-#: level that the next one reads: the tokens each sees, ``(B, 1, M, n)`` bool.
+#: From a layer's output, ``(B, M, dims)``, and the index of the next layer's
+#: level to the tokens that each query may read, ``(B, 1, M, n)`` bool.
 Focus = Callable[[Tensor, int], Tensor]
 
 
@@ -88,10 +88,10 @@ class QueryDecoder(nn.Module):
 
         Args:
             queries (Tensor): ``(B, M, dims)``, content + position.
-            memory (Memory): Of strides 32, 16 and 8.
-            every_layer (bool): Return what all layers give, or the last.
-            focus (Focus, optional): What queries see after the first layer;
-                by default everything.
+            memory (Memory): Tokens of strides 32, 16 and 8.
+            every_layer (bool): Return all layers' outputs, not only the last.
+            focus (Focus, optional): Limits what queries attend to after the
+                first layer; by default no limit.
 
         Returns:
             Tensor: ``(layers or 1, B, M, dims)``, normalised.

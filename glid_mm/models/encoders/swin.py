@@ -1,7 +1,7 @@
 """Swin Transformer on whole images or on visible units alone.
 
-Masked tokens are not replaced by a learnt vector: they do not exist, which
-is exactly as if they were excluded as attention keys.
+Masked tokens are removed, not replaced by a learnt vector. This equals
+excluding them as attention keys.
 """
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -19,7 +19,7 @@ from ..layers.windows import Windows
 
 
 class Architecture(TypedDict):
-    """Of the first stage, or of each; channels double from one to the next."""
+    """Sizes of the first stage or of each stage; channels double per stage."""
     dims: int
     depths: tuple[int, ...]
     heads: tuple[int, ...]
@@ -117,14 +117,14 @@ class SwinEncoder(nn.Module):
         checkpointed_stages (int): How many of the first stages, which store
             most, recompute their blocks in the backward pass.
         shifted_windows (bool): Shift the windows of every other block, as in
-            Swin. MixMIM's are not.
+            Swin. MixMIM does not.
 
     Attributes:
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
 
     Raises:
-        ValueError: If the architecture is not known, or windows are given
-            for another number of stages.
+        ValueError: If the architecture is unknown, or windows are given for
+            another number of stages.
     """
 
     def __init__(self,
@@ -185,13 +185,13 @@ class SwinEncoder(nn.Module):
         return outs
 
     def note_size(self, units: tuple[int, int]) -> None:
-        """Keep how large images of pre-training are, in units of 32×32 px."""
+        """Record the size of the pre-training images, in units of 32×32 px."""
         for stage, stride in zip(self.stages, STRIDES):
             side = max(units) * UNIT // stride
             stage.trained_extent.clamp_(min=min(side, stage.window_size))
 
     def plan(self, grid: TokenGrid) -> None:
-        """Have a grid make the windows of all stages ahead."""
+        """Precompute the windows of all stages in a grid."""
         for level, stage in enumerate(self.stages):
             for block in islice(stage.blocks, 2):
                 grid.windows(level, stage.window_size, block.shifted)

@@ -17,15 +17,15 @@ def attend(q: Tensor,
            v: Tensor,
            bias: Tensor | None = None,
            exists: Tensor | None = None) -> Tensor:
-    """PyTorch's fused attention, and absent keys without a bias per image.
+    """PyTorch's fused attention, masking absent keys without a bias per image.
 
-    On CPUs it is in fp32: their kernels of half precision take longer, up to
-    five times in training.
+    On CPUs it runs in fp32, because half-precision kernels are slower there,
+    up to five times in training.
 
     ``(B, heads, M, channels)`` attend to ``(B, heads, n, channels)``. The
     bias is added to the logits ``(B, heads, M, n)``. ``exists`` is ``(b, n)``,
-    False at keys not to be attended to, of image ``i`` in row ``i % b``; or in
-    place of a bias ``(B, 1, M, n)``, of each query.
+    False at excluded keys; image ``i`` uses row ``i % b``. Or it is
+    ``(B, 1, M, n)``, per query, instead of a bias.
     """
     dtype, scale = q.dtype, q.shape[-1]**-.5
     if exists is not None and exists.dim() == 4:
@@ -47,7 +47,7 @@ def attend(q: Tensor,
 
 
 class Attention(nn.Module):
-    """Multi-head attention; keys have no bias, which would change nothing."""
+    """Multi-head attention. Keys have no bias; it would have no effect."""
 
     def __init__(self, dims: int, num_heads: int, key_dims: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Layers that all parts are built of."""
+"""Layers shared by all parts."""
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.checkpoint import checkpoint
@@ -17,9 +17,9 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Recomputing(nn.Module):
-    """A module that can compute its interior again in the backward pass.
+    """A module that can recompute its interior in the backward pass.
 
-    For interiors that are cheap beside what they would store. They must draw
+    For interiors that are cheaper to recompute than to store. They must draw
     no random numbers. Gradients are the same, bit for bit.
     """
 
@@ -58,8 +58,8 @@ class DropPath(nn.Module):
     """Stochastic depth: drop a branch for whole samples while training.
 
     Several processes draw for their joint batch, in which sample ``i`` of
-    process ``r`` of ``n`` is number ``i · n + r``. If their generators are in
-    one state, they drop what a single process with that batch would.
+    process ``r`` of ``n`` is number ``i · n + r``. With equal generator
+    states, they drop the same samples as a single process with that batch.
     """
 
     def __init__(self, rate: float = 0.) -> None:

@@ -10,7 +10,7 @@ def sine_position(coords: Tensor, dims: int) -> Tensor:
     """2-D sine positions, as in DETR with normalised coordinates.
 
     ``(..., 2)``, rows and columns as fractions of the image's height and
-    width, to ``(..., dims)``; the first half tells the row.
+    width, to ``(..., dims)``; the first half encodes the row.
 
     Raises:
         ValueError: If ``dims`` is not a multiple of 4.
@@ -24,14 +24,14 @@ def sine_position(coords: Tensor, dims: int) -> Tensor:
 @lru_cache(maxsize=None)
 @torch.inference_mode(False)
 def _rates(dims: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Angles that the whole image goes through, ``(dims / 4,)``."""
+    """Angular range over the whole image, ``(dims / 4,)``."""
     steps = torch.arange(dims // 4, dtype=torch.float64)
     rates = 2 * math.pi / 10000**(steps * 4 / dims)
     return rates.to(device, dtype)
 
 
 def spread_points(count: int, device: torch.device | None = None) -> Tensor:
-    """Points that lie evenly in the unit square, however many of the first.
+    """Points spread evenly over the unit square, and so is every prefix.
 
     ``(count, 2)`` float32, rows and columns: the additive sequence of the
     plastic number, known as R2.

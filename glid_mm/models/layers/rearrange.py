@@ -1,4 +1,4 @@
-"""Move rows of tokens to other places, and their gradients back."""
+"""Move rows of tokens, with the inverse move as gradient."""
 from typing import NamedTuple
 
 import torch
@@ -44,7 +44,7 @@ class Rearrangement(NamedTuple):
 class _Move(torch.autograd.Function):
     """A move whose backward is the opposite move, not a scatter-add.
 
-    No row is used twice, so they are equal; this is faster and deterministic.
+    No row is used twice, so gradients agree; this is faster and deterministic.
     """
 
     @staticmethod

@@ -11,12 +11,12 @@ _ALIGNMENT = 8
 
 
 class Pairs(NamedTuple):
-    """Which entry of a table each pair of tokens takes.
+    """Table entries of all token pairs.
 
     Attributes:
         entry (Tensor): ``(g, m, m')`` int32, row of the table for query
             (row) and key (column), or the table's length where the key is
-            in another window; columns from ``m`` on are filling.
+            in another window; columns from ``m`` on are padding.
         size (int): ``m``, tokens of an attention.
         place (Tensor | None): ``(g, m, w²)`` bool, one-hot place of each
             token in its window; None if token ``i`` has place ``i``.
@@ -54,11 +54,11 @@ class Pairs(NamedTuple):
 
 
 class _Bias(torch.autograd.Function):
-    """Pairs take entries of a table.
+    """Look up the table entries of pairs.
 
-    The gradient is summed by products with one-hot places and in lists of
-    fixed length: without the sorting or the atomic additions of indexing's
-    own gradient, so that it is fast and deterministic on GPUs.
+    The gradient uses products with one-hot places and lists of fixed length
+    instead of the sorting or atomic additions of indexing, so it is fast and
+    deterministic on GPUs.
     """
 
     @staticmethod

@@ -7,8 +7,8 @@ a Z-curve whose fastest bit is the row. Four neighbours that patch merging
 joins are therefore always adjacent, so merging, pooling and upsampling are
 views, on all units of an image as on the visible ones alone.
 
-What is kept between passes is made outside of inference mode, so that
-training can use it after an evaluation.
+Cached tensors are created outside inference mode, so that training can use
+them after an evaluation.
 """
 from collections.abc import Callable
 from copy import copy
@@ -68,7 +68,7 @@ class Level(NamedTuple):
 class TokenGrid:
     """The tokens that a forward pass computes on.
 
-    No shape in it depends on a value, so nothing waits for a device.
+    Shapes do not depend on values, so nothing synchronizes with the device.
 
     Args:
         units (tuple[int, int]): Rows and columns of units in the image.
@@ -113,7 +113,7 @@ class TokenGrid:
               device: torch.device) -> 'TokenGrid':
         """The grid of whole images of one size in pixels; one object each.
 
-        Other sizes than multiples of 32 are padded to the right and below.
+        Sizes that are not multiples of 32 are padded to the right and below.
         """
         sizes = None
         if height % UNIT or width % UNIT:
@@ -134,7 +134,7 @@ class TokenGrid:
                    torch.stack(sizes, 1), padding_mask.device)
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> 'TokenGrid':
-        """The same with every tensor that it was given or planned changed."""
+        """A copy with ``function`` applied to given and planned tensors."""
         other = copy(self)
         other._pairs, other._positions = {}, {}
         for name in ('visible', 'sizes', 'masked', 'levels', '_windows'):
@@ -143,7 +143,7 @@ class TokenGrid:
         return other
 
     def windows(self, level: int, side: int, shifted: bool) -> Windows:
-        """Windows of a level, made once; see :class:`Windows`."""
+        """Windows of a level, cached; see :class:`Windows`."""
         shape, coords, _, valid = self.levels[level]
         key = level, side, shifted and max(shape) > side
         if key not in self._windows:
@@ -152,7 +152,7 @@ class TokenGrid:
         return self._windows[key]
 
     def pairs(self, level: int, side: int, shifted: bool) -> Pairs:
-        """Pairs of tokens in these windows, made once."""
+        """Pairs of tokens in these windows, cached."""
         key = level, side, shifted and max(self.levels[level].shape) > side
         if key not in self._pairs:
             windows = self.windows(*key)
@@ -160,7 +160,7 @@ class TokenGrid:
         return self._pairs[key]
 
     def positions(self, level: int, dims: int, dtype: torch.dtype) -> Tensor:
-        """Sine positions of a level's tokens, made once.
+        """Sine positions of a level's tokens, cached.
 
         ``(G or B, n, dims)``, where in the image a token's centre lies, by
         pixels: levels agree, and a box there has the same coordinates.

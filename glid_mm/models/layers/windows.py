@@ -1,14 +1,13 @@
 """Which tokens attend to each other in (shifted) windows.
 
-Every block makes one call of attention, whose shapes follow from the shapes
-of the input and from no value. There are two ways, of which the one with
-fewer pairs is taken:
+Every block calls attention once, with shapes that depend on input shapes
+only. There are two ways; the one with fewer pairs is used:
 
 - *regular*: tokens move into the slots of regular windows, as in Swin. All
-  windows share one position bias; slots without a token are no keys.
+  windows share one position bias; slots without a token are not keys.
 - *together*: all tokens of an image attend in one call; the bias is −inf
-  between windows. It suits the few visible tokens of pre-training, and maps
-  that are not larger than a window.
+  between windows. Used for few visible tokens, as in pre-training, and for
+  maps that are not larger than a window.
 """
 import math
 from typing import NamedTuple

@@ -15,7 +15,7 @@ class Lateral(nn.Sequential):
 class SeparableConv(nn.Module):
     """SiLU, depthwise 3×3, pointwise, LayerNorm; on tokens that exist.
 
-    Absent tokens count as zero to their neighbours, and none is made.
+    Absent tokens count as zero for their neighbours and stay absent.
     """
 
     def __init__(self, channels: int) -> None:
@@ -63,7 +63,7 @@ class Fusion(Recomputing):
 
 
 class BiFPNLayer(nn.Module):
-    """One pass down the pyramid and one up again."""
+    """One top-down and one bottom-up pass."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class BiFPNLayer(nn.Module):
 
 
 class BiFPN(nn.Module):
-    """Laterals to one width, then BiFPN layers.
+    """Laterals to a common width, then BiFPN layers.
 
     Args:
         in_channels (Sequence[int]): Channels at strides 4, 8, 16 and 32.
