@@ -2,8 +2,8 @@
 
 A config writes ``type='glid_mm.GLID'``, whatever its default scope; mmengine
 then imports this module by its name, and the module that registers the class
-from ``locations``. The rooms of the tasks are no locations: each imports its
-own host library, so a config names the one it needs in ``custom_imports``.
+from ``locations``. The packages of tasks are not locations: each imports its
+host library, so a config names the one it needs in ``custom_imports``.
 """
 from . import compat
 

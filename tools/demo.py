@@ -214,7 +214,7 @@ class Demo:
         self.few = sizes is QUICK
 
     def steps(self) -> list[Step]:
-        """All, in order."""
+        """All steps, in order."""
         steps = [
             Step(25, lambda: [self.scenes()]),
             Step(130, lambda: [self.pretraining()]),

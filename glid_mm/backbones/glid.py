@@ -125,7 +125,10 @@ class GLIDBackbone(models.GLID):
         return True
 
     def init_weights(self) -> None:
-        """Do what ``init_cfg`` says; mmengine calls it before training."""
+        """Load the weights set in ``init_cfg``.
+
+        mmengine calls this before training.
+        """
         if self.init_cfg is not None:
             initialize(self, self.init_cfg)
 

@@ -89,7 +89,10 @@ class TimmFeatures(nn.Module):
         return x.movedim(-1, 1) if self._last else x
 
     def init_weights(self) -> None:
-        """Do what ``init_cfg`` says; mmengine calls it before training."""
+        """Load the weights set in ``init_cfg``.
+
+        mmengine calls this before training.
+        """
         if self.init_cfg is not None:
             initialize(self, self.init_cfg)
 

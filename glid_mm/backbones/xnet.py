@@ -82,9 +82,10 @@ class XNet(models.XNet):
         return super().forward(images),
 
     def init_weights(self) -> None:
-        """Do what ``init_cfg`` says; mmengine calls it before training.
+        """Load the weights set in ``init_cfg``.
 
-        A host's network initializes itself first; then the checkpoint loads.
+        mmengine calls this before training. A host's network initializes
+        itself first; then the checkpoint loads.
         """
         for part in (self.encoder, self.classifier):
             if hasattr(part, 'init_weights'):

@@ -1,7 +1,7 @@
 """Fixes: mmdet's inferencer refuses panoptic maps without panopticapi.
 
-That library is on no registry, and the inferencer needs only its colour of a
-number. If it is installed, nothing changes.
+That library is not on any registry, and the inferencer needs only its
+conversion of ids to colours. If it is installed, nothing changes.
 """
 from .import_hooks import after_import
 

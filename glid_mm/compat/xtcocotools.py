@@ -18,8 +18,7 @@ def _fill_coco(module):
     import pycocotools.coco
 
     class COCO(pycocotools.coco.COCO):
-        """pycocotools' reader, for which an annotation need not say that it
-        is no crowd."""
+        """pycocotools' reader, with 0 as the default of ``iscrowd``."""
 
         def createIndex(self):
             for annotation in self.dataset.get('annotations', []):

@@ -97,7 +97,7 @@ def _reversed(inputs):
 
 
 def prepare(optim_wrapper: OptimWrapper) -> None:
-    """Make an optimizer wrapper wait for nothing.
+    """Remove device synchronizations from an optimizer wrapper.
 
     Args:
         optim_wrapper (OptimWrapper): It reports the norms of gradients
@@ -118,7 +118,7 @@ def prepare(optim_wrapper: OptimWrapper) -> None:
 
 
 def restore_kernels(optimizer: Optimizer) -> None:
-    """Undo what a checkpoint says about an optimizer's kernels.
+    """Undo the kernel settings that an optimizer's checkpoint restores.
 
     Args:
         optimizer (Optimizer): Its state has been loaded, with the settings of

@@ -1,4 +1,4 @@
-"""Signals that end a training where it can be resumed."""
+"""Stop a run on a signal, at a point from which it can resume."""
 import functools
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Random numbers as a function of the place in the training.
+"""Random numbers that depend only on the seed and the training position.
 
 Checkpoints store none of this: every number follows from the run's
 seed and the place where it is drawn, so a resumed run draws the same numbers

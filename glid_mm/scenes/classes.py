@@ -1,4 +1,4 @@
-"""The names that all labels of Scenes share.
+"""Names used by all labels of Scenes.
 
 A class index is a position in ``CLASSES``; it is the pixel value of the
 semantic maps. The COCO category id is the class index plus one.

@@ -178,7 +178,7 @@ def _turn_z(angle):
 
 
 class _Body:
-    """Collects the parts while the joints are walked from hip to hand."""
+    """Collects body parts, joint by joint from the hip to the hands."""
 
     def __init__(self, facing, girth, sleeve, leg, bald):
         self.facing = facing

@@ -1,7 +1,7 @@
 """From a scene's buffers to COCO's annotations.
 
 All boxes are ``[x, y, width, height]`` in pixels, tight around the visible
-pixels; all areas count them.
+pixels; areas count visible pixels.
 """
 import cv2
 import numpy as np
@@ -70,12 +70,12 @@ def instance_annotations(scene):
 def panoptic(scene, instances):
     """The panoptic map and its segments.
 
-    A stuff segment has the colour of its class, the k-th thing of the image
-    that colour with k added to its red.
+    A stuff segment has its class colour; the k-th thing of the image has that
+    colour with k added to red.
 
     Args:
         scene: the ``Scene``.
-        instances: what ``instance_annotations`` returns for it.
+        instances: its annotations from ``instance_annotations``.
 
     Returns:
         tuple: (H, W, 3) uint8 RGB and COCO's list of ``segments_info``.
@@ -111,8 +111,8 @@ def _segment(colour, number, category, box, area):
 def segmentation(mask, box):
     """COCO's segmentation of a mask (H, W), exact to the pixel.
 
-    Polygons along the pixels' edges, or, where the mask has holes, which
-    polygons cannot hold, an uncompressed run-length code.
+    Polygons along pixel edges, or an uncompressed run-length code for masks
+    with holes.
     """
     x, y, width, height = box
     part = mask[y:y + height, x:x + width].astype(np.uint8)

@@ -32,7 +32,7 @@ class Material(NamedTuple):
 def pick(rng, shares):
     """A random index with the probabilities ``shares``.
 
-    ``rng.choice`` does it too, thirty times slower.
+    Thirty times faster than ``rng.choice``.
     """
     draw = rng.random()
     for index, share in enumerate(shares):
@@ -43,7 +43,7 @@ def pick(rng, shares):
 
 
 def random_colour(rng):
-    """An RGB colour in [0, 1]; a fifth of them are skin and earth tones."""
+    """An RGB colour in [0, 1]; a fifth are skin and earth tones."""
     hue, saturation, value, kind = rng.random(4)
     if kind < 0.2:
         return skin_colour(rng)

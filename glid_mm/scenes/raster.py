@@ -2,7 +2,7 @@
 
 The ray of pixel (column i, row j) is ``((i - (W-1)/2) / f, (j - (H-1)/2) / f,
 1)`` with ``f`` in pixels, so that the ray's parameter is the depth along the
-optical axis. Pixel centres lie at whole numbers.
+optical axis. Pixel centres have integer coordinates.
 """
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""One scene: an image and the buffers that all of its labels come from."""
+"""One scene: an image and the buffers behind all its labels."""
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ class Instance(NamedTuple):
         label: class index, see ``classes.CLASSES``.
         keypoints: (17, 3) float64 of x, y in pixels, and COCO's visibility: 2
             visible, 1 hidden, 0 outside the image (then x = y = 0). The centre
-            of the top left pixel is (0, 0). None for what is no person.
+            of the top left pixel is (0, 0). None for non-persons.
     """
     label: int
     keypoints: np.ndarray = None
@@ -55,8 +55,8 @@ def parse_size(size):
     """``(height, width)`` of an int or a pair.
 
     Raises:
-        TypeError: for anything but whole numbers.
-        ValueError: below ``MIN_SIZE`` pixels.
+        TypeError: if it is neither an int nor a pair of ints.
+        ValueError: if a side is below ``MIN_SIZE`` pixels.
     """
     pair = (size, size) if np.isscalar(size) else tuple(size)
     if len(pair) != 2 or not all(
@@ -83,9 +83,9 @@ def render_scene(seed, split, index, size):
         Scene: the image with its labels.
 
     Raises:
-        TypeError: if ``size`` is no int and no pair of ints.
-        ValueError: for a small ``size``, an unknown ``split``, or a negative
-            ``seed`` or ``index``.
+        TypeError: if ``size`` is neither an int nor a pair of ints.
+        ValueError: if ``size`` is too small, ``split`` is unknown, or ``seed``
+            or ``index`` is negative.
     """
     height, width = parse_size(size)
     if split not in SPLITS:

@@ -18,7 +18,7 @@ class Surfaces(NamedTuple):
         a: (P, 3, 3) quadratic part, zero for planes.
         b: (P, 3) linear part.
         c: (P,) constant part.
-        slabs: (P, 2, 4) limits, zero where there is none.
+        slabs: (P, 2, 4) limits; unused ones are zero.
         hull_centre: (P, 4, 3) centres of the hull's ellipsoids, NaN for an
             unbounded plane.
         hull_axes: (P, 4, 3, 3) their semi-axes, in columns.

@@ -35,14 +35,14 @@ class Light(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """What stands in the world.
+    """An object in the world.
 
     Attributes:
         label: class index.
         base: (3,) the middle of its footprint.
         radius: of the upright cylinder that holds it, metres.
         height: of that cylinder, metres.
-        keypoints: (17, 3) world, or None where there is no figure.
+        keypoints: (17, 3) world, or None if it is not a figure.
         tolerance: (17,) see ``Figure``.
     """
     label: int
@@ -54,7 +54,7 @@ class Thing(NamedTuple):
 
 
 class World(NamedTuple):
-    """All that is drawn. ``owner`` of a solid is a segment number.
+    """Everything to draw. ``owner`` of a solid is a segment number.
 
     ``sky`` holds the colours (2, 3) at the horizon and above.
     """

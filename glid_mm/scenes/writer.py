@@ -46,10 +46,10 @@ def write_scenes(out,
                  workers=1,
                  overwrite=False,
                  progress=None):
-    """Writes a data set, whole or not at all.
+    """Writes a data set atomically.
 
-    Image ``i`` of a split depends on nothing but the seed, the split, ``i``
-    and the size: neither on ``workers`` nor on how many images there are.
+    Image ``i`` depends only on the seed, the split, ``i`` and the size, not
+    on ``workers`` or the number of images.
 
     Args:
         out (str | Path): directory to make.
@@ -58,19 +58,21 @@ def write_scenes(out,
         unlabelled (int): number of images without labels.
         size (int | tuple): pixels a side, or (height, width); at least 32.
         seed (int): not negative.
-        workers (int): processes that draw.
+        workers (int): number of worker processes.
         overwrite (bool): replace another Scenes data set at ``out``.
         progress (callable, optional): called after each image with the number
             of images done and the number of all.
 
     Returns:
-        bool: False if ``out`` already was this very data set; then nothing is
-        touched.
+        bool: False if ``out`` already holds the same data set; then nothing
+        changes.
 
     Raises:
-        TypeError: if ``size`` or a number is no int.
-        ValueError: for a small size, a negative number, or no image at all.
-        FileExistsError: if ``out`` is anything else that is not empty.
+        TypeError: if a number or a side of ``size`` is not an int.
+        ValueError: if the size is too small, a number is negative,
+            ``workers`` is 0, or there are no images.
+        FileExistsError: if ``out`` is neither empty nor a Scenes data set, or
+            holds another Scenes data set and ``overwrite`` is False.
         OSError: if ``out`` cannot be written, or the disk is full.
     """
     out = Path(out).absolute()

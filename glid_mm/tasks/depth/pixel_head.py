@@ -23,7 +23,7 @@ class PixelDepthHead(RangeHead):
         **kwargs: See :class:`RangeHead`.
 
     Raises:
-        UserError: If the range is none.
+        UserError: If the range is invalid.
     """
 
     def __init__(self,

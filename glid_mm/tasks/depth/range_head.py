@@ -32,7 +32,7 @@ class RangeHead(BaseModule):
         init_cfg (dict, optional): See ``BaseModule``.
 
     Raises:
-        UserError: If the range is none.
+        UserError: If the range is invalid.
     """
     # What mmseg's segmentors ask a head for.
     num_classes = out_channels = 1

@@ -67,14 +67,14 @@ class MultitaskGLID(BaseModel):
 
     Args:
         backbone (dict): ``glid_mm.GLID`` without ``num_queries``.
-        tasks (dict): The tasks' models by name, the names being free. Of
-            their ``backbone``, ``num_queries``, ``embedding_std`` and
-            ``embedding_positions`` count.
+        tasks (dict): The tasks' models by name; names are free. Only
+            ``num_queries``, ``embedding_std`` and ``embedding_positions`` of
+            their ``backbone`` are used.
         tables (sequence[sequence[str]], optional): Tasks that share queries;
-            see :class:`QueryTables`. By default all share one table, of which
-            each reads as many as it asks, the first ones.
-        loss_weights (dict, optional): What a task's losses are multiplied
-            by; 1 for those that are not named.
+            see :class:`QueryTables`. By default all share one table, and each
+            reads its first ``num_queries`` queries.
+        loss_weights (dict, optional): Factors of the tasks' losses, 1 by
+            default.
         init_cfg (dict, optional): See ``BaseModel``.
 
     Raises:

@@ -59,13 +59,13 @@ def qualities(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Qualities of classes.
 
     Args:
-        counts (ndarray): ``(4, K)``, the sum of what :func:`count_segments`
-            gives of all images.
+        counts (ndarray): ``(4, K)``, the sum of :func:`count_segments` over
+            all images.
 
     Returns:
         dict[str, ndarray]: ``PQ`` and its factors ``SQ``, the mean IoU of
         matches, and ``RQ``, the F1 score; ``(K,)`` from 0 to 1, NaN for
-        classes of which there is no segment.
+        classes without segments.
     """
     iou, match, mistake, missed = counts
     number = match + (mistake + missed) / 2
