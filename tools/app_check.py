@@ -77,7 +77,7 @@ class Tab:
 
     Args:
         browser (playwright Browser): Which opens it.
-        address (str): Of the app.
+        address (str): Address of the app.
         out (Path): Folder for screenshots.
     """
 

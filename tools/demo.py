@@ -39,10 +39,10 @@ class Sizes(NamedTuple):
     Attributes:
         unlabelled, train, val (int): Images.
         batch (int): Unlabelled images in an iteration of pre-training.
-        epochs (int): Of pre-training.
+        epochs (int): Epochs of pre-training.
         panels (int): Iterations from one picture of it to the next.
-        iters (int): Of fine-tuning, for each live task and twin.
-        evaluations (int): Of the task's metric while fine-tuning.
+        iters (int): Iterations of fine-tuning, for each live task and twin.
+        evaluations (int): Evaluations of the task's metric while fine-tuning.
         pictures (int): Test images to draw of each task.
     """
 
@@ -199,7 +199,7 @@ class Demo:
     Args:
         out (Path): Folder for everything.
         sizes (Sizes): How much of everything.
-        seed (int): Of data and trainings.
+        seed (int): Seed of data and trainings.
 
     Attributes:
         shows (bool): Whether trained weights come with this glid_mm.
@@ -510,9 +510,9 @@ def write_report(demo: Demo, results: Results, stages: list,
 
     Args:
         demo (Demo): Has been run.
-        results (Results): Of it.
+        results (Results): Results of it.
         stages (list[Stage]): All, in order.
-        path (Path): Of the page.
+        path (Path): Path of the page.
     """
     report = Report('GLID on Scenes')
     report.add_section('Pre-training, and when it pays', PURPOSE,

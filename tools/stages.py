@@ -188,7 +188,7 @@ def progress_of(line: str, epochs: int) -> tuple[int, int] | None:
     """Iterations done and to do, if a line of a log tells.
 
     Args:
-        line (str): Of mmengine's log.
+        line (str): A line of mmengine's log.
         epochs (int): All epochs, where epochs are counted.
 
     Returns:

@@ -24,8 +24,8 @@ class Answer(NamedTuple):
 
     Attributes:
         pictures (list[tuple[str, str]]): Drawings: path and caption.
-        columns (list[str]): Of the table.
-        rows (list[list]): Of the table.
+        columns (list[str]): Columns of the table.
+        rows (list[list]): Rows of the table.
         file (str): A zip file of drawings and data.
         summary (str): One line.
     """
@@ -58,7 +58,7 @@ def answer(predictor: Predictor,
     """Predict on pictures, and write the files for download.
 
     Args:
-        predictor (Predictor): Of the task that was chosen.
+        predictor (Predictor): A predictor of the task that was chosen.
         files (Sequence[str]): The pictures.
         threshold (float): See :meth:`Predictor.stream`.
         folder (str or Path): An empty folder to write to.

@@ -32,7 +32,7 @@ def build_app(predictor: Predictor) -> 'gradio.Blocks':
     picture that are masked, and see what becomes of them.
 
     Args:
-        predictor (Predictor): Of any task.
+        predictor (Predictor): A predictor of any task.
 
     Returns:
         gradio.Blocks: The page; :func:`run` serves it.

@@ -25,7 +25,7 @@ class XNet(models.XNet):
     Args:
         encoder (dict): The encoder; only its last map is used.
         classifier (dict): The decoder.
-        channels (int): Of the result.
+        channels (int): Channels of the result.
         mixing (str): ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
             :class:`glid_mm.models.xnet.Mixing`.
         order (str): ``'forward'`` or ``'reversed'``; see

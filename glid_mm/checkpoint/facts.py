@@ -38,7 +38,7 @@ class EncoderFacts(NamedTuple):
         """Read them from weights with GLID's names.
 
         Args:
-            weights (mapping): Of an encoder, such as
+            weights (mapping): Weights of an encoder, such as
                 ``stages.0.blocks.0.norm1.weight``.
             shifted (bool): See above; weights do not show it.
 
@@ -100,7 +100,7 @@ def stamp(facts: EncoderFacts | None, **more) -> dict:
     """What glid_mm writes about itself into a checkpoint's ``meta``.
 
     Args:
-        facts (EncoderFacts, optional): Of the encoder, if there is one.
+        facts (EncoderFacts, optional): Facts of the encoder, if there is one.
         more: Further facts.
 
     Returns:

@@ -19,7 +19,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     """Raise if a model has a GLID and the checkpoint is another library's.
 
     Args:
-        model (nn.Module): Of any task.
+        model (nn.Module): A model of any task.
         checkpoint (dict): See :func:`read_checkpoint`.
 
     Raises:
@@ -75,7 +75,7 @@ def load_to_evaluate(model: nn.Module, path: str) -> None:
     """Load a checkpoint into a model for evaluation.
 
     Args:
-        model (nn.Module): Of any task.
+        model (nn.Module): A model of any task.
         path (str): See :func:`read_checkpoint`.
 
     Raises:

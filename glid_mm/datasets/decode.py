@@ -235,7 +235,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     Apart from that, pixels are those of OpenMMLab's Pillow backend.
 
     Args:
-        image (Image): Of any mode; may be changed.
+        image (Image): An image of any mode; may be changed.
         name (str): What to call it in errors: its path.
 
     Returns:
@@ -284,7 +284,7 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation of a picture.
 
     Args:
-        image (Image): Of any mode.
+        image (Image): An image of any mode.
 
     Returns:
         int: From 1, which is upright, to 8; 1 if the file has no readable

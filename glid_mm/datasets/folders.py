@@ -77,7 +77,7 @@ def read_names(path: str) -> list[str]:
     """The lines of a list of names, without empty lines.
 
     Args:
-        path (str): Of a text file.
+        path (str): Path of a text file.
 
     Returns:
         list[str]: The names, in the order of the file.
@@ -103,7 +103,7 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
 
     Args:
         images (sequence[str]): Names of all, as :func:`list_images` has them.
-        path (str): Of the list.
+        path (str): Path of the list.
 
     Returns:
         list[str]: Names of some, in the order of ``images``.

@@ -17,7 +17,7 @@ def drawn_order(names: Iterable[str], seed: int) -> list[str]:
     """The order in which images are drawn: by a hash of seed and name.
 
     Args:
-        names (Iterable[str]): Of images, without folders and endings.
+        names (Iterable[str]): Names of images, without folders and endings.
         seed (int): Another seed gives another order.
 
     Returns:
@@ -47,7 +47,7 @@ def fraction_of(dataset: dict,
         dataset (dict): Any host's data set.
         fraction (float | int): In (0, 1] a share of the images, rounded up;
             above 1 the number of images.
-        seed (int): Of the order.
+        seed (int): Seed of the order.
         cover_classes (bool): Whether images that together show all classes
             come first. The data set must have label maps or instances with
             classes.

@@ -27,7 +27,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
         """Read the picture.
 
         Args:
-            results (dict): Of a pipeline, with ``img_path``.
+            results (dict): Results of a pipeline, with ``img_path``.
 
         Returns:
             dict: The same with ``img``, ``(H, W, 3)`` uint8 in BGR,

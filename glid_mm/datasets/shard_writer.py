@@ -145,7 +145,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
         name (str | Path): What to call it in errors.
         shorter_side (int): Pixels of the shorter side. Smaller images keep
             their size, and if they are upright JPEGs every byte.
-        quality (int): Of the JPEG, 1 to 95.
+        quality (int): Quality of the JPEG, 1 to 95.
 
     Returns:
         bytes: A JPEG, turned upright.
@@ -180,7 +180,7 @@ def shard_file(path: Path, shorter_side: int,
     """Prepare an image file for a shard, or return why it cannot be used.
 
     Args:
-        path (Path): Of the file.
+        path (Path): Path of the file.
         shorter_side (int): See :func:`shard_image`.
         quality (int): See :func:`shard_image`.
 
@@ -236,7 +236,7 @@ def write_manifest(folder: Path, state: dict) -> None:
     """Write ``shards.json``.
 
     Args:
-        folder (Path): Of the shards.
+        folder (Path): Folder of the shards.
         state (dict): See :func:`write_shards`.
 
     Raises:
@@ -249,8 +249,8 @@ def member_name(index: int, path: str) -> str:
     """A name that all readers of shards take.
 
     Args:
-        index (int): Of the image among all; makes the name unique.
-        path (str): Of its file in its folder, with ``/``.
+        index (int): Index of the image among all; makes the name unique.
+        path (str): Path of its file in its folder, with ``/``.
 
     Returns:
         str: ``folder/00000017_stem``. A dot would end WebDataset's name of

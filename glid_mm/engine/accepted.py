@@ -57,8 +57,8 @@ def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
     """Names of settings that something would read in a group of a config.
 
     Args:
-        config (Config): Of any task.
-        path (sequence[str]): Of the group; the config itself if empty.
+        config (Config): Config of any task.
+        path (sequence[str]): Path of the group; the config itself if empty.
 
     Returns:
         set[str], optional: None if these may be any.

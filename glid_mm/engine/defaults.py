@@ -68,7 +68,7 @@ def prepare_inputs(model: nn.Module, wait: bool) -> None:
     """Make a model's batches arrive without stopping the device.
 
     Args:
-        model (nn.Module): Of any host.
+        model (nn.Module): A model of any host.
         wait (bool): Whether copies wait for the device nevertheless.
     """
     for module in model.modules():

@@ -116,7 +116,7 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
     """Read a config and override settings of it.
 
     Args:
-        path (str): Of the file.
+        path (str): Path of the file.
         overrides (mapping): Settings from ``--cfg-options``.
 
     Returns:
@@ -177,7 +177,7 @@ def build_runner(config: Config) -> Runner:
     """Build the runner that a config names.
 
     Args:
-        config (Config): Of any task.
+        config (Config): Config of any task.
 
     Returns:
         Runner: Of ``runner_type``, by default mmengine's.

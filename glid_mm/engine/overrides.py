@@ -185,7 +185,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
     Args:
         before (Config): As in the file.
         config (Config): With the new settings.
-        path (tuple[str]): Of the setting.
+        path (tuple[str]): Path of the setting.
         rest (tuple[str]): What follows in the name that was given.
     """
     *parents, name = path

@@ -55,7 +55,7 @@ def export_onnx(model: nn.Module,
     that the host gives, to batches of one and of two.
 
     Args:
-        model (nn.Module): Of mmdet, mmseg or mmpose, with GLID inside.
+        model (nn.Module): A model of mmdet, mmseg or mmpose, with GLID inside.
         config (Config): The model's.
         task (str): A key of :data:`GRAPHS`.
         out_path (str or Path): Where to; an older file is replaced.
@@ -63,7 +63,7 @@ def export_onnx(model: nn.Module,
             multiples of 32; see :func:`~.pictures.choose_size`.
         pictures (optional): To compare on; see
             :func:`~.pictures.read_pictures`.
-        opset (int, optional): Of ONNX; by default PyTorch's choice.
+        opset (int, optional): Opset of ONNX; by default PyTorch's choice.
         threads (int): For measuring latency.
 
     Returns:
@@ -188,7 +188,7 @@ def copy_for_cpu(model: nn.Module) -> nn.Module:
     """A copy for inference in fp32.
 
     Args:
-        model (nn.Module): Of a host, or of one task of a mixture.
+        model (nn.Module): A model of a host, or of one task of a mixture.
     """
     model = copy.deepcopy(model)
     # A mixture's task does not count what is shared among its parts.

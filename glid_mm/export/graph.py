@@ -21,7 +21,7 @@ class Graph(nn.Module):
     knows the host's own way, which it is compared with.
 
     Args:
-        model (nn.Module): Of a host, on CPU, for inference.
+        model (nn.Module): A model of a host, on CPU, for inference.
         size (tuple[int, int]): Height and width of pictures.
         meta (mapping): The ``dataset_meta`` of the model.
 

@@ -121,7 +121,7 @@ def decode(codec, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """What mmpose's codecs say of heatmaps.
 
     Args:
-        codec (MSRAHeatmap | UDPHeatmap): Of the head.
+        codec (MSRAHeatmap | UDPHeatmap): Codec of the head.
         heatmaps (Tensor): ``(N, K, h, w)``.
 
     Returns:

@@ -46,7 +46,7 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
     """Height and width of the input of a graph.
 
     Args:
-        model (nn.Module): Of a host.
+        model (nn.Module): A model of a host.
         config (Config): Its config.
         size (sequence[int], optional): What the caller wants. By default that
             of the codec in pose; in other tasks what the test pipeline makes

@@ -16,7 +16,7 @@ class ExportReport:
         megabytes (float): Its size.
         task (str): What it answers.
         size (tuple[int, int]): Height and width of the pictures it takes.
-        opset (int, optional): Of an ONNX file.
+        opset (int, optional): Opset of an ONNX file.
         differences (dict[str, float]): By output, the largest difference
             from the host's own answers; see :mod:`.agreement`.
         pictures (int): How many were compared.

@@ -18,7 +18,7 @@ def write_atomically(path: PathLike, data: bytes) -> None:
     the process or the machine stops in between.
 
     Args:
-        path (str or Path): Of the file; missing folders are created.
+        path (str or Path): Path of the file; missing folders are created.
         data (bytes): The whole content.
 
     Raises:

@@ -32,7 +32,7 @@ class Reader:
         task (str): The task to train.
 
     Attributes:
-        path (Path): Of the file.
+        path (Path): Path of the file.
         classes (list[str]): Names of its categories, without pure
             supercategories.
         base (str): The folder in the tree that picture names are relative to.

@@ -273,7 +273,7 @@ def metainfo(name: str, keypoints: Sequence[str],
     """The definition of keypoints that mmpose reads.
 
     Args:
-        name (str): Of the data set.
+        name (str): Name of the data set.
         keypoints (sequence[str]): Their names, in the order of annotations.
         skeleton (sequence[tuple[int, int]]): Lines to draw, from 0 on.
 

@@ -145,7 +145,7 @@ class ColourReader:
 
     Args:
         names (LabelNames): With colours.
-        path (str): Of the file they are from.
+        path (str): Path of the file they are from.
     """
 
     def __init__(self, names: LabelNames, path: str) -> None:
@@ -158,7 +158,7 @@ class ColourReader:
         """Read a label map.
 
         Args:
-            path (str): Of a picture.
+            path (str): Path of a picture.
 
         Returns:
             ndarray: ``(H, W)`` uint8 or uint16, numbers of classes.

@@ -83,7 +83,7 @@ def build_inferencer(kind: str, config: Config, checkpoint: dict,
     """The inferencer of a task's host library.
 
     Args:
-        kind (str): Of task.
+        kind (str): Kind of task.
         config (Config): See :func:`~.tasks.single_config`.
         checkpoint (dict): Weights of that config.
         device (str): Where to compute.

@@ -31,7 +31,7 @@ class Origin(NamedTuple):
     Attributes:
         predictor (Predictor): Predictor that made it.
         picture (Picture): Its picture.
-        threshold (float): Of scores.
+        threshold (float): Threshold of scores.
         detected (bool): Whether a detector found the boxes of poses.
     """
 
@@ -48,7 +48,7 @@ class Prediction:
     Pixels are those of the picture, turned upright.
 
     Attributes:
-        name (str): Of the picture, without its suffix.
+        name (str): Name of the picture, without its suffix.
         task (str): See :class:`Predictor`.
         size (tuple[int, int]): Height and width in pixels.
         boxes (ndarray): ``(N, 4)`` float32: left, top, right and bottom edge

@@ -210,7 +210,7 @@ class Predictor:
         """Draw a prediction for :meth:`Prediction.plot`.
 
         Args:
-            origin (Origin): Of the prediction.
+            origin (Origin): Origin of the prediction.
             sample (BaseDataElement): The output of the host's model.
             image (ndarray): ``(H, W, 3)`` uint8, BGR.
 

@@ -38,7 +38,7 @@ def build(run: Run, device: torch.device) -> nn.Module:
     """Build the model of a pre-training with its weights.
 
     Args:
-        run (Run): Of a pre-training.
+        run (Run): Run of a pre-training.
         device (torch.device): Where to compute.
 
     Raises:

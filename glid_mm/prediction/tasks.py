@@ -24,7 +24,7 @@ def tasks_of(config: Mapping) -> dict[str, str]:
     """The tasks of a config.
 
     Args:
-        config (Mapping): Of a task, of pre-training or of a mixture.
+        config (Mapping): Config of a task, of pre-training or of a mixture.
 
     Returns:
         dict[str, str]: One of :data:`KINDS` by the name of the task. In a
@@ -104,7 +104,7 @@ def single_config(config: Config, name: str) -> Config:
 
     Args:
         config (Config): See :func:`tasks_of`; is not changed.
-        name (str): Of a task in it.
+        name (str): Name of a task in it.
 
     Returns:
         Config: With ``default_scope``, ``model``, ``test_dataloader``,

@@ -33,11 +33,11 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
     """Write table, verdicts and curves.
 
     Args:
-        rows (sequence[Comparison]): Of all arms.
+        rows (sequence[Comparison]): Rows of all arms.
         metric (str): The metric.
         higher_is_better (bool): Whether higher values are better.
         command (str): Command that repeats the study.
-        path (Path): Of the page.
+        path (Path): Path of the page.
     """
     arrow = '↑' if higher_is_better else '↓'
     page = Report(

@@ -23,7 +23,7 @@ class Start(NamedTuple):
         name (str): Its name in tables.
         checkpoint (str): A file, ``weights:NAME``, or '' for random weights.
         parts (tuple[str]): Parts of the model to load; empty for all parts.
-        config (str): Of another model than the study's; '' for its own.
+        config (str): Config of another model than the study's; '' for its own.
     """
 
     name: str
@@ -122,7 +122,7 @@ def beside(config: str, start: Start) -> Start:
 
     Args:
         config (str): Config of the same task and data.
-        start (Start): Of that model.
+        start (Start): Start of that model.
     """
     # What a config's name says of the model, before GPUs and batch size.
     model = re.split(r'_\d+xb\d', Path(config).stem)[0]

@@ -45,7 +45,7 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
     Args:
         labels (Tensor): ``(n,)`` int64, places in ``classes``.
         classes (sequence[str]): Names of the classes.
-        seeds (sequence[int]): Of the draws.
+        seeds (sequence[int]): Seeds of the draws.
         k (int): Number of neighbours that vote.
 
     Returns:
@@ -153,7 +153,7 @@ def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
         features (Tensor): ``(n, C)`` of the images to learn from.
         labels (Tensor): ``(n,)`` int64, their classes, each of two or more.
         queries (Tensor): ``(m, C)`` of the images in question.
-        seed (int): Of the draw of the held-out images.
+        seed (int): Seed of the draw of the held-out images.
 
     Returns:
         Tensor: ``(m,)`` int64.

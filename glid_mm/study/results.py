@@ -41,8 +41,8 @@ class Comparison(NamedTuple):
 
     Attributes:
         arm (Arm): The arm.
-        outcomes (list[Outcome]): Of its seeds.
-        mean (float): Of the metric at the end.
+        outcomes (list[Outcome]): Outcomes of its seeds.
+        mean (float): Mean of the metric at the end.
         sd (float): Standard deviation over seeds; NaN of one seed.
         baseline (Arm, optional): Its baseline; None if it is a baseline.
         differences (list[float]): From the baseline, seed by seed.

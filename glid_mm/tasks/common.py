@@ -17,7 +17,7 @@ class Widths(NamedTuple):
     """Input channels of a head, as its attribute ``widths``.
 
     Attributes:
-        in_channels (int): Of queries.
+        in_channels (int): Channels of queries.
         mask_channels (int, optional): Of mask features, if it reads them.
     """
 
@@ -60,8 +60,8 @@ def check_widths(model: nn.Module, name: str) -> None:
     """Refuse a head that does not fit the backbone, before the first batch.
 
     Args:
-        model (nn.Module): Of any task, with its backbone and its head.
-        name (str): Of the head, such as ``decode_head``; a head without
+        model (nn.Module): A model of any task, with its backbone and its head.
+        name (str): Name of the head, such as ``decode_head``; a head without
             :class:`Widths` is not checked.
 
     Raises:

@@ -14,7 +14,7 @@ def fetch(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Copy tensors from their device, all in one transfer.
 
     Args:
-        tensors (Sequence[Tensor]): Of one device and dtype.
+        tensors (Sequence[Tensor]): Tensors of one device and dtype.
 
     Returns:
         list[np.ndarray]: Of the same shapes.
@@ -29,7 +29,7 @@ class CostsError(ValueError):
     """Costs of matching are not finite.
 
     Attributes:
-        image (int): Of which image of the batch.
+        image (int): An image of which image of the batch.
     """
 
     def __init__(self, image: int) -> None:

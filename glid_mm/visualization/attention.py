@@ -55,7 +55,7 @@ class Pass:
         """Weights with which queries read the memory.
 
         Args:
-            layer (int): Of the decoder.
+            layer (int): Layer of the decoder.
             queries (sequence[int]): Places of those in question.
 
         Returns:
@@ -142,7 +142,7 @@ def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
     Args:
         maps (Tensor): ``(M, h, w)``, each with a sum of 1.
         points (Tensor): ``(M, 2)``, x and y of their places in pixels.
-        stride (int): Of the maps.
+        stride (int): Stride of the maps.
 
     Returns:
         Distances: NaN without others to compare with.

@@ -78,7 +78,7 @@ def read_metrics(work_dir: str | Path) -> dict[str, float]:
     """Read what the newest test in a work dir has measured.
 
     Args:
-        work_dir (str | Path): Of ``tools/test.py``.
+        work_dir (str | Path): Work directory of ``tools/test.py``.
 
     Returns:
         dict[str, float]: By name, such as 'mIoU'.

@@ -159,7 +159,7 @@ def takes_rgb(preprocessor: nn.Module) -> bool:
     """Whether a model reads RGB: hosts load BGR, and preprocessors swap.
 
     Args:
-        preprocessor (nn.Module): Of a model of any host.
+        preprocessor (nn.Module): Preprocessor of a model of any host.
     """
     # Upstream's mmseg uses another name.
     return getattr(preprocessor, '_channel_conversion',

@@ -84,7 +84,7 @@ def draw_predictions(config: Config,
     it is.
 
     Args:
-        config (Config): Of a task, with ``test_dataloader`` and
+        config (Config): Config of a task, with ``test_dataloader`` and
             ``visualizer``.
         checkpoints (Sequence[str]): Weights to compare, of that config or of
             mixtures that have its task.

@@ -139,7 +139,7 @@ class Report:
         """Write the page, completely or not at all.
 
         Args:
-            path (str | Path): Of the page; missing folders are created.
+            path (str | Path): Path of the page; missing folders are created.
         """
         write_atomically(path, self._page().encode())
 

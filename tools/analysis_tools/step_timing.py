@@ -277,7 +277,7 @@ def run(description, models, default=None, **kinds):
     """Time models as the command line says, and show the figures.
 
     Args:
-        description (str): Of the tool.
+        description (str): Description of the tool.
         models (sequence[str]): Names of all models.
         default (list[str], optional): Those that are timed if the command
             line names none; by default all.

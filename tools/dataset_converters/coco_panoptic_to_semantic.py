@@ -40,7 +40,7 @@ def classes_of(categories, key):
     """Classes in the order of the lowest category id that each has.
 
     Args:
-        categories (list[dict]): Of the annotations.
+        categories (list[dict]): Categories of the annotations.
         key (str): 'name', or 'supercategory' to join categories.
 
     Returns:

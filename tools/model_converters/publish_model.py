@@ -65,7 +65,7 @@ def facts_of(checkpoint: dict) -> dict:
     """What is published along with the weights.
 
     Args:
-        checkpoint (dict): Of a run, or converted.
+        checkpoint (dict): Checkpoint of a run, or converted.
 
     Returns:
         dict: ``glid_mm`` (format, versions, windows), ``config``, ``tasks``
@@ -147,13 +147,13 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     """Write a model card.
 
     Args:
-        text (str): Of the card, with ``$name``, ``$file``, ``$size``,
+        text (str): Text of the card, with ``$name``, ``$file``, ``$size``,
             ``$sha256``, ``$config``, ``$data``, ``$length``, ``$loss`` and
             ``$metrics`` where these go.
-        facts (dict): Of :func:`facts_of`.
-        path (Path): Of the published file.
+        facts (dict): Facts of :func:`facts_of`.
+        path (Path): Path of the published file.
         data (bytes): Its content.
-        checkpoint (Path): Of the run; scalars lie in its folder.
+        checkpoint (Path): Checkpoint of the run; scalars lie in its folder.
         run (dict): The checkpoint's ``meta``.
         tests (sequence[Path]): Work dirs of tests.
 

@@ -53,7 +53,7 @@ class AccumulationHook(Hook):
         """Continue the run with the gradients of its checkpoint.
 
         Args:
-            runner (Runner): Of the run that is resumed.
+            runner (Runner): Runner of the run that is resumed.
             fit (bool): Whether it accumulates as the original run did.
 
         Returns:

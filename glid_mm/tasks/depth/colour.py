@@ -37,7 +37,7 @@ class RandomColour(BaseTransform):
         """Change the image.
 
         Args:
-            results (dict): Of a pipeline.
+            results (dict): Results of a pipeline.
 
         Returns:
             dict: The same with another ``img``.

@@ -24,7 +24,7 @@ class FixedCrop(BaseTransform):
         """Cut.
 
         Args:
-            results (dict): Of a pipeline.
+            results (dict): Results of a pipeline.
 
         Returns:
             dict: The same, smaller.

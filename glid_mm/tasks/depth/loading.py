@@ -25,7 +25,7 @@ class LoadDepth(LoadDepthAnnotation):
         """Read the depth map.
 
         Args:
-            results (dict): Of a pipeline, with ``depth_map_path``, and
+            results (dict): Results of a pipeline, with ``depth_map_path``, and
                 ``ori_shape`` of the image; perhaps ``depth_rescale_factor``.
                 A file that ends in .npy is NumPy's.
 

@@ -142,7 +142,7 @@ class DepthVisualizer(SegLocalVisualizer):
         """Draw depth and show or save it.
 
         Args:
-            name (str): Of the image.
+            name (str): Name of the image.
             image, data_sample, draw_gt, draw_pred, with_image: See
                 :meth:`draw`.
             show, wait_time, out_file, step: See ``SegLocalVisualizer``.

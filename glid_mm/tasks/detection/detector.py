@@ -21,8 +21,8 @@ class GLIDDetector(BaseDetector):
         backbone (dict): ``glid_mm.GLID``; its ``num_queries`` are those of
             both groups.
         bbox_head (dict): ``glid_mm.BoxHead``.
-        train_cfg (dict, optional): Of the head.
-        test_cfg (dict, optional): Of the head.
+        train_cfg (dict, optional): Training settings of the head.
+        test_cfg (dict, optional): Test settings of the head.
         data_preprocessor (dict, optional): See ``BaseDetector``.
         init_cfg (dict, optional): See ``BaseDetector``.
 

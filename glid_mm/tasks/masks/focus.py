@@ -22,7 +22,7 @@ class Foreground:
     not the masks of all queries.
 
     Args:
-        x (Features): Of the images; mask features go on into padding.
+        x (Features): Features of the images; mask features go on into padding.
         embed (Callable[[Tensor], Tensor]): The mask embeddings of queries,
             ``(B, M, D)`` to ``(B, M, C)``.
     """
@@ -69,7 +69,7 @@ def check_focus(model: nn.Module, name: str) -> None:
 
     Args:
         model (nn.Module): Of a mask task, with its backbone and its head.
-        name (str): Of the head, such as ``decode_head``.
+        name (str): Name of the head, such as ``decode_head``.
 
     Raises:
         UserError: If the passes of the backbone are to be CUDA graphs.

@@ -95,7 +95,7 @@ class TaskSampler(Sampler):
     Args:
         dataset (MultitaskDataset): The data.
         shuffle (bool): Whether data sets are shuffled.
-        seed (int, optional): Of the run; without, processes agree on one.
+        seed (int, optional): Seed of the run; without, processes agree on one.
         ratio (dict[str, int], optional): How many samples of each task come
             before all have had their turns; by default one of each. A batch
             size that the sum divides gives every batch the same mix.

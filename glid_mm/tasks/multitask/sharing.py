@@ -91,7 +91,7 @@ class QueryTables:
 
     Attributes:
         rows (dict[str, range]): The queries of each task.
-        num_queries (int): Of all tables.
+        num_queries (int): Number of queries of all tables.
 
     Raises:
         UserError: If tables and tasks do not agree, or tasks that share

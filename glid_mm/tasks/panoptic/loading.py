@@ -60,7 +60,7 @@ class LoadPanopticMap(BaseTransform):
         """Read.
 
         Args:
-            results (dict): Of a pipeline.
+            results (dict): Results of a pipeline.
 
         Returns:
             dict: The same with the map.

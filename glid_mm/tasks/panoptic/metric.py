@@ -66,7 +66,7 @@ class PanopticMetric(BaseMetric):
         """Qualities of the data set.
 
         Args:
-            results (list): Of :meth:`process`.
+            results (list): Results of :meth:`process`.
 
         Returns:
             dict[str, float]: ``PQ``, ``SQ``, ``RQ``, the same with ``_th`` of

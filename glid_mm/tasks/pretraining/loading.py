@@ -94,7 +94,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         """Read, cut, resize and flip.
 
         Args:
-            results (dict): Of a pipeline.
+            results (dict): Results of a pipeline.
 
         Returns:
             dict: The same with the image, in BGR as mmcv has it.
@@ -144,7 +144,7 @@ def crop_size(config: Config) -> int:
     """The side of the square that images of a pre-training are cropped to.
 
     Args:
-        config (Config): Of the pre-training.
+        config (Config): Config of the pre-training.
 
     Raises:
         UserError: If its pipeline does not tell.

@@ -121,7 +121,7 @@ class SegInferencer(MMSegInferencer):
         Args:
             image (ndarray): ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): What the model says of it.
-            opacity (float): Of the classes' colours.
+            opacity (float): Opacity of the classes' colours.
             with_labels (bool): Whether classes are named.
 
         Returns:

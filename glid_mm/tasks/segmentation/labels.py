@@ -11,7 +11,7 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
     Args:
         wrong (Sequence[int]): Some of these labels, and the largest; as the
             model sees them, after ``reduce_zero_label``.
-        meta (dict): Of the label map: ``seg_map_path`` and
+        meta (dict): Meta information of the label map: ``seg_map_path`` and
             ``reduce_zero_label``, where they are known.
         num_classes (int): Number of classes of the model.
         ignore_index (int): Label that is not supervised.

@@ -36,7 +36,7 @@ class LoadSemanticMap(LoadAnnotations):
         """Read a file.
 
         Args:
-            path (str): Of a picture with one channel.
+            path (str): Path of a picture with one channel.
 
         Returns:
             ndarray: See :func:`~glid_mm.datasets.label_maps.read_label_map`.
@@ -88,7 +88,7 @@ class LoadSemanticMap(LoadAnnotations):
         """Read the label map.
 
         Args:
-            results (dict): Of a pipeline, with ``seg_map_path``, and
+            results (dict): Results of a pipeline, with ``seg_map_path``, and
                 ``ori_shape`` of the image. It gets ``gt_seg_map``. Images
                 without a label map pass.
 
