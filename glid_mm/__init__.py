@@ -18,7 +18,7 @@ def load(run_or_weights, device=None, task=None, config=None):
             file (``.safetensors`` or ``.pth``); or ``weights:NAME``.
         device (str, optional): Where to compute, such as ``'cuda:1'``; by
             default a GPU if there is one.
-        task (str, optional): Which task of a mixture.
+        task (str, optional): The task of a mixture to use.
         config (str | Path | Config, optional): The config; by default the one
             in the weights, which is read as data, or the one beside them.
 

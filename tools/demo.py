@@ -93,11 +93,11 @@ class Task(NamedTuple):
     """A task to show; another one is another entry of ``TASKS``.
 
     Attributes:
-        name (str): What the mixture calls it.
-        title (str): What people call it.
+        name (str): Its name in the mixture.
+        title (str): Its usual name.
         config (str): With dataloaders that have a ``data_root``.
-        metric (str): What the config's evaluator calls it.
-        label (str): What the tables call it.
+        metric (str): Name of the metric in the config's evaluator.
+        label (str): Name of the metric in tables.
         higher_is_better (bool): Whether more of the metric is good.
         live (bool): Whether twins are trained on it.
         annotations (str): File among the data that the evaluator reads
@@ -183,7 +183,7 @@ class Step(NamedTuple):
     """Stages that run side by side.
 
     Attributes:
-        seconds (int): What they take, about, on two quiet cores.
+        seconds (int): Approximate duration on two quiet cores.
         stages (callable): Makes them, when what they start from is there.
         jobs (int, optional): How many run at a time; by default all.
     """
@@ -385,7 +385,7 @@ def settle(out: Path, settings: dict) -> None:
 
     Args:
         out (Path): Folder of the tour.
-        settings (dict): What the tour depends on.
+        settings (dict): Settings that the tour depends on.
 
     Raises:
         UserError: If it holds a tour with other settings, or something else.
@@ -419,7 +419,7 @@ class Results(NamedTuple):
         live (dict): ``{task: {twin: score}}``, of the tasks with twins.
         shown (dict): ``{task: score}`` of the trained weights; empty if none
             come with this glid_mm.
-        card (dict): What their model card says.
+        card (dict): Contents of their model card.
     """
 
     live: dict[str, dict[str, float]]
@@ -510,7 +510,7 @@ def write_report(demo: Demo, results: Results, stages: list,
 
     Args:
         demo (Demo): Has been run.
-        results (Results): Results of it.
+        results (Results): Its results.
         stages (list[Stage]): All, in order.
         path (Path): Path of the page.
     """

@@ -18,7 +18,7 @@ def first_failure(error: ChildFailedError) -> str:
     Errors that the user can fix are never such a consequence.
 
     Args:
-        error (ChildFailedError): Errors of all processes that have failed.
+        error (ChildFailedError): The errors of all failed processes.
 
     Returns:
         str: The message of one of them.

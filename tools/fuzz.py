@@ -454,9 +454,9 @@ def try_input(kind: Kind, rng: random.Random, folder: Path) -> str:
     """Read one damaged input.
 
     Args:
-        kind (Kind): What it is.
-        rng (Random): How it is damaged.
-        folder (Path): An empty one.
+        kind (Kind): The kind of input.
+        rng (Random): Source of the damage.
+        folder (Path): An empty folder.
 
     Returns:
         str: ``'refused'`` or ``'read'``.

@@ -17,7 +17,7 @@ def damaged(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """Bytes with one to three damages.
 
     Args:
-        rng (Random): What is drawn comes from it.
+        rng (Random): Source of randomness.
         data (bytes): A valid file.
         other (bytes): Another one, parts of which may get into it.
 
@@ -108,7 +108,7 @@ def mistaken(rng: random.Random, value: Any) -> Any:
     """A tree of dicts and lists with one to three mistakes.
 
     Args:
-        rng (Random): What is drawn comes from it.
+        rng (Random): Source of randomness.
         value: What a JSON file holds.
 
     Returns:
@@ -161,7 +161,7 @@ def mistaken_json(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """A JSON file with mistakes, or one that is damaged.
 
     Args:
-        rng (Random): What is drawn comes from it.
+        rng (Random): Source of randomness.
         data (bytes): A valid file.
         other (bytes): Another one.
 

@@ -39,7 +39,7 @@ class Stage(NamedTuple):
     """A command, and where it leaves its traces.
 
     Attributes:
-        title (str): What it does.
+        title (str): Title of the stage.
         folder (Path): Where its log and the mark that it is done go;
             relative to the project.
         command (list[str]): A script, relative to the project, and its

@@ -58,7 +58,7 @@ def answer(predictor: Predictor,
     """Predict on pictures, and write the files for download.
 
     Args:
-        predictor (Predictor): A predictor of the task that was chosen.
+        predictor (Predictor): Predictor of the chosen task.
         files (Sequence[str]): The pictures.
         threshold (float): See :meth:`Predictor.stream`.
         folder (str or Path): An empty folder to write to.

@@ -21,7 +21,7 @@ def with_mask(picture: Image.Image, mask: np.ndarray) -> Image.Image:
     """Draw the units of a picture, masked ones in grey.
 
     Args:
-        picture (Image): A picture of whole units of 32 pixels.
+        picture (Image): A picture whose sides are multiples of 32 pixels.
         mask (ndarray): ``(rows, columns)`` bool, True where masked.
 
     Returns:

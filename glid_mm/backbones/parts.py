@@ -20,7 +20,7 @@ class GLIDEncoder(GLIDBackbone):
 
     Args:
         encoder, recompute, compile: See :class:`GLIDBackbone`.
-        out_indices (sequence[int]): Which of the four maps to return.
+        out_indices (sequence[int]): Indices of the maps to return, of four.
         init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
             loads all parts of this backbone.
     """

@@ -38,7 +38,7 @@ class Format(NamedTuple):
             with it. mmpretrain resizes no table without; mmdet resizes none
             with.
         shifted (bool): Whether every other block shifts its windows.
-        prefix (str): What it puts before names when it writes a model.
+        prefix (str): Prefix of names when it writes a model.
     """
 
     words: tuple[tuple[str, str], ...]

@@ -38,7 +38,7 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     """Load a checkpoint into a model of any task and report what was loaded.
 
     Args:
-        model (nn.Module): Of a host library, with GLID as its backbone, or
+        model (nn.Module): A host's model with GLID as its backbone, or
             any other.
         checkpoint (dict): See :func:`read_checkpoint`.
         strict (bool): Whether names and shapes must agree entirely.

@@ -121,7 +121,7 @@ def plan(checkpoint: dict,
     """Find the weights of a checkpoint for parts of a model.
 
     Args:
-        checkpoint (dict): Of glid_mm, or of a library that :func:`to_glid`
+        checkpoint (dict): From glid_mm, or from a library that :func:`to_glid`
             knows.
         model (GLID): The model.
         parts (sequence[str]): The parts to load.

@@ -15,11 +15,11 @@ def plan_published(
     """Find the weights of a checkpoint for networks of a model.
 
     Args:
-        checkpoint (dict): Of ``read_checkpoint``: a classifier of timm or of
+        checkpoint (dict): From ``read_checkpoint``: a classifier of timm or of
             mmpretrain, each for its own networks, or a model of glid_mm with
             the same parts.
         model (nn.Module): ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
-        parts (sequence[str]): Of ``encoder`` and ``classifier``; each gets
+        parts (sequence[str]): Any of ``encoder`` and ``classifier``; each gets
             all that the checkpoint has.
 
     Returns:

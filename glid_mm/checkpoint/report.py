@@ -226,7 +226,7 @@ def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
     """The command-line option that starts parts of GLID from a checkpoint.
 
     Args:
-        parts (iterable[str]): Of :data:`PARTS`.
+        parts (iterable[str]): Any of :data:`PARTS`.
         checkpoint (str): Path of the file.
     """
     return ('--cfg-options "model.backbone.init_cfg=dict('

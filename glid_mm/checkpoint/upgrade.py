@@ -14,7 +14,7 @@ def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
     They add the same to all logits of a query and so change nothing.
 
     Args:
-        weights (mapping): Of an encoder, a decoder or any module with them;
+        weights (mapping): Weights of an encoder, a decoder or a larger model;
             changed in place.
         prefix (str): Prefix of the names to change.
     """

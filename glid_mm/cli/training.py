@@ -133,7 +133,7 @@ def command(run: Path, devices: int, *options: str) -> list[str]:
     Args:
         run (Path): Folder of the run.
         devices (int): Processes.
-        *options (str): Of ``tools/train.py``.
+        *options (str): Options of ``tools/train.py``.
 
     Returns:
         list[str]: The command.

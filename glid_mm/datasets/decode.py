@@ -48,7 +48,7 @@ class ImageError(UserError):
     raise other errors.
 
     Attributes:
-        reason (str): What is wrong with it.
+        reason (str): The reason for the error.
     """
     reason = ''
 
@@ -98,7 +98,7 @@ class EncodedImage:
 
     Args:
         data (bytes): The content of an image file.
-        name (str): What to call it in errors: its path.
+        name (str): Name in error messages: the path.
 
     Attributes:
         size (tuple[int, int]): Width and height, turned upright.
@@ -174,7 +174,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
 
     Args:
         data (bytes): The content of an image file.
-        name (str): What to call it in errors: its path.
+        name (str): Name in error messages: the path.
 
     Returns:
         Image: RGB.
@@ -190,7 +190,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
 
     Args:
         data (bytes): The content of an image file.
-        name (str): What to call it in errors: its path.
+        name (str): Name in error messages: the path.
 
     Returns:
         Image: Of any mode, not decoded yet.
@@ -236,7 +236,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
     Args:
         image (Image): An image of any mode; may be changed.
-        name (str): What to call it in errors: its path.
+        name (str): Name in error messages: the path.
 
     Returns:
         Image: RGB.
@@ -303,7 +303,7 @@ def naming(name: str) -> Iterator[None]:
     """Turn Pillow's errors about a picture into one kind of error.
 
     Args:
-        name (str): What to call the picture: its path.
+        name (str): Name of the picture: its path.
 
     Raises:
         ImageError: For any error except a lack of memory.

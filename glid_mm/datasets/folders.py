@@ -26,7 +26,7 @@ def list_images(folder: str,
 
     Args:
         folder (str): Where to look.
-        suffixes (sequence[str]): What names of images end in, in lower case.
+        suffixes (sequence[str]): Suffixes of images, in lower case.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
 
     Returns:

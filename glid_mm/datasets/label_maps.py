@@ -17,7 +17,7 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
     """Read the numbers of a file without changes.
 
     Args:
-        path (str): Of a picture with one channel; a palette is ignored, and
+        path (str): Path of a one-channel picture; a palette is ignored, and
             the numbers are read.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
 

@@ -142,7 +142,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
 
     Args:
         data (bytes): The content of an image file.
-        name (str | Path): What to call it in errors.
+        name (str | Path): Name in error messages.
         shorter_side (int): Pixels of the shorter side. Smaller images keep
             their size, and if they are upright JPEGs every byte.
         quality (int): Quality of the JPEG, 1 to 95.
@@ -200,7 +200,7 @@ def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """Write a tar file and its index, completely or not at all.
 
     Args:
-        path (Path): Of the tar file; the same content gives the same bytes.
+        path (Path): The tar file; the same content gives the same bytes.
         images (iterable[tuple[str, bytes]]): Names, without suffix, and
             JPEGs.
 

@@ -14,7 +14,7 @@ class Conflict:
     """Two packages that do not work together.
 
     Args:
-        problem (str): What does not work, and why.
+        problem (str): The problem and its reason.
         cure (str): The command that fixes it.
     """
     problem: str
@@ -98,7 +98,7 @@ def find_conflicts(env: Environment) -> list[Conflict]:
     """Apply every rule to an environment.
 
     Args:
-        env (Environment): What is installed.
+        env (Environment): Installed packages and versions.
 
     Returns:
         list[Conflict]: All conflicts; empty if there are none.

@@ -37,10 +37,10 @@ class Graphs:
         """Call a function of tensors; the first call of a kind captures.
 
         Args:
-            function (Callable): Of tensors, to tensors. Functions of one
+            function (Callable): From tensors to tensors. Functions of one
                 name and kind are taken to be the same.
             *inputs (Tensor): On the device, without gradients.
-            kind (hashable): What else the function depends on.
+            kind (hashable): Anything else that the function depends on.
 
         Returns:
             What the function returns. It is overwritten by the next call.

@@ -21,7 +21,7 @@ class Interrupted(SystemExit):
     """A signal has stopped a training after it saved a checkpoint.
 
     Args:
-        number (int): Of the signal. The exit status is 128 + number, as if
+        number (int): Signal number. The exit status is 128 + number, as if
             the signal itself had ended the process.
     """
 

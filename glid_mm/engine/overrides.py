@@ -186,7 +186,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
         before (Config): As in the file.
         config (Config): With the new settings.
         path (tuple[str]): Path of the setting.
-        rest (tuple[str]): What follows in the name that was given.
+        rest (tuple[str]): The rest of the given name.
     """
     *parents, name = path
     if name in _MARKS or isinstance(group_at(config, parents), (list, tuple)):

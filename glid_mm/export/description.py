@@ -18,8 +18,8 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
     """Names of classes or keypoints: the model's own, or the config's.
 
     Args:
-        model (nn.Module): Of a host; ``dataset_meta`` is what hosts keep from
-            a checkpoint.
+        model (nn.Module): A host's model; ``dataset_meta`` is what the host
+            keeps from a checkpoint.
         config (Config): The model's.
     """
     meta = getattr(model, 'dataset_meta', None)

@@ -22,7 +22,7 @@ class ExportReport:
         pictures (int): How many were compared.
         latencies (dict[str, float]): By runtime, milliseconds for a picture
             in a batch of one, median.
-        threads (int): Of each runtime.
+        threads (int): Threads of each runtime.
     """
 
     path: Path

@@ -126,7 +126,7 @@ def find_checkpoint(path: PathLike) -> Path:
     """Find the file of a checkpoint.
 
     Args:
-        path (str or Path): Of the file, or ``weights:NAME`` for weights that
+        path (str or Path): The file, or ``weights:NAME`` for weights that
             ship with glid_mm.
 
     Returns:

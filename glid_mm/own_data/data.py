@@ -212,8 +212,8 @@ class OwnData:
         """Use other data for validation.
 
         Args:
-            other (OwnData): Of the same task; its validation part is used, or
-                else all of it.
+            other (OwnData): Data of the same task; its validation part is
+                used, or else all of it.
             chosen (bool): Whether the user chose some classes.
 
         Raises:

@@ -234,7 +234,7 @@ def mirrored(names: Sequence[str]) -> list[int]:
     """The number of each keypoint's counterpart in a mirror image.
 
     Args:
-        names (sequence[str]): Of keypoints, such as ``left_eye``, ``REye``,
+        names (sequence[str]): Keypoint names, such as ``left_eye``, ``REye``,
             ``ear-l``.
 
     Returns:

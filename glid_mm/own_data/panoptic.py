@@ -89,7 +89,7 @@ class PanopticReader(Reader):
 
     Attributes:
         folder (str): The folder of PNGs in the tree.
-        isthing (dict[str, bool]): Of each class.
+        isthing (dict[str, bool]): Whether each class is a thing.
     """
 
     noun = 'annotation'

@@ -31,7 +31,7 @@ class Origin(NamedTuple):
     Attributes:
         predictor (Predictor): Predictor that made it.
         picture (Picture): Its picture.
-        threshold (float): Threshold of scores.
+        threshold (float): Score threshold.
         detected (bool): Whether a detector found the boxes of poses.
     """
 
@@ -181,8 +181,8 @@ class Prediction:
         """The prediction in COCO's format of results.
 
         Args:
-            image_id (int or str, optional): Of the picture in the data set; by
-                default its name.
+            image_id (int or str, optional): The picture's id in the data set;
+                by default its name.
             category_ids (Sequence[int], optional): The id of each class, by
                 label; by default 1, 2 and so on.
 

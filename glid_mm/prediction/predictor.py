@@ -38,7 +38,7 @@ class Predictor:
 
     Attributes:
         model (nn.Module): The host's model, in eval mode, on the device.
-        config (Config): Of the task; for a mixture, the part of the task.
+        config (Config): The task's config; for a mixture, the task's part.
         task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
             'pose' or 'pretrain'.
         name (str): The mixture's name of this task; otherwise as `task`.

@@ -105,7 +105,7 @@ def extract_features(model: nn.Module,
         paths (sequence[Path]): Image files.
         size (int): Side in pixels of the square in the middle of each image
             that the model sees; a multiple of 32.
-        kinds (sequence[str]): Of :data:`FEATURES`.
+        kinds (sequence[str]): Any of :data:`FEATURES`.
         batch_size (int): Images in a forward pass.
         workers (int): Processes that read images.
 
@@ -143,7 +143,7 @@ def features_of(glid: GLID, images: Tensor,
         glid (GLID): The backbone.
         images (Tensor): ``(B, 3, H, W)``, standardised, H and W multiples of
             32.
-        kinds (sequence[str]): Of :data:`FEATURES`.
+        kinds (sequence[str]): Any of :data:`FEATURES`.
 
     Returns:
         dict[str, Tensor]: ``(B, C)`` of each kind.

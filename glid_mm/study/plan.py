@@ -23,7 +23,7 @@ class Start(NamedTuple):
         name (str): Its name in tables.
         checkpoint (str): A file, ``weights:NAME``, or '' for random weights.
         parts (tuple[str]): Parts of the model to load; empty for all parts.
-        config (str): Config of another model than the study's; '' for its own.
+        config (str): Config of a different model; '' for the study's own.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Arm(NamedTuple):
 
     Attributes:
         start (Start): The weights.
-        fraction (float): Of the training images; see :func:`fraction_of`.
+        fraction (float): Share of training images; see :func:`fraction_of`.
         settings (tuple[tuple[str, object]]): Further keys of the config and
             their values.
     """
@@ -138,12 +138,12 @@ def plan_runs(configs: dict[str, Config],
     """Write the configs of all runs.
 
     Args:
-        configs (dict[str, Config]): Of a task, by :attr:`Start.config`; what
-            all runs of a model have in common.
+        configs (dict[str, Config]): Configs of a task, by
+            :attr:`Start.config`; each is shared by all runs of a model.
         out (Path): The study's folder.
-        arms (sequence[Arm]): What is compared.
-        seeds (sequence[int]): Of each arm. The images of a fraction are drawn
-            by the run's seed, so arms of one seed train on the same images.
+        arms (sequence[Arm]): The arms to compare.
+        seeds (sequence[int]): Seeds of each arm. The run's seed draws the
+            images of a fraction, so arms of one seed train on the same images.
         lrs (dict[Arm, sequence[float | None]]): Learning rates of each arm.
         cover_classes (bool): See :func:`fraction_of`.
 

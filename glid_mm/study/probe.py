@@ -93,7 +93,7 @@ def probe(train: tuple[Tensor, Tensor],
             ``(n,)`` int64, of which splits are.
         val (tuple[Tensor, Tensor], optional): The same of other images, for
             validation; by default a split's own.
-        splits (sequence[Split]): Which images to learn from.
+        splits (sequence[Split]): The images to learn from.
         k (int): Neighbours that vote.
 
     Returns:

@@ -109,7 +109,7 @@ def compare(outcomes: Sequence[Outcome],
     all are compared with the first.
 
     Args:
-        outcomes (sequence[Outcome]): Of finished runs, one for each arm and
+        outcomes (sequence[Outcome]): Finished runs, one for each arm and
             seed.
         higher_is_better (bool): Whether more of the metric is good.
     """

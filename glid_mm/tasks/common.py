@@ -18,7 +18,7 @@ class Widths(NamedTuple):
 
     Attributes:
         in_channels (int): Channels of queries.
-        mask_channels (int, optional): Of mask features, if it reads them.
+        mask_channels (int, optional): Channels of mask features, if used.
     """
 
     in_channels: int
@@ -115,9 +115,9 @@ def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
     Args:
         inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
             the right and below.
-        metas (Sequence, optional): Of each image a dictionary or data sample
-            with ``img_shape``, the height and width that are not padding; no
-            metas, no padding.
+        metas (Sequence, optional): For each image a dictionary or data sample
+            with ``img_shape``, the height and width without padding; by
+            default there is no padding.
 
     Returns:
         Tensor, optional: ``(B, H, W)`` bool, True at padding; None if there
@@ -161,8 +161,8 @@ def dense_features(model: GLID,
         model (GLID): The backbone.
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
         metas (Sequence, optional): See :func:`padding_mask`.
-        focus (Callable, optional): Of features, to what queries see of them,
-            see :class:`~.masks.focus.Foreground`; by default all of it.
+        focus (Callable, optional): Limits what queries attend to in features,
+            see :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
         GLIDOutput: What the head reads. Mask features go on into padding, so

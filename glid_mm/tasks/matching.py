@@ -29,7 +29,7 @@ class CostsError(ValueError):
     """Costs of matching are not finite.
 
     Attributes:
-        image (int): An image of which image of the batch.
+        image (int): Index of the image in the batch.
     """
 
     def __init__(self, image: int) -> None:
@@ -41,7 +41,7 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
     """Match a batch in every layer.
 
     Args:
-        costs (Sequence[np.ndarray]): Of each image, ``(n, L, M)``: of object,
+        costs (Sequence[np.ndarray]): For each image, ``(n, L, M)``: object,
             layer and prediction.
         repeats (int): How many predictions each object gets.
 

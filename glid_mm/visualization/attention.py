@@ -30,9 +30,9 @@ class Pass:
     Attributes:
         images (Tensor): ``(B, 3, H, W)``, as the encoder got them.
         grid (TokenGrid): The tokens that it computed on.
-        reads (list[tuple]): Of each decoder layer its cross-attention and
-            what that was given: queries, keys, values and which keys exist.
-        output (GLIDOutput, optional): What heads read; None in pre-training.
+        reads (list[tuple]): For each decoder layer its cross-attention and
+            the inputs: queries, keys, values and which keys exist.
+        output (GLIDOutput, optional): Inputs of heads; None in pre-training.
     """
 
     def __init__(self, images: Tensor, grid: TokenGrid) -> None:
@@ -55,7 +55,7 @@ class Pass:
         """Weights with which queries read the memory.
 
         Args:
-            layer (int): Layer of the decoder.
+            layer (int): Index of the decoder layer.
             queries (sequence[int]): Places of those in question.
 
         Returns:
@@ -164,12 +164,12 @@ def attention_panel(seen: Pass, picture: np.ndarray, queries: Sequence[int],
     Each map is scaled to its own maximum. A cross marks the query's place.
 
     Args:
-        seen (Pass): Of one image.
+        seen (Pass): The pass of one image.
         picture (ndarray): ``(H, W, 3)`` uint8 RGB, what the model has seen.
-        queries (sequence[int]): Which to draw.
+        queries (sequence[int]): The queries to draw.
         points (Tensor): ``(M, 2)``, x and y in pixels of the place of each of
             them; NaN for one without.
-        labels (sequence[str]): What to write on the image of each.
+        labels (sequence[str]): Text on the image of each.
 
     Returns:
         ndarray: ``(H', W', 3)`` uint8 RGB.

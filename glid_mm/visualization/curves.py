@@ -17,7 +17,7 @@ class Curve(NamedTuple):
     Attributes:
         steps (ndarray): ``(n,)`` int, ascending.
         values (ndarray): ``(n,)`` float.
-        unit (str): What steps count: 'iteration', or 'epoch' for metrics of
+        unit (str): Unit of steps: 'iteration', or 'epoch' for metrics of
             epoch-based runs.
     """
 

@@ -17,7 +17,7 @@ def tile(
     Args:
         rows (Sequence[Sequence[ndarray]]): ``(H, W, 3)`` uint8 RGB each.
             They keep their size, in cells as large as the largest of them.
-        titles (Sequence[str]): What to write above the columns.
+        titles (Sequence[str]): Titles above the columns.
 
     Returns:
         ndarray: ``(H', W', 3)`` uint8 RGB.

@@ -18,9 +18,9 @@ class Predictions(NamedTuple):
     """Pictures of test images.
 
     Attributes:
-        titles (list[str]): Of the columns: 'image', 'ground truth', and the
+        titles (list[str]): Column titles: 'image', 'ground truth', and the
             names of the models.
-        rows (list[list[ndarray]]): Of each image, ``(H, W, 3)`` uint8 RGB in
+        rows (list[list[ndarray]]): Per image, ``(H, W, 3)`` uint8 RGB in
             the order of the titles.
     """
 
@@ -33,7 +33,7 @@ class Painter:
 
     Args:
         visualizer (dict): The config's.
-        metainfo (dict): Of the data set: classes, colours, skeletons.
+        metainfo (dict): The data set's classes, colours, skeletons.
         options (dict): Further arguments of the visualizer's
             ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
     """

@@ -57,8 +57,8 @@ class Gallery(NamedTuple):
     """Pictures to compare, side by side where there is room.
 
     Attributes:
-        titles (Sequence[str]): Of the columns; what stands below a picture.
-        rows (Sequence[Sequence[Picture]]): Of each row a picture for each
+        titles (Sequence[str]): Column titles, shown below the pictures.
+        rows (Sequence[Sequence[Picture]]): Per row, a picture for each
             title.
     """
 

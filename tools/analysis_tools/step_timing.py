@@ -28,7 +28,7 @@ class Step(ABC):
 
     Args:
         name (str): The model's.
-        args (argparse.Namespace): What the command line says.
+        args (argparse.Namespace): Arguments of the command line.
     """
 
     def __init__(self, name, args):
@@ -173,8 +173,8 @@ def measure(kind, args):
     """All figures of one kind of step.
 
     Args:
-        kind (type): What is timed, a :class:`Step`.
-        args (argparse.Namespace): What the command line says.
+        kind (type): The :class:`Step` to time.
+        args (argparse.Namespace): Arguments of the command line.
 
     Returns:
         dict[str, dict[str, float]]: Figures by name, by model.
@@ -281,7 +281,7 @@ def run(description, models, default=None, **kinds):
         models (sequence[str]): Names of all models.
         default (list[str], optional): Those that are timed if the command
             line names none; by default all.
-        **kinds (type): What is timed: a :class:`Step` by its name.
+        **kinds (type): Each :class:`Step` to time, by name.
     """
     args = parse_args(description, models, kinds, default)
     results = {}

@@ -141,7 +141,7 @@ def link_frames(pairs, split, out):
     """Put frames where they belong, as links where the disk can do that.
 
     Args:
-        pairs (list): Of :func:`frame_pairs`.
+        pairs (list): Result of :func:`frame_pairs`.
         split (str): ``'train'`` or ``'test'``.
         out (Path): Folder to make.
     """

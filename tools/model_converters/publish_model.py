@@ -150,7 +150,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
         text (str): Text of the card, with ``$name``, ``$file``, ``$size``,
             ``$sha256``, ``$config``, ``$data``, ``$length``, ``$loss`` and
             ``$metrics`` where these go.
-        facts (dict): Facts of :func:`facts_of`.
+        facts (dict): Result of :func:`facts_of`.
         path (Path): Path of the published file.
         data (bytes): Its content.
         checkpoint (Path): Checkpoint of the run; scalars lie in its folder.

@@ -114,7 +114,7 @@ class LossCheck:
     """Whether the losses of a batch are finite, in all ranks.
 
     Args:
-        losses (dict): What ``model(..., mode='loss')`` returns: tensors and
+        losses (dict): Result of ``model(..., mode='loss')``: tensors and
             lists of tensors; those named ``*loss*`` count.
         data: The batch, nested in any way; objects in it with ``metainfo``
             say which images it is made of.

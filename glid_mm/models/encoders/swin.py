@@ -171,7 +171,7 @@ class SwinEncoder(nn.Module):
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, padding zero; H
                 and W are multiples of 32.
-            grid (TokenGrid): Which tokens exist.
+            grid (TokenGrid): The existing tokens.
 
         Returns:
             list[Tensor]: ``(B, n, C)`` at strides 4, 8, 16 and 32, without

@@ -76,7 +76,7 @@ class TokenGrid:
             image ``b`` in row ``b % G``; by default all do.
         sizes (Tensor, optional): ``(B or 1, 2)`` int, height and width in
             pixels of what is not padding; by default nothing is.
-        device (torch.device, optional): Of the grid, if not of ``visible``.
+        device (torch.device, optional): The grid's, if not ``visible``'s.
         repeats (int): Images of a group moved as one: faster on CPUs.
 
     Attributes:

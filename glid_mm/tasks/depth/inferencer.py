@@ -88,7 +88,7 @@ class DepthInferencer(SegInferencer):
 
         Args:
             image (ndarray): ``(H, W, 3)`` uint8, RGB.
-            pred (SegDataSample): What the model says of it.
+            pred (SegDataSample): The prediction for it.
 
         Returns:
             ndarray: RGB picture.
@@ -100,7 +100,7 @@ class DepthInferencer(SegInferencer):
         """Depth as a PNG holds it.
 
         Args:
-            pred (SegDataSample): What the model says of an image.
+            pred (SegDataSample): The prediction for an image.
 
         Returns:
             ndarray: ``(H, W)`` uint16, ``png_scale`` units per metre.

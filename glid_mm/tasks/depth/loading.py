@@ -34,7 +34,7 @@ class LoadDepth(LoadDepthAnnotation):
             metres.
 
         Raises:
-            UserError: If it cannot be read, is no map of one channel, has 8
+            UserError: If it cannot be read, does not have one channel, has 8
                 bits, or is not as large as the image.
         """
         path = results['depth_map_path']

@@ -66,7 +66,7 @@ class BoxHead(DETRHead):
         loss_bbox (dict): Loss of normalised centre, width and height.
         loss_iou (dict): Loss of boxes in pixels.
         sync_cls_avg_factor (bool): See ``DETRHead``.
-        train_cfg (dict, optional): What takes the place of :data:`MATCHING`.
+        train_cfg (dict, optional): Replaces :data:`MATCHING`.
             Of ``assigner``, the ``match_costs`` count: each is of one query
             and one object.
         test_cfg (dict): ``max_per_img``, boxes to return per image.

@@ -68,7 +68,7 @@ def check_focus(model: nn.Module, name: str) -> None:
     """Refuse masked attention in a backbone that does not call the head.
 
     Args:
-        model (nn.Module): Of a mask task, with its backbone and its head.
+        model (nn.Module): A mask task's model, with its backbone and its head.
         name (str): Name of the head, such as ``decode_head``.
 
     Raises:

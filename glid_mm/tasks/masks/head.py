@@ -120,8 +120,8 @@ class MaskHead(BaseModule):
 
         Args:
             x (GLIDOutput): Features.
-            targets (MaskTargets): What is true.
-            metas (Sequence): Of each image a dictionary or data sample with
+            targets (MaskTargets): The ground truth.
+            metas (Sequence): For each image a dictionary or data sample with
                 ``img_path``.
 
         Returns:

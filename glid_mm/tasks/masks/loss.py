@@ -57,7 +57,7 @@ class MaskLoss(nn.Module):
         num_points (int): Points of a mask.
         oversample_ratio (float): How many times as many are drawn, of which
             the unsure ones are kept.
-        importance_sample_ratio (float): Which part of the points is unsure.
+        importance_sample_ratio (float): Share of uncertain points.
         class_weight (float): Weight of cross entropy of classes.
         mask_weight (float): Weight of binary cross entropy of masks.
         dice_weight (float): Weight of the dice loss of masks.
@@ -94,7 +94,7 @@ class MaskLoss(nn.Module):
         Args:
             scores (Tensor): ``(L, B, M, K + 1)`` logits of classes.
             masks (Tensor): ``(L, B, M, h, w)`` logits.
-            targets (MaskTargets): What is true.
+            targets (MaskTargets): The ground truth.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``

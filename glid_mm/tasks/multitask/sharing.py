@@ -42,16 +42,16 @@ class SharedGLID(nn.Module):
                 images: Tensor,
                 padding_mask: Tensor | None = None,
                 *groups: slice) -> GLIDOutput:
-        """Answer the task's queries; see :class:`glid_mm.models.GLID`.
+        """Decode the task's queries; see :class:`glid_mm.models.GLID`.
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised.
             padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
                 padding.
-            *groups (slice): Of the task's queries; by default all, as one.
+            *groups (slice): Groups of the task's queries; by default one.
 
         Returns:
-            GLIDOutput: What the head reads.
+            GLIDOutput: Inputs of the head.
         """
         return self.glid(images, padding_mask, *self._own(groups))
 

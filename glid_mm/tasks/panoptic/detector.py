@@ -21,7 +21,7 @@ class GLIDMaskFormer(MaskFormer):
         backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
         panoptic_head (dict): ``glid_mm.PanopticHead``.
         train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
-        test_cfg (dict): Of ``MaskFormerFusionHead``: ``panoptic_on`` and
+        test_cfg (dict): For ``MaskFormerFusionHead``: ``panoptic_on`` and
             ``instance_on``, which answers to give; ``object_mask_thr``,
             ``iou_thr`` and ``filter_low_score`` of panoptic maps;
             ``max_per_image`` instances.

@@ -104,7 +104,7 @@ class QueryHeatmapHead(HeatmapHead):
         Args:
             feats (GLIDOutput | list[GLIDOutput]): Features; for the flip
                 test, those of the images and of their mirror images.
-            batch_data_samples (list[PoseDataSample]): What the crops are of.
+            batch_data_samples (list[PoseDataSample]): Samples of the crops.
             test_cfg (dict): See ``HeatmapHead``.
 
         Returns:

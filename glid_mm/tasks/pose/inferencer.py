@@ -67,7 +67,7 @@ class PoseInferencer(Pose2DInferencer):
 
         Raises:
             UserError: If there is no such file, a folder has no images, or
-                an array is none.
+                an array is not an image.
         """
         if is_video(inputs):
             return super()._inputs_to_list(str(inputs))
@@ -143,7 +143,7 @@ class PoseInferencer(Pose2DInferencer):
         """Skeletons of an image.
 
         Args:
-            inputs (dict | str): What :meth:`preprocess` yields.
+            inputs (dict | str): A result of :meth:`preprocess`.
             **kwargs: See ``Pose2DInferencer``.
 
         Returns:

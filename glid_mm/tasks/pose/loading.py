@@ -21,7 +21,7 @@ class LoadImage(transforms.LoadImage):
         """Read the picture, unless ``img`` is there already.
 
         Args:
-            results (dict): Of a pipeline, with ``img_path`` or ``img``, which
+            results (dict): A pipeline's, with ``img_path`` or ``img``, which
                 is ``(H, W, 3)`` uint8 in BGR.
 
         Returns:

@@ -31,7 +31,7 @@ class PlanAhead:
 
         Args:
             plan (Callable): Called with ``args`` and a generator.
-            args (tuple): What the plan is for, such as the batch size.
+            args (tuple): Arguments of the plan, such as the batch size.
             device (torch.device): Where the step runs.
         """
         hub = MessageHub.get_current_instance()

@@ -120,7 +120,7 @@ class SegInferencer(MMSegInferencer):
 
         Args:
             image (ndarray): ``(H, W, 3)`` uint8, RGB.
-            pred (SegDataSample): What the model says of it.
+            pred (SegDataSample): The prediction for it.
             opacity (float): Opacity of the classes' colours.
             with_labels (bool): Whether classes are named.
 
@@ -150,7 +150,7 @@ class SegInferencer(MMSegInferencer):
         """A prediction as a PNG holds it.
 
         Args:
-            pred (SegDataSample): What the model says of an image.
+            pred (SegDataSample): The prediction for an image.
 
         Returns:
             ndarray: ``(H, W)`` uint8, or uint16 for more than 256 classes.

@@ -17,9 +17,9 @@ class LoadSemanticMap(LoadAnnotations):
     Args:
         reduce_zero_label (bool, optional): Whether 0 means unlabelled and 1
             is the first class. By default that of the data set.
-        ignore_index (int): What unlabelled becomes with
-            ``reduce_zero_label``, and what classes become that ``metainfo``
-            leaves out; in a run it follows the head's ``ignore_index``.
+        ignore_index (int): Value of unlabelled pixels with
+            ``reduce_zero_label`` and of classes that ``metainfo`` leaves out;
+            in a run it follows the head's ``ignore_index``.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
     """
 
@@ -50,7 +50,7 @@ class LoadSemanticMap(LoadAnnotations):
         """From the file's labels to the model's.
 
         Args:
-            labels (ndarray): Of any shape.
+            labels (ndarray): Labels in any shape.
             results (dict): With ``reduce_zero_label`` and ``label_map`` of
                 the data set.
 
