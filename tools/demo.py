@@ -318,7 +318,7 @@ class Demo:
         return float(scalars[task.metric].values[-1])
 
     def gallery(self, task: Task, name: str, *titles: str) -> Gallery:
-        """What the stages ``twins`` and ``trained`` have drawn."""
+        """Pictures from the stages ``twins`` and ``trained``."""
         folder = ROOT / self.out / task.name / name
         titles = ('image', 'ground truth', *titles)
         return Gallery(titles, [[
@@ -403,7 +403,7 @@ def settle(out: Path, settings: dict) -> None:
 
 
 def machine() -> str:
-    """What it ran on, in a sentence."""
+    """The machine, in a sentence."""
     device = (
         torch.cuda.get_device_name() if torch.cuda.is_available() else
         f'no GPU, {torch.get_num_threads()} threads')
@@ -413,7 +413,7 @@ def machine() -> str:
 
 
 class Results(NamedTuple):
-    """What the tour has measured.
+    """Measurements of the tour.
 
     Attributes:
         live (dict): ``{task: {twin: score}}``, of the tasks with twins.
@@ -479,7 +479,7 @@ def _figures(score: float) -> str:
 
 
 def live_text(demo: Demo, results: Results) -> str:
-    """What the table of twins means."""
+    """Explanation of the table of twins."""
     sizes = demo.sizes
     text = (
         f'The twins have the same seed, the same {sizes.train} images and the '
@@ -497,7 +497,7 @@ def live_text(demo: Demo, results: Results) -> str:
 
 
 def trained_text(demo: Demo, results: Results) -> str:
-    """What the table of trained weights means."""
+    """Explanation of the table of trained weights."""
     return (f'One model performs all of these tasks: {SCHEME}{TRAINED} '
             f'({results.card["length"]}). "Here" is a smoke figure, on the '
             f'{demo.sizes.val} test images of this demo. The reliable figure '

@@ -50,7 +50,7 @@ SECONDS = 30
 
 
 class Finding(Exception):
-    """What should not be: the text says what."""
+    """A defect, described by the text."""
 
 
 class Kind:

@@ -68,7 +68,7 @@ def run(stages: Sequence[Stage],
     Args:
         stages (Sequence[Stage]): They share the machine's cores. A stage's
             mark is the file ``done`` in its folder, which holds the command.
-            A training that has left a checkpoint there goes on from it.
+            A training with a checkpoint there resumes from it.
         console (Console): Where the progress goes; the output goes into
             ``log.txt`` in each stage's folder.
         jobs (int, optional): How many run at a time; by default all.

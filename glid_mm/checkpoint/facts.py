@@ -97,7 +97,7 @@ def glid_of(model: nn.Module) -> models.GLID | None:
 
 
 def stamp(facts: EncoderFacts | None, **more) -> dict:
-    """What glid_mm writes about itself into a checkpoint's ``meta``.
+    """Facts that glid_mm writes into a checkpoint's ``meta``.
 
     Args:
         facts (EncoderFacts, optional): Facts of the encoder, if there is one.
@@ -118,6 +118,6 @@ def stamp(facts: EncoderFacts | None, **more) -> dict:
 
 
 def stamped_facts(checkpoint: dict) -> dict:
-    """What :func:`stamp` wrote about the encoder; empty if it did not."""
+    """Facts about the encoder from :func:`stamp`; empty without them."""
     meta = checkpoint.get('meta') or {}
     return (meta.get('glid_mm') or {}).get('encoder') or {}

@@ -378,7 +378,7 @@ def _layout(name: str,
 
 def _with_windows(weights: dict[str, Tensor], windows: Windows,
                   resize) -> dict[str, Tensor]:
-    """The same with bias tables for other windows."""
+    """The weights with bias tables for other windows."""
     if windows is None:
         return weights
     facts = EncoderFacts.of(weights)

@@ -8,7 +8,7 @@ from .import_hooks import after_import
 
 
 def _pin_memory(self):
-    """The same with its tensors in pinned memory."""
+    """A copy with its tensors in pinned memory."""
     pinned = self.new()
     for name, value in self.items():
         if hasattr(value, 'pin_memory'):

@@ -115,7 +115,7 @@ def _covering(order: list[str], classes_of) -> list[str]:
 
 
 def _classes(dataset: BaseDataset, indices: Iterable[int]) -> set[int]:
-    """What the samples of an image show."""
+    """Classes in the samples of an image."""
     found = set()
     for index in indices:
         info = dataset.get_data_info(index)

@@ -49,7 +49,7 @@ def release(version: str) -> tuple[int, ...]:
 
 @dataclass
 class Environment:
-    """What was found.
+    """Findings about an environment.
 
     Args:
         versions (dict): Version by distribution, for those installed.

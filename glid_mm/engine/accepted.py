@@ -90,7 +90,7 @@ def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
 
 
 def group_at(config: Config, path: Sequence[str]) -> Any:
-    """What a config has at a path; None if the path does not exist."""
+    """The value at a path of a config; None if it does not exist."""
     node = config._cfg_dict
     for part in path:
         if isinstance(node, Mapping):

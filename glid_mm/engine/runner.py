@@ -352,7 +352,7 @@ class Runner(runner.Runner):
                         len(loop.dataloader), loop.max_iters)
 
     def _data_facts(self) -> dict:
-        """What the order of the training data depends on."""
+        """Settings that the order of the training data depends on."""
         loader = self.train_dataloader
         batch_size = loader.batch_sampler.batch_size
         return {
@@ -361,7 +361,7 @@ class Runner(runner.Runner):
         }
 
     def _run_facts(self) -> dict:
-        """What the weights of a run depend on besides its config."""
+        """Conditions besides the config that affect a run's weights."""
         sampler = self.train_dataloader.batch_sampler.sampler.wrapped
         return {
             **self._data_facts(),

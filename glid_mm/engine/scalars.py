@@ -69,7 +69,7 @@ class ScalarHub(MessageHub):
         return super().get_scalar(key)
 
     def state_dict(self) -> dict:
-        """What a checkpoint keeps; see ``MessageHub``."""
+        """State for a checkpoint; see ``MessageHub``."""
         self._fetch()
         return super().state_dict()
 

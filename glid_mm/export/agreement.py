@@ -49,7 +49,7 @@ def regret(scores: np.ndarray, choice: np.ndarray) -> float:
 
 def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
          side: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Which answers of two lists belong together.
+    """Match the answers of two lists.
 
     Lists are of the highest scores. What ties with the lowest may be in one
     and not in the other.

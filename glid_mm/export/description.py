@@ -34,7 +34,7 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
 
 
 def describe(graph: Graph, task: str, fill: Sequence[int]) -> str:
-    """What a script needs to know that has the file alone, in JSON."""
+    """Description for scripts that only have the file, in JSON."""
     height, width = graph.size
     return json.dumps(
         dict(

@@ -74,7 +74,7 @@ class Graph(nn.Module):
         raise NotImplementedError
 
     def host(self, images: np.ndarray) -> list[Answers]:
-        """What the host's own way from pixels to results says.
+        """Answers of the host's own path from pixels to results.
 
         Args:
             images (ndarray): ``(N, H, W, 3)`` uint8, RGB.
@@ -111,7 +111,7 @@ class Graph(nn.Module):
         raise NotImplementedError
 
     def facts(self) -> dict:
-        """What a file says besides about its answers; JSON can hold it."""
+        """Further facts about the answers, as values for JSON."""
         classes = self.meta.get('classes')
         return {} if classes is None else dict(classes=list(classes))
 

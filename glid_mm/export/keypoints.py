@@ -112,7 +112,7 @@ class Pose(Graph):
             ])
 
     def _swaps(self) -> list[int] | None:
-        """Of each keypoint the one that is its mirror image."""
+        """For each keypoint, its mirror image."""
         swaps = self.meta.get('flip_indices')
         return None if swaps is None else list(swaps)
 

@@ -91,7 +91,7 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
 
 
 def test_data(config: Config) -> Mapping:
-    """What a config says about its test data; empty if it says nothing."""
+    """The config's settings of test data; empty if it has none."""
     return (config.get('test_dataloader') or {}).get('dataset') or {}
 
 

@@ -212,7 +212,7 @@ class GLID(nn.Module):
     @torch.compiler.disable
     def _whole(self, images: Tensor,
                padding_mask: Tensor | None) -> tuple[Tensor, TokenGrid]:
-        """Pad images to whole units and tell which tokens exist."""
+        """Pad images to whole units; find the existing tokens."""
         height, width = images.shape[-2:]
         pad = (0, -width % UNIT, 0, -height % UNIT)
         if padding_mask is None:

@@ -75,7 +75,7 @@ class CocoData(OwnData):
             categories=categories)
 
     def category(self) -> dict:
-        """What an entry of a category has beside id and name."""
+        """Fields of a category's entry besides id and name."""
         return {}
 
 

@@ -54,7 +54,7 @@ def is_one(pictures) -> bool:
 
 
 def list_pictures(pictures) -> list[Picture]:
-    """All pictures, each with a unique name; none is read yet.
+    """All pictures, unread, each with a unique name.
 
     Args:
         pictures (str | Path | Image | ndarray | list): Files, folders, PIL

@@ -102,7 +102,7 @@ class Prediction:
                 f'{width}×{height}: {what or "nothing"})')
 
     def to_torch(self) -> 'Prediction':
-        """The same with tensors (on the CPU) in place of arrays."""
+        """A copy with tensors (on the CPU) in place of arrays."""
         return dataclasses.replace(
             self, **{
                 name: torch.from_numpy(value)

@@ -98,7 +98,7 @@ def extract_features(model: nn.Module,
                      kinds: Sequence[str],
                      batch_size: int = 64,
                      workers: int = 0) -> dict[str, Tensor]:
-    """Compute features of whole images, none of them masked.
+    """Compute features of whole images, without masking.
 
     Args:
         model (GLIDPretrainer): On any device; is left in evaluation mode.

@@ -27,7 +27,7 @@ class Accuracy(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Which images are for training and which for validation.
+    """Images for training and for validation.
 
     Attributes:
         train (Tensor): ``(n,)`` int64, ascending.

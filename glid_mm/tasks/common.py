@@ -165,7 +165,7 @@ def dense_features(model: GLID,
             see :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
-        GLIDOutput: What the head reads. Mask features go on into padding, so
+        GLIDOutput: Inputs of the head. Mask features extend into padding, so
         that an image's last pixels do not depend on it.
     """
     mask = padding_mask(inputs, metas)

@@ -170,7 +170,7 @@ def peak_memory(kind, name, args):
 
 
 def measure(kind, args):
-    """All figures of one kind of step.
+    """All measurements of one kind of step.
 
     Args:
         kind (type): The :class:`Step` to time.

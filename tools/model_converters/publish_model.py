@@ -62,7 +62,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def facts_of(checkpoint: dict) -> dict:
-    """What is published along with the weights.
+    """Facts published along with the weights.
 
     Args:
         checkpoint (dict): Checkpoint of a run, or converted.
@@ -208,7 +208,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
 
 
 def metrics_of(tests: Sequence[Path]) -> dict[str, float]:
-    """What the newest test in each work dir has measured."""
+    """Metrics of the newest test in each work dir."""
     # Here: nothing else of this tool draws.
     from glid_mm.visualization import read_metrics
     return {

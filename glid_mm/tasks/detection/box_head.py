@@ -232,7 +232,7 @@ class BoxHead(DETRHead):
     def _costs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
                instances: list[InstanceData],
                metas: list[dict]) -> list[np.ndarray]:
-        """What it costs to match objects and queries.
+        """Costs of matching objects and queries.
 
         Returns:
             list[np.ndarray]: Of each image, ``(n, L, M)``.
@@ -290,7 +290,7 @@ class BoxHead(DETRHead):
 
 
 def _unmatchable(truth: InstanceData, meta: dict) -> UserError:
-    """What to tell about an image whose matching costs are not finite."""
+    """Describe an image whose matching costs are not finite."""
     if truth.bboxes.isfinite().all():
         cure = ('If the image and its boxes are correct, the predictions are '
                 'not finite: lower the learning rate, clip gradients '

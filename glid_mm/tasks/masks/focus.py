@@ -22,7 +22,7 @@ class Foreground:
     not the masks of all queries.
 
     Args:
-        x (Features): Features of the images; mask features go on into padding.
+        x (Features): Image features; mask features extend into padding.
         embed (Callable[[Tensor], Tensor]): The mask embeddings of queries,
             ``(B, M, D)`` to ``(B, M, C)``.
     """
@@ -47,7 +47,7 @@ class Foreground:
 
     @torch.no_grad()
     def __call__(self, queries: Tensor, level: int) -> Tensor:
-        """What queries see of a level.
+        """Tokens of a level that queries may attend to.
 
         Args:
             queries (Tensor): ``(B, M, D)``, as a decoder layer returns them.

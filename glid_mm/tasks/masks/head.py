@@ -72,7 +72,7 @@ class MaskHead(BaseModule):
 
     @property
     def focus(self) -> Callable[[Features], Foreground] | None:
-        """What queries see of features; None if it is all of them."""
+        """Limits what queries attend to in features; None if no limit."""
         if not self.masked_attention:
             return None
         return lambda x: Foreground(x, self.mask_embed)

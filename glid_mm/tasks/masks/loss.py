@@ -20,7 +20,7 @@ CERTAIN = 1e4
 
 
 class MaskTargets(NamedTuple):
-    """What the images of a batch show.
+    """Ground truth of the images of a batch.
 
     Maps cover what mask logits cover, ``H / h`` pixels a cell.
 
@@ -120,7 +120,7 @@ class MaskLoss(nn.Module):
     def costs(self, scores: Tensor, masks: Tensor, targets: MaskTargets,
               unknown: Tensor, inside: Tensor,
               generators: list[torch.Generator]) -> list[np.ndarray]:
-        """What it costs to match masks and queries, at random points.
+        """Costs of matching masks and queries, at random points.
 
         Args:
             scores, masks, targets: See :meth:`forward`.

@@ -50,7 +50,7 @@ class TaskEvaluator(Evaluator):
 
     @property
     def dataset_meta(self) -> dict | None:
-        """What the data sets say about themselves, by task."""
+        """Meta information of the data sets, by task."""
         return self._dataset_meta
 
     @dataset_meta.setter

@@ -40,7 +40,7 @@ def follow(part: Any, ignore_index: int, where: str) -> None:
 
 
 def transforms_of(dataset: Any) -> Iterator[Any]:
-    """All transforms of a data set, those inside of others included.
+    """All transforms of a data set, including nested ones.
 
     Args:
         dataset: Of mmengine, with its wrappers.
