@@ -1,5 +1,6 @@
 """Predictions of a task's models beside the ground truth."""
 import os.path as osp
+import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,9 +44,13 @@ class Painter:
                  metainfo: dict,
                  options: dict = {}) -> None:
         self._options = options
+        # mmengine gives one visualizer, with the settings of the first, to all
+        # that want the same name.
         self._visualizer = VISUALIZERS.build({
-            **visualizer, 'name': 'predictions',
-            'vis_backends': None
+            **visualizer, 'name':
+            uuid.uuid4().hex,
+            'vis_backends':
+            None
         })
         self._visualizer.dataset_meta = metainfo
         if 'skeleton_links' in metainfo:

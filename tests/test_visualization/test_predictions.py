@@ -3,11 +3,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 
 from glid_mm.datasets.loading import load_image
 from glid_mm.errors import UserError
 from glid_mm.scenes import PALETTE, write_scenes
 from glid_mm.visualization import draw_predictions
+from glid_mm.visualization.predictions import Painter
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
 
@@ -22,6 +25,20 @@ def config(pytestconfig, tmp_path):
     # Other tests find the scope as it was.
     with DefaultScope.overwrite_default_scope(config.default_scope):
         yield config
+
+
+def test_every_painter_has_its_own_settings(config):
+    images = [np.zeros((8, 8, 3), np.uint8)] * 2
+    meta = dict(classes=('a', ), palette=[[200, 100, 50]])
+    sample = SegDataSample(
+        gt_sem_seg=PixelData(data=torch.zeros(1, 8, 8, dtype=torch.long)))
+    drawn = [
+        Painter(
+            dict(config.visualizer, alpha=alpha), meta,
+            dict(with_labels=False))(image, sample, truth=True).max()
+        for image, alpha in zip(images, (.5, 1.))
+    ]
+    assert drawn == [100, 200]
 
 
 @pytest.mark.slow

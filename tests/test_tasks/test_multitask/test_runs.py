@@ -63,7 +63,7 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     told = tiny.said_by(runner)
     runner.call_hook('before_run')
     runner.load_or_resume()
-    assert 'turns of tasks (semantic, pose) by 1 then' in told[0]
+    assert 'turns of tasks from (semantic, pose) by 1 to' in told[0]
 
 
 @pytest.mark.parametrize('change,match', [
