@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import UserError
-from ..prediction import Prediction, Predictor
+from ..prediction import Prediction, Predictor, detecting
 
 # Columns of the table, after the name of the picture.
 COLUMNS = dict(
@@ -41,10 +41,9 @@ def detector_for(predictor: Predictor) -> Predictor | None:
     """The detector for a mixture's poses, if it has such a task."""
     if predictor.task != 'pose':
         return None
-    for task in predictor.tasks:
+    for task in detecting(predictor.tasks):
         other = predictor.of_task(task)
-        if other.task in ('detection', 'instance') and ('person'
-                                                        in other.classes):
+        if 'person' in other.classes:
             return other
     return None
 

@@ -64,15 +64,20 @@ class EncoderFacts(NamedTuple):
         return cls.of(encoder.state_dict(), encoder.shifted_windows)
 
     @property
+    def published(self) -> str | None:
+        """Its published name, a key of ``models.ARCHITECTURES``, if any."""
+        for name, facts in models.ARCHITECTURES.items():
+            if self[:3] == (facts['dims'], facts['depths'], facts['heads']):
+                return name
+        return None
+
+    @property
     def architecture(self) -> str:
         """Its published name and the numbers behind it."""
         size = (f'{self.dims} channels, depths '
                 f'{"-".join(map(str, self.depths))}, heads '
                 f'{"-".join(map(str, self.heads))}')
-        for name, facts in models.ARCHITECTURES.items():
-            if self[:3] == (facts['dims'], facts['depths'], facts['heads']):
-                return f'{name} ({size})'
-        return f'of no published size ({size})'
+        return f'{self.published or "of no published size"} ({size})'
 
     def __str__(self) -> str:
         return (f'Swin {self.architecture}, windows '

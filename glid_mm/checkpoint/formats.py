@@ -189,6 +189,20 @@ def _format_of(names: set, prefix: str) -> str | None:
     return None
 
 
+def facts_of(checkpoint: dict) -> EncoderFacts | None:
+    """The facts of the encoder in a checkpoint that has GLID's names.
+
+    Args:
+        checkpoint (dict): Of GLID, see :func:`recognise`.
+
+    Returns:
+        EncoderFacts or None: None if the encoder is incomplete.
+    """
+    return EncoderFacts.of(
+        recognise(checkpoint).encoder,
+        stamped_facts(checkpoint).get('shifted', True))
+
+
 def to_glid(checkpoint: dict,
             source: str = 'auto',
             windows: Windows = None) -> Converted:

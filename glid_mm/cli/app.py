@@ -8,7 +8,7 @@ gradio (`pip install glid_mm[app]`):
 import argparse
 
 from .. import app
-from ..prediction import find_run, load, tasks_of
+from ..prediction import Predictor, read_run, tasks_of
 from .options import add_use_options
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the verb."""
-    config, _ = find_run(args.weights)
+    found = read_run(args.weights)
     # The page can switch between the tasks of a mixture.
-    task = args.task or next(iter(tasks_of(config)))
-    app.run(load(args.weights, args.device, task), args.port)
+    task = args.task or next(iter(tasks_of(found.config)))
+    app.run(Predictor(found, args.device, task), args.port)

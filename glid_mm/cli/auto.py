@@ -1,5 +1,4 @@
 """Batch size, workers, length and rate, from machine and data."""
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from ..doctor.environment import available_cores
 from ..engine.length import LENGTHS, rescale
 
 # GiB that a training image takes on an H100 in bfloat16, Swin-B, from
@@ -56,7 +56,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         if part:
             part.num_workers = workers
             part.persistent_workers = workers > 0
-    cores = _cores()
+    cores = available_cores()
     yield (f'{workers or "no"} worker process{"es" * (workers > 1)} '
            f'for reading pictures: {cores} core{"s" * (cores > 1)}')
 
@@ -109,15 +109,8 @@ def _batch(config, task, size, images, devices) -> tuple[int, str]:
     return wanted, why
 
 
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
-
-
 def _workers(devices: int) -> int:
-    cores = _cores()
+    cores = available_cores()
     if torch.cuda.is_available():
         return max(1, min(_MOST_WORKERS, cores // devices - 1))
     # The training itself needs the cores.

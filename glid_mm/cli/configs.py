@@ -1,15 +1,12 @@
 """Find the config for a task and a size."""
-from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.config import Config
 
-from ..checkpoint.facts import EncoderFacts, stamped_facts
-from ..checkpoint.formats import recognise, to_glid
+from ..checkpoint.formats import facts_of, recognise, to_glid
 from ..errors import UserError
 from ..io.checkpoints import read_checkpoint
 from ..io.shipped import SCHEME
-from ..models import ARCHITECTURES
 from .tools import SHIPPED
 
 #: Size -> its name in config files.
@@ -70,10 +67,8 @@ class Start:
         self.format = found.format
         if self.format != 'glid':
             checkpoint = to_glid(checkpoint).checkpoint
-            found = recognise(checkpoint)
-        facts = EncoderFacts.of(found.encoder,
-                                stamped_facts(checkpoint).get('shifted', True))
-        self.size = _size(facts)
+        facts = facts_of(checkpoint)
+        self.size = facts and facts.published
 
     def put_into(self, config: Config) -> None:
         """Make a training start from these weights.
@@ -88,11 +83,3 @@ class Start:
                 type='glid_mm.Pretrained',
                 checkpoint=self.path,
                 parts=('encoder', ))
-
-
-def _size(facts: EncoderFacts | None) -> str | None:
-    names: Iterable[str] = (name for name, published in ARCHITECTURES.items()
-                            if facts is not None and facts[:3] == (
-                                published['dims'], published['depths'],
-                                published['heads']))
-    return next(iter(names), None)

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the folder, or the file that describes the data')
     add_data_options(parser)
     add_training_options(parser)
+    parser.add_argument('--out', help='file to write; by default TASK.py')
 
 
 def run(args: argparse.Namespace) -> None:

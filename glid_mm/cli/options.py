@@ -1,11 +1,11 @@
 """Options that verbs share, in the same order and with the same meaning."""
 import argparse
-import os
 from pathlib import Path
 
 from ..engine import launch
 from ..engine.overrides import Options
 from ..errors import UserError
+from ..io.files import make_folder
 from .configs import FOLDERS, SIZES
 
 #: Tasks that need labels.
@@ -13,7 +13,7 @@ TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that pre-training and training share."""
+    """Add what decides the config of a training."""
     parser.add_argument(
         '--weights',
         metavar='W',
@@ -26,8 +26,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help='model size; by default that of the weights, or else tiny '
         '(Swin-T) on a GPU and nano on a CPU')
     launch.add_length_options(parser)
-    parser.add_argument(
-        '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
     parser.add_argument(
         '--devices',
         type=launch.count,
@@ -47,11 +45,17 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=['wandb', 'mlflow'],
         help='where to log curves, besides the run folder and TensorBoard')
+    add_settings(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides where and whether a training runs."""
+    parser.add_argument(
+        '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
     parser.add_argument(
         '--check',
         action='store_true',
         help='check data and settings, and stop there')
-    add_settings(parser)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +101,7 @@ def add_use_options(parser: argparse.ArgumentParser) -> None:
         '--task', choices=TASKS, help='which task of a mixture')
 
 
-def make_folder(path: Path) -> None:
+def make_out(path: Path) -> None:
     """Make the folder that results go to, before the work begins.
 
     Args:
@@ -107,13 +111,10 @@ def make_folder(path: Path) -> None:
         UserError: If it cannot be made or written to.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
+        make_folder(path)
+    except OSError as error:
         raise UserError(f'cannot write to the folder {path}. Choose another '
-                        'one with --out.')
+                        'one with --out.') from error
 
 
 def _share_or_path(text: str) -> float | int | str:

@@ -6,7 +6,6 @@ them:
   glid predict RUN photo.jpg folder/ --out predictions
 """
 import argparse
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,11 @@ from rich.progress import track
 
 from ..datasets.decode import ImageError
 from ..errors import UserError
-from ..prediction import Reconstruction, find_run, load, tasks_of
+from ..prediction import (Predictor, Reconstruction, detecting, load, read_run,
+                          tasks_of)
 from ..prediction.pictures import list_pictures
 from ..visualization import tile
-from .options import add_use_options, make_folder
+from .options import add_use_options, make_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,24 +50,19 @@ def run(args: argparse.Namespace) -> None:
     print(predictor)
     pictures = list_pictures(args.pictures)
     out = Path(args.out)
-    make_folder(out)
-    if predictor.task != 'pretrain':
-        options = dict(threshold=args.threshold)
-        if args.detector is not None:
-            config, _ = find_run(args.detector)
-            names = [
-                n for n, kind in tasks_of(config).items()
-                if kind in ('detection', 'instance')
-            ]
-            options['detector'] = load(args.detector, args.device, *names[:1])
-        predict = functools.partial(predictor.stream, **options)
+    make_out(out)
+    options = dict(threshold=args.threshold)
+    if args.detector is not None:
+        found = read_run(args.detector)
+        name = next(iter(detecting(tasks_of(found.config))), None)
+        options['detector'] = Predictor(found, args.device, name)
     damaged = []
     for picture in track(pictures, 'Predicting'):
         try:
             if predictor.task == 'pretrain':
                 _draw(predictor.reconstruct(picture.source), out, picture.name)
             else:
-                result, = predict([picture])
+                result, = predictor.stream([picture], **options)
                 result.save(out)
         except ImageError as error:
             damaged.append(error)

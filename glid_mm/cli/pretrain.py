@@ -7,7 +7,7 @@ It needs no labels, and searches subfolders. It also reads shards, which
 """
 import argparse
 
-from .options import add_training_options
+from .options import add_run_options, add_training_options
 from .training import train
 
 
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'data', metavar='PHOTOS', help='a folder of pictures, or of shards')
     add_training_options(parser)
+    add_run_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

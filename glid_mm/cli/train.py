@@ -9,7 +9,8 @@ docs/own-data.md lists the formats:
 import argparse
 
 from . import training
-from .options import TASKS, add_data_options, add_training_options
+from .options import (TASKS, add_data_options, add_run_options,
+                      add_training_options)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'data',
         metavar='DATA',
-        help='the folder, or the file that describes '
-        'the data')
+        help='the folder, or the file that describes the data')
     add_data_options(parser)
     add_training_options(parser)
+    add_run_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

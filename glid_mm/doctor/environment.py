@@ -205,12 +205,16 @@ def look() -> Environment:
     return env
 
 
+def available_cores() -> int:
+    """The number of processor cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def describe_device() -> str:
     """The available processor cores and GPUs, in words."""
-    if hasattr(os, 'sched_getaffinity'):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    cores = available_cores()
     parts = [f'{cores} CPU core{"s" if cores > 1 else ""}']
     torch = sys.modules.get('torch')  # `look` has imported it if it can be
     if torch is not None and torch.cuda.is_available():

@@ -49,7 +49,13 @@ class AtomicBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file; see :func:`write_atomically`."""
-        write_atomically(filepath, obj)
+        try:
+            write_atomically(filepath, obj)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f'{error} A training can keep fewer checkpoints '
+                '(default_hooks.checkpoint.max_keep_ckpts) and continues with '
+                '--resume.') from error
 
 
 @RUNNERS.register_module()

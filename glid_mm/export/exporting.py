@@ -2,7 +2,6 @@
 import contextlib
 import copy
 import io
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from mmengine.config import Config
 from torch import nn
 
 from ..errors import CheckpointError, UserError, require
-from ..io.files import write_atomically
+from ..io.files import make_folder, write_atomically
 from . import agreement
 from .boxes import Detection
 from .description import KEY, dataset_meta, describe
@@ -232,9 +231,7 @@ def _check_folder(path: Path) -> None:
         UserError: Says why.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        make_folder(path.parent)
         if path.is_dir():
             raise IsADirectoryError('it is a folder')
     except OSError as error:

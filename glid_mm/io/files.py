@@ -44,11 +44,23 @@ def write_atomically(path: PathLike, data: bytes) -> None:
             raise CheckpointError(
                 f'no space left to write {path}: it needs '
                 f'{len(data) / 2**20:.1f} MiB. Older files are intact. Make '
-                'room or choose another disk. A training can keep fewer '
-                'checkpoints (default_hooks.checkpoint.max_keep_ckpts) and '
-                'continues with --resume.') from error
+                'room or choose another disk.') from error
         raise
     _sync_folder(path.parent)
+
+
+def make_folder(folder: PathLike) -> None:
+    """Make a folder that files can be written to.
+
+    Args:
+        folder (str or Path): The folder.
+
+    Raises:
+        OSError: If it cannot be made or written to.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _umask() -> int:

@@ -16,9 +16,9 @@ from .checks import require_most
 from .data import OwnData, Part, Sample
 from .label_names import (UNLABELLED, ColourReader, LabelNames, Reader, binary,
                           find_names, is_palette)
-from .pairs import Pairs, find_pairs, has_ending, pair, paired_parts
+from .pairs import Pairs, find_pairs, has_ending, hint_of, pair, paired_parts
 from .pictures import picture_size, spread
-from .tree import Tree, place_of
+from .tree import Tree
 from .words import RARE, LeftOut, listed
 
 LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
@@ -117,14 +117,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
 
 def hint(tree: Tree) -> str:
     """Why label maps are not used."""
-    labels = [
-        name for name in tree.ending(*SUFFIXES)
-        if place_of(name).role == 'labels'
-    ]
-    if labels:
-        return (f'{listed(labels)}: label maps without a picture of the same '
-                'name')
-    return ''
+    return hint_of(tree, 'labels', SUFFIXES, 'label maps')
 
 
 def read(tree: Tree,

@@ -132,12 +132,31 @@ def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
     """Pictures, and files in folders of a role that belong to them."""
     if tree.main is not None:
         return None
-    labels = [
-        name for name in tree.ending(*suffixes) if place_of(name).role == role
-    ]
+    labels = _of_role(tree, role, suffixes)
     photos = [name for name in tree.photos if place_of(name).role != role]
     pairs = pair(photos, labels) if labels and photos else None
     return pairs if pairs and pairs.pairs else None
+
+
+def hint_of(tree: Tree, role: str, suffixes: tuple, what: str) -> str:
+    """Why files in folders of a role are not used; '' if there are none.
+
+    Args:
+        tree (Tree): The folder.
+        role (str): See :func:`find_pairs`.
+        suffixes (tuple[str]): The same.
+        what (str): The files, in words.
+    """
+    files = _of_role(tree, role, suffixes)
+    if not files:
+        return ''
+    return f'{listed(files)}: {what} without a picture of the same name'
+
+
+def _of_role(tree: Tree, role: str, suffixes: tuple) -> list[str]:
+    return [
+        name for name in tree.ending(*suffixes) if place_of(name).role == role
+    ]
 
 
 def paired_parts(tree: Tree, pairs: Pairs, what: str,

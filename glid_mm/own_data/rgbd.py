@@ -11,10 +11,10 @@ from ..errors import UserError
 from ..io.files import write_atomically
 from .checks import require_most
 from .data import OwnData, Part
-from .pairs import Pairs, find_pairs, paired_parts
+from .pairs import Pairs, find_pairs, hint_of, paired_parts
 from .pictures import picture_size, spread
-from .tree import Tree, place_of
-from .words import LeftOut, counted, listed
+from .tree import Tree
+from .words import LeftOut, counted
 
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
           '*.npy in metres, with or without train and val below')
@@ -84,14 +84,7 @@ def find(tree: Tree, task: str) -> Pairs | None:
 
 def hint(tree: Tree) -> str:
     """Why depth maps are not used."""
-    maps = [
-        name for name in tree.ending(*SUFFIXES)
-        if place_of(name).role == 'depth'
-    ]
-    if maps:
-        return (f'{listed(maps)}: depth maps without a picture of the same '
-                'name')
-    return ''
+    return hint_of(tree, 'depth', SUFFIXES, 'depth maps')
 
 
 def read(tree: Tree,

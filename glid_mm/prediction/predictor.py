@@ -15,7 +15,7 @@ from .pictures import is_one, list_pictures
 from .prediction import Origin, Prediction, prediction_of
 from .reconstruction import Reconstruction, build, reconstruct
 from .runs import Run, read_run
-from .tasks import choose_task, tasks_of
+from .tasks import choose_task, detecting, tasks_of
 
 
 def load(run_or_weights: str | Path,
@@ -266,7 +266,7 @@ class Predictor:
         self._inferencer.detector = None
         if detector is None:
             return
-        if detector.task not in ('detection', 'instance'):
+        if detector.name not in detecting(detector.tasks):
             raise UserError(f'{detector.path} is for {detector.task}. The '
                             'detector must predict boxes: load weights for '
                             'detection or instance.')

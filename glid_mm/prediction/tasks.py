@@ -62,6 +62,21 @@ def _kind(model: Mapping, scope: str | None) -> str:
     return 'instance' if parts.get('mask_head') else 'detection'
 
 
+def detecting(tasks: Mapping[str, str]) -> list[str]:
+    """The tasks whose predictions have boxes.
+
+    Args:
+        tasks (Mapping): See :func:`tasks_of`.
+
+    Returns:
+        list[str]: Their names.
+    """
+    return [
+        name for name, kind in tasks.items()
+        if kind in ('detection', 'instance')
+    ]
+
+
 def choose_task(config: Mapping, task: str | None) -> str:
     """Choose a task by its name or kind.
 

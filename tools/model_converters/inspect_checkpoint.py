@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from glid_mm.checkpoint.facts import EncoderFacts, glid_of, stamped_facts
-from glid_mm.checkpoint.formats import recognise, to_glid
+from glid_mm.checkpoint.facts import glid_of
+from glid_mm.checkpoint.formats import facts_of, recognise, to_glid
 from glid_mm.checkpoint.pretrained import MIN_SHARE, plan
 from glid_mm.checkpoint.report import LoadReport, part_of, shift_note
 from glid_mm.engine import launch
@@ -50,13 +50,6 @@ def describe(checkpoint: dict) -> None:
     others = sorted(set(checkpoint) - {'state_dict', 'meta'})
     if others and (found is None or found.format == 'glid'):
         print(f'besides weights: {", ".join(others)}')
-
-
-def facts_of(checkpoint: dict) -> EncoderFacts:
-    """Of the encoder in a checkpoint of GLID."""
-    return EncoderFacts.of(
-        recognise(checkpoint).encoder,
-        stamped_facts(checkpoint).get('shifted', True))
 
 
 def try_on(checkpoint: dict, path: str) -> None:
