@@ -29,6 +29,8 @@ def main() -> None:
                         'be tested')
     config.load_from = args.checkpoint
     config.resume = False
+    # They record trainings.
+    launch.without_trackers(config)
     if args.show_dir is not None:
         launch.show_predictions(config, args.show_dir)
     runner = launch.build_runner(config)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..engine import launch
 from ..engine.overrides import Options
+from ..engine.trackers import TRACKERS
 from ..errors import UserError
 from ..io.files import make_folder
 from .configs import FOLDERS, SIZES
@@ -43,8 +44,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         '--log',
         nargs='+',
         default=[],
-        choices=['wandb', 'mlflow'],
-        help='where to log curves, besides the run folder and TensorBoard')
+        choices=TRACKERS,
+        help='also record the run with Weights & Biases or MLflow, besides '
+        'the run folder and TensorBoard')
     add_settings(parser)
 
 

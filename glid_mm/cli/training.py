@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from ..engine import launch
 from ..engine.overrides import apply_overrides
+from ..engine.trackers import TRACKERS
 from ..errors import UserError, require
 from ..io.files import write_atomically
 from ..own_data import OwnData, recognise
@@ -18,10 +19,6 @@ from .tools import start, tool
 
 #: The complete config in a run's folder, and the description of the data.
 CONFIG, DATA = 'config.py', 'data'
-
-_BACKENDS = dict(
-    wandb=dict(type='WandbVisBackend', init_kwargs=dict(project='glid_mm')),
-    mlflow=dict(type='MLflowVisBackend', exp_name='glid_mm'))
 
 
 def train(args: argparse.Namespace, task: str) -> None:
@@ -87,7 +84,10 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
 
     Raises:
         UserError: If options or weights do not fit.
+        MissingLibraryError: If a service of ``--log`` is not installed.
     """
+    for name in args.log:
+        require(name, task=f'--log {name}')
     origin = Start(args.weights) if args.weights else None
     size = args.size or (origin.size if origin else
                          'tiny' if torch.cuda.is_available() else 'nano')
@@ -111,7 +111,7 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
     if args.seed is not None:
         config.randomness.seed = args.seed
     for name in args.log:
-        _add_backend(config, name)
+        config.visualizer.vis_backends.append(dict(type=TRACKERS[name]))
     apply_overrides(config, args.cfg_options)
     return config
 
@@ -159,9 +159,3 @@ def _folder(args: argparse.Namespace, task: str) -> Path:
                         f'{shlex.quote(str(out))}` continues it; --out names '
                         'another folder.')
     return out
-
-
-def _add_backend(config: Config, name: str) -> None:
-    """Also send a run's curves to another backend."""
-    require(name, task=f'--log {name}')
-    config.visualizer.vis_backends.append(_BACKENDS[name])

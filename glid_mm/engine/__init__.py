@@ -16,10 +16,12 @@ from .log import LogProcessor  # noqa: E402
 from .optim import GLIDOptimWrapperConstructor  # noqa: E402
 from .randomness import shared_generator  # noqa: E402
 from .runner import Runner  # noqa: E402
+from .trackers import MLflowTracker, WandbTracker  # noqa: E402
 
 __all__ = [
     'BF16OptimWrapper', 'CheckpointHook', 'ClassCheckHook',
     'DamagedImagesHook', 'FiniteLossHook', 'GLIDOptimWrapperConstructor',
     'Interrupted', 'IterationSeedHook', 'LogProcessor', 'LoggerHook',
-    'NonFiniteLossError', 'Runner', 'shared_generator'
+    'MLflowTracker', 'NonFiniteLossError', 'Runner', 'WandbTracker',
+    'shared_generator'
 ]

@@ -19,6 +19,7 @@ from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
 from .overrides import Options, apply_overrides
+from .trackers import TRACKERS
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -183,6 +184,20 @@ def build_runner(config: Config) -> Runner:
         Runner: Of ``runner_type``, by default mmengine's.
     """
     return RUNNERS.build(config)
+
+
+def without_trackers(config: Config) -> None:
+    """Keep a test out of the services that recorded the training.
+
+    Args:
+        config (Config): Its ``visualizer.vis_backends`` are changed.
+    """
+    visualizer = config.get('visualizer') or {}
+    if visualizer.get('vis_backends'):
+        visualizer.vis_backends = [
+            backend for backend in visualizer.vis_backends
+            if backend['type'] not in TRACKERS.values()
+        ]
 
 
 def show_predictions(config: Config, folder: str) -> None:

@@ -1,4 +1,5 @@
 """From a folder to a config that trains."""
+import importlib.util
 import shutil
 
 import pytest
@@ -11,7 +12,7 @@ from glid_mm.cli.configs import SIZES, Start, config_for
 from glid_mm.cli.options import TASKS
 from glid_mm.cli.verbs import run
 from glid_mm.engine.launch import read_config
-from glid_mm.errors import UserError
+from glid_mm.errors import MissingLibraryError, UserError
 from glid_mm.io.checkpoints import read_checkpoint
 
 HOSTS = dict(
@@ -162,6 +163,27 @@ def test_settings_reach_the_config_or_are_refused(scenes, started, tmp_path):
     with pytest.raises(UserError, match='optim_wrapper.optimizer'):
         run('train', 'detection', str(scenes), '--check', '--set',
             'optim_wrapper.optimiser.lr=3e-4')
+
+
+def test_services_record_a_run_if_they_are_installed(scenes, started, tmp_path,
+                                                     monkeypatch):
+    arguments = ('--out', tmp_path / 'run', '--log', 'wandb', 'mlflow')
+    find = importlib.util.find_spec
+    for installed in False, True:
+        here = dict.fromkeys(('wandb', 'mlflow'), installed or None)
+        monkeypatch.setattr(
+            importlib.util, 'find_spec', lambda name, *args: here[name]
+            if name in here else find(name, *args))
+        if not installed:
+            with pytest.raises(
+                    MissingLibraryError, match='--log wandb.*pip install'):
+                run('train', 'detection', str(scenes), *map(str, arguments))
+            assert not (tmp_path / 'run').exists()
+    config = train(started, 'detection', scenes, *arguments)
+    assert [b.type for b in config.visualizer.vis_backends] == [
+        'LocalVisBackend', 'TensorboardVisBackend', 'glid_mm.WandbTracker',
+        'glid_mm.MLflowTracker'
+    ]
 
 
 def test_a_run_is_continued_and_never_overwritten(scenes, started, tmp_path):
