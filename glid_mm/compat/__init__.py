@@ -8,9 +8,9 @@ and a shim acts when its library is imported.
 import functools
 
 from ..errors import require
-from . import (keypoint_radius, logging, mmcv_ext, multimodal, own_configs,
-               panopticapi, pinned_samples, safe_reading, torchvision,
-               xtcocotools)
+from . import (coco_prints, keypoint_radius, logging, mmcv_ext, multimodal,
+               own_configs, panopticapi, pinned_samples, safe_reading,
+               torchvision, xtcocotools)
 
 __all__ = ['prepare']
 
@@ -35,7 +35,8 @@ def prepare(*libraries: str, task: str = '') -> None:
 
 @functools.cache
 def _put_shims_in_place() -> None:
-    for shim in (torchvision, mmcv_ext, xtcocotools, multimodal, panopticapi,
-                 safe_reading, pinned_samples, keypoint_radius, own_configs,
-                 logging):
+    # coco_prints looks for the real xtcocotools, before the one in its place.
+    for shim in (torchvision, mmcv_ext, coco_prints, xtcocotools, multimodal,
+                 panopticapi, safe_reading, pinned_samples, keypoint_radius,
+                 own_configs, logging):
         shim.install()

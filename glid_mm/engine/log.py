@@ -7,13 +7,14 @@ from pathlib import Path
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import log_processor
 
+from ..compat.coco_prints import TABLE
 from ..registry import LOG_PROCESSORS
 
 #: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
 # Start of mmengine's messages about the environment, the config and the
-# hooks, which have hundreds of lines each.
-_LONG = ('\n----', 'Config:\n', 'Hooks will be executed')
+# hooks, which have hundreds of lines each, and of COCO's tables.
+_LONG = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE)
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')
 
@@ -36,7 +37,7 @@ class Details(logging.Filter):
             return True
         if get_rank() == 0:
             with open(self.path, 'a', encoding='utf-8') as file:
-                file.write(f'{text.strip()}\n\n')
+                file.write(text.strip() + '\n' * (1 + ('\n' in text)))
         return False
 
 
@@ -46,8 +47,19 @@ class LogProcessor(log_processor.LogProcessor):
 
     It shows the time left, the sum of all losses, other scalars, images per
     second of all processes, and the share of the time spent waiting for data.
-    The JSON file and the visualizer still have each loss.
+    The JSON file and the visualizer still have each loss. Accuracies and
+    errors of batches, like losses, are means over the last steps.
+
+    Args:
+        mean_pattern (str): Names of scalars to average.
+        **kwargs: See mmengine's ``LogProcessor``.
     """
+
+    def __init__(self,
+                 *,
+                 mean_pattern: str = r'loss|time|grad_norm|acc_|error_',
+                 **kwargs) -> None:
+        super().__init__(mean_pattern=mean_pattern, **kwargs)
 
     def get_log_after_iter(self, runner, batch_idx: int,
                            mode: str) -> tuple[dict, str]:

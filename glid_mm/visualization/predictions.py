@@ -1,6 +1,7 @@
 """Predictions of a task's models beside the ground truth."""
 import os.path as osp
 import uuid
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -68,13 +69,16 @@ class Painter:
         Returns:
             ndarray: ``(H', W', 3)`` uint8, RGB.
         """
-        self._visualizer.add_datasample(
-            'predictions',
-            image,
-            sample,
-            draw_gt=truth,
-            draw_pred=not truth,
-            **self._options)
+        with warnings.catch_warnings():
+            # Early in training, boxes and outlines leave the picture.
+            warnings.filterwarnings('ignore', '.*out of bounds')
+            self._visualizer.add_datasample(
+                'predictions',
+                image,
+                sample,
+                draw_gt=truth,
+                draw_pred=not truth,
+                **self._options)
         return self._visualizer.get_image()
 
 

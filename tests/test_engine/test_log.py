@@ -1,9 +1,12 @@
 """What a run says: a line soon, lines that fit, and the rest in files."""
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
+from mmengine.logging import MessageHub
 
+from glid_mm.engine import LogProcessor
 from .tiny import make_runner
 
 LINE = re.compile(
@@ -47,3 +50,47 @@ def test_pages_of_details_are_in_a_file(lines, tmp_path):
         assert part in text
         assert not any(part in line for line in lines)
     assert str(details) in lines[0] and 'torch' in lines[0]
+
+
+def test_batches_are_averaged_and_results_are_not():
+    hub = MessageHub('averages')
+    names = 'train/pose/acc_pose', 'train/error_pose', 'val/mAcc', 'train/lr'
+    for value in (1., 2., 4., 6.):
+        for name in names:
+            hub.update_scalar(name, value)
+    found = {}
+    for mode in 'train', 'val':
+        found.update(
+            LogProcessor(window_size=2)._collect_scalars(
+                [], SimpleNamespace(message_hub=hub), mode, True))
+    assert [found[name] for name in names] == [5, 5, 6, 6]
+
+
+def test_coco_prints_a_table_into_the_details_and_nothing_else(
+        tmp_path, capsys):
+    coco = pytest.importorskip('pycocotools.coco')
+    cocoeval = pytest.importorskip('pycocotools.cocoeval')
+    make_runner(tmp_path, log_level='INFO')
+    box = dict(id=1, image_id=1, category_id=1, bbox=[0, 0, 9, 9])
+    file = tmp_path / 'boxes.json'
+    file.write_text(
+        json.dumps(
+            dict(
+                images=[dict(id=1)],
+                annotations=[dict(box, area=81, iscrowd=0)],
+                categories=[dict(id=1)])))
+    truth = coco.COCO(str(file))
+    evaluation = cocoeval.COCOeval(truth, truth.loadRes([dict(box, score=1)]),
+                                   'bbox')
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    cocoeval.COCOeval(iouType='')  # which is worth a warning
+    details, = tmp_path.glob('*/details.txt')
+    table = details.read_text().splitlines()[-12:]
+    assert all(line.startswith('Average ') for line in table)
+    assert table[0].endswith('= 1.000')
+    seen = capsys.readouterr()
+    assert 'iouType not specified' in seen.out
+    for word in ('Average', 'index', 'DONE', 'Done', 'Running'):
+        assert word not in seen.out + seen.err

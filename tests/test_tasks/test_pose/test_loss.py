@@ -36,6 +36,24 @@ def test_loss_weighs_smooth_l1_and_knows_beta():
     assert torch.allclose(loss, expected)
 
 
+def test_error_is_relative_to_empty_heatmaps():
+    torch.manual_seed(0)
+    head = QueryHeatmapHead(
+        6, 5, loss=dict(type='mmpose.KeypointMSELoss', use_target_weight=True))
+    x = GLIDOutput(torch.randn(1, 5, 3, 4), torch.randn(1, 1, 7, 6))
+    # As far from what the head makes as from nothing, and half as far.
+    for targets, expected in ((head(x) / 2, 1.), (head(x) / 1.5, .25)):
+        sample = PoseDataSample()
+        sample.gt_fields = PixelData(heatmaps=targets[0].detach())
+        sample.gt_instance_labels = InstanceData(
+            keypoint_weights=torch.rand(1, 7))
+        found = head.loss(x, [sample])
+        assert found['error_pose'].item() == pytest.approx(expected, 1e-4)
+        assert not found['error_pose'].requires_grad
+        plain = head.loss(x, [sample], dict(compute_acc=False))
+        assert torch.equal(found['loss_kpt'], plain['loss_kpt'])
+
+
 @pytest.mark.parametrize('beta', [1., .1])
 def test_loss_is_mmposes(beta):
     torch.manual_seed(0)
