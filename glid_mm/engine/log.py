@@ -13,8 +13,10 @@ from ..registry import LOG_PROCESSORS
 #: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
 # Start of mmengine's messages about the environment, the config and the
-# hooks, which have hundreds of lines each, and of COCO's tables.
-_LONG = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE)
+# hooks, which have hundreds of lines each; of COCO's tables; and of a note on
+# layers that no model has.
+_ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
+          'Distributed training is not used')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')
 
@@ -33,7 +35,7 @@ class Details(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message stays in the log."""
         text = record.getMessage()
-        if not text.startswith(_LONG):
+        if not text.startswith(_ASIDE):
             return True
         if get_rank() == 0:
             with open(self.path, 'a', encoding='utf-8') as file:

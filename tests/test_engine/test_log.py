@@ -85,7 +85,8 @@ def test_coco_prints_a_table_into_the_details_and_nothing_else(
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    cocoeval.COCOeval(iouType='')  # which is worth a warning
+    with pytest.raises(Exception, match='iouType'):
+        cocoeval.COCOeval(iouType='')
     details, = tmp_path.glob('*/details.txt')
     table = details.read_text().splitlines()[-12:]
     assert all(line.startswith('Average ') for line in table)
