@@ -1,5 +1,5 @@
 """Pictures of the progress of a task's training."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -17,45 +17,58 @@ class PredictionHook(Hook):
 
     A panel has a row for each picture: the picture, its labels, and what the
     model predicts. It goes to the visualizer as ``predictions``, with the
-    iterations done as its step.
+    iterations done as its step. In a mixture, each task has a panel,
+    ``<task>_predictions``.
 
     Args:
         num_images (int): How many of the first validation pictures to draw.
+        visualizers (mapping, optional): In a mixture, the configs of the
+            tasks' visualizers by task; tasks without one are not drawn.
     """
 
     priority = 'LOW'
 
-    def __init__(self, num_images: int = 4) -> None:
+    def __init__(self,
+                 num_images: int = 4,
+                 visualizers: Mapping[str, dict] | None = None) -> None:
         self.num_images = num_images
-        self._rows: list[list[np.ndarray]] = []
-        self._draw: Painter | None = None
+        self.visualizers = visualizers
+        self._rows: dict[str, list[list[np.ndarray]]] = {}
+        self._painters: dict[str, Painter] = {}
 
     def before_val_epoch(self, runner) -> None:
-        """Start a new panel."""
-        self._rows = []
+        """Start new panels."""
+        self._rows = {}
 
     def after_val_iter(self,
                        runner,
                        batch_idx: int,
                        data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
-        """Draw a picture that the panel still lacks."""
+        """Draw pictures that a panel still lacks."""
         if not is_main_process():
             return
-        for sample in (outputs or [])[:self.num_images - len(self._rows)]:
-            if self._draw is None:
-                self._draw = Painter(runner.cfg.visualizer,
-                                     runner.val_dataloader.dataset.metainfo)
+        task, visualizer = '', runner.cfg.visualizer
+        metainfo = runner.val_dataloader.dataset.metainfo
+        if self.visualizers is not None:
+            task, = data_batch
+            visualizer = self.visualizers.get(task)
+            if visualizer is None:
+                return
+            metainfo = metainfo[task]
+        rows = self._rows.setdefault(task, [])
+        for sample in (outputs or [])[:self.num_images - len(rows)]:
+            if task not in self._painters:
+                self._painters[task] = Painter(visualizer, metainfo)
+            draw = self._painters[task]
             image = np.array(load_image(sample.img_path))
-            self._rows.append([
-                image,
-                *(self._draw(image, sample, truth) for truth in (True, False))
+            rows.append([
+                image, *(draw(image, sample, truth) for truth in (True, False))
             ])
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Show the panel."""
-        if self._rows:
+        """Show the panels."""
+        for task, rows in self._rows.items():
             runner.visualizer.add_image(
-                'predictions',
-                tile(self._rows, ['picture', 'labels', 'prediction']),
-                runner.iter)
+                f'{task}_predictions' if task else 'predictions',
+                tile(rows, ['picture', 'labels', 'prediction']), runner.iter)

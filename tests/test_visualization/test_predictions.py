@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from mmseg.structures import SegDataSample
 from glid_mm.datasets.loading import load_image
 from glid_mm.errors import UserError
 from glid_mm.scenes import PALETTE, write_scenes
-from glid_mm.visualization import draw_predictions
+from glid_mm.visualization import PredictionHook, draw_predictions
 from glid_mm.visualization.predictions import Painter
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
@@ -39,6 +41,47 @@ def test_every_painter_has_its_own_settings(config):
         for image, alpha in zip(images, (.5, 1.))
     ]
     assert drawn == [100, 200]
+
+
+@pytest.mark.parametrize('task', ['', 'seg'])
+def test_a_validation_shows_its_first_pictures(task, config, tmp_path):
+    hook = PredictionHook(2, {'seg': config.visualizer} if task else None)
+    meta = dict(classes=('a', 'b'), palette=[[200, 100, 50], [0, 0, 250]])
+    samples = []
+    for i in range(3):
+        path = tmp_path / 'scenes' / 'images' / 'val' / f'00000{i}.jpg'
+        samples.append(
+            SegDataSample(
+                metainfo=dict(img_path=str(path)),
+                gt_sem_seg=PixelData(
+                    data=torch.zeros(1, 64, 64, dtype=torch.long)),
+                pred_sem_seg=PixelData(
+                    data=torch.ones(1, 64, 64, dtype=torch.long))))
+    shown = []
+    runner = SimpleNamespace(
+        iter=7,
+        cfg=config,
+        visualizer=SimpleNamespace(add_image=lambda *args: shown.append(args)),
+        val_dataloader=SimpleNamespace(
+            dataset=SimpleNamespace(metainfo={'seg': meta} if task else meta)))
+    for _ in range(2):
+        hook.before_val_epoch(runner)
+        # Another task of the mixture that nobody draws.
+        for name, part in ((task, samples[:1]), (task, samples[1:]),
+                           *[('other', samples)] * bool(task)):
+            hook.after_val_iter(runner, 0, {name: None}, part)
+        hook.after_val_epoch(runner)
+    assert [entry[::2] for entry in shown
+            ] == [(f'{task}_predictions' if task else 'predictions', 7)] * 2
+    assert np.array_equal(shown[0][1], shown[1][1])
+    # Below the titles, two rows of a picture, its labels and the prediction.
+    rows = shown[0][1][20:].reshape(-1, 200, 3)
+    for i, row in enumerate((rows[:64], rows[68:])):
+        picture = np.array(load_image(samples[i].img_path))
+        assert np.array_equal(row[:, :64], picture)
+        for column, colour in enumerate(meta['palette'], 1):
+            cell = row[:, 68 * column:][:, :64]
+            assert (cell == colour).all(-1).mean() > .8  # the rest is a name
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from .sharing import SETTINGS
 def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     """Put configs of single tasks together.
 
-    Models, data, metrics and checks before a run come from the configs.
+    Models, data, metrics, checks before a run and the drawing of predictions
+    come from the configs.
     Schedule, runtime and backbone are the mixture's own, except for the
     number of a task's queries and their initialization.
 
@@ -43,7 +44,9 @@ def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
             collate_fn=dict(type='glid_mm.collate_tasks'),
             dataset=dict(type='glid_mm.MultitaskDataset', tasks=dict())),
         default_hooks=dict(
-            tasks=dict(type='glid_mm.TaskCheckHook', tasks=dict())))
+            tasks=dict(type='glid_mm.TaskCheckHook', tasks=dict()),
+            predictions=dict(
+                type='glid_mm.PredictionHook', visualizers=dict())))
     for split in ('val', 'test'):
         whole[f'{split}_cfg'] = dict(type=f'glid_mm.Task{split.title()}Loop')
         whole[f'{split}_dataloader'] = dict()
@@ -92,6 +95,9 @@ def _add(whole: ConfigDict, name: str, single: Config) -> None:
         whole[f'{split}_dataloader'][name] = loader
         whole[f'{split}_evaluator'][name] = scoped(
             single[f'{split}_evaluator'])
+    if 'predictions' in single.default_hooks:
+        whole.default_hooks.predictions.visualizers[name] = scoped(
+            dict(single.visualizer, vis_backends=None))
     whole.default_hooks.tasks.tasks[name] = [
         scoped(hook) for hook in single.default_hooks.values()
         if issubclass(HOOKS.get(hook.type) or object, DataCheckHook)

@@ -56,6 +56,11 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     best = {path.name for path in (tmp_path / 'whole').glob('best_*')}
     assert {name.split('_iter')[0]
             for name in best} == {'best_semantic_mIoU', 'best_pose_coco_AP'}
+    # And each shows its predictions.
+    panels = tmp_path.glob('whole/*/vis_data/vis_image/*.png')
+    assert {path.name
+            for path in panels
+            } == {'semantic_predictions_4.png', 'pose_predictions_4.png'}
     # Another mix is another run.
     changes['train_dataloader.sampler.ratio'] = dict(semantic=3, pose=1)
     runner = RUNNERS.build(
