@@ -26,6 +26,11 @@ _SHARE = 0.6
 _MOST_WORKERS = 8
 # Passes over few pictures, and the fewest steps.
 _EPOCHS, _STEPS = 100, 1000
+# The same for pre-training. Nano's are the shortest runs that gained in
+# docs/getting-started.md. For Swins it is a rule of thumb: few pictures need
+# as many steps as more pictures, and many need fewer passes.
+_PRETRAIN = dict(nano=(10, 3750))
+_PRETRAIN_SWIN = 100, 20000
 _VALIDATIONS = 10
 
 
@@ -72,6 +77,15 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
            if torch.cuda.is_available() else 'fp32, since there is no GPU')
 
     loop = config.train_cfg
+    if length and task == 'pretrain':
+        epochs, steps = _PRETRAIN.get(size, _PRETRAIN_SWIN)
+        why = f'at least {epochs} epochs and {steps} steps'
+        per_epoch = -(-images // (batch * devices))
+        epochs = max(epochs, -(-steps // per_epoch))
+        rescale(config, 'epochs', epochs)
+        config.default_hooks.checkpoint.interval = -(-epochs // _VALIDATIONS)
+        yield (f'{epochs} epochs of {images} pictures, {epochs * per_epoch} '
+               f'steps: {why}; --epochs sets the length')
     if length and loop.get(LENGTHS['iters']):
         steps = max(_STEPS, _EPOCHS * images // (batch * devices))
         if steps < loop[LENGTHS['iters']]:

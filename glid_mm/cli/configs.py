@@ -7,6 +7,7 @@ from ..checkpoint.formats import facts_of, recognise, to_glid
 from ..errors import UserError
 from ..io.checkpoints import read_checkpoint
 from ..io.shipped import SCHEME
+from ..prediction.runs import find_run
 from .tools import SHIPPED
 
 #: Size -> its name in config files.
@@ -44,8 +45,8 @@ class Start:
     """Weights that a training starts from.
 
     Args:
-        path (str): A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a
-            known format.
+        path (str): A checkpoint of glid_mm, the folder of a run,
+            ``weights:NAME``, or a Swin in a known format.
 
     Attributes:
         size (str or None): A key of :data:`SIZES`; None for other sizes.
@@ -56,7 +57,9 @@ class Start:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path if path.startswith(SCHEME) else str(
+        if Path(path).expanduser().is_dir():
+            _, path = find_run(path)
+        self.path = str(path) if str(path).startswith(SCHEME) else str(
             Path(path).expanduser().resolve())
         checkpoint = read_checkpoint(self.path)
         found = recognise(checkpoint)

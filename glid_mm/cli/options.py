@@ -18,9 +18,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         metavar='W',
-        help='what to start from: a checkpoint or weights file of glid_mm, '
-        'weights:NAME for weights that ship with it, or a Swin of Microsoft, '
-        'timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
+        help='what to start from: a run folder, checkpoint or weights file '
+        'of glid_mm, weights:NAME for weights that ship with it, or a Swin of '
+        'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
     parser.add_argument(
         '--size',
         choices=SIZES,

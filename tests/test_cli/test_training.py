@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from glid_mm.checkpoint.formats import from_glid
+from glid_mm.cli.auto import adapt
 from glid_mm.cli.configs import SIZES, Start, config_for
 from glid_mm.cli.options import TASKS
 from glid_mm.cli.verbs import run
@@ -80,6 +81,31 @@ def test_a_small_set_is_seen_often_enough(scenes, started, tmp_path):
     assert warm_up.end == pytest.approx(50 / 7, abs=1)
 
 
+@pytest.mark.parametrize('size,images,devices,epochs', [
+    ('nano', 4000, 1, 30),
+    ('nano', 32000, 1, 10),
+    ('tiny', 4000, 1, 1250),
+    ('base', 4000, 2, 2500),
+    ('base', 10**6, 1, 100),
+])
+def test_pre_training_follows_the_number_of_pictures(size, images, devices,
+                                                     epochs):
+    config = Config.fromfile(config_for('pretrain', size))
+    said = [*adapt(config, 'pretrain', size, images, devices, True)][-1]
+    assert said.startswith(f'{epochs} epochs of {images} pictures, ')
+    assert config.train_cfg.max_epochs == epochs
+    warm_up, decay = config.param_scheduler
+    assert warm_up.end == decay.begin and decay.end == epochs
+    assert config.default_hooks.checkpoint.interval == epochs / 10
+    # The user's own length stays.
+    config = Config.fromfile(config_for('pretrain', size))
+    before = config.to_dict()['train_cfg']
+    assert 'epochs of' not in [
+        *adapt(config, 'pretrain', size, images, devices, False)
+    ][-1]
+    assert config.train_cfg == before
+
+
 def test_without_auto_the_config_stays(scenes, started, tmp_path):
     ours = Config.fromfile(config_for('detection', 'nano'))
     config = train(started, 'detection', scenes, '--out', tmp_path,
@@ -130,6 +156,13 @@ def test_weights_name_size_and_start(scenes, started, tmp_path):
     config = train(started, 'detection', scenes, '--out', tmp_path / 'a',
                    '--weights', 'weights:nano-scenes')
     assert config.load_from == 'weights:nano-scenes'
+    pretrained = tmp_path / 'a pre-training'
+    pretrained.mkdir()
+    config.dump(pretrained / 'config.py')
+    weights = pretrained / 'epoch_7.pth'
+    torch.save(read_checkpoint('weights:nano-scenes'), weights)
+    start = Start(str(pretrained))
+    assert (start.path, start.size) == (str(weights), 'nano')
     with pytest.raises(UserError, match='of size nano.*--size'):
         run('train', 'detection', str(scenes), '--weights',
             'weights:nano-scenes', '--size', 'tiny', '--check')
