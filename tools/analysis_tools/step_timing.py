@@ -183,7 +183,7 @@ def measure(kind, args):
     results = {name: {} for name in args.models}
     for name in () if cuda else args.models:
         # The peak of a process never falls: each model has its own.
-        results[name].update(memory=_apart(peak_memory, kind, name, args))
+        results[name].update(memory=apart(peak_memory, kind, name, args))
     steps = {}
     for name in args.models:
         step = steps[name] = kind(name, args)
@@ -288,14 +288,14 @@ def run(description, models, default=None, **kinds):
     for what in args.kinds:
         # On Linux, a process begins with the peak memory of the one that
         # starts it, so that this one must stay small.
-        results[what] = _apart(measure, kinds[what], args)
+        results[what] = apart(measure, kinds[what], args)
         show(results[what], what, args)
     if args.json:
         with open(args.json, 'w') as file:
             json.dump(dict(vars(args), results=results), file, indent=2)
 
 
-def _apart(function, *args):
+def apart(function, *args):
     """Call a function in a process of its own."""
     with ProcessPoolExecutor(1, get_context('spawn')) as pool:
         return pool.submit(function, *args).result()

@@ -1,0 +1,192 @@
+"""Measures fine-tuning and pre-training on own data: time and memory by size.
+
+Each task and size trains for a few steps as `glid train` and `glid pretrain`
+would, from generated pictures, in a process of its own: whole steps of the
+config for own data, on the GPU if there is one. Time is the median of all
+steps but the first, without the loading of pictures. Memory is the most that
+the whole process had, libraries included, and the most on the GPU.
+
+  python tools/analysis_tools/benchmark_sizes.py --sizes nano tiny \\
+      --batch-size 2 --steps 3
+"""
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+from rich.console import Console
+from rich.table import Table
+from step_timing import apart
+
+from glid_mm.cli.configs import FOLDERS, SIZES
+from glid_mm.engine import launch
+
+# Side of the generated pictures, which every config resizes.
+_SIDE = 256
+COLUMNS = {
+    'batch': ('batch', 'd'),
+    's/step': ('seconds', '.2f'),
+    'CPU s/step': ('cpu_seconds', '.2f'),
+    'images/s': ('images_per_second', '.3g'),
+    'peak GiB': ('memory', '.2f'),
+    'GPU GiB': ('gpu_memory', '.2f'),
+    'params M': ('parameters', '.1f'),
+}
+
+
+class Clock(Hook):
+    """Times the steps of a training, without the loading of data."""
+
+    def __init__(self):
+        self.steps = []
+
+    def _now(self):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self._start = self._now()
+
+    def after_train_iter(self, runner, batch_idx, *args, **kwargs):
+        self.steps.append([b - a for a, b in zip(self._start, self._now())])
+
+
+def config_of(task, size, batch, steps, folder):
+    """The config of own data, cut down to some steps and nothing else."""
+    from glid_mm.cli import options
+    from glid_mm.cli.training import compose, look_at
+    from glid_mm.scenes import write_scenes
+    parser = argparse.ArgumentParser()
+    parser.add_argument('data')
+    options.add_data_options(parser)
+    options.add_training_options(parser)
+    data = folder / 'scenes'
+    # Enough that some have a person.
+    write_scenes(data, train=32, val=8, unlabelled=0, size=_SIDE, seed=0)
+    if task == 'pretrain':
+        data = data / 'images' / 'train'
+    args = parser.parse_args([str(data), '--size', size, '--no-auto'])
+    # What they say about the data is known here.
+    with contextlib.redirect_stdout(io.StringIO()):
+        config = compose(args, look_at(args, task), folder / 'data')
+    for name in 'predictions', 'reconstruction':
+        config.default_hooks.pop(name, None)
+    config.default_hooks.checkpoint = None
+    for part in 'cfg', 'dataloader', 'evaluator':
+        config[f'val_{part}'] = config[f'test_{part}'] = None
+    config.merge_from_dict(
+        dict(
+            work_dir=str(folder),
+            log_level='WARNING',
+            visualizer=None,
+            env_cfg=dict(mp_cfg=dict(mp_start_method='spawn')),
+            param_scheduler=[],
+            train_cfg=dict(
+                _delete_=True, type='IterBasedTrainLoop', max_iters=steps),
+            train_dataloader=dict(
+                num_workers=0,
+                persistent_workers=False,
+                batch_size=batch or config.train_dataloader.batch_size,
+                sampler=dict(
+                    _delete_=True, type='InfiniteSampler', shuffle=True))))
+    return config
+
+
+def train(task, size, args):
+    """Figures of a task and a size, by the names in ``COLUMNS``."""
+    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        config = config_of(task, size, args.batch_size, args.steps,
+                           Path(folder))
+        runner = launch.build_runner(config)
+        clock = Clock()
+        runner.register_hook(clock)
+        runner.train()
+    seconds, cpu_seconds = map(statistics.median, zip(*clock.steps[1:]))
+    batch = config.train_dataloader.batch_size
+    figures = dict(
+        batch=batch,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        images_per_second=batch / seconds,
+        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        parameters=sum(p.numel() for p in runner.model.parameters()) / 1e6)
+    if torch.cuda.is_available():
+        figures.update(gpu_memory=torch.cuda.max_memory_allocated() / 2**30)
+    return figures
+
+
+def show(results, args):
+    device = (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')
+    table = Table(title=f'own data, {device}, {args.threads} threads, torch '
+                  f'{torch.__version__}, load {os.getloadavg()[0]:.1f}')
+    for title in ('task', 'size'):
+        table.add_column(title)
+    for title in COLUMNS:
+        table.add_column(title, justify='right')
+    for (task, size), row in results.items():
+        table.add_row(
+            task, size,
+            *(format(row[k], f) if k in row else '–'
+              for k, f in COLUMNS.values()))
+    Console().print(table)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--tasks', nargs='+', choices=FOLDERS, default=[*FOLDERS])
+    parser.add_argument('--sizes', nargs='+', choices=SIZES, default=[*SIZES])
+    parser.add_argument(
+        '--batch-size', type=launch.count, help="by default each config's")
+    parser.add_argument(
+        '--steps', type=launch.count, default=5, help='at least 2 (5)')
+    parser.add_argument(
+        '--threads', type=launch.count, default=torch.get_num_threads())
+    parser.add_argument('--json', help='file to write the figures to')
+    args = parser.parse_args()
+    if args.steps < 2:
+        parser.error('--steps: the first step is not counted; take 2 or more')
+    return args
+
+
+def main():
+    args = parse_args()
+    results = {}
+    for task in args.tasks:
+        for size in args.sizes:
+            try:
+                results[task, size] = apart(train, task, size, args)
+            except RuntimeError as error:
+                # Linux ends a process that takes too much.
+                killed = isinstance(error, BrokenProcessPool)
+                if not killed and 'memory' not in str(error):
+                    raise
+                # Other tasks and sizes may fit.
+                print(f'{task}, {size}: out of memory', flush=True)
+                results[task, size] = {}
+            if args.json:
+                rows = [
+                    dict(task=t, size=s, **row)
+                    for (t, s), row in results.items()
+                ]
+                with open(args.json, 'w') as file:
+                    json.dump(dict(vars(args), results=rows), file, indent=2)
+    show(results, args)
+
+
+if __name__ == '__main__':
+    launch.main(main)
