@@ -1,6 +1,7 @@
 """The command lines that make data sets and time the data pipeline."""
 import json
 import re
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from glid_mm.datasets.fraction import drawn_order
 from glid_mm.datasets.unlabelled import UnlabelledImages
 from glid_mm.scenes import render_scene, write_scenes
-from .test_tools import run, told
+from .test_tools import ROOT, run, told
 
 CONVERTER = 'dataset_converters/shard_images.py'
 SPLITTER = 'dataset_converters/split_names.py'
@@ -44,6 +45,20 @@ def test_folder_becomes_shards(folder, tmp_path, monkeypatch, capsys):
     (tmp_path / 'empty').mkdir()
     assert 'there are no images' in told(monkeypatch, CONVERTER,
                                          tmp_path / 'empty', out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task,weights', [('pretrain', 5.7), ('depth', 5.1)])
+def test_sizes_are_measured_on_own_data(task, weights, monkeypatch,
+                                        one_thread):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools' / 'analysis_tools'))
+    from benchmark_sizes import train
+    found = train('depth', 'nano', Namespace(batch_size=2, steps=3, threads=1))
+    assert found['batch'] == 2
+    assert found['parameters'] == pytest.approx(5.1, abs=.05)
+    assert found['images_per_second'] == pytest.approx(2 / found['seconds'])
+    # Of this process, in GiB: libraries and weights at least.
+    assert .2 < found['memory'] < 64
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ COLUMNS = {
     'batch': ('batch', 'd'),
     's/step': ('seconds', '.2f'),
     'CPU s/step': ('cpu_seconds', '.2f'),
-    'images/s': ('images_per_second', '.3g'),
+    'img/s': ('images_per_second', '.3g'),
     'peak GiB': ('memory', '.2f'),
     'GPU GiB': ('gpu_memory', '.2f'),
     'params M': ('parameters', '.1f'),
@@ -131,13 +131,12 @@ def show(results, args):
         torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')
     table = Table(title=f'own data, {device}, {args.threads} threads, torch '
                   f'{torch.__version__}, load {os.getloadavg()[0]:.1f}')
-    for title in ('task', 'size'):
-        table.add_column(title)
+    table.add_column('training', no_wrap=True)
     for title in COLUMNS:
         table.add_column(title, justify='right')
     for (task, size), row in results.items():
         table.add_row(
-            task, size,
+            f'{task}, {size}',
             *(format(row[k], f) if k in row else '–'
               for k, f in COLUMNS.values()))
     Console().print(table)
