@@ -48,9 +48,7 @@ def test_folder_becomes_shards(folder, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('task,weights', [('pretrain', 5.7), ('depth', 5.1)])
-def test_sizes_are_measured_on_own_data(task, weights, monkeypatch,
-                                        one_thread):
+def test_sizes_are_measured_on_own_data(monkeypatch, one_thread):
     monkeypatch.syspath_prepend(str(ROOT / 'tools' / 'analysis_tools'))
     from benchmark_sizes import train
     found = train('depth', 'nano', Namespace(batch_size=2, steps=3, threads=1))
