@@ -16,11 +16,11 @@ from ..io.files import make_folder, write_atomically
 from . import agreement
 from .boxes import Detection
 from .description import KEY, dataset_meta, describe
-from .graph import Graph
+from .graph import Graph, Inputs
 from .keypoints import Pose
 from .maps import Depth, Semantic
 from .masks import Instance, Panoptic
-from .pictures import choose_size, filling, fit, read_pictures
+from .pictures import choose_size, fit, read_pictures
 from .report import ExportReport
 from .timing import latency, torch_threads
 
@@ -33,8 +33,8 @@ GRAPHS: Mapping[str, type[Graph]] = dict(
     depth=Depth,
     pose=Pose)
 
-#: From ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
-Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+#: From arrays in the order of the inputs to those of the outputs.
+Run = Callable[..., Sequence[np.ndarray]]
 #: A file's content, and the opset of ONNX.
 Encoded = tuple[bytes, int | None]
 
@@ -79,7 +79,7 @@ def export_onnx(model: nn.Module,
     def encode(program, graph: Graph, described: str) -> Encoded:
         written = torch.onnx.export(
             program, (),
-            input_names=['images'],
+            input_names=list(graph.INPUTS),
             output_names=list(graph.OUTPUTS),
             opset_version=opset,
             dynamo=True,
@@ -92,7 +92,8 @@ def export_onnx(model: nn.Module,
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(
             data, options, providers=['CPUExecutionProvider'])
-        return lambda images: session.run(None, dict(images=images))
+        names = [x.name for x in session.get_inputs()]
+        return lambda *inputs: session.run(None, dict(zip(names, inputs)))
 
     return _export(model, config, task, out_path, size, pictures, threads,
                    'ONNX Runtime', encode, load)
@@ -123,8 +124,8 @@ def export_torch(model: nn.Module,
 
     def load(data: bytes) -> Run:
         run = torch.export.load(io.BytesIO(data)).module()
-        return lambda images: [
-            x.numpy() for x in run(torch.from_numpy(images))
+        return lambda *inputs: [
+            x.numpy() for x in run(*map(torch.from_numpy, inputs))
         ]
 
     return _export(model, config, task, out_path, size, pictures, threads,
@@ -143,15 +144,16 @@ def _export(model, config, task, out_path, size, pictures, threads,
                        None if pictures is None else given[0])
     graph = GRAPHS[task](copy_for_cpu(model), size,
                          dataset_meta(model, config))
-    fill = filling(graph.model)
-    images = np.stack([fit(picture, size, fill) for picture in given])
-    if len(images) == 1:
-        images = np.concatenate([images, images[:, :, ::-1]])
+    fitted = [fit(picture, size) for picture in given]
+    # And one that leaves padding on both sides, whatever was given.
+    height, width = fitted[0].shape[:2]
+    fitted.append(fitted[0][:-(height // 3), :-(width // 4)])
+    inputs = graph.inputs(fitted)
     _check_folder(out_path)
     with torch.no_grad(), torch_threads(threads), _other_peoples_warnings():
         try:
-            program = _trace(graph, images)
-            data, opset = encode(program, graph, describe(graph, task, fill))
+            program = _trace(graph, inputs)
+            data, opset = encode(program, graph, describe(graph, task))
             run = load(data)
         except Exception as error:
             # PyTorch wraps what is wrong in advice for its own developers.
@@ -164,11 +166,13 @@ def _export(model, config, task, out_path, size, pictures, threads,
                 f'{reason}\nThe model is as it was and nothing was written. '
                 'docs/deployment.md says what can be exported, and with which '
                 'versions.') from error
-        differences = agreement.compare(graph, run, images)
+        differences = agreement.compare(graph, run, inputs)
         agreement.check(differences)
+        # Runtimes are compared on a picture that fills the input.
+        whole = graph.inputs([inputs[0][0]])
         latencies = {
-            'PyTorch': latency(graph.host, images[:1]),
-            runtime: latency(run, images[:1]),
+            'PyTorch': latency(graph.host, *whole),
+            runtime: latency(run, *whole),
         }
     _write(out_path, data)
     return ExportReport(
@@ -178,7 +182,7 @@ def _export(model, config, task, out_path, size, pictures, threads,
         size=size,
         opset=opset,
         differences=differences,
-        pictures=len(images),
+        pictures=len(fitted),
         latencies=latencies,
         threads=threads)
 
@@ -197,17 +201,17 @@ def copy_for_cpu(model: nn.Module) -> nn.Module:
     return model
 
 
-def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
-    pair = torch.from_numpy(images[:2])
+def _trace(graph: Graph, inputs: Inputs) -> torch.export.ExportedProgram:
+    pair = tuple(torch.from_numpy(x[:2]) for x in inputs)
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
-    graph(pair)
+    graph(*pair)
     # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
     batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
-        graph, (pair, ), dynamic_shapes=({
+        graph, pair, dynamic_shapes=[{
             0: batch
-        }, ), strict=False)
+        } for _ in pair], strict=False)
 
 
 def _finish_onnx(written, described: str) -> Encoded:

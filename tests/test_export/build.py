@@ -55,6 +55,18 @@ def tiny(task, monkeypatch, **changes):
     return model, config
 
 
+def letterboxed(size=(128, 128)):
+    """Pictures of several shapes, none larger than a size."""
+    height, width = size
+    shapes = (height, width), (height, width - 37), (height - 50,
+                                                     width), (height - 29,
+                                                              width - 31)
+    return [
+        picture[:rows, :columns]
+        for picture, (rows, columns) in zip(pictures(4), shapes)
+    ]
+
+
 def pictures(count=3, side=128):
     """``(N, H, W, 3)`` uint8, RGB."""
     return np.stack(

@@ -66,16 +66,21 @@ def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
     assert report.megabytes == pytest.approx(path.stat().st_size / 1e6)
     # Any batch, and each picture for itself.
     session = onnxruntime.InferenceSession(str(path))
+    names = [x.name for x in session.get_inputs()]
+    assert names == (['images'] if task == 'pose' else ['images', 'sizes'])
     images = pictures(5)[:, :, :report.size[1]]
-    together = session.run(None, dict(images=images))
+    sizes = np.array([report.size] * 4 + [(61, 90)])
+    inputs = dict(zip(names, (images, sizes)))
+    together = session.run(None, inputs)
     for i in range(5):
-        alone = session.run(None, dict(images=images[i:i + 1]))
+        alone = session.run(None, {k: x[i:i + 1] for k, x in inputs.items()})
         for a, b in zip(together, alone):
             np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-3)
     described = session.get_modelmeta().custom_metadata_map
     facts = json.loads(described['glid_mm'])
     assert facts['task'] == task
-    assert facts['input']['shape'] == ['batch', *report.size, 3]
+    assert facts['size'] == list(report.size)
+    assert list(facts['inputs']) == names
     assert list(facts['outputs']) == [x.name for x in session.get_outputs()]
     if task in ('detection', 'instance'):
         assert facts['classes'] == ['box', 'ball', 'cone', 'person']
@@ -95,15 +100,16 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     facts = {'glid_mm': ''}
     program = torch.export.load(path, extra_files=facts)
     assert json.loads(facts['glid_mm'])['task'] == 'detection'
-    boxes, *_ = program.module()(torch.from_numpy(pictures(5)))
+    sizes = torch.tensor([[128, 128]] * 5)
+    boxes, *_ = program.module()(torch.from_numpy(pictures(5)), sizes)
     assert boxes.shape == (5, 100, 4)
     # A failure leaves an older file.
     content = path.read_bytes()
     assert str(tmp_path.cwd()).encode() not in content
     right = Detection.host
 
-    def host(self, images):
-        answers = right(self, images)
+    def host(self, *inputs):
+        answers = right(self, *inputs)
         answers[-1]['scores'] = answers[-1]['scores'] + .01
         return answers
 
