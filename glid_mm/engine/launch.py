@@ -15,6 +15,7 @@ from torch import distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import EXIT_CODE, MissingLibraryError, UserError
+from ..io.files import FULL, no_space
 from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
@@ -233,6 +234,9 @@ def main(tool: Callable[[], None]) -> None:
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            # From a writer that is not ours.
+            error = no_space(error.filename or 'the results')
         started = 'TORCHELASTIC_ERROR_FILE' in os.environ
         if started:
             get_error_handler().record_exception(error)

@@ -21,7 +21,7 @@ from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.loading import load_weights, refuse_foreign
 from ..doctor.environment import describe_device
-from ..errors import CheckpointError
+from ..errors import CheckpointError, NoSpaceError
 from ..io.checkpoints import read_checkpoint
 from ..io.files import write_atomically
 from ..models import GLID, XNet
@@ -51,8 +51,8 @@ class AtomicBackend(LocalBackend):
         """Write a file; see :func:`write_atomically`."""
         try:
             write_atomically(filepath, obj)
-        except CheckpointError as error:
-            raise CheckpointError(
+        except NoSpaceError as error:
+            raise NoSpaceError(
                 f'{error} A training can keep fewer checkpoints '
                 '(default_hooks.checkpoint.max_keep_ckpts) and continues with '
                 '--resume.') from error
@@ -476,8 +476,7 @@ class Runner(runner.Runner):
         glid_mm.
 
         Raises:
-            CheckpointError: If the disk is full; see
-                :func:`write_atomically`.
+            NoSpaceError: If the disk is full; see :func:`write_atomically`.
         """
         if (file_client_args is None and backend_args is None
                 and '://' not in str(out_dir)):

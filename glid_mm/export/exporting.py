@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from ..errors import CheckpointError, UserError, require
+from ..errors import UserError, require
 from ..io.files import make_folder, write_atomically
 from . import agreement
 from .boxes import Detection
@@ -174,7 +174,7 @@ def _export(model, config, task, out_path, size, pictures, threads,
             'PyTorch': latency(graph.host, *whole),
             runtime: latency(run, *whole),
         }
-    _write(out_path, data)
+    write_atomically(out_path, data)
     return ExportReport(
         path=out_path,
         megabytes=len(data) / 1e6,
@@ -241,20 +241,6 @@ def _check_folder(path: Path) -> None:
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror or error}. '
                         'Choose another place.') from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file in its place.
-
-    Raises:
-        UserError: If the disk is full.
-    """
-    try:
-        write_atomically(path, data)
-    except CheckpointError as error:
-        raise UserError(f'no space left to write {path}: it needs '
-                        f'{len(data) / 1e6:.0f} MB. Make room or choose '
-                        'another disk.') from error
 
 
 @contextlib.contextmanager

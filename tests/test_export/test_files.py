@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from glid_mm.errors import UserError
-from glid_mm.export import export_onnx, export_torch, exporting
+from glid_mm.errors import NoSpaceError, UserError
+from glid_mm.export import export_onnx, export_torch
 from glid_mm.export.boxes import Detection
 from glid_mm.export.exporting import GRAPHS
 from . import scripts
@@ -170,13 +170,14 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
 
 
 def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
+    model, config = tiny('semantic', monkeypatch)
 
-    def full(handle):
+    def full(**options):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr('os.fsync', full)
-    with pytest.raises(UserError, match='x.onnx: it needs 3 MB. Make room'):
-        exporting._write(tmp_path / 'x.onnx', bytes(3 * 10**6))
+    monkeypatch.setattr('tempfile.TemporaryFile', full)
+    with pytest.raises(NoSpaceError, match=f'write {tmp_path}.* Make room'):
+        export_torch(model, config, 'semantic', tmp_path / 'x', size=(64, 64))
     assert not list(tmp_path.iterdir())
 
 
