@@ -212,16 +212,20 @@ def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """
     lines = []
     part = _part(path)
-    with open(part, 'wb') as file:
-        with tarfile.open(fileobj=file, mode='w') as tar:
-            for name, data in images:
-                member = tarfile.TarInfo(f'{name}.jpg')
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-                # Content is padded to blocks of 512 bytes.
-                start = tar.offset - -(-len(data) // 512) * 512
-                lines.append(f'jpg {start} {len(data)} {member.name}\n')
-        _sync(file)
+    try:
+        with open(part, 'wb') as file:
+            with tarfile.open(fileobj=file, mode='w') as tar:
+                for name, data in images:
+                    member = tarfile.TarInfo(f'{name}.jpg')
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+                    # Content is padded to blocks of 512 bytes.
+                    start = tar.offset - -(-len(data) // 512) * 512
+                    lines.append(f'jpg {start} {len(data)} {member.name}\n')
+            _sync(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     if lines:
         _write_text(
             path.with_suffix('.idx'),

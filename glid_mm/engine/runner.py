@@ -35,7 +35,7 @@ from .hooks.accumulation_hook import (AccumulationHook, accumulated,
 from .hooks.iteration_seed_hook import IterationSeedHook
 from .interruption import Interruption, shelter
 from .length import without_short_warm_ups
-from .log import DETAILS, Details
+from .log import DETAILS, Details, stop_if_full
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
 from .wrappers import bare_model
@@ -99,6 +99,7 @@ class Runner(runner.Runner):
         """Build the logger; long details go into a separate file."""
         logger = super().build_logger(*args, **kwargs)
         logger.addFilter(Details(Path(self.log_dir, DETAILS)))
+        stop_if_full(logger)
         return logger
 
     def _log_env(self, env_cfg: dict) -> None:

@@ -47,7 +47,7 @@ def no_space(place: PathLike, size: int | None = None) -> NoSpaceError:
     Returns:
         NoSpaceError: To raise.
     """
-    needs = f': it needs {size / 1e6:.2g} MB' if size else ''
+    needs = f': it needs {size / 1e6:.1f} MB' if size else ''
     return NoSpaceError(f'no space left to write {place}{needs}. Older files '
                         'are intact. Make room or choose another disk.')
 
