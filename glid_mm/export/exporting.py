@@ -46,7 +46,8 @@ def export_onnx(model: nn.Module,
                 size: Sequence[int] | None = None,
                 pictures=None,
                 opset: int | None = None,
-                threads: int = 1) -> ExportReport:
+                threads: int = 1,
+                device: str | torch.device = 'cpu') -> ExportReport:
     """Write a model as an ONNX file, from uint8 pictures to decisions.
 
     The batch is dynamic, the size of pictures fixed. The model is copied and
@@ -64,6 +65,8 @@ def export_onnx(model: nn.Module,
             :func:`~.pictures.read_pictures`.
         opset (int, optional): Opset of ONNX; by default PyTorch's choice.
         threads (int): For measuring latency.
+        device (str or torch.device): Where to compare and measure; the file
+            runs on any.
 
     Returns:
         ExportReport: Differences and latencies.
@@ -75,6 +78,8 @@ def export_onnx(model: nn.Module,
         MissingLibraryError: If there is no onnx, onnxruntime or onnxscript.
     """
     require('onnx', 'onnxruntime', 'onnxscript', task='export to ONNX')
+    device = torch.device(device)
+    provider = _provider(device)
 
     def encode(program, graph: Graph, described: str) -> Encoded:
         written = torch.onnx.export(
@@ -91,12 +96,12 @@ def export_onnx(model: nn.Module,
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(
-            data, options, providers=['CPUExecutionProvider'])
+            data, options, providers=[provider])
         names = [x.name for x in session.get_inputs()]
         return lambda *inputs: session.run(None, dict(zip(names, inputs)))
 
     return _export(model, config, task, out_path, size, pictures, threads,
-                   'ONNX Runtime', encode, load)
+                   device, 'ONNX Runtime', encode, load)
 
 
 def export_torch(model: nn.Module,
@@ -105,12 +110,15 @@ def export_torch(model: nn.Module,
                  out_path: str | Path,
                  size: Sequence[int] | None = None,
                  pictures=None,
-                 threads: int = 1) -> ExportReport:
+                 threads: int = 1,
+                 device: str | torch.device = 'cpu') -> ExportReport:
     """Write a model with ``torch.export.save``, as a ``.pt2`` file.
 
     What it computes and how it is checked are as for :func:`export_onnx`, and
-    so are the arguments. The description is the extra file ``glid_mm``.
+    so are the arguments, but the file computes on ``device``. The description
+    is the extra file ``glid_mm``.
     """
+    device = torch.device(device)
 
     def encode(program, graph: Graph, described: str) -> Encoded:
         # Where on this machine the code lies.
@@ -125,14 +133,14 @@ def export_torch(model: nn.Module,
     def load(data: bytes) -> Run:
         run = torch.export.load(io.BytesIO(data)).module()
         return lambda *inputs: [
-            x.numpy() for x in run(*map(torch.from_numpy, inputs))
+            x.cpu().numpy() for x in run(*_tensors(inputs, device))
         ]
 
     return _export(model, config, task, out_path, size, pictures, threads,
-                   'torch.export', encode, load)
+                   device, 'torch.export', encode, load)
 
 
-def _export(model, config, task, out_path, size, pictures, threads,
+def _export(model, config, task, out_path, size, pictures, threads, device,
             runtime: str, encode: Callable, load: Callable) -> ExportReport:
     """Trace, write to memory, compare, measure; then write the file."""
     out_path = Path(out_path)
@@ -142,7 +150,7 @@ def _export(model, config, task, out_path, size, pictures, threads,
     given = read_pictures(pictures)
     size = choose_size(model, config, size,
                        None if pictures is None else given[0])
-    graph = GRAPHS[task](copy_for_cpu(model), size,
+    graph = GRAPHS[task](copy_for(model, device), size,
                          dataset_meta(model, config))
     fitted = [fit(picture, size) for picture in given]
     # And one that leaves padding on both sides, whatever was given.
@@ -152,7 +160,7 @@ def _export(model, config, task, out_path, size, pictures, threads,
     _check_folder(out_path)
     with torch.no_grad(), torch_threads(threads), _other_peoples_warnings():
         try:
-            program = _trace(graph, inputs)
+            program = _trace(graph, [x[:2] for x in inputs], device)
             data, opset = encode(program, graph, describe(graph, task))
             run = load(data)
         except Exception as error:
@@ -187,22 +195,47 @@ def _export(model, config, task, out_path, size, pictures, threads,
         threads=threads)
 
 
-def copy_for_cpu(model: nn.Module) -> nn.Module:
+def copy_for(model: nn.Module, device: torch.device) -> nn.Module:
     """A copy for inference in fp32.
 
     Args:
         model (nn.Module): A model of a host, or of one task of a mixture.
+        device (torch.device): Where the copy computes.
     """
     model = copy.deepcopy(model)
     # A mixture's task does not count what is shared among its parts.
     shared = getattr(getattr(model, 'backbone', None), 'glid', None)
     for part in filter(None, (shared, model)):
-        part.cpu().float().eval().requires_grad_(False)
+        part.to(device).float().eval().requires_grad_(False)
     return model
 
 
-def _trace(graph: Graph, inputs: Inputs) -> torch.export.ExportedProgram:
-    pair = tuple(torch.from_numpy(x[:2]) for x in inputs)
+def _tensors(arrays: Inputs, device: torch.device) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(x).to(device) for x in arrays)
+
+
+def _provider(device: torch.device) -> str | tuple[str, dict]:
+    """What ONNX Runtime calls a device.
+
+    Raises:
+        UserError: If this ONNX Runtime cannot compute on it.
+    """
+    import onnxruntime
+    name = f'{device.type.upper()}ExecutionProvider'
+    if name not in onnxruntime.get_available_providers():
+        raise UserError(
+            f'ONNX Runtime does not compute on {device} here: it has no '
+            f'{name}. Install onnxruntime-gpu, or compare on the CPU, which '
+            'is the default: the file is the same.')
+    if device.type == 'cpu':
+        return name
+    # TF32 would round to three digits.
+    return name, dict(device_id=device.index or 0, use_tf32=0)
+
+
+def _trace(graph: Graph, inputs: Inputs,
+           device: torch.device) -> torch.export.ExportedProgram:
+    pair = _tensors(inputs, device)
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
     graph(*pair)

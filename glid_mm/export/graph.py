@@ -24,7 +24,7 @@ class Graph(nn.Module):
     knows the host's own way, which it is compared with.
 
     Args:
-        model (nn.Module): A model of a host, on CPU, for inference.
+        model (nn.Module): A model of a host, for inference.
         size (tuple[int, int]): Height and width of pictures.
         meta (mapping): The ``dataset_meta`` of the model.
 
@@ -134,7 +134,7 @@ class Graph(nn.Module):
                 dict(
                     inputs=[torch.from_numpy(np.ascontiguousarray(bgr))],
                     data_samples=[self.sample((height, width))]))
-            answers.append(self.read(sample))
+            answers.append(self.read(sample.cpu()))
         return answers
 
     def crop(self, answers: Answers, *size: np.ndarray) -> Answers:

@@ -122,6 +122,16 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     assert path.read_bytes() == content
 
 
+def test_onnx_runtime_without_the_device_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    model, config = tiny('detection', monkeypatch)
+    with pytest.raises(UserError, match='compute on mps here: .*onnxruntime-'):
+        export_onnx(
+            model, config, 'detection', tmp_path / 'x.onnx', device='mps')
+    assert not list(tmp_path.iterdir())
+
+
 class _Fickle(nn.Linear):
     """What it computes depends on values, which no graph can express."""
 

@@ -9,7 +9,7 @@ from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from glid_mm.errors import UserError
 from glid_mm.export.agreement import TOLERANCE, check, largest, pair, regret
 from glid_mm.export.description import dataset_meta
-from glid_mm.export.exporting import GRAPHS, copy_for_cpu
+from glid_mm.export.exporting import GRAPHS, copy_for
 from glid_mm.export.keypoints import decode
 from glid_mm.models.encoders import swin
 from glid_mm.tasks import multitask  # noqa: F401
@@ -127,7 +127,7 @@ def test_a_task_of_a_mixture_is_copied_with_what_is_shared(task, monkeypatch):
             tasks={task: dict(config.model, backbone=queries)}))
     make_decisive(mixture, HEADS[task])
     mixture.double().train()
-    model = copy_for_cpu(mixture.tasks[task])
+    model = copy_for(mixture.tasks[task], torch.device('cpu'))
     graph = GRAPHS[task](model, (128, 128), {})
     for host, ours in zip(*answers(graph, letterboxed())):
         check(graph.compare(host, ours))
