@@ -298,6 +298,20 @@ def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
     assert tool['first_failure'](error) == last
 
 
+def test_ctrl_c_that_a_library_renames_is_one_line(capsys):
+
+    def tool():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:
+            raise SyntaxError('Failed to format the config')
+
+    with pytest.raises(SystemExit) as stop:
+        launch.main(tool)
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
+
+
 @pytest.mark.slow
 def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):
     pytest.importorskip('mmpose')
