@@ -27,6 +27,10 @@ class CheckpointError(UserError):
             text if text.startswith(str(path)) else f'{path}: {text}')
 
 
+class NoSpaceError(UserError):
+    """A disk or a quota is full."""
+
+
 class MissingLibraryError(ImportError):
     """A library is not installed; the message has the command for pip."""
 

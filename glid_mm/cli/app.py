@@ -17,8 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_use_options(parser)
     parser.add_argument(
         '--port', type=int, help='of the page; by default a free one')
-    parser.add_argument(
-        '--device', help='such as cuda:1; by default a GPU if there is one')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ _FORMATS = {'.onnx': export_onnx, '.pt2': export_torch}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    add_use_options(parser)
+    add_use_options(parser, device='cpu')
     parser.add_argument(
         '--out',
         help='file to write, .onnx or .pt2 (torch.export); by default '
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     if out.suffix not in _FORMATS:
         raise UserError(f'--out {out}: name a file that ends in '
                         f'{" or ".join(_FORMATS)}')
-    predictor = load(args.weights, 'cpu', args.task)
+    predictor = load(args.weights, args.device, args.task)
     print(predictor)
     if predictor.task == 'pretrain':
         raise UserError(f'{args.weights} are weights of pre-training, which '
@@ -64,5 +64,6 @@ def run(args: argparse.Namespace) -> None:
         out,
         size=args.image_size,
         pictures=args.pictures,
-        threads=args.threads)
+        threads=args.threads,
+        device=predictor.device)
     Console().print(report.table())

@@ -92,8 +92,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help='units per metre in depth maps; by default guessed from the maps')
 
 
-def add_use_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of all verbs that use a model."""
+def add_use_options(parser: argparse.ArgumentParser,
+                    device: str | None = None) -> None:
+    """Add the options of all verbs that use a model.
+
+    Args:
+        parser (ArgumentParser): A verb's.
+        device (str, optional): The default; None is a GPU if there is one.
+    """
     parser.add_argument(
         'weights',
         metavar='RUN',
@@ -101,6 +107,17 @@ def add_use_options(parser: argparse.ArgumentParser) -> None:
         'weights file, or weights:NAME')
     parser.add_argument(
         '--task', choices=TASKS, help='which task of a mixture')
+    add_device(parser, device)
+
+
+def add_device(parser: argparse.ArgumentParser,
+               default: str | None = None) -> None:
+    """Add the option that says where a model computes."""
+    parser.add_argument(
+        '--device',
+        default=default,
+        help='cpu, or a GPU such as cuda or cuda:1; by default '
+        f'{default or "a GPU if there is one"}')
 
 
 def make_out(path: Path) -> None:

@@ -40,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='RUN',
         help='for keypoints: detector that finds people first; without it '
         'each picture is one person')
-    parser.add_argument(
-        '--device', help='such as cuda:1; by default a GPU if there is one')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,12 +4,15 @@
   glid test RUN --data DATA
 """
 import argparse
+import os
 from pathlib import Path
+
+import torch
 
 from ..engine.overrides import apply_overrides
 from ..errors import UserError
-from ..prediction import find_run, tasks_of
-from .options import add_data_options, add_settings
+from ..prediction import choose_device, find_run, tasks_of
+from .options import add_data_options, add_device, add_settings
 from .tools import start, tool
 from .training import CONFIG, DATA, look_at, write_config
 
@@ -31,11 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--pictures',
         action='store_true',
         help='draw predictions into pictures in this folder')
+    add_device(parser)
     add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the verb."""
+    if args.device is not None:
+        _show_only(choose_device(args.device))
     config, weights = find_run(args.weights)
     out = Path(args.out or weights.parent / 'test').expanduser().absolute()
     if args.data is not None:
@@ -49,6 +55,18 @@ def run(args: argparse.Namespace) -> None:
     start(
         tool('test.py', str(out / CONFIG), str(weights), '--work-dir',
              str(out), *pictures))
+
+
+def _show_only(device: torch.device) -> None:
+    """Hide other GPUs: the script uses the first that PyTorch sees."""
+    name = 'CUDA_VISIBLE_DEVICES'
+    if device.type == 'cpu':
+        os.environ[name] = ''
+    elif device.type == 'cuda':
+        index = device.index or 0
+        # PyTorch counts those that are visible already.
+        seen = os.environ.get(name)
+        os.environ[name] = seen.split(',')[index] if seen else str(index)
 
 
 def _use(args, config, out: Path) -> None:

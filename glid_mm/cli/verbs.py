@@ -1,6 +1,7 @@
 """Verbs of the command ``glid``."""
 import argparse
 import importlib
+import signal
 import sys
 
 from .. import __version__
@@ -22,12 +23,17 @@ _VERBS = dict(
 def main() -> None:
     """Run ``glid``; errors that the user can fix print one message."""
     arguments = sys.argv[1:]
-    if arguments[:1] and arguments[0] in _VERBS:
-        from ..engine import launch
-        launch.main(lambda: run(*arguments))
-    else:
-        # Help, or a verb whose arguments a script reads.
-        run(*arguments)
+    try:
+        if arguments[:1] and arguments[0] in _VERBS:
+            from ..engine import launch
+            launch.main(lambda: run(*arguments))
+        else:
+            # Help, or a verb whose arguments a script reads.
+            run(*arguments)
+    except KeyboardInterrupt:
+        # While PyTorch is imported.
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def run(*arguments: str) -> None:

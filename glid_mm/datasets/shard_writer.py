@@ -1,5 +1,4 @@
 """Making the shards that :mod:`glid_mm.datasets.shards` reads."""
-import errno
 import functools
 import hashlib
 import io
@@ -17,7 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from ..errors import UserError
+from ..errors import NoSpaceError, UserError
+from ..io.files import FULL
 from .decode import ImageError, open_image, orientation, upright_rgb
 from .shards import INDEX_VERSION, MANIFEST
 
@@ -103,10 +103,10 @@ def write_shards(folder: Path,
             'out. Run the same command with fewer workers to '
             'continue.') from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
-        raise UserError(f'no space left in {out}. Make room and run the same '
-                        'command again to continue.') from error
+        raise NoSpaceError(f'no space left in {out}. Make room and run the '
+                           'same command again to continue.') from error
     finally:
         pool.shutdown(cancel_futures=True)
     if not state['shards']:
@@ -212,16 +212,20 @@ def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """
     lines = []
     part = _part(path)
-    with open(part, 'wb') as file:
-        with tarfile.open(fileobj=file, mode='w') as tar:
-            for name, data in images:
-                member = tarfile.TarInfo(f'{name}.jpg')
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-                # Content is padded to blocks of 512 bytes.
-                start = tar.offset - -(-len(data) // 512) * 512
-                lines.append(f'jpg {start} {len(data)} {member.name}\n')
-        _sync(file)
+    try:
+        with open(part, 'wb') as file:
+            with tarfile.open(fileobj=file, mode='w') as tar:
+                for name, data in images:
+                    member = tarfile.TarInfo(f'{name}.jpg')
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+                    # Content is padded to blocks of 512 bytes.
+                    start = tar.offset - -(-len(data) // 512) * 512
+                    lines.append(f'jpg {start} {len(data)} {member.name}\n')
+            _sync(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     if lines:
         _write_text(
             path.with_suffix('.idx'),

@@ -15,6 +15,7 @@ from torch import distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import EXIT_CODE, MissingLibraryError, UserError
+from ..io.files import FULL, no_space
 from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
@@ -244,10 +245,13 @@ def main(tool: Callable[[], None]) -> None:
         interrupted = error.with_traceback(None)
         interrupted.__context__ = None
     except KeyboardInterrupt:
-        # Before training, or in a tool that has nothing to save.
-        print('interrupted', file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        _exit_interrupted()
     except Exception as error:
+        if _hides_ctrl_c(error):
+            _exit_interrupted()
+        if isinstance(error, OSError) and error.errno in FULL:
+            # From a writer that is not ours.
+            error = no_space(error.filename or 'the results')
         started = 'TORCHELASTIC_ERROR_FILE' in os.environ
         if started:
             get_error_handler().record_exception(error)
@@ -258,6 +262,19 @@ def main(tool: Callable[[], None]) -> None:
     _leave_group()
     if interrupted is not None:
         raise interrupted
+
+
+def _exit_interrupted() -> None:
+    """End before training, or in a tool that has nothing to save."""
+    print('interrupted', file=sys.stderr)
+    sys.exit(128 + signal.SIGINT)
+
+
+def _hides_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C became another error, as in mmengine's config texts."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _leave_group() -> None:

@@ -1,13 +1,16 @@
 """Logging of a run: one line per interval; details go into files."""
 import logging
 import re
+import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import log_processor
 
 from ..compat.coco_prints import TABLE
+from ..io.files import FULL, no_space
 from ..registry import LOG_PROCESSORS
 
 #: File beside a run's log for its long first messages.
@@ -41,6 +44,28 @@ class Details(logging.Filter):
             with open(self.path, 'a', encoding='utf-8') as file:
                 file.write(text.strip() + '\n' * (1 + ('\n' in text)))
         return False
+
+
+def stop_if_full(logger: logging.Logger) -> None:
+    """Make a full disk an error of the run.
+
+    By default Python prints a traceback for each message that a file has no
+    room for, and goes on.
+
+    Args:
+        logger (Logger): Its handlers that write files will raise
+            :class:`NoSpaceError`.
+    """
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = partial(_stop_if_full, handler)
+
+
+def _stop_if_full(handler: logging.FileHandler, record) -> None:
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError) and error.errno in FULL:
+        raise no_space(handler.baseFilename) from error
+    type(handler).handleError(handler, record)
 
 
 @LOG_PROCESSORS.register_module()

@@ -21,7 +21,7 @@ from .. import __version__
 from ..checkpoint.facts import EncoderFacts, glid_of, stamp
 from ..checkpoint.loading import load_weights, refuse_foreign
 from ..doctor.environment import describe_device
-from ..errors import CheckpointError
+from ..errors import CheckpointError, NoSpaceError
 from ..io.checkpoints import read_checkpoint
 from ..io.files import write_atomically
 from ..models import GLID, XNet
@@ -35,7 +35,7 @@ from .hooks.accumulation_hook import (AccumulationHook, accumulated,
 from .hooks.iteration_seed_hook import IterationSeedHook
 from .interruption import Interruption, shelter
 from .length import without_short_warm_ups
-from .log import DETAILS, Details
+from .log import DETAILS, Details, stop_if_full
 from .scalars import ScalarHub
 from .schedule import Progress, Schedule
 from .wrappers import bare_model
@@ -51,8 +51,8 @@ class AtomicBackend(LocalBackend):
         """Write a file; see :func:`write_atomically`."""
         try:
             write_atomically(filepath, obj)
-        except CheckpointError as error:
-            raise CheckpointError(
+        except NoSpaceError as error:
+            raise NoSpaceError(
                 f'{error} A training can keep fewer checkpoints '
                 '(default_hooks.checkpoint.max_keep_ckpts) and continues with '
                 '--resume.') from error
@@ -99,6 +99,7 @@ class Runner(runner.Runner):
         """Build the logger; long details go into a separate file."""
         logger = super().build_logger(*args, **kwargs)
         logger.addFilter(Details(Path(self.log_dir, DETAILS)))
+        stop_if_full(logger)
         return logger
 
     def _log_env(self, env_cfg: dict) -> None:
@@ -476,8 +477,7 @@ class Runner(runner.Runner):
         glid_mm.
 
         Raises:
-            CheckpointError: If the disk is full; see
-                :func:`write_atomically`.
+            NoSpaceError: If the disk is full; see :func:`write_atomically`.
         """
         if (file_client_args is None and backend_args is None
                 and '://' not in str(out_dir)):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..errors import UserError
-from .graph import Graph
+from .graph import Graph, Inputs
 
 TOLERANCE = 1e-3
 
@@ -81,26 +81,31 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
     return share, rows[kept], columns[kept]
 
 
-def compare(graph: Graph, run: Callable[[np.ndarray], Sequence[np.ndarray]],
-            images: np.ndarray) -> dict[str, float]:
+def compare(graph: Graph, run: Callable[..., Sequence[np.ndarray]],
+            inputs: Inputs) -> dict[str, float]:
     """Compare a runtime with the host on one picture, then on pairs.
 
     Args:
         graph (Graph): Knows the host's answers.
-        run (Callable): From ``(N, H, W, 3)`` to arrays in the order of the
-            graph's outputs.
-        images (ndarray): Pictures, uint8.
+        run (Callable): From the graph's inputs to arrays in the order of its
+            outputs.
+        inputs (Inputs): Of all pictures.
 
     Returns:
         dict[str, float]: By output, the largest difference.
     """
-    batches = [images[:1]]
-    batches += [images[i:i + 2] for i in range(0, len(images), 2)]
+    count = len(inputs[0])
+    batches = [slice(1), *(slice(i, i + 2) for i in range(0, count, 2))]
     worst: dict[str, float] = {}
     for batch in batches:
-        arrays = run(batch)
-        for i, host in enumerate(graph.host(batch)):
-            ours = {name: x[i] for name, x in zip(graph.OUTPUTS, arrays)}
+        _, *sizes = given = [x[batch] for x in inputs]
+        arrays = run(*given)
+        for i, host in enumerate(graph.host(*given)):
+            ours = graph.crop(
+                {
+                    name: x[i]
+                    for name, x in zip(graph.OUTPUTS, arrays)
+                }, *(x[i] for x in sizes))
             for name, value in graph.compare(host, ours).items():
                 worst[name] = max(value, worst.get(name, 0.))
     return worst

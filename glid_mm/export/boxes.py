@@ -20,23 +20,22 @@ class Detection(Graph):
         from ..tasks.detection import GLIDDetector
         return GLIDDetector
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         head = self.model.bbox_head
-        queries = self.model.extract_feat(x).query_features[-1:]
+        queries = self.model.extract_feat(x, sizes).query_features[-1:]
         (scores, ), (boxes, ) = head(queries)
         count = head.test_cfg.get('max_per_img', boxes.shape[1])
         scores, index = scores.sigmoid().flatten(1).topk(count)
         labels = index % head.num_classes
         query = (index // head.num_classes)[..., None].expand(-1, -1, 4)
         centre, side = boxes.gather(1, query).split(2, -1)
-        height, width = self.size
-        size = boxes.new_tensor([width, height] * 2)
+        size = sizes.flip(-1).repeat(1, 2)[:, None].to(boxes)
         corners = torch.cat([centre - side / 2, centre + side / 2], -1)
         return (corners * size).clamp(min=0).minimum(size), scores, labels
 
-    def sample(self):
+    def sample(self, size):
         from mmdet.structures import DetDataSample
-        return DetDataSample(metainfo=self.metas())
+        return DetDataSample(metainfo=self.metas(size))
 
     def read(self, sample) -> Answers:
         found = sample.pred_instances.numpy()

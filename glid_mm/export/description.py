@@ -1,6 +1,6 @@
 """What a file says about itself."""
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
@@ -33,19 +33,13 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
         return registry.get(data['type'])._load_metainfo(data.get('metainfo'))
 
 
-def describe(graph: Graph, task: str, fill: Sequence[int]) -> str:
+def describe(graph: Graph, task: str) -> str:
     """Description for scripts that only have the file, in JSON."""
-    height, width = graph.size
     return json.dumps(
         dict(
             task=task,
-            input=dict(
-                name='images',
-                shape=['batch', height, width, 3],
-                type='uint8',
-                colours='RGB',
-                normalisation='inside',
-                fill=list(fill)),
+            size=list(graph.size),
+            inputs=dict(graph.INPUTS),
             outputs=dict(graph.OUTPUTS),
             **graph.facts(),
             glid_mm=__version__))

@@ -11,16 +11,16 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from ..errors import CheckpointError, UserError, require
+from ..errors import UserError, require
 from ..io.files import make_folder, write_atomically
 from . import agreement
 from .boxes import Detection
 from .description import KEY, dataset_meta, describe
-from .graph import Graph
+from .graph import Graph, Inputs
 from .keypoints import Pose
 from .maps import Depth, Semantic
 from .masks import Instance, Panoptic
-from .pictures import choose_size, filling, fit, read_pictures
+from .pictures import choose_size, fit, read_pictures
 from .report import ExportReport
 from .timing import latency, torch_threads
 
@@ -33,8 +33,8 @@ GRAPHS: Mapping[str, type[Graph]] = dict(
     depth=Depth,
     pose=Pose)
 
-#: From ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
-Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+#: From arrays in the order of the inputs to those of the outputs.
+Run = Callable[..., Sequence[np.ndarray]]
 #: A file's content, and the opset of ONNX.
 Encoded = tuple[bytes, int | None]
 
@@ -46,7 +46,8 @@ def export_onnx(model: nn.Module,
                 size: Sequence[int] | None = None,
                 pictures=None,
                 opset: int | None = None,
-                threads: int = 1) -> ExportReport:
+                threads: int = 1,
+                device: str | torch.device = 'cpu') -> ExportReport:
     """Write a model as an ONNX file, from uint8 pictures to decisions.
 
     The batch is dynamic, the size of pictures fixed. The model is copied and
@@ -64,6 +65,8 @@ def export_onnx(model: nn.Module,
             :func:`~.pictures.read_pictures`.
         opset (int, optional): Opset of ONNX; by default PyTorch's choice.
         threads (int): For measuring latency.
+        device (str or torch.device): Where to compare and measure; the file
+            runs on any.
 
     Returns:
         ExportReport: Differences and latencies.
@@ -75,11 +78,13 @@ def export_onnx(model: nn.Module,
         MissingLibraryError: If there is no onnx, onnxruntime or onnxscript.
     """
     require('onnx', 'onnxruntime', 'onnxscript', task='export to ONNX')
+    device = torch.device(device)
+    provider = _provider(device)
 
     def encode(program, graph: Graph, described: str) -> Encoded:
         written = torch.onnx.export(
             program, (),
-            input_names=['images'],
+            input_names=list(graph.INPUTS),
             output_names=list(graph.OUTPUTS),
             opset_version=opset,
             dynamo=True,
@@ -91,11 +96,12 @@ def export_onnx(model: nn.Module,
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(
-            data, options, providers=['CPUExecutionProvider'])
-        return lambda images: session.run(None, dict(images=images))
+            data, options, providers=[provider])
+        names = [x.name for x in session.get_inputs()]
+        return lambda *inputs: session.run(None, dict(zip(names, inputs)))
 
     return _export(model, config, task, out_path, size, pictures, threads,
-                   'ONNX Runtime', encode, load)
+                   device, 'ONNX Runtime', encode, load)
 
 
 def export_torch(model: nn.Module,
@@ -104,12 +110,15 @@ def export_torch(model: nn.Module,
                  out_path: str | Path,
                  size: Sequence[int] | None = None,
                  pictures=None,
-                 threads: int = 1) -> ExportReport:
+                 threads: int = 1,
+                 device: str | torch.device = 'cpu') -> ExportReport:
     """Write a model with ``torch.export.save``, as a ``.pt2`` file.
 
     What it computes and how it is checked are as for :func:`export_onnx`, and
-    so are the arguments. The description is the extra file ``glid_mm``.
+    so are the arguments, but the file computes on ``device``. The description
+    is the extra file ``glid_mm``.
     """
+    device = torch.device(device)
 
     def encode(program, graph: Graph, described: str) -> Encoded:
         # Where on this machine the code lies.
@@ -123,15 +132,15 @@ def export_torch(model: nn.Module,
 
     def load(data: bytes) -> Run:
         run = torch.export.load(io.BytesIO(data)).module()
-        return lambda images: [
-            x.numpy() for x in run(torch.from_numpy(images))
+        return lambda *inputs: [
+            x.cpu().numpy() for x in run(*_tensors(inputs, device))
         ]
 
     return _export(model, config, task, out_path, size, pictures, threads,
-                   'torch.export', encode, load)
+                   device, 'torch.export', encode, load)
 
 
-def _export(model, config, task, out_path, size, pictures, threads,
+def _export(model, config, task, out_path, size, pictures, threads, device,
             runtime: str, encode: Callable, load: Callable) -> ExportReport:
     """Trace, write to memory, compare, measure; then write the file."""
     out_path = Path(out_path)
@@ -141,17 +150,18 @@ def _export(model, config, task, out_path, size, pictures, threads,
     given = read_pictures(pictures)
     size = choose_size(model, config, size,
                        None if pictures is None else given[0])
-    graph = GRAPHS[task](copy_for_cpu(model), size,
+    graph = GRAPHS[task](copy_for(model, device), size,
                          dataset_meta(model, config))
-    fill = filling(graph.model)
-    images = np.stack([fit(picture, size, fill) for picture in given])
-    if len(images) == 1:
-        images = np.concatenate([images, images[:, :, ::-1]])
+    fitted = [fit(picture, size) for picture in given]
+    # And one that leaves padding on both sides, whatever was given.
+    height, width = fitted[0].shape[:2]
+    fitted.append(fitted[0][:-(height // 3), :-(width // 4)])
+    inputs = graph.inputs(fitted)
     _check_folder(out_path)
     with torch.no_grad(), torch_threads(threads), _other_peoples_warnings():
         try:
-            program = _trace(graph, images)
-            data, opset = encode(program, graph, describe(graph, task, fill))
+            program = _trace(graph, [x[:2] for x in inputs], device)
+            data, opset = encode(program, graph, describe(graph, task))
             run = load(data)
         except Exception as error:
             # PyTorch wraps what is wrong in advice for its own developers.
@@ -164,13 +174,15 @@ def _export(model, config, task, out_path, size, pictures, threads,
                 f'{reason}\nThe model is as it was and nothing was written. '
                 'docs/deployment.md says what can be exported, and with which '
                 'versions.') from error
-        differences = agreement.compare(graph, run, images)
+        differences = agreement.compare(graph, run, inputs)
         agreement.check(differences)
+        # Runtimes are compared on a picture that fills the input.
+        whole = graph.inputs([inputs[0][0]])
         latencies = {
-            'PyTorch': latency(graph.host, images[:1]),
-            runtime: latency(run, images[:1]),
+            'PyTorch': latency(graph.host, *whole),
+            runtime: latency(run, *whole),
         }
-    _write(out_path, data)
+    write_atomically(out_path, data)
     return ExportReport(
         path=out_path,
         megabytes=len(data) / 1e6,
@@ -178,36 +190,61 @@ def _export(model, config, task, out_path, size, pictures, threads,
         size=size,
         opset=opset,
         differences=differences,
-        pictures=len(images),
+        pictures=len(fitted),
         latencies=latencies,
         threads=threads)
 
 
-def copy_for_cpu(model: nn.Module) -> nn.Module:
+def copy_for(model: nn.Module, device: torch.device) -> nn.Module:
     """A copy for inference in fp32.
 
     Args:
         model (nn.Module): A model of a host, or of one task of a mixture.
+        device (torch.device): Where the copy computes.
     """
     model = copy.deepcopy(model)
     # A mixture's task does not count what is shared among its parts.
     shared = getattr(getattr(model, 'backbone', None), 'glid', None)
     for part in filter(None, (shared, model)):
-        part.cpu().float().eval().requires_grad_(False)
+        part.to(device).float().eval().requires_grad_(False)
     return model
 
 
-def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
-    pair = torch.from_numpy(images[:2])
+def _tensors(arrays: Inputs, device: torch.device) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(x).to(device) for x in arrays)
+
+
+def _provider(device: torch.device) -> str | tuple[str, dict]:
+    """What ONNX Runtime calls a device.
+
+    Raises:
+        UserError: If this ONNX Runtime cannot compute on it.
+    """
+    import onnxruntime
+    name = f'{device.type.upper()}ExecutionProvider'
+    if name not in onnxruntime.get_available_providers():
+        raise UserError(
+            f'ONNX Runtime does not compute on {device} here: it has no '
+            f'{name}. Install onnxruntime-gpu, or compare on the CPU, which '
+            'is the default: the file is the same.')
+    if device.type == 'cpu':
+        return name
+    # TF32 would round to three digits.
+    return name, dict(device_id=device.index or 0, use_tf32=0)
+
+
+def _trace(graph: Graph, inputs: Inputs,
+           device: torch.device) -> torch.export.ExportedProgram:
+    pair = _tensors(inputs, device)
     # What GLID keeps of a size, such as windows, is made of real numbers here,
     # and not while tracing.
-    graph(pair)
+    graph(*pair)
     # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
     batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
-        graph, (pair, ), dynamic_shapes=({
+        graph, pair, dynamic_shapes=[{
             0: batch
-        }, ), strict=False)
+        } for _ in pair], strict=False)
 
 
 def _finish_onnx(written, described: str) -> Encoded:
@@ -237,20 +274,6 @@ def _check_folder(path: Path) -> None:
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror or error}. '
                         'Choose another place.') from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file in its place.
-
-    Raises:
-        UserError: If the disk is full.
-    """
-    try:
-        write_atomically(path, data)
-    except CheckpointError as error:
-        raise UserError(f'no space left to write {path}: it needs '
-                        f'{len(data) / 1e6:.0f} MB. Make room or choose '
-                        'another disk.') from error
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 """What an exported file computes: from pictures to a task's decisions."""
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -7,10 +7,13 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..tasks.common import decodes_queries, padding_mask
 from ..visualization.images import takes_rgb
 
 #: Of one picture, arrays by the names of the outputs.
 Answers = Mapping[str, np.ndarray]
+#: Arrays or tensors in the order of :attr:`Graph.INPUTS`.
+Inputs = Sequence[np.ndarray]
 
 
 class Graph(nn.Module):
@@ -21,17 +24,25 @@ class Graph(nn.Module):
     knows the host's own way, which it is compared with.
 
     Args:
-        model (nn.Module): A model of a host, on CPU, for inference.
+        model (nn.Module): A model of a host, for inference.
         size (tuple[int, int]): Height and width of pictures.
         meta (mapping): The ``dataset_meta`` of the model.
 
     Attributes:
+        INPUTS (dict[str, str]): Names of inputs, and what they are.
         OUTPUTS (dict[str, str]): Names of outputs, and what they are.
+        MAPS (tuple[str]): Outputs ``(…, H, W)``, which end where the picture
+            ends.
 
     Raises:
         UserError: If the model is not one of the task.
     """
+    INPUTS: Mapping[str, str] = dict(
+        images='(N, H, W, 3) uint8: RGB, each picture in the upper left '
+        'corner; the rest is ignored',
+        sizes='(N, 2) int64: height and width of each picture in pixels')
     OUTPUTS: Mapping[str, str] = {}
+    MAPS: tuple[str, ...] = ()
 
     def __init__(self, model: nn.Module, size: tuple[int, int],
                  meta: Mapping) -> None:
@@ -51,11 +62,20 @@ class Graph(nn.Module):
         """The class of models that the graph understands."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def masks_padding(self) -> bool:
+        """Whether what surrounds a picture changes no answer."""
+        return 'sizes' in self.INPUTS and decodes_queries(self.model.backbone)
+
+    def forward(self,
+                images: Tensor,
+                sizes: Tensor | None = None) -> tuple[Tensor, ...]:
         """Answer.
 
         Args:
             images (Tensor): ``(N, H, W, 3)`` uint8, RGB.
+            sizes (Tensor, optional): ``(N, 2)`` int64, if it is among the
+                :attr:`INPUTS`.
 
         Returns:
             tuple[Tensor]: :attr:`OUTPUTS`, each of ``N`` pictures.
@@ -67,31 +87,71 @@ class Graph(nn.Module):
         x = x.float()
         if prepare._enable_normalize:
             x = (x - prepare.mean) / prepare.std
-        return self.decide(x)
+        if sizes is not None:
+            # Backbones that see padding see that of the hosts.
+            x = x.masked_fill(padding_mask(x, sizes)[:, None], 0)
+        return self.decide(x, sizes)
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         """:meth:`forward` from what the model reads, ``(N, 3, H, W)``."""
         raise NotImplementedError
 
-    def host(self, images: np.ndarray) -> list[Answers]:
+    def inputs(self, pictures: Sequence[np.ndarray]) -> Inputs:
+        """Inputs for pictures.
+
+        Args:
+            pictures (sequence[ndarray]): ``(h, w, 3)`` uint8, RGB, not
+                larger than :attr:`size`.
+        """
+        images = np.zeros((len(pictures), *self.size, 3), np.uint8)
+        for image, picture in zip(images, pictures):
+            height, width = picture.shape[:2]
+            image[:height, :width] = picture
+        sizes = [
+            picture.shape[:2] if self.masks_padding else self.size
+            for picture in pictures
+        ]
+        return (images, np.array(sizes))[:len(self.INPUTS)]
+
+    def host(self, images: np.ndarray, *sizes: np.ndarray) -> list[Answers]:
         """Answers of the host's own path from pixels to results.
+
+        The host gets each picture alone, without anything around it.
 
         Args:
             images (ndarray): ``(N, H, W, 3)`` uint8, RGB.
+            *sizes (ndarray): ``(N, 2)``, if it is among the :attr:`INPUTS`.
 
         Returns:
             list[Answers]: Of each picture.
         """
-        # Hosts load BGR.
-        bgr = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2))
-        samples = self.model.test_step(
-            dict(
-                inputs=list(torch.from_numpy(bgr)),
-                data_samples=[self.sample() for _ in images]))
-        return [self.read(sample) for sample in samples]
+        answers = []
+        for image, *given in zip(images, *sizes):
+            height, width = map(int, given[0] if given else self.size)
+            # Hosts load BGR.
+            bgr = image[:height, :width, ::-1].transpose(2, 0, 1)
+            sample, = self.model.test_step(
+                dict(
+                    inputs=[torch.from_numpy(np.ascontiguousarray(bgr))],
+                    data_samples=[self.sample((height, width))]))
+            answers.append(self.read(sample.cpu()))
+        return answers
 
-    def sample(self) -> BaseDataElement:
-        """A host's data sample of a picture of :attr:`size`."""
+    def crop(self, answers: Answers, *size: np.ndarray) -> Answers:
+        """Answers without what maps say of padding.
+
+        Args:
+            answers (Answers): The graph's, to one picture.
+            *size (ndarray): ``(2,)``, if sizes are among the :attr:`INPUTS`.
+        """
+        height, width = size[0] if size else self.size
+        return {
+            name: value[..., :height, :width] if name in self.MAPS else value
+            for name, value in answers.items()
+        }
+
+    def sample(self, size: tuple[int, int]) -> BaseDataElement:
+        """A host's data sample of a picture of a size."""
         raise NotImplementedError
 
     def read(self, sample: BaseDataElement) -> Answers:
@@ -103,7 +163,7 @@ class Graph(nn.Module):
 
         Args:
             host (Answers): Those of :meth:`host`.
-            ours (Answers): Those of the graph.
+            ours (Answers): Those of the graph, from :meth:`crop`.
 
         Returns:
             dict[str, float]: By output, see :mod:`.agreement`.
@@ -115,12 +175,13 @@ class Graph(nn.Module):
         classes = self.meta.get('classes')
         return {} if classes is None else dict(classes=list(classes))
 
-    def metas(self) -> dict:
-        """What hosts want to know about a picture that fills the input."""
+    @staticmethod
+    def metas(size: tuple[int, int]) -> dict:
+        """What hosts want to know about a picture of a size."""
         return dict(
             img_path='picture',
-            img_shape=self.size,
-            ori_shape=self.size,
-            pad_shape=self.size,
-            batch_input_shape=self.size,
+            img_shape=size,
+            ori_shape=size,
+            pad_shape=size,
+            batch_input_shape=size,
             scale_factor=(1., 1.))

@@ -13,7 +13,9 @@ from .graph import Answers, Graph
 
 
 class Pose(Graph):
-    """Keypoints of the person that a crop shows."""
+    """Keypoints of the person that a crop shows, which fills the input."""
+    INPUTS: Mapping[str, str] = dict(
+        images='(N, H, W, 3) uint8: RGB, each a crop of one person')
     OUTPUTS: Mapping[str, str] = dict(
         keypoints='(N, K, 2) float32: x, y in pixels of the input',
         scores='(N, K) float32: heights of the peaks, about 0 to 1',
@@ -40,7 +42,7 @@ class Pose(Graph):
         from ..tasks.pose import GLIDPoseEstimator
         return GLIDPoseEstimator
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+    def decide(self, x: Tensor, sizes: None = None) -> tuple[Tensor, ...]:
         head, config = self.model.head, self.model.test_cfg
         flip = config.get('flip_test')
         if flip:
@@ -58,17 +60,17 @@ class Pose(Graph):
             heatmaps = (heatmaps + mirrored) * .5
         return *decode(head.decoder, heatmaps), heatmaps
 
-    def sample(self):
+    def sample(self, size):
         from mmengine.structures import InstanceData
         from mmpose.structures import PoseDataSample
-        size = np.array(self.size[::-1], np.float32)
+        sides = np.array(size[::-1], np.float32)
         meta = dict(
-            self.metas(),
+            self.metas(size),
             flip_indices=self._swaps(),
-            input_center=size / 2,
-            input_scale=size,
-            input_size=size)
-        box = np.array([[0, 0, *size]], np.float32)
+            input_center=sides / 2,
+            input_scale=sides,
+            input_size=sides)
+        box = np.array([[0, 0, *sides]], np.float32)
         person = InstanceData(bboxes=box, bbox_scores=np.ones(1, np.float32))
         return PoseDataSample(metainfo=meta, gt_instances=person)
 

@@ -21,9 +21,9 @@ class _Map(Graph):
                 f'test_cfg.mode={mode!r}: a graph answers whole pictures. Set '
                 "model.test_cfg=dict(mode='whole') in the config.")
 
-    def sample(self):
+    def sample(self, size):
         from mmseg.structures import SegDataSample
-        return SegDataSample(metainfo=self.metas())
+        return SegDataSample(metainfo=self.metas(size))
 
 
 class Semantic(_Map):
@@ -31,14 +31,16 @@ class Semantic(_Map):
     OUTPUTS: Mapping[str, str] = dict(
         labels='(N, H, W) int64: index of the class',
         scores='(N, K, H, W) float32: of every class, not normalised')
+    MAPS = 'labels', 'scores'
 
     @staticmethod
     def host_class() -> type:
         from mmseg.models.segmentors import EncoderDecoder
         return EncoderDecoder
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
-        scores = self.model.encode_decode(x, [self.metas()])
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        metas = sizes if self.masks_padding else [self.metas(self.size)]
+        scores = self.model.encode_decode(x, metas)
         return scores.argmax(1), scores
 
     def read(self, sample) -> Answers:
@@ -57,22 +59,24 @@ class Semantic(_Map):
 class Depth(_Map):
     """Metric depth of every pixel."""
     OUTPUTS: Mapping[str, str] = dict(depth='(N, H, W) float32: metres')
+    MAPS = 'depth',
 
     @staticmethod
     def host_class() -> type:
         from ..tasks.depth import GLIDDepthEstimator
         return GLIDDepthEstimator
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
-        flip = self.model.test_cfg.get('flip')
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        flip, widths = self.model.test_cfg.get('flip'), sizes[:, 1]
         if flip:
             # In one batch the graph is half as large.
-            x = torch.cat([x, x.flip(-1)])
+            x = torch.cat([x, _mirror(x, widths)])
+            sizes = sizes.repeat(2, 1)
         depth = self.model.decode_head.predict(
-            self.model.extract_feat(x), self.size)[:, 0]
+            self.model.extract_feat(x, sizes), self.size)[:, 0]
         if flip:
             depth, mirrored = depth.unflatten(0, (2, -1)).unbind()
-            depth = (depth + mirrored.flip(-1)) / 2
+            depth = (depth + _mirror(mirrored, widths)) / 2
         return depth,
 
     def read(self, sample) -> Answers:
@@ -85,3 +89,18 @@ class Depth(_Map):
     def facts(self) -> dict:
         head = self.model.decode_head
         return dict(range=[head.min_depth, head.max_depth])
+
+
+def _mirror(maps: Tensor, widths: Tensor) -> Tensor:
+    """Mirror pictures and leave padding on the right.
+
+    Args:
+        maps (Tensor): ``(N, …, H, W)``.
+        widths (Tensor): ``(N,)``, of each picture.
+    """
+    columns = torch.arange(maps.shape[-1], device=maps.device)
+    mirrored = widths[:, None] - 1 - columns
+    source = torch.where(mirrored >= 0, mirrored, columns)
+    for _ in maps.shape[1:-1]:
+        source = source.unsqueeze(1)
+    return maps.gather(-1, source.expand_as(maps))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..tasks.common import padding_mask
 from .agreement import largest, pair, unequal
 from .graph import Answers, Graph
 
@@ -33,15 +34,19 @@ class _Masks(Graph):
         from ..tasks.panoptic import GLIDMaskFormer
         return GLIDMaskFormer
 
-    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities of classes ``(N, M, K + 1)`` and mask logits."""
+    def answer(self, x: Tensor,
+               sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Probabilities of classes ``(N, M, K + 1)``, logits of masks ``(N, M,
+        H, W)``, -inf in padding, and where there is none ``(N, H, W)``."""
         scores, masks = self.model.panoptic_head.answer(
-            self.model.extract_feat(x), self.size)
-        return scores.softmax(-1), masks
+            self.model.extract_feat(x, sizes), self.size)
+        padding = padding_mask(x, sizes)
+        masks = masks.masked_fill(padding[:, None], -torch.inf)
+        return scores.softmax(-1), masks, ~padding
 
-    def sample(self):
+    def sample(self, size):
         from mmdet.structures import DetDataSample
-        return DetDataSample(metainfo=self.metas())
+        return DetDataSample(metainfo=self.metas(size))
 
 
 class Instance(_Masks):
@@ -52,9 +57,10 @@ class Instance(_Masks):
         boxes='(N, n, 4) float32: x1, y1, x2, y2 around each mask, in pixels',
         scores='(N, n) float32: 0 to 1, the highest first',
         labels='(N, n) int64: index of the class')
+    MAPS = 'masks',
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
-        scores, masks = self.answer(x)
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        scores, masks, _ = self.answer(x, sizes)
         classes = self.head.num_classes
         count = self.head.test_cfg.get('max_per_image', 100)
         scores, index = scores[..., :-1].flatten(1).topk(count)
@@ -102,11 +108,12 @@ class Panoptic(_Masks):
         segments='(N, H, W) int64: class + 1000 · number of the object, from '
         '1 in each picture, 0 for stuff; K, the number of classes, where '
         'there is nothing')
+    MAPS = 'segments',
 
-    def decide(self, x: Tensor) -> tuple[Tensor, ...]:
+    def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         from mmdet.evaluation import INSTANCE_OFFSET
         nothing, config = self.head.num_classes, self.head.test_cfg
-        probabilities, masks = self.answer(x)
+        probabilities, masks, inside = self.answer(x, sizes)
         scores, classes = probabilities.max(-1)
         masks = masks.sigmoid()
         keep = (classes != nothing) & (
@@ -115,8 +122,8 @@ class Panoptic(_Masks):
         shares = torch.where(keep[..., None, None],
                              scores[..., None, None] * masks, -1.)
         winner = shares.argmax(1).flatten(1)
-        ones = torch.ones_like(winner, dtype=torch.float32)
-        won = torch.zeros_like(scores).scatter_add(1, winner, ones)
+        pixels = inside.flatten(1).float()
+        won = torch.zeros_like(scores).scatter_add(1, winner, pixels)
         area = (masks >= .5).flatten(2).sum(-1)
         share = won.double() / area.clamp(min=1).double()
         keep = keep & (won > 0) & (area > 0) & (
@@ -126,9 +133,10 @@ class Panoptic(_Masks):
         codes = torch.where(keep, classes + INSTANCE_OFFSET * numbers, nothing)
         segments = codes.gather(1, winner)
         if config.get('filter_low_score', False):
-            inside = masks.flatten(2).gather(1, winner[:, None])[:, 0] >= .5
-            segments = torch.where(inside, segments, nothing)
-        return segments.unflatten(1, self.size),
+            sure = masks.flatten(2).gather(1, winner[:, None])[:, 0] >= .5
+            segments = torch.where(sure, segments, nothing)
+        segments = segments.unflatten(1, self.size)
+        return torch.where(inside, segments, nothing),
 
     def read(self, sample) -> Answers:
         return dict(segments=sample.pred_panoptic_seg.sem_seg[0].numpy())

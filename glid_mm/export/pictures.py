@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import UserError
 from ..models.layers.tokens import UNIT
 from ..scenes import render_scene
-from ..visualization.images import list_inputs, rgb_pixels, takes_rgb
+from ..visualization.images import list_inputs, rgb_pixels
 
 # Scenes that stand in for pictures, and their sides.
 _COUNT, _SIDE = 3, 128
@@ -95,33 +95,23 @@ def test_data(config: Config) -> Mapping:
     return (config.get('test_dataloader') or {}).get('dataset') or {}
 
 
-def filling(model: nn.Module) -> tuple[int, ...]:
-    """The colour around a picture that a model takes for nothing: its mean."""
-    prepare = model.data_preprocessor
-    if not prepare._enable_normalize:
-        return (0, 0, 0)
-    mean = prepare.mean.flatten().round().int().tolist()
-    return tuple(mean if takes_rgb(prepare) else mean[::-1])
-
-
-def fit(picture: np.ndarray, size: tuple[int, int],
-        fill: tuple[int, ...]) -> np.ndarray:
-    """Bring a picture to a size, in the upper left corner, unless it fills.
+def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a picture so that it just fits into a size.
 
     Resizing is the hosts', bilinear and without smoothing.
 
     Args:
         picture (ndarray): ``(h, w, 3)`` uint8.
         size (tuple[int, int]): Height and width.
-        fill (tuple[int]): Colour of the rest.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8.
+        ndarray: Not larger than the size, uint8.
     """
-    step = max(n / side for n, side in zip(picture.shape, size))
+    old = picture.shape[:2]
+    step = max(n / side for n, side in zip(old, size))
+    height, width = (max(1, int(n / step + .5)) for n in old)
     return np.array(
         Image.fromarray(picture).transform(
-            size[::-1],
-            Image.Transform.AFFINE, (step, 0, 0, 0, step, 0),
-            Image.Resampling.BILINEAR,
-            fillcolor=fill))
+            (width, height), Image.Transform.AFFINE,
+            (old[1] / width, 0, 0, 0, old[0] / height, 0),
+            Image.Resampling.BILINEAR))

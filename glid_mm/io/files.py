@@ -4,10 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..errors import CheckpointError
+from ..errors import NoSpaceError
 
 PathLike = str | Path
 
+#: What ``errno`` is if a disk or a quota is full.
+FULL = errno.ENOSPC, errno.EDQUOT
 _TEMPORARY = '.unfinished-'
 
 
@@ -22,10 +24,35 @@ def write_atomically(path: PathLike, data: bytes) -> None:
         data (bytes): The whole content.
 
     Raises:
-        CheckpointError: If the disk is full. A previous file at ``path`` is
+        NoSpaceError: If the disk is full. A previous file at ``path`` is
             kept, and no other file is left behind.
     """
     path = Path(path)
+    try:
+        _write(path, data)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise no_space(path, len(data)) from error
+    _sync_folder(path.parent)
+
+
+def no_space(place: PathLike, size: int | None = None) -> NoSpaceError:
+    """The error that a full disk causes.
+
+    Args:
+        place (str or Path): What could not be written.
+        size (int, optional): Its size in bytes, if known.
+
+    Returns:
+        NoSpaceError: To raise.
+    """
+    needs = f': it needs {size / 1e6:.1f} MB' if size else ''
+    return NoSpaceError(f'no space left to write {place}{needs}. Older files '
+                        'are intact. Make room or choose another disk.')
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(
         prefix=f'{_TEMPORARY}{path.name}-', dir=path.parent)
@@ -37,16 +64,9 @@ def write_atomically(path: PathLike, data: bytes) -> None:
         # mkstemp makes files private; this one needs the usual permissions.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error,
-                      OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise CheckpointError(
-                f'no space left to write {path}: it needs '
-                f'{len(data) / 2**20:.1f} MiB. Older files are intact. Make '
-                'room or choose another disk.') from error
         raise
-    _sync_folder(path.parent)
 
 
 def make_folder(folder: PathLike) -> None:
@@ -56,11 +76,18 @@ def make_folder(folder: PathLike) -> None:
         folder (str or Path): The folder.
 
     Raises:
+        NoSpaceError: If the disk is full.
         OSError: If it cannot be made or written to.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A full disk may still have room for names.
+            file.write(b'.')
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise no_space(folder) from error
 
 
 def _umask() -> int:

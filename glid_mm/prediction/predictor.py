@@ -60,7 +60,7 @@ class Predictor:
         self._run = run
         self.path = run.path
         self.tasks = tasks_of(run.config)
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.name = choose_task(run.config, task)
         self.task = self.tasks[self.name]
         single = run.take(self.name)
@@ -278,7 +278,19 @@ class Predictor:
         self._inferencer.det_cat_ids = [detector.classes.index(name)]
 
 
-def _device(name: str | None) -> torch.device:
+def choose_device(name: str | None) -> torch.device:
+    """A device that is there.
+
+    Args:
+        name (str, optional): Such as ``'cuda:1'``; by default a GPU if there
+            is one.
+
+    Returns:
+        torch.device: The device.
+
+    Raises:
+        UserError: If this machine or this PyTorch lacks it.
+    """
     try:
         device = torch.device(name or get_device())
         torch.empty(0, device=device)

@@ -12,6 +12,10 @@ from ..errors import UserError
 from ..models import GLID, GLIDOutput, XNet
 from ..models.layers.tokens import STRIDES
 
+#: For each image a dictionary or data sample with ``img_shape``, the height
+#: and width without padding; or ``(B, 2)`` int with the same.
+Metas = Sequence | Tensor
+
 
 class Widths(NamedTuple):
     """Input channels of a head, as its attribute ``widths``.
@@ -109,29 +113,45 @@ def check_answers(setting: str, wanted: int, num_queries: int,
             f'{most} or less.')
 
 
-def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
+def decodes_queries(backbone: nn.Module) -> bool:
+    """Whether a backbone decodes queries, and therefore masks padding.
+
+    Args:
+        backbone (nn.Module): A GLID, one task's part of a shared GLID, or a
+            backbone of maps, which treats padding as part of the image.
+    """
+    return getattr(backbone, 'queries', None) is not None
+
+
+def padding_mask(inputs: Tensor, metas: Metas | None) -> Tensor | None:
     """Where the images of a batch are padding.
 
     Args:
         inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
             the right and below.
-        metas (Sequence, optional): For each image a dictionary or data sample
-            with ``img_shape``, the height and width without padding; by
-            default there is no padding.
+        metas (Metas, optional): By default there is no padding.
 
     Returns:
         Tensor, optional: ``(B, H, W)`` bool, True at padding; None if there
         is none.
     """
-    size = tuple(inputs.shape[-2:])
-    shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas or ()]
-    if all(shape == size for shape in shapes):
+    sizes = _sizes(inputs, metas)
+    if sizes is None:
         return None
-    mask = torch.ones(
-        len(inputs), *size, dtype=torch.bool, device=inputs.device)
-    for image, (height, width) in zip(mask, shapes):
-        image[:height, :width] = False
-    return mask
+    rows, columns = (torch.arange(side, device=inputs.device) >= sizes[:, axis,
+                                                                       None]
+                     for axis, side in enumerate(inputs.shape[-2:]))
+    return rows[:, :, None] | columns[:, None]
+
+
+def _sizes(inputs: Tensor, metas: Metas | None) -> Tensor | None:
+    """Sizes ``(B, 2)`` without padding; None if all fill the batch."""
+    if metas is None or isinstance(metas, Tensor):
+        return metas
+    shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas]
+    if all(shape == tuple(inputs.shape[-2:]) for shape in shapes):
+        return None
+    return upload(np.array(shapes), inputs.device)
 
 
 def upload(array: np.ndarray, device: torch.device) -> Tensor:
@@ -153,14 +173,14 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
 
 def dense_features(model: GLID,
                    inputs: Tensor,
-                   metas: Sequence | None,
+                   metas: Metas | None,
                    focus: Callable | None = None) -> GLIDOutput:
     """Features of a batch for a task that answers for every pixel.
 
     Args:
         model (GLID): The backbone.
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        metas (Sequence, optional): See :func:`padding_mask`.
+        metas (Metas, optional): See :func:`padding_mask`.
         focus (Callable, optional): Limits what queries attend to in features,
             see :class:`~.masks.focus.Foreground`; by default no limit.
 
@@ -168,10 +188,11 @@ def dense_features(model: GLID,
         GLIDOutput: Inputs of the head. Mask features extend into padding, so
         that an image's last pixels do not depend on it.
     """
-    mask = padding_mask(inputs, metas)
+    sizes = _sizes(inputs, metas)
+    mask = padding_mask(inputs, sizes)
     x = model.features(inputs, mask) if focus else model(inputs, mask)
-    if mask is not None:
-        x = x._replace(mask_features=_extend_edges(x.mask_features, metas))
+    if sizes is not None:
+        x = x._replace(mask_features=_extend_edges(x.mask_features, sizes))
     return model.answers(x, focus=focus(x)) if focus else x
 
 
@@ -211,28 +232,23 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     return means
 
 
-def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
+def _extend_edges(features: Tensor, sizes: Tensor) -> Tensor:
     """Extend an image's last row and column into its padding.
 
     The last pixels are interpolated with the pixels beyond them.
 
     Args:
         features (Tensor): ``(B, C, h, w)`` at the finest stride.
-        metas (Sequence): See :func:`padding_mask`.
+        sizes (Tensor): ``(B, 2)``, height and width of each image.
 
     Returns:
         Tensor: The same shape.
     """
-    batch, _, *size = features.shape
-    places = []
-    for axis, side in enumerate(size):
-        last = [(meta.get('img_shape')[axis] - 1) // STRIDES[0]
-                for meta in metas]
-        last = upload(np.array(last), features.device)[:, None]
-        every = torch.arange(side, device=features.device)
-        places.append(torch.minimum(every, last))
-    rows, columns = places
-    image = torch.arange(batch, device=features.device)[:, None, None]
+    rows, columns = (torch.arange(side, device=features.device).minimum(
+        (sizes[:, axis, None] - 1) // STRIDES[0])
+                     for axis, side in enumerate(features.shape[-2:]))
+    image = torch.arange(
+        features.shape[0], device=features.device)[:, None, None]
     extended = features[image, :, rows[:, :, None], columns[:, None]]
     return extended.permute(0, 3, 1, 2)
 

@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from glid_mm.cli import test as test_verb
 from glid_mm.cli import tools, verbs
 from glid_mm.cli.verbs import run
+from glid_mm.errors import UserError
 
 
 def test_help_names_every_verb_and_imports_little(capsys):
@@ -29,6 +32,28 @@ def test_every_verb_has_help(verb, capsys):
         run(verb, '--help')
     assert not stop.value.code
     assert f'usage: glid {verb}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('verb', ['test', 'predict', 'export', 'app'])
+def test_a_gpu_that_is_not_there(verb, tmp_path):
+    pictures = [str(tmp_path)] * (verb == 'predict')
+    with pytest.raises(UserError, match="'cuda:97' is not available"):
+        run(verb, 'weights:nano-scenes', *pictures, '--device', 'cuda:97')
+
+
+@pytest.mark.parametrize('device,seen,left', [
+    ('cpu', '4,7', ''),
+    ('cuda', None, '0'),
+    ('cuda:1', None, '1'),
+    ('cuda:1', '4,7', '7'),
+])
+def test_a_test_sees_one_device(device, seen, left, monkeypatch):
+    name = 'CUDA_VISIBLE_DEVICES'
+    monkeypatch.delenv(name, raising=False)
+    if seen:
+        monkeypatch.setenv(name, seen)
+    test_verb._show_only(torch.device(device))
+    assert os.environ[name] == left
 
 
 @pytest.mark.parametrize('name', tools._CONVERSIONS)

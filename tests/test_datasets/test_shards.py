@@ -1,4 +1,5 @@
 """Shards hold what the folder held, whatever happens while they are made."""
+import errno
 import io
 import json
 import multiprocessing
@@ -21,7 +22,7 @@ from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.shard_writer import shard_image, write_shards
 from glid_mm.datasets.shards import shard_addresses
 from glid_mm.datasets.unlabelled import UnlabelledImages
-from glid_mm.errors import UserError
+from glid_mm.errors import NoSpaceError, UserError
 from glid_mm.scenes import render_scene
 
 ROOT = Path(__file__).parents[2]
@@ -208,6 +209,24 @@ def test_killed_run_goes_on_to_the_same_shards(folder, tmp_path):
     # Once more changes nothing.
     make(folder, tmp_path / 'cut')
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
+
+
+def test_a_full_disk_leaves_whole_shards(folder, made, tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def full_at_the_second(handle):
+        if '000001.tar' in os.readlink(f'/proc/self/fd/{handle}'):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        fsync(handle)
+
+    out = tmp_path / 'out'
+    monkeypatch.setattr(os, 'fsync', full_at_the_second)
+    with pytest.raises(NoSpaceError, match='run the same command again'):
+        make(folder, out)
+    assert sorted(content(out)) == ['000000.idx', '000000.tar', 'shards.json']
+    monkeypatch.undo()
+    make(folder, out)
+    assert content(out) == content(made)
 
 
 def test_other_images_or_settings_are_refused(folder, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from glid_mm.errors import CheckpointError
+from glid_mm.errors import CheckpointError, NoSpaceError
 from glid_mm.io.checkpoints import read_checkpoint
 from .tiny import assert_same, make_runner, weights
 
@@ -95,7 +95,7 @@ def test_full_disk_stops_the_run_with_the_old_checkpoint_intact(
 
     monkeypatch.setattr(os, 'fsync', full_at_the_second)
     runner = make_runner(tmp_path, checkpoint=dict(max_keep_ckpts=1))
-    with pytest.raises(CheckpointError, match=r'epoch_2\.pth: it needs .*MiB'):
+    with pytest.raises(NoSpaceError, match=r'epoch_2\.pth: it needs .*MB'):
         runner.train()
     assert files
     assert names(tmp_path) == ['epoch_1.pth']

@@ -1,12 +1,16 @@
 """What a run says: a line soon, lines that fit, and the rest in files."""
 import json
+import logging
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mmengine.logging import MessageHub
 
 from glid_mm.engine import LogProcessor
+from glid_mm.engine.log import stop_if_full
+from glid_mm.errors import NoSpaceError
 from .tiny import make_runner
 
 LINE = re.compile(
@@ -95,3 +99,28 @@ def test_coco_prints_a_table_into_the_details_and_nothing_else(
     assert 'iouType not specified' in seen.out
     for word in ('Average', 'index', 'DONE', 'Done', 'Running'):
         assert word not in seen.out + seen.err
+
+
+@pytest.mark.skipif(
+    not Path('/dev/full').exists(), reason='a full disk of Linux')
+def test_a_log_on_a_full_disk_stops_the_run(capsys):
+    logger = logging.Logger('full')
+    logger.addHandler(logging.FileHandler('/dev/full'))
+    stop_if_full(logger)
+    with pytest.raises(NoSpaceError, match='write /dev/full. .* Make room'):
+        logger.info('a line')
+    assert capsys.readouterr().err == ''
+
+
+def test_the_log_of_a_run_stops_it_if_the_disk_is_full(tmp_path, monkeypatch):
+    runner = make_runner(tmp_path)
+    log = next(
+        h for h in runner.logger.handlers
+        if isinstance(h, logging.FileHandler))
+
+    def full():
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(log, 'flush', full)
+    with pytest.raises(NoSpaceError, match=r'\.log\. '):
+        runner.logger.warning('a line')

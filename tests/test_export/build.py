@@ -44,15 +44,31 @@ def tiny(task, monkeypatch, **changes):
     init_default_scope(config.default_scope)
     torch.manual_seed(0)
     model = MODELS.build(config.model).eval()
-    # So that answers differ, from query to query and from pixel to pixel.
+    make_decisive(model, HEADS[task])
+    return model, config
+
+
+def make_decisive(model, head):
+    """Make answers differ, from query to query and from pixel to pixel."""
     for name, weight in model.named_parameters():
         if name.endswith('queries.embeddings'):
             torch.nn.init.normal_(weight, std=4.)
         elif weight.dim() > 1:
-            gain = 8. if name.startswith(HEADS[task]) else 1.5
+            gain = 8. if head in name.split('.') else 1.5
             std = gain * weight[0].numel()**-.5
             torch.nn.init.normal_(weight, std=std)
-    return model, config
+
+
+def letterboxed(size=(128, 128)):
+    """Pictures of several shapes, none larger than a size."""
+    height, width = size
+    shapes = (height, width), (height, width - 37), (height - 50,
+                                                     width), (height - 29,
+                                                              width - 31)
+    return [
+        picture[:rows, :columns]
+        for picture, (rows, columns) in zip(pictures(4), shapes)
+    ]
 
 
 def pictures(count=3, side=128):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from glid_mm.errors import UserError
-from glid_mm.export import export_onnx, export_torch, exporting
+from glid_mm.errors import NoSpaceError, UserError
+from glid_mm.export import export_onnx, export_torch
 from glid_mm.export.boxes import Detection
 from glid_mm.export.exporting import GRAPHS
 from . import scripts
@@ -66,16 +66,21 @@ def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
     assert report.megabytes == pytest.approx(path.stat().st_size / 1e6)
     # Any batch, and each picture for itself.
     session = onnxruntime.InferenceSession(str(path))
+    names = [x.name for x in session.get_inputs()]
+    assert names == (['images'] if task == 'pose' else ['images', 'sizes'])
     images = pictures(5)[:, :, :report.size[1]]
-    together = session.run(None, dict(images=images))
+    sizes = np.array([report.size] * 4 + [(61, 90)])
+    inputs = dict(zip(names, (images, sizes)))
+    together = session.run(None, inputs)
     for i in range(5):
-        alone = session.run(None, dict(images=images[i:i + 1]))
+        alone = session.run(None, {k: x[i:i + 1] for k, x in inputs.items()})
         for a, b in zip(together, alone):
             np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-3)
     described = session.get_modelmeta().custom_metadata_map
     facts = json.loads(described['glid_mm'])
     assert facts['task'] == task
-    assert facts['input']['shape'] == ['batch', *report.size, 3]
+    assert facts['size'] == list(report.size)
+    assert list(facts['inputs']) == names
     assert list(facts['outputs']) == [x.name for x in session.get_outputs()]
     if task in ('detection', 'instance'):
         assert facts['classes'] == ['box', 'ball', 'cone', 'person']
@@ -95,15 +100,16 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     facts = {'glid_mm': ''}
     program = torch.export.load(path, extra_files=facts)
     assert json.loads(facts['glid_mm'])['task'] == 'detection'
-    boxes, *_ = program.module()(torch.from_numpy(pictures(5)))
+    sizes = torch.tensor([[128, 128]] * 5)
+    boxes, *_ = program.module()(torch.from_numpy(pictures(5)), sizes)
     assert boxes.shape == (5, 100, 4)
     # A failure leaves an older file.
     content = path.read_bytes()
     assert str(tmp_path.cwd()).encode() not in content
     right = Detection.host
 
-    def host(self, images):
-        answers = right(self, images)
+    def host(self, *inputs):
+        answers = right(self, *inputs)
         answers[-1]['scores'] = answers[-1]['scores'] + .01
         return answers
 
@@ -114,6 +120,16 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     assert_as_it_was(model, before)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == content
+
+
+def test_onnx_runtime_without_the_device_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    model, config = tiny('detection', monkeypatch)
+    with pytest.raises(UserError, match='compute on mps here: .*onnxruntime-'):
+        export_onnx(
+            model, config, 'detection', tmp_path / 'x.onnx', device='mps')
+    assert not list(tmp_path.iterdir())
 
 
 class _Fickle(nn.Linear):
@@ -164,13 +180,14 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
 
 
 def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
+    model, config = tiny('semantic', monkeypatch)
 
-    def full(handle):
+    def full(**options):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr('os.fsync', full)
-    with pytest.raises(UserError, match='x.onnx: it needs 3 MB. Make room'):
-        exporting._write(tmp_path / 'x.onnx', bytes(3 * 10**6))
+    monkeypatch.setattr('tempfile.TemporaryFile', full)
+    with pytest.raises(NoSpaceError, match=f'write {tmp_path}.* Make room'):
+        export_torch(model, config, 'semantic', tmp_path / 'x', size=(64, 64))
     assert not list(tmp_path.iterdir())
 
 

@@ -2,16 +2,19 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
 from glid_mm.errors import UserError
 from glid_mm.export.agreement import TOLERANCE, check, largest, pair, regret
 from glid_mm.export.description import dataset_meta
-from glid_mm.export.exporting import GRAPHS, copy_for_cpu
+from glid_mm.export.exporting import GRAPHS, copy_for
 from glid_mm.export.keypoints import decode
+from glid_mm.models.encoders import swin
 from glid_mm.tasks import multitask  # noqa: F401
-from .build import pictures, tiny
+from ..test_tasks.mixtures import CONFIGS
+from .build import HEADS, MICRO, letterboxed, make_decisive, pictures, tiny
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -22,12 +25,16 @@ def graph_of(task, monkeypatch, size=(128, 128), **changes):
 
 
 def answers(graph, images):
-    """Of the graph and of the host, picture by picture."""
+    """Of the host and of the graph, picture by picture."""
+    _, *sizes = inputs = graph.inputs(images)
     with torch.no_grad():
-        arrays = [x.numpy() for x in graph(torch.from_numpy(images))]
-        host = graph.host(images)
+        arrays = [x.numpy() for x in graph(*map(torch.from_numpy, inputs))]
+        host = graph.host(*inputs)
     names = list(graph.OUTPUTS)
-    ours = [dict(zip(names, rows)) for rows in zip(*arrays)]
+    ours = [
+        graph.crop(dict(zip(names, rows)), *(x[i] for x in sizes))
+        for i, rows in enumerate(zip(*arrays))
+    ]
     return host, ours
 
 
@@ -61,7 +68,7 @@ def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
         'model.data_preprocessor.bgr_to_rgb': swap,
         **changes
     })
-    images = pictures()[:, :, :size[1]]
+    images = pictures()[:, :, :size[1]] if task == 'pose' else letterboxed()
     for host, ours in zip(*answers(graph, images)):
         differences = graph.compare(host, ours)
         assert set(differences) == set(graph.OUTPUTS)
@@ -74,21 +81,57 @@ def test_a_graph_answers_as_the_host(task, swap, monkeypatch):
                 check({name: graph.compare(host, wrong)[name]})
 
 
-def test_a_task_of_a_mixture_is_copied_with_what_is_shared(monkeypatch):
-    _, config = tiny('detection', monkeypatch)
+def test_masked_attention_masks_padding(monkeypatch):
+    graph = graph_of(
+        'semantic', monkeypatch, **{
+            'model.backbone.decoder.num_layers': 4,
+            'model.decode_head.masked_attention': True
+        })
+    for host, ours in zip(*answers(graph, letterboxed())):
+        check(graph.compare(host, ours))
+
+
+def test_a_backbone_of_maps_sees_the_padding_of_its_host(monkeypatch):
+    monkeypatch.setitem(swin.ARCHITECTURES, 'micro', MICRO)
+    config = Config.fromfile(CONFIGS / 'segmentation' /
+                             'upernet_glid-nano_1xb16-2k_scenes-128x128.py')
+    config.merge_from_dict({
+        'model.backbone.encoder.arch': 'micro',
+        'model.decode_head.in_channels': [16, 32, 64, 128],
+        'model.decode_head.channels': 8
+    })
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model).eval()
+    graph = GRAPHS['semantic'](model, (128, 128), {})
+    for host, ours in zip(*answers(graph, letterboxed())):
+        check(graph.compare(host, ours))
+    # Whatever is around a picture, it is 0 to the model.
+    image = pictures(1)
+    with torch.no_grad():
+        _, scores = graph(torch.from_numpy(image), torch.tensor([[96, 70]]))
+        model.data_preprocessor.test_cfg = dict(size=(128, 128))
+        host, = graph.host(image, np.array([[96, 70]]))
+    np.testing.assert_allclose(
+        scores[0, :, :96, :70], host['scores'], atol=1e-4)
+
+
+@pytest.mark.parametrize('task', ['detection', 'depth'])
+def test_a_task_of_a_mixture_is_copied_with_what_is_shared(task, monkeypatch):
+    _, config = tiny(task, monkeypatch)
     backbone = config.model.pop('backbone')
     queries = dict(num_queries=backbone.pop('num_queries'))
     mixture = MODELS.build(
         dict(
             type='glid_mm.MultitaskGLID',
             backbone=backbone,
-            tasks=dict(detection=dict(config.model, backbone=queries))))
+            tasks={task: dict(config.model, backbone=queries)}))
+    make_decisive(mixture, HEADS[task])
     mixture.double().train()
-    model = copy_for_cpu(mixture.tasks['detection'])
-    graph = GRAPHS['detection'](model, (128, 128), {})
-    for host, ours in zip(*answers(graph, pictures(2))):
+    model = copy_for(mixture.tasks[task], torch.device('cpu'))
+    graph = GRAPHS[task](model, (128, 128), {})
+    for host, ours in zip(*answers(graph, letterboxed())):
         check(graph.compare(host, ours))
-    assert ours['boxes'].dtype == np.float32
+    assert ours['boxes' if task == 'detection' else task].dtype == np.float32
     assert not model.backbone.glid.training
     assert mixture.backbone.training
     assert mixture.backbone.queries.cls_token.dtype == torch.float64

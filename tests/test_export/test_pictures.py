@@ -15,21 +15,21 @@ def test_the_pages_fit_is_the_exports():
     namespace = {}
     exec(shared, namespace)
     picture = pictures(1)[0, :96]
-    fill = (124, 116, 104)
-    facts = dict(input=dict(shape=['batch', 64, 96, 3], fill=list(fill)))
-    theirs, step = namespace['fit'](Image.fromarray(picture), facts)
-    assert step == 1.5
-    ours = fit(picture, (64, 96), fill)
-    np.testing.assert_array_equal(theirs[0], ours)
-    # 128×96 becomes 85×64 of 96×64, and the rest is filling.
-    assert (ours[:, 86:] == fill).all()
-    assert not (ours[:, 84] == fill).all()
+    theirs = namespace['fit'](Image.fromarray(picture), dict(size=[64, 96]))
+    ours = fit(picture, (64, 96))
+    # 128×96 becomes 85×64 of 96×64.
+    assert ours.shape == (64, 85, 3)
+    assert theirs['sizes'].tolist() == [[64, 85]]
+    assert theirs['images'].shape == (1, 64, 96, 3)
+    np.testing.assert_array_equal(theirs['images'][0, :, :85], ours)
 
 
-def test_pictures_are_resized_as_by_the_hosts():
-    picture = pictures(1)[0]
-    ours = fit(picture, (64, 64), (0, 0, 0)).astype(int)
-    theirs = mmcv.imresize(picture, (64, 64)).astype(int)
+@pytest.mark.parametrize('size', [(64, 64), (96, 64), (192, 64), (192, 160)])
+def test_pictures_are_resized_as_by_the_hosts(size):
+    picture = pictures(1)[0, :, :100]
+    ours = fit(picture, size).astype(int)
+    theirs = mmcv.imrescale(picture, size[::-1]).astype(int)
+    assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() <= 1
 
 

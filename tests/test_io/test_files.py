@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from glid_mm.errors import CheckpointError
+from glid_mm.errors import NoSpaceError
 from glid_mm.io.files import remove_leftovers, write_atomically
 
 
@@ -18,7 +18,7 @@ def test_full_disk_leaves_the_old_file(number, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(
-            CheckpointError, match=r'no space .*a\.pth.* 2\.0 MiB.*Make room'):
+            NoSpaceError, match=r'no space .*a\.pth.* 2\.1 MB.*Make room'):
         write_atomically(path, bytes(2 << 20))
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]

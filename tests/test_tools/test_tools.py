@@ -1,4 +1,5 @@
 """The command lines, from a folder of images to a checkpoint."""
+import errno
 import inspect
 import json
 import os
@@ -265,6 +266,9 @@ class Fault(Hook):
     ([RuntimeError('connection lost'), UserError('mend it')],
      'UserError: mend it'),
     ([UserError('mend it'), UserError('and me')], 'UserError: mend it'),
+    ([OSError(errno.ENOSPC, 'No space left on device', 'run/a.log')],
+     'NoSpaceError: no space left to write run/a.log. Older files are intact. '
+     'Make room or choose another disk.'),
     ([ValueError('a bug'), RuntimeError('connection lost')],
      'process 0 failed, see its traceback: ValueError: a bug'),
     ([-9], 'process 0 was ended by SIGKILL'),
@@ -282,7 +286,8 @@ def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
                 raise error
 
             monkeypatch.setenv('TORCHELASTIC_ERROR_FILE', str(file))
-            kind = SystemExit if isinstance(error, UserError) else type(error)
+            mendable = isinstance(error, (UserError, OSError))
+            kind = SystemExit if mendable else type(error)
             with pytest.raises(kind) as caught:
                 launch.main(fail)
             code = getattr(caught.value, 'code', 1)
@@ -291,6 +296,20 @@ def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
     tool = runpy.run_path(str(ROOT / 'tools/dist_run.py'))
     error = ChildFailedError('train.py', failures)
     assert tool['first_failure'](error) == last
+
+
+def test_ctrl_c_that_a_library_renames_is_one_line(capsys):
+
+    def tool():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:
+            raise SyntaxError('Failed to format the config')
+
+    with pytest.raises(SystemExit) as stop:
+        launch.main(tool)
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ class QueryDecoder(nn.Module):
         levels = []
         for (tokens, position, valid), embed in zip(memory, self.level_embed):
             value = tokens + embed
-            key = value.unflatten(0, (-1, len(position))) + position
+            key = value.unflatten(0, (-1, position.shape[0])) + position
             key = key.flatten(0, 1)
             levels.append((key, key if self.value_positions else value, valid))
         x, outs = queries, []

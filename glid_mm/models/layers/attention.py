@@ -31,9 +31,10 @@ def attend(q: Tensor,
     if exists is not None and exists.dim() == 4:
         bias, exists = (~exists).to(dtype) * _ABSENT, None
     if exists is not None:
+        # In a traced graph, `len` instead of `shape` would fix the batch.
         absent = (~exists).to(k.dtype) * (_ABSENT / scale)
         absent = F.pad(absent[:, None, :, None], (0, _EXTRA - 1))
-        absent = absent.repeat(k.shape[0] // len(exists), 1, 1, 1)
+        absent = absent.repeat(k.shape[0] // exists.shape[0], 1, 1, 1)
         k = torch.cat([k, absent.expand(-1, k.shape[1], -1, -1)], -1)
         q = F.pad(q, (0, _EXTRA), value=1.)
     if not (q.is_cpu and dtype in (torch.bfloat16, torch.float16)):
@@ -90,7 +91,7 @@ class WindowAttention(nn.Module):
         bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)
         if move is not None:
-            qkv = move(qkv.view(-1, len(move.target), qkv.shape[-1]))
+            qkv = move(qkv.view(-1, move.target.shape[0], qkv.shape[-1]))
         groups = len(pairs.entry)
         q, k, v = qkv.view(-1, groups, pairs.size, 3, self.num_heads,
                            x.shape[-1] // self.num_heads).permute(
@@ -100,5 +101,5 @@ class WindowAttention(nn.Module):
         out = out.unflatten(1, (self.num_heads, groups))
         out = out.permute(0, 2, 3, 1, 4).flatten(3)
         if move is not None:
-            out = move.back(out.reshape(-1, len(move.source), x.shape[-1]))
+            out = move.back(out.reshape(-1, move.source.shape[0], x.shape[-1]))
         return self.proj(out.reshape(x.shape))

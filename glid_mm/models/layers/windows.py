@@ -74,8 +74,9 @@ class Windows(NamedTuple):
         if valid is None and move.empty is not None:
             valid = torch.ones_like(slot, dtype=torch.bool)
         if valid is not None:
-            # To an empty slot comes False.
-            valid = move(valid.view(-1, slot.numel(), 1)).view(-1, size)
+            # To an empty slot comes 0; ONNX Runtime fills no booleans.
+            valid = move(valid.view(-1, slot.numel(), 1).int()).view(-1, size)
+            valid = valid > 0
         slots = torch.arange(size, dtype=torch.int32, device=coords.device)
         place = slots // sides[1] * side + slots % sides[1]
         return cls(move, place[None], None, valid)

@@ -5,9 +5,10 @@ from mmseg.models.segmentors import DepthEstimator
 from torch import Tensor
 
 from ...errors import UserError
-from ...models import GLID, GLIDOutput
+from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_widths, dense_features, padding_mask
+from ..common import (Metas, check_widths, decodes_queries, dense_features,
+                      padding_mask)
 
 
 @MODELS.register_module()
@@ -33,22 +34,21 @@ class GLIDDepthEstimator(DepthEstimator):
         super().__init__(*args, **kwargs)
         check_widths(self, 'decode_head')
 
-    def extract_feat(
-        self,
-        inputs: Tensor,
-        batch_img_metas: list[dict] | None = None
-    ) -> GLIDOutput | Sequence[Tensor]:
+    def extract_feat(self,
+                     inputs: Tensor,
+                     batch_img_metas: Metas | None = None
+                     ) -> GLIDOutput | Sequence[Tensor]:
         """Features of a batch.
 
         Args:
             inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (list[dict], optional): Tell how much of each
-                image is padding.
+            batch_img_metas (Metas, optional): Tell how much of each image is
+                padding.
 
         Returns:
             GLIDOutput | sequence[Tensor]: What the head reads.
         """
-        if not isinstance(self.backbone, GLID):
+        if not decodes_queries(self.backbone):
             return super().extract_feat(inputs, batch_img_metas)
         return dense_features(self.backbone, inputs, batch_img_metas)
 

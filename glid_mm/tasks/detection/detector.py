@@ -6,7 +6,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_answers, check_widths, padding_mask
+from ..common import Metas, check_answers, check_widths, padding_mask
 
 
 @MODELS.register_module()
@@ -106,17 +106,15 @@ class GLIDDetector(BaseDetector):
                 del sample.img_path
         return self.add_pred_to_datasample(batch_data_samples, results)
 
-    def extract_feat(
-            self,
-            batch_inputs: Tensor,
-            batch_data_samples: list[DetDataSample] | None = None
-    ) -> GLIDOutput:
+    def extract_feat(self,
+                     batch_inputs: Tensor,
+                     batch_data_samples: Metas | None = None) -> GLIDOutput:
         """Features of the queries that are matched one to one.
 
         Args:
             batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample], optional): Tell how much
-                of each image is padding.
+            batch_data_samples (Metas, optional): Tell how much of each image
+                is padding.
 
         Returns:
             GLIDOutput: What the head reads.

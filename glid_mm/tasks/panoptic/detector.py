@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_answers, check_widths, dense_features
+from ..common import Metas, check_answers, check_widths, dense_features
 from ..masks.focus import check_focus
 
 
@@ -57,17 +57,15 @@ class GLIDMaskFormer(MaskFormer):
             check_answers('max_per_image', test_cfg.get('max_per_image', 100),
                           self.backbone.queries.num_queries, self.num_classes)
 
-    def extract_feat(
-            self,
-            batch_inputs: Tensor,
-            batch_data_samples: list[DetDataSample] | None = None
-    ) -> GLIDOutput:
+    def extract_feat(self,
+                     batch_inputs: Tensor,
+                     batch_data_samples: Metas | None = None) -> GLIDOutput:
         """Features of a batch.
 
         Args:
             batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample], optional): Tell how much
-                of each image is padding.
+            batch_data_samples (Metas, optional): Tell how much of each image
+                is padding.
 
         Returns:
             GLIDOutput: What the head reads.

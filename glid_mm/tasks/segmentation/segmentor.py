@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ...models import GLIDOutput
 from ...registry import MODELS
-from ..common import check_widths, dense_features
+from ..common import Metas, check_widths, dense_features
 from ..masks.focus import check_focus
 from .ignored import follow
 
@@ -33,13 +33,13 @@ class GLIDSegmentor(EncoderDecoder):
 
     def extract_feat(self,
                      inputs: Tensor,
-                     batch_img_metas: list[dict] | None = None) -> GLIDOutput:
+                     batch_img_metas: Metas | None = None) -> GLIDOutput:
         """Features of a batch.
 
         Args:
             inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (list[dict], optional): Tell how much of each
-                image is padding.
+            batch_img_metas (Metas, optional): Tell how much of each image is
+                padding.
 
         Returns:
             GLIDOutput: What the head reads.
@@ -64,8 +64,7 @@ class GLIDSegmentor(EncoderDecoder):
         self.decode_head.check_labels(data_samples or [])
         return super().predict(inputs, data_samples)
 
-    def encode_decode(self, inputs: Tensor,
-                      batch_img_metas: list[dict]) -> Tensor:
+    def encode_decode(self, inputs: Tensor, batch_img_metas: Metas) -> Tensor:
         """Class scores ``(B, K, H, W)`` of images or of sliding crops."""
         crops = self.test_cfg.get('mode', 'whole') == 'slide'
         x = self.extract_feat(inputs, None if crops else batch_img_metas)
