@@ -1,4 +1,4 @@
-"""Models of tasks as files that run without OpenMMLab."""
+"""Export task models to files that run without OpenMMLab."""
 import contextlib
 import copy
 import io
@@ -24,7 +24,7 @@ from .pictures import choose_size, filling, fit, read_pictures
 from .report import ExportReport
 from .timing import latency, torch_threads
 
-#: What each task's file computes.
+#: The graph of each task.
 GRAPHS: Mapping[str, type[Graph]] = dict(
     semantic=Semantic,
     instance=Instance,
@@ -33,9 +33,9 @@ GRAPHS: Mapping[str, type[Graph]] = dict(
     depth=Depth,
     pose=Pose)
 
-#: From ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
+#: Maps ``(N, H, W, 3)`` uint8 to arrays in the order of the outputs.
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
-#: A file's content, and the opset of ONNX.
+#: The content of a file, and the ONNX opset.
 Encoded = tuple[bytes, int | None]
 
 
@@ -47,32 +47,32 @@ def export_onnx(model: nn.Module,
                 pictures=None,
                 opset: int | None = None,
                 threads: int = 1) -> ExportReport:
-    """Write a model as an ONNX file, from uint8 pictures to decisions.
+    """Export a model as an ONNX file, from uint8 pictures to predictions.
 
-    The batch is dynamic, the size of pictures fixed. The model is copied and
-    not touched. The file is written after ONNX Runtime has given the answers
-    that the host gives, to batches of one and of two.
+    The batch size is dynamic, the picture size fixed. The model is copied and
+    not changed. The file is written only after ONNX Runtime has reproduced the
+    host's outputs for batches of one and two pictures.
 
     Args:
         model (nn.Module): A model of mmdet, mmseg or mmpose, with GLID inside.
-        config (Config): The model's.
+        config (Config): The model's config.
         task (str): A key of :data:`GRAPHS`.
-        out_path (str or Path): Where to; an older file is replaced.
-        size (sequence[int], optional): Height and width of pictures,
-            multiples of 32; see :func:`~.pictures.choose_size`.
-        pictures (optional): To compare on; see
+        out_path (str or Path): The file; an older one is replaced.
+        size (sequence[int], optional): Picture height and width, multiples of
+            32; see :func:`~.pictures.choose_size`.
+        pictures (optional): Pictures for the comparison; see
             :func:`~.pictures.read_pictures`.
-        opset (int, optional): Opset of ONNX; by default PyTorch's choice.
-        threads (int): For measuring latency.
+        opset (int, optional): ONNX opset; by default PyTorch's choice.
+        threads (int): Threads for measuring latency.
 
     Returns:
         ExportReport: Differences and latencies.
 
     Raises:
-        UserError: If the model cannot be exported, the answers differ by more
-            than 1e-3, or the file cannot be written. Then there is no new
-            file.
-        MissingLibraryError: If there is no onnx, onnxruntime or onnxscript.
+        UserError: If the model cannot be exported, the outputs differ by more
+            than 1e-3, or the file cannot be written. Then no new file exists.
+        MissingLibraryError: If onnx, onnxruntime or onnxscript is not
+            installed.
     """
     require('onnx', 'onnxruntime', 'onnxscript', task='export to ONNX')
 
@@ -105,14 +105,14 @@ def export_torch(model: nn.Module,
                  size: Sequence[int] | None = None,
                  pictures=None,
                  threads: int = 1) -> ExportReport:
-    """Write a model with ``torch.export.save``, as a ``.pt2`` file.
+    """Export a model with ``torch.export.save``, as a ``.pt2`` file.
 
-    What it computes and how it is checked are as for :func:`export_onnx`, and
-    so are the arguments. The description is the extra file ``glid_mm``.
+    Outputs, checks and arguments are the same as in :func:`export_onnx`. The
+    description is the extra file ``glid_mm``.
     """
 
     def encode(program, graph: Graph, described: str) -> Encoded:
-        # Where on this machine the code lies.
+        # Stack traces contain paths of this machine.
         for module in program.graph_module.modules():
             if isinstance(module, torch.fx.GraphModule):
                 for node in module.graph.nodes:
@@ -154,16 +154,16 @@ def _export(model, config, task, out_path, size, pictures, threads,
             data, opset = encode(program, graph, describe(graph, task, fill))
             run = load(data)
         except Exception as error:
-            # PyTorch wraps what is wrong in advice for its own developers.
+            # PyTorch wraps the cause in advice for its own developers.
             cause = error
             while cause.__cause__ is not None:
                 cause = cause.__cause__
             reason = str(cause).strip().split('\n')[0]
             raise UserError(
                 f'this model of {type(model).__name__} cannot be exported: '
-                f'{reason}\nThe model is as it was and nothing was written. '
-                'docs/deployment.md says what can be exported, and with which '
-                'versions.') from error
+                f'{reason}\nThe model is unchanged and nothing was written. '
+                'docs/deployment.md lists the models and versions that '
+                'work.') from error
         differences = agreement.compare(graph, run, images)
         agreement.check(differences)
         latencies = {
@@ -184,13 +184,14 @@ def _export(model, config, task, out_path, size, pictures, threads,
 
 
 def copy_for_cpu(model: nn.Module) -> nn.Module:
-    """A copy for inference in fp32.
+    """An fp32 copy for inference on the CPU.
 
     Args:
-        model (nn.Module): A model of a host, or of one task of a mixture.
+        model (nn.Module): A host's model, or the model of one task of a
+            mixture.
     """
     model = copy.deepcopy(model)
-    # A mixture's task does not count what is shared among its parts.
+    # The parameters of a mixture's task exclude the shared ones.
     shared = getattr(getattr(model, 'backbone', None), 'glid', None)
     for part in filter(None, (shared, model)):
         part.cpu().float().eval().requires_grad_(False)
@@ -199,10 +200,10 @@ def copy_for_cpu(model: nn.Module) -> nn.Module:
 
 def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
     pair = torch.from_numpy(images[:2])
-    # What GLID keeps of a size, such as windows, is made of real numbers here,
-    # and not while tracing.
+    # Fill GLID's caches per size, such as windows, with real tensors now
+    # instead of during tracing.
     graph(pair)
-    # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
+    # Without a maximum, PyTorch 2.6 excludes the largest integer and fails.
     batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
         graph, (pair, ), dynamic_shapes=({
@@ -211,11 +212,11 @@ def _trace(graph: Graph, images: np.ndarray) -> torch.export.ExportedProgram:
 
 
 def _finish_onnx(written, described: str) -> Encoded:
-    """Describe the file, and take out where on this machine it was made."""
+    """Add the description and remove paths of this machine."""
     for node in written.graph.node:
         del node.metadata_props[:]
         node.ClearField('doc_string')
-    # Runtimes infer shapes between nodes; some of PyTorch 2.6 are wrong.
+    # Runtimes infer these shapes; PyTorch 2.6 writes some wrong ones.
     del written.graph.value_info[:]
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
@@ -225,10 +226,10 @@ def _finish_onnx(written, described: str) -> Encoded:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a path that cannot be written, before the work begins.
+    """Check that a path can be written, before the work begins.
 
     Raises:
-        UserError: Says why.
+        UserError: If it cannot; says why.
     """
     try:
         make_folder(path.parent)
@@ -240,7 +241,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Put a file in its place.
+    """Write a file atomically.
 
     Raises:
         UserError: If the disk is full.
@@ -255,7 +256,7 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _other_peoples_warnings() -> Iterator[None]:
-    """PyTorch warns of its own code while it exports."""
+    """Silence PyTorch's warnings about its own code during the export."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', module='torch|copyreg')
         yield

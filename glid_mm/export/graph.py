@@ -1,4 +1,4 @@
-"""What an exported file computes: from pictures to a task's decisions."""
+"""The exported computation: from pictures to a task's predictions."""
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,27 +9,27 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..visualization.images import takes_rgb
 
-#: Of one picture, arrays by the names of the outputs.
+#: Arrays of one picture by output name.
 Answers = Mapping[str, np.ndarray]
 
 
 class Graph(nn.Module):
-    """A host's model between uint8 pictures and decisions, as one graph.
+    """A host's model as one graph, from uint8 pictures to predictions.
 
-    The hosts decide picture by picture and in shapes that depend on values.
-    A task's graph decides alike for a whole batch and in fixed shapes. It also
-    knows the host's own way, which it is compared with.
+    The hosts post-process one picture at a time, in shapes that depend on
+    values. A task's graph computes the same for a whole batch in fixed shapes.
+    It also runs the host's own code for comparison.
 
     Args:
-        model (nn.Module): A model of a host, on CPU, for inference.
-        size (tuple[int, int]): Height and width of pictures.
+        model (nn.Module): A host's model on the CPU, in eval mode.
+        size (tuple[int, int]): Picture height and width.
         meta (mapping): The ``dataset_meta`` of the model.
 
     Attributes:
-        OUTPUTS (dict[str, str]): Names of outputs, and what they are.
+        OUTPUTS (dict[str, str]): Names of the outputs and their descriptions.
 
     Raises:
-        UserError: If the model is not one of the task.
+        UserError: If the model is of another class than the task needs.
     """
     OUTPUTS: Mapping[str, str] = {}
 
@@ -39,26 +39,26 @@ class Graph(nn.Module):
         wanted = self.host_class()
         if not isinstance(model, wanted):
             raise UserError(
-                f'the model is of {type(model).__name__}, and for this task '
-                f'those of {wanted.__name__} can be exported. Choose the task '
-                'that the model is of, or the model.')
+                f'the model is a {type(model).__name__}, but this task '
+                f"exports only {wanted.__name__}. Choose the model's own task "
+                'or another model.')
         self.model = model
         self.size = size
         self.meta = meta
 
     @staticmethod
     def host_class() -> type:
-        """The class of models that the graph understands."""
+        """The class of models that the graph supports."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Answer.
+        """Predict.
 
         Args:
             images (Tensor): ``(N, H, W, 3)`` uint8, RGB.
 
         Returns:
-            tuple[Tensor]: :attr:`OUTPUTS`, each of ``N`` pictures.
+            tuple[Tensor]: :attr:`OUTPUTS` for ``N`` pictures.
         """
         prepare = self.model.data_preprocessor
         x = images.permute(0, 3, 1, 2)
@@ -70,17 +70,17 @@ class Graph(nn.Module):
         return self.decide(x)
 
     def decide(self, x: Tensor) -> tuple[Tensor, ...]:
-        """:meth:`forward` from what the model reads, ``(N, 3, H, W)``."""
+        """:meth:`forward` from normalized input ``(N, 3, H, W)``."""
         raise NotImplementedError
 
     def host(self, images: np.ndarray) -> list[Answers]:
-        """Answers of the host's own path from pixels to results.
+        """Outputs of the host's own code, from pixels to results.
 
         Args:
             images (ndarray): ``(N, H, W, 3)`` uint8, RGB.
 
         Returns:
-            list[Answers]: Of each picture.
+            list[Answers]: One for each picture.
         """
         # Hosts load BGR.
         bgr = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2))
@@ -91,32 +91,33 @@ class Graph(nn.Module):
         return [self.read(sample) for sample in samples]
 
     def sample(self) -> BaseDataElement:
-        """A host's data sample of a picture of :attr:`size`."""
+        """The host's data sample for a picture of :attr:`size`."""
         raise NotImplementedError
 
     def read(self, sample: BaseDataElement) -> Answers:
-        """Answers of a data sample, named as the outputs are."""
+        """The outputs in a data sample, by output name."""
         raise NotImplementedError
 
     def compare(self, host: Answers, ours: Answers) -> dict[str, float]:
-        """How much answers to one picture differ.
+        """Differences between outputs for one picture.
 
         Args:
-            host (Answers): Those of :meth:`host`.
-            ours (Answers): Those of the graph.
+            host (Answers): Outputs of :meth:`host`.
+            ours (Answers): Outputs of the graph.
 
         Returns:
-            dict[str, float]: By output, see :mod:`.agreement`.
+            dict[str, float]: The difference of each output; see
+            :mod:`.agreement`.
         """
         raise NotImplementedError
 
     def facts(self) -> dict:
-        """Further facts about the answers, as values for JSON."""
+        """Additional entries of the description, as JSON values."""
         classes = self.meta.get('classes')
         return {} if classes is None else dict(classes=list(classes))
 
     def metas(self) -> dict:
-        """What hosts want to know about a picture that fills the input."""
+        """Metadata that hosts need for a picture that fills the input."""
         return dict(
             img_path='picture',
             img_shape=self.size,

@@ -1,4 +1,4 @@
-"""Semantic segmentation and depth as graphs: an answer for every pixel."""
+"""Graphs for semantic segmentation and depth, which predict every pixel."""
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,15 +11,15 @@ from .graph import Answers, Graph
 
 
 class _Map(Graph):
-    """Of mmseg's models, which answer at the size of their input."""
+    """The base for mmseg's models, whose outputs have the input's size."""
 
     def __init__(self, model: nn.Module, *args) -> None:
         super().__init__(model, *args)
         mode = model.test_cfg.get('mode', 'whole')
         if mode != 'whole':
             raise UserError(
-                f'test_cfg.mode={mode!r}: a graph answers whole pictures. Set '
-                "model.test_cfg=dict(mode='whole') in the config.")
+                f'test_cfg.mode={mode!r}: export supports whole pictures '
+                "only. Set model.test_cfg=dict(mode='whole') in the config.")
 
     def sample(self):
         from mmseg.structures import SegDataSample
@@ -30,7 +30,7 @@ class Semantic(_Map):
     """The class of every pixel."""
     OUTPUTS: Mapping[str, str] = dict(
         labels='(N, H, W) int64: index of the class',
-        scores='(N, K, H, W) float32: of every class, not normalised')
+        scores='(N, K, H, W) float32: unnormalised score of every class')
 
     @staticmethod
     def host_class() -> type:
@@ -66,7 +66,7 @@ class Depth(_Map):
     def decide(self, x: Tensor) -> tuple[Tensor, ...]:
         flip = self.model.test_cfg.get('flip')
         if flip:
-            # In one batch the graph is half as large.
+            # One batch for both keeps the graph half as large.
             x = torch.cat([x, x.flip(-1)])
         depth = self.model.decode_head.predict(
             self.model.extract_feat(x), self.size)[:, 0]
