@@ -1,6 +1,6 @@
 """GLID for the OpenMMLab libraries.
 
-Importing this package imports no other: the parts do, each what it needs.
+Importing this package imports no other; its parts import what they need.
 """
 
 __version__ = '0.2.0.dev0'

@@ -62,8 +62,8 @@ def answer(predictor: Predictor,
         threshold (float): See :meth:`Predictor.stream`.
         folder (str or Path): An empty folder to write to.
         detector (Predictor, optional): See :meth:`Predictor.stream`.
-        watch (callable, optional): Gets the predictions and how many there
-            will be, and gives them on.
+        watch (callable, optional): Called with the predictions and their
+            number; yields the predictions, for example to show progress.
 
     Returns:
         Answer: What to show.

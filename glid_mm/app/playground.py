@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw
 
 from ..models.layers.tokens import UNIT
 
-# Pixels of a picture's side on the page, at least about so many.
+# Approximate minimum side of a picture on the page, in pixels.
 _SHOWN = 448
 _LINE = (255, 255, 255)
 _MASKED = (90, 90, 90)
@@ -50,12 +50,12 @@ def _scale(width: int) -> int:
 
 
 def _side(mask: np.ndarray) -> int:
-    """Pixels of a unit that is shown."""
+    """Displayed size of a unit in pixels."""
     return UNIT * _scale(mask.shape[1] * UNIT)
 
 
 def toggled(mask: np.ndarray, unit: tuple[int, int]) -> np.ndarray:
-    """Mask a unit or show it; the last of either kind stays as it is."""
+    """Mask a unit or show it; at least one of either kind remains."""
     changed = mask.copy()
     changed[unit] = not changed[unit]
     return mask if changed.all() or not changed.any() else changed

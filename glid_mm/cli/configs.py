@@ -41,7 +41,7 @@ def config_for(task: str, size: str) -> Path:
 
 
 class Start:
-    """Weights that a training starts from.
+    """The initial weights of a training.
 
     Args:
         path (str): A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a
@@ -71,7 +71,7 @@ class Start:
         self.size = facts and facts.published
 
     def put_into(self, config: Config) -> None:
-        """Make a training start from these weights.
+        """Set these weights as the start of a training.
 
         Args:
             config (Config): Changed in place.

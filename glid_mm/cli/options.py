@@ -1,4 +1,4 @@
-"""Options that verbs share, in the same order and with the same meaning."""
+"""Options that verbs share, with the same order and meaning."""
 import argparse
 from pathlib import Path
 
@@ -13,13 +13,14 @@ TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides the config of a training."""
+    """Add the options that determine the config of a training."""
     parser.add_argument(
         '--weights',
         metavar='W',
-        help='what to start from: a checkpoint or weights file of glid_mm, '
-        'weights:NAME for weights that ship with it, or a Swin of Microsoft, '
-        'timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
+        help='initial weights: a checkpoint or weights file of glid_mm, '
+             'weights:NAME for weights that ship with it, or a Swin of '
+             'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or '
+             'EsViT')
     parser.add_argument(
         '--size',
         choices=SIZES,
@@ -49,7 +50,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides where and whether a training runs."""
+    """Add the options for the run's folder and for checking only."""
     parser.add_argument(
         '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
     parser.add_argument(
@@ -98,17 +99,17 @@ def add_use_options(parser: argparse.ArgumentParser) -> None:
         help='run folder (its best checkpoint is used), checkpoint, '
         'weights file, or weights:NAME')
     parser.add_argument(
-        '--task', choices=TASKS, help='which task of a mixture')
+        '--task', choices=TASKS, help='task of a mixture to use')
 
 
 def make_out(path: Path) -> None:
-    """Make the folder that results go to, before the work begins.
+    """Create the output folder before the work begins.
 
     Args:
         path (Path): The folder.
 
     Raises:
-        UserError: If it cannot be made or written to.
+        UserError: If it cannot be created or written to.
     """
     try:
         make_folder(path)

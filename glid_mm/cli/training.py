@@ -1,4 +1,4 @@
-"""From data and options to a complete config and its run."""
+"""Turn data and options into a complete config and train it."""
 import argparse
 import shlex
 import tempfile
@@ -16,7 +16,8 @@ from .auto import adapt
 from .configs import Start, config_for
 from .tools import start, tool
 
-#: The complete config in a run's folder, and the description of the data.
+#: Names of the complete config and of the data's description in a run's
+#: folder.
 CONFIG, DATA = 'config.py', 'data'
 
 _BACKENDS = dict(
@@ -93,10 +94,9 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
                          'tiny' if torch.cuda.is_available() else 'nano')
     if origin is not None and origin.size != size:
         raise UserError(
-            f'--weights {args.weights} are of size '
-            f'{origin.size or "unknown (no config has it)"}, and the '
-            f'model is of size {size}. Omit --size to use that of the '
-            'weights.')
+            f'--weights {args.weights} have size '
+            f'{origin.size or "unknown (no config has it)"}, but the model '
+            f'has size {size}. Omit --size to use that of the weights.')
     print(f'model of size {size}')
     config = launch.read_config(str(config_for(data.task, size)), {})
     config.merge_from_dict(data.prepare(folder))

@@ -7,7 +7,7 @@ from .. import __version__
 from .tools import PASSED_ON, pass_on
 
 # Each is a module here, imported on demand because PyTorch takes long to
-# import. In the order in which a newcomer meets them.
+# import. In the order of first use.
 _VERBS = dict(
     pretrain='pre-train on a folder of pictures',
     train='train for a task on labelled data',
@@ -26,7 +26,7 @@ def main() -> None:
         from ..engine import launch
         launch.main(lambda: run(*arguments))
     else:
-        # Help, or a verb whose arguments a script reads.
+        # Help, or a verb that passes its arguments to a script.
         run(*arguments)
 
 
@@ -34,7 +34,7 @@ def run(*arguments: str) -> None:
     """Run a command line.
 
     Args:
-        *arguments (str): Without the command's own name.
+        *arguments (str): Arguments without the command's name.
 
     Raises:
         UserError: Depending on the verb.

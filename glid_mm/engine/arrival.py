@@ -1,8 +1,8 @@
-"""Reading results of a device without stopping it."""
+"""Read results from a device without stopping it."""
 import torch
 from torch import Tensor
 
-# Devices that go on working while the CPU prepares what comes next.
+# Devices that keep working while the CPU prepares the next step.
 ASYNCHRONOUS = ('cuda', )
 
 
@@ -10,7 +10,7 @@ def works_ahead(device: torch.device) -> bool:
     """Whether to read values of a device one step later.
 
     Args:
-        device (torch.device): Where something is computed.
+        device (torch.device): The device of the values.
 
     Returns:
         bool: True for GPUs: a read waits until all queued work is done, and
@@ -20,13 +20,13 @@ def works_ahead(device: torch.device) -> bool:
 
 
 class Arrival:
-    """A copy of a tensor that is on its way to the CPU.
+    """A tensor that is being copied to the CPU.
 
     The device continues with its other work. Reading the copy waits only
     until the copy has arrived.
 
     Args:
-        tensor (Tensor): On any device.
+        tensor (Tensor): A tensor on any device.
     """
 
     def __init__(self, tensor: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Training data as one stream that can start anywhere.
 
-A sampler chooses the next sample; here it also gives the place of that sample
-in the stream. The place travels with the index to the worker, which seeds the
+A sampler chooses the next sample; here it also gives that sample's place in
+the stream. The place travels with the index to the worker, which seeds the
 sample's random numbers from it. A resumed run skips earlier batches as lists
 of indices, without reading an image.
 """
@@ -18,7 +18,7 @@ from .randomness import seeded_sample
 class Place(int):
     """An index into the data set that knows its place in the stream.
 
-    Batch samplers and datasets take it for the integer it is.
+    Batch samplers and data sets use it as an ordinary integer.
 
     Args:
         index (int): The index.
@@ -106,11 +106,11 @@ class SeededDataset(_TransparentDataset):
 
 
 class StreamSampler(_Transparent, Sampler):
-    """A sampler that hands out places.
+    """A sampler that yields places.
 
     Args:
-        sampler (Sampler): Any sampler that gives rank ``r`` of ``n`` every
-            ``n``-th index from the ``r``-th on, as mmengine's do.
+        sampler (Sampler): Any sampler that, like mmengine's, gives rank ``r``
+            of ``n`` every ``n``-th index, starting with the ``r``-th.
     """
 
     def __init__(self, sampler: Sampler) -> None:
@@ -126,7 +126,7 @@ class StreamSampler(_Transparent, Sampler):
     def __iter__(self) -> Iterator[Place]:
         rank, world_size = get_dist_info()
         for count, index in enumerate(self.wrapped):
-            # A sampler of several streams knows the places itself.
+            # A sampler of several streams gives the places itself.
             if not isinstance(index, Place):
                 index = Place(index, self.epoch, count * world_size + rank)
             yield index
@@ -191,8 +191,8 @@ class StreamIterator:
 
     def __next__(self):
         if self.position < self.loop.iter:
-            # Some versions of mmengine skip what a resumed run has seen by
-            # requesting it; this reads nothing.
+            # Some versions of mmengine skip batches of a resumed run by
+            # reading them; this reads nothing.
             self.position += 1
             return None
         if self.batches is None:
@@ -207,7 +207,7 @@ class StreamIterator:
 
 
 def count_from_start(loop) -> None:
-    """Make an epoch that starts midway count all of its batches.
+    """Count all batches of an epoch that starts midway.
 
     Otherwise the log and the hooks would count from its first batch here.
 
@@ -230,7 +230,7 @@ def stream(loader: DataLoader, seed: int) -> StreamLoader:
         seed (int): The run's seed.
 
     Returns:
-        StreamLoader: The same with a :class:`SeededDataset` and a
+        StreamLoader: A loader with a :class:`SeededDataset` and a
         :class:`StreamBatchSampler`.
 
     Raises:
@@ -252,7 +252,7 @@ def name_errors(loader: DataLoader) -> DataLoader:
         loader (DataLoader): Any host's loader of a map-style data set.
 
     Returns:
-        DataLoader: The same with a :class:`NamedErrors`.
+        DataLoader: A loader with a :class:`NamedErrors`.
     """
     return _rebuild(DataLoader, loader, NamedErrors(loader.dataset),
                     loader.batch_sampler)

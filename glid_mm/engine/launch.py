@@ -1,4 +1,4 @@
-"""Options and error handling that the scripts of ``tools/`` share."""
+"""Options and error handling for the scripts of ``tools/``."""
 import argparse
 import gc
 import os
@@ -56,7 +56,7 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
 
 
 def count(text: str) -> int:
-    """Read an option that counts something; argparse reports errors."""
+    """Read a positive whole number; argparse reports errors."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -70,7 +70,7 @@ def _side(text: str) -> int:
     return side
 
 
-# What argparse calls them in its errors.
+# Names in argparse's error messages.
 count.__name__ = 'whole number above 0'
 _side.__name__ = f'multiple of {UNIT}'
 
@@ -97,7 +97,7 @@ def set_length(config: Config, args: argparse.Namespace) -> None:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing have in common."""
+    """Add the options that training and testing share."""
     parser.add_argument('config', help='path of the config')
     parser.add_argument(
         '--work-dir',
@@ -123,8 +123,8 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
         Config: The config.
 
     Raises:
-        UserError: If the config does not exist or cannot be read, or if
-            nothing would read an override.
+        UserError: If the config does not exist or cannot be read, or if an
+            override is unused.
         MissingLibraryError: If a library of the config's task is missing.
     """
     if not osp.isfile(path):
@@ -180,7 +180,7 @@ def build_runner(config: Config) -> Runner:
         config (Config): Config of any task.
 
     Returns:
-        Runner: Of ``runner_type``, by default mmengine's.
+        Runner: A runner of type ``runner_type``, by default mmengine's.
     """
     return RUNNERS.build(config)
 
@@ -190,7 +190,7 @@ def show_predictions(config: Config, folder: str) -> None:
 
     Args:
         config (Config): Its ``default_hooks.visualization`` is changed.
-        folder (str): For the pictures.
+        folder (str): Folder for the pictures.
 
     Raises:
         UserError: If the config has no visualization hook.
@@ -225,11 +225,11 @@ def main(tool: Callable[[], None]) -> None:
     try:
         tool()
     except Interrupted as error:
-        # The frames of the traceback keep the run and its process group alive.
+        # The traceback's frames keep the run and its process group alive.
         interrupted = error.with_traceback(None)
         interrupted.__context__ = None
     except KeyboardInterrupt:
-        # Before training, or in a tool that has nothing to save.
+        # Interrupted before training, or in a tool with nothing to save.
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
@@ -259,7 +259,7 @@ def _leave_group() -> None:
 
 
 def _mendable(error: Exception) -> str | None:
-    """The message for an error if a traceback would not help."""
+    """The message for an error that the user can fix, else None."""
     if isinstance(error, UserError):
         return f'{type(error).__name__}: {error}'
     if isinstance(error, MissingLibraryError):

@@ -8,12 +8,13 @@ from ..errors import UserError
 
 #: Units of a training's length, and their settings in ``train_cfg``.
 LENGTHS = dict(epochs='max_epochs', iters='max_iters')
-# Of schedulers, in the unit that they count.
+# Settings of schedulers in the unit that they count.
 _TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',
           'total_steps')
-# mmengine's end of schedulers that never end.
+# mmengine's value for schedulers without an end.
 _ENDLESS = int(1e9)
-# In two steps they reach full height; in one they would stay at the start.
+# They reach the full rate in two steps; with one they would stay at their
+# start.
 _SHORTEST = 2
 
 
@@ -92,15 +93,15 @@ def _rescale(scheduler: dict, length: int, before: int) -> None:
 
 
 def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
-    """Leave out linear and constant schedulers that are too short.
+    """Remove linear and constant schedulers that are too short.
 
     Args:
-        schedulers: Of a config.
+        schedulers: Schedulers of a config.
         epoch_length (int): Iterations of an epoch.
 
     Returns:
-        The same without warm-ups of fewer than two steps, because mmengine
-        would stay at their first rate.
+        The schedulers without warm-ups of fewer than two steps, because
+        mmengine would keep the first rate of those.
     """
     if not isinstance(schedulers, list):
         return schedulers

@@ -109,11 +109,11 @@ def _depths(model: nn.Module) -> list:
 
 
 def _blocks_from_end(name: str, depths: list) -> int:
-    """How often the layer decay applies to a parameter of the encoder."""
+    """The exponent of the layer decay for a parameter of the encoder."""
     part = name[len(ENCODER):].split('.')
     if part[0] == 'stages':
         stage = int(part[1])
-        # What leads into a stage learns like the stage's first block.
+        # Layers that lead into a stage learn like its first block.
         block = int(part[3]) if part[2] == 'blocks' else 0
         before = sum(depths[:stage]) + block
     elif part[0] == 'norms':

@@ -1,8 +1,8 @@
 """Random numbers that depend only on the seed and the training position.
 
-Checkpoints store none of this: every number follows from the run's
-seed and the place where it is drawn, so a resumed run draws the same numbers
-as an uninterrupted one.
+Checkpoints store no generator state: every number follows from the run's seed
+and the place of its draw, so a resumed run draws the same numbers as an
+uninterrupted one.
 
 - A sample's pipeline draws from (seed, epoch, position in the epoch), in
   whichever worker or process it runs.
@@ -23,7 +23,8 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import MessageHub
 
-# Purposes of seeds, so that no two kinds of places share random numbers.
+# Purposes of seeds, so that different kinds of places never share random
+# numbers.
 SAMPLE, ITERATION, SHARED = range(3)
 
 
@@ -99,7 +100,7 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
 
 def image_generators(count: int,
                      device: torch.device) -> list[torch.Generator]:
-    """Generators of the images of this rank's batch, one for each.
+    """A generator for each image of this rank's batch.
 
     Within a training iteration, an image draws the same numbers as in a
     single process with the joint batch. Elsewhere the generators
@@ -107,14 +108,14 @@ def image_generators(count: int,
 
     Args:
         count (int): Images in this rank's batch, the same in all ranks.
-        device (torch.device): Where to draw.
+        device (torch.device): Device of the generators.
 
     Returns:
         list[torch.Generator]: In the order of the images.
     """
     rank, world_size = get_dist_info()
-    # Samplers deal samples out in turn: image i of this rank is number
-    # i * world_size + rank of all.
+    # Samplers distribute samples in turn: image i of this rank is image i *
+    # world_size + rank of the joint batch.
     seeds = torch.randint(
         2**63 - 1, (count * world_size, ), generator=shared_generator())
     return [

@@ -15,16 +15,16 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from ..errors import UserError
 from .defaults import KERNELS
 
-# Attributes that change while a scheduler is used, or that groups also have.
+# Attributes that change during use, or that groups have as well.
 _STATE = ('last_step', 'base_values', 'verbose', '_global_step', '_last_value')
 
 
 class Progress(NamedTuple):
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        iterations (int): Done.
-        epochs (int): Done, in a run that counts them, otherwise 0.
+        iterations (int): Completed iterations.
+        epochs (int): Completed epochs; 0 if the run does not count them.
         epoch_length (int): Iterations of an epoch.
         end (int): Iterations of the whole run.
     """
@@ -62,7 +62,7 @@ class Schedule:
             })
 
     def follow(self, then: dict | None, progress: Progress) -> str:
-        """Set optimizer and schedulers to the state that the config asks for.
+        """Set optimizer and schedulers to the state that the config requires.
 
         If nothing has changed, they keep the state of the checkpoint.
 
@@ -114,7 +114,8 @@ class Schedule:
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
             for key, value in fresh.items():
-                # Where there is an initial value, schedulers set the current.
+                # If there is an initial value, schedulers set the current
+                # value.
                 if (key not in KERNELS and key in group
                         and f'initial_{key}' not in fresh
                         and group[key] != value):
@@ -124,7 +125,7 @@ class Schedule:
         return changes
 
     def _take_over(self, progress: Progress) -> None:
-        """Set the values that a run with this config would have by now."""
+        """Set the values that a run with this config would have now."""
         if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
             raise UserError(
                 'the schedule has changed, and a scheduler in param_scheduler '
@@ -137,7 +138,7 @@ class Schedule:
         for scheduler, state in zip(self._schedulers, self._states):
             scheduler.load_state_dict(copy.deepcopy(state))
         with warnings.catch_warnings():
-            # Of steps of schedulers without steps of the optimizer.
+            # Schedulers warn about steps without optimizer steps.
             warnings.simplefilter('ignore')
             epochs = 0
             for iteration in range(1, progress.iterations + 1):
@@ -148,13 +149,15 @@ class Schedule:
                     self._step(by_epoch=True)
 
     def _step(self, by_epoch: bool) -> None:
-        """In the order of mmengine's ``ParamSchedulerHook``."""
+        """Step schedulers in the order of ``ParamSchedulerHook``.
+        """
         for scheduler in self._schedulers:
             if scheduler.by_epoch == by_epoch:
                 scheduler.step()
 
     def _refuse_ended(self, progress: Progress) -> None:
-        """Refuse to train on at the tiny rate after the schedule's end."""
+        """Refuse to train on at the tiny rate after the end of the schedule.
+        """
         rates = [s for s in self._schedulers if s.param_name == 'lr']
         share = max(group['lr'] / group['initial_lr']
                     if 'initial_lr' in group and group['initial_lr'] else 1.

@@ -11,11 +11,11 @@ from .words import LeftOut
 
 
 class BoxCollector:
-    """Collects images and their boxes.
+    """Collect images and their boxes.
 
     Args:
         tree (Tree): The folder.
-        left_out (LeftOut): Gets what is not used.
+        left_out (LeftOut): Collects unused data.
 
     Attributes:
         parts (dict[str, Part]): What was collected, by split.
@@ -37,7 +37,7 @@ class BoxCollector:
 
     def add(self, split: str, picture: str, size: tuple[int, int],
             objects: list[tuple[str, dict]]) -> None:
-        """Collect an image.
+        """Add an image.
 
         Args:
             split (str): Its split.

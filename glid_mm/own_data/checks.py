@@ -9,8 +9,8 @@ def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
     """Refuse data if most of it cannot be used.
 
     Args:
-        kept (int): Images that can be used.
-        of (int): All.
+        kept (int): Number of usable images.
+        of (int): Number of all images.
         left_out (LeftOut): The reasons.
         what (str): The data's folder or file.
 
@@ -29,9 +29,9 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
     """The classes to train.
 
     Args:
-        asked (sequence[str], optional): Classes named by the user, if not
+        asked (sequence[str], optional): Classes named by the user; by default
             all.
-        there (sequence[str]): Those of the data.
+        there (sequence[str]): Classes of the data.
         what (str): The data's folder or file.
 
     Returns:

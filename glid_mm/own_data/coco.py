@@ -41,7 +41,7 @@ class CocoData(OwnData):
         }
 
     def meta(self, out: Path) -> dict:
-        """Settings that tell a data set the classes."""
+        """Settings of a data set for the classes."""
         return {'metainfo.classes': self.classes}
 
     def metric(self, dataset: dict) -> dict:
@@ -89,7 +89,7 @@ def read(tree: Tree,
         tree (Tree): The folder.
         files (dict[str, str]): A file for each split.
         task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        classes (sequence[str], optional): Classes to use; by default all.
 
     Returns:
         CocoData: The data.
@@ -115,7 +115,7 @@ def read_parts(tree: Tree,
         tree (Tree): The folder.
         files (dict[str, str]): A file for each split.
         task (str): The task to train.
-        classes (sequence[str], optional): Classes to use, if not all.
+        classes (sequence[str], optional): Classes to use; by default all.
         kind (type[Reader]): Reader of a file.
 
     Returns:

@@ -7,7 +7,7 @@ from ..errors import UserError
 from .tree import Tree, split_in
 from .words import listed
 
-# Words in file names that tell their content.
+# Words in file names that indicate the content.
 _KINDS = dict(
     instances='boxes',
     bbox='boxes',
@@ -19,7 +19,7 @@ _KINDS = dict(
     captions='other',
     info='other',
     results='other')
-# Bytes to read to tell whether a JSON is of this format.
+# Bytes to read to recognize a JSON of this format.
 _HEAD = 1 << 16
 
 
@@ -32,8 +32,8 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
             ``'panoptic'``.
 
     Returns:
-        dict[str, str], optional: A file for each split; ``'train'`` is the
-        only one if there is one file.
+        dict[str, str], optional: A file for each split; only ``'train'`` if
+        there is one file.
 
     Raises:
         UserError: If two files are for one split, or none is for training.
@@ -90,7 +90,7 @@ def _holds(tree: Tree, name: str, task: str) -> bool:
     """Whether the content is for a task; damage is found later."""
     if not tree.main and _kind_of_name(name) and task in ('detection',
                                                           'panoptic'):
-        # The name tells, and large files take long to read.
+        # Rely on the name, because large files take long to read.
         return True
     content = tree.json(name)
     if not isinstance(content, dict) or 'images' not in content:

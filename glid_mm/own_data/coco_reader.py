@@ -36,7 +36,7 @@ class Reader:
         classes (list[str]): Names of its categories, without pure
             supercategories.
         base (str): The folder in the tree that picture names are relative to.
-        used (set[str]): Classes of its objects, once a part was made.
+        used (set[str]): Classes of its objects; filled by :meth:`part`.
         listed (set[str]): Pictures that it names, in the tree.
 
     Raises:
@@ -58,7 +58,7 @@ class Reader:
         self.classes = list(dict.fromkeys(self.names.values()))
         self.as_is &= len(self.classes) == len(categories)
         self.used: set[str] = set()
-        # A file that the user names may be of another part by its name.
+        # The name of a file that the user chose may suggest another part.
         split = split_in(osp.basename(name)) or split_in(
             osp.dirname(name)) or split
         self.base, self.pictures = self._locate(name, split)
@@ -74,7 +74,7 @@ class Reader:
     def takes(self, category: dict) -> bool:
         """Whether a category is a class.
 
-        Roboflow writes one that only groups the others.
+        Roboflow adds a category that only groups the others.
         """
         others = self.content['categories']
         holds = any(
@@ -84,14 +84,14 @@ class Reader:
                                 for a in self.content['annotations'])
 
     def part(self, classes: Sequence[str], left_out: LeftOut) -> Part:
-        """Its images, with objects of some classes, as a part.
+        """Make a part of its images with objects of some classes.
 
         Args:
             classes (sequence[str]): Classes to use.
-            left_out (LeftOut): Gets what is not used.
+            left_out (LeftOut): Collects unused data.
 
         Returns:
-            Part: See there.
+            Part: The part.
 
         Raises:
             UserError: If most of the images cannot be used.
@@ -157,7 +157,7 @@ class Reader:
 
     def complete(self, row: dict, image: dict,
                  left_out: LeftOut) -> dict | None:
-        """An annotation with all fields that runs read; unchanged if so."""
+        """Add missing fields that runs read; unchanged if none is missing."""
         whole = row
         outline = outline_of(row.get('segmentation'))
         if self.task == 'instance':
@@ -203,8 +203,9 @@ class Reader:
                 self.as_is &= file == image['file_name']
             elif len(options) == 1 and split_in(osp.dirname(
                     options[0])) in (None, split):
-                # Names have folders of another machine, or lack folders; but
-                # another part's picture of the same name is another picture.
+                # Names may contain another machine's folders, or none.
+                # Pictures of the same name in other parts are different
+                # pictures.
                 found[image['id']] = options[0]
                 self.as_is = False
         if not found:
@@ -216,13 +217,13 @@ class Reader:
         return base, found
 
     def _best(self, votes: Counter, name: str, split: str) -> str:
-        """The folder with most pictures; on a tie, that of the split."""
+        """The folder with the most pictures; in a tie, the split's folder."""
         own = osp.dirname(name)
 
         most = max(votes.values(), default=0)
 
         def rank(base):
-            # Parts often have pictures of the same names.
+            # Parts often have pictures with the same names.
             likely, fits = 2 * votes[base] >= most, split_in(base)
             return (likely, fits == split, fits
                     is None, votes[base], base == own)

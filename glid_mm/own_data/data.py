@@ -1,4 +1,4 @@
-"""The data found in a folder, described and as settings."""
+"""The data of a folder: its description and its settings."""
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Part:
     """Training, validation or testing images.
 
     Attributes:
-        root (Path): Folder that paths are in; absolute.
+        root (Path): Absolute path of the folder with the pictures.
         samples (list[Sample]): The images.
         file (Path, optional): The user's annotation file, if it has exactly
             these samples and a run can read it without changes.
@@ -83,7 +83,7 @@ class OwnData:
         share (float | int): Validation images to set aside, if necessary.
     """
 
-    #: Noun for the counted things.
+    #: Noun for the counted objects.
     unit = 'image'
     #: Whether runs need validation data.
     validates = True

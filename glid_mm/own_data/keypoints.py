@@ -19,9 +19,9 @@ __all__ = ['LAYOUT', 'PoseData', 'find', 'hint', 'read']
 LAYOUT = ("COCO's keypoints: a JSON such as annotations/train.json or "
           'annotations/person_keypoints_train2017.json, and folders of '
           'pictures')
-# Standard deviations of COCO's 17 keypoints, as shares of the square root of
-# the object's area (cocodataset.org, keypoints evaluation); and a middling one
-# for others.
+# Standard deviations of COCO's 17 keypoints, relative to the square root of
+# the object's area (cocodataset.org, keypoints evaluation), and a medium value
+# for other keypoints.
 _SIGMAS = dict(
     nose=.026,
     eye=.025,
@@ -33,7 +33,7 @@ _SIGMAS = dict(
     knee=.087,
     ankle=.089)
 _SIGMA = .05
-# What training may cut out as the lower half (RandomHalfBody).
+# Parts of the lower body, for RandomHalfBody.
 _LOWER = ('hip', 'knee', 'ankle', 'foot', 'toe', 'heel', 'hock', 'tail')
 _COLOURS = dict(left=[0, 255, 0], right=[255, 128, 0], middle=[51, 153, 255])
 
@@ -61,7 +61,7 @@ class PoseData(CocoData):
         return {'model.backbone.num_queries': len(self.keypoints)}
 
     def meta(self, out: Path) -> dict:
-        """See :class:`CocoData`; boxes are those of the labels."""
+        """See :class:`CocoData`; boxes come from the labels."""
         path = out / 'keypoints.py'
         text = pformat(
             metainfo(self.root.name, self.keypoints, self.skeleton),
@@ -72,7 +72,7 @@ class PoseData(CocoData):
         return {'metainfo.from_file': str(path), 'bbox_file': None}
 
     def metric(self, dataset: dict) -> dict:
-        """The metric asks the data set."""
+        """The metric reads the keypoints from the data set."""
         return {}
 
     def category(self) -> dict:
@@ -138,7 +138,7 @@ class KeypointReader(Reader):
     def why_unused(self, row: dict, image: dict) -> str | None:
         """See :class:`Reader`."""
         if not row.get('iscrowd') and not any(row['keypoints'][2::3]):
-            return 'none of their keypoints is labelled'
+            return 'without a labelled keypoint'
         return super().why_unused(row, image)
 
     @property
@@ -200,7 +200,7 @@ def read(tree: Tree,
         tree (Tree): The folder.
         files (dict[str, str]): A file for each split.
         task (str): ``'pose'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        classes (sequence[str], optional): Classes to use; by default all.
 
     Returns:
         PoseData: The data.
@@ -217,8 +217,8 @@ def read(tree: Tree,
             raise UserError(
                 f'{reader.path} has the keypoints '
                 f'{", ".join(reader.keypoints)}, and {first.path} has '
-                f'{", ".join(first.keypoints)}. Both must have the same in '
-                'the same order.')
+                f'{", ".join(first.keypoints)}. Both must have the same '
+                'keypoints in the same order.')
     for split, part in parts.items():
         if not any(sample.counts for sample in part.samples):
             raise UserError(f'{readers[split].path}: no object has a labelled '
@@ -231,14 +231,14 @@ def read(tree: Tree,
 
 
 def mirrored(names: Sequence[str]) -> list[int]:
-    """The number of each keypoint's counterpart in a mirror image.
+    """The index of each keypoint's counterpart in a mirror image.
 
     Args:
         names (sequence[str]): Keypoint names, such as ``left_eye``, ``REye``,
             ``ear-l``.
 
     Returns:
-        list[int]: One number per name.
+        list[int]: One index per name.
     """
     numbers = {name: i for i, name in enumerate(names)}
     swap = list(range(len(names)))

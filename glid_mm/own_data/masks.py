@@ -27,7 +27,8 @@ LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
 SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 #: How many label maps are read to count the labels.
 LOOKED_AT = 500
-# Of labels up to a number, how many are there if they count classes.
+# At least one of so many consecutive numbers occurs in label maps of class
+# numbers, unlike in grey levels.
 _DENSE = 4
 
 
@@ -182,7 +183,7 @@ def read(tree: Tree,
 
 
 def _as_binary(labels: Counter) -> Counter:
-    """Counts of 0 and 255 as those of 0 and 1."""
+    """Counts of 0 and 255 as counts of 0 and 1."""
     return Counter({int(label > 0): count for label, count in labels.items()})
 
 
@@ -203,12 +204,12 @@ def _reader(tree: Tree, names: LabelNames | None,
                 'converted.') from error
         coloured = True
     except UserError:
-        # Skip a damaged map; others tell.
+        # Skip a damaged map and look at others.
         coloured = bool(names and names.colours)
     if not (coloured and names and names.colours):
         return read_label_map, []
     return (ColourReader(names, str(tree.path(names.file))),
-            [f'{names.file} says which colour is which class'])
+            [f'{names.file} defines the colours of the classes'])
 
 
 def _count(tree: Tree, samples: list[Sample], reader: Reader,

@@ -9,20 +9,20 @@ from .data import Part, Sample
 from .tree import Tree, place_of
 from .words import LeftOut, counted, listed
 
-# Endings that names of label maps add to those of their images.
+# Endings that label maps add to the names of their images.
 _ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
             '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
 _IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
 
 
 class Pairs(NamedTuple):
-    """Pictures and what belongs to them.
+    """Pictures and their label files.
 
     Attributes:
-        pairs (list[tuple[str, str]]): A picture and its file of labels each,
-            in the order of the pictures.
+        pairs (list[tuple[str, str]]): Pictures with their label files, in the
+            order of the pictures.
         pictures (list[str]): Pictures without labels.
-        labels (list[str]): Files of labels without a picture.
+        labels (list[str]): Label files without a picture.
     """
 
     pairs: list[tuple[str, str]]
@@ -35,18 +35,18 @@ class Pairs(NamedTuple):
 
 
 def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
-    """Match pictures with files of labels by their names.
+    """Match pictures with label files by their names.
 
-    The whole path must match, except for words that tell roles. If one side
-    has no splits, or other folders, only the rest or the file name must match.
-    Files of different splits never match.
+    The whole path must match, except for words that indicate roles. If one
+    side has no splits, or other folders, only the rest or the file name must
+    match. Files of different splits never match.
 
     Args:
         pictures (sequence[str]): Paths in a folder.
         labels (sequence[str]): The same.
 
     Returns:
-        Pairs: The matches of the strictest rule that finds most.
+        Pairs: The matches of the strictest rule that finds the most.
 
     Raises:
         UserError: If two pictures or two label files have the same key by
@@ -129,7 +129,7 @@ def _bare(key: tuple, endings: Iterable[str]) -> tuple:
 
 
 def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
-    """Pictures, and files in folders of a role that belong to them."""
+    """Match pictures with the files in folders of a role."""
     if tree.main is not None:
         return None
     labels = _of_role(tree, role, suffixes)
@@ -161,13 +161,13 @@ def _of_role(tree: Tree, role: str, suffixes: tuple) -> list[str]:
 
 def paired_parts(tree: Tree, pairs: Pairs, what: str,
                  left_out: LeftOut) -> dict[str, Part]:
-    """Pairs by split; each record is the path of what belongs to a picture.
+    """Pairs by split; each record is the path of the label file.
 
     Args:
         tree (Tree): The folder.
         pairs (Pairs): Pictures and what belongs to them.
         what (str): Noun for the labels.
-        left_out (LeftOut): Collects what is not used.
+        left_out (LeftOut): Collects unused data.
 
     Returns:
         dict[str, Part]: By split.

@@ -104,7 +104,7 @@ class PanopticReader(Reader):
             c['name']: bool(c['isthing'])
             for c in self.content['categories']
         }
-        # The order that data sets have.
+        # Data sets list things before stuff.
         self.classes.sort(key=lambda c: not self.isthing[c])
         self.folder = self._find_folder(split_in(osp.basename(name)) or split)
 
@@ -194,7 +194,8 @@ def read(tree: Tree,
         tree (Tree): The folder.
         files (dict[str, str]): A file for each split.
         task (str): ``'panoptic'``.
-        classes (sequence[str], optional): All classes: every pixel has one.
+        classes (sequence[str], optional): All classes, because every pixel has
+            one.
 
     Returns:
         PanopticData: The data.

@@ -16,7 +16,7 @@ _FORMATS = dict(
     depth=(rgbd, ),
     pose=(keypoints, ),
     pretrain=(unlabelled, ))
-#: What data can be for.
+#: Tasks that data can serve.
 TASKS = tuple(_FORMATS)
 _WITHOUT_CLASSES = ('depth', 'pretrain')
 
@@ -39,8 +39,8 @@ def recognise(folder: str | Path,
             one picture name per line, or another folder or file of the same
             kind.
             By default a tenth.
-        classes (sequence[str], optional): Classes to use of boxes, masks and
-            keypoints, if not all; for label maps the names of 0, 1, 2, ….
+        classes (sequence[str], optional): Classes to use, by default all; for
+            label maps, the names of 0, 1, 2, ….
         depth_scale (float, optional): Units per metre in depth maps; by
             default guessed: 1000 for millimetres, 256 for KITTI.
 
@@ -50,7 +50,7 @@ def recognise(folder: str | Path,
     Raises:
         UserError: If there is no such folder or task, the folder has no data
             for the task or has it in two formats, or the data is invalid. The
-            message names what was looked for, what was found, and a cure.
+            message names the expected formats, the files found, and a cure.
         MissingLibraryError: If the format needs a library that is missing.
     """
     if task not in _FORMATS:

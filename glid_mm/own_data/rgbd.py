@@ -153,7 +153,7 @@ def _depth(path: Path) -> np.ndarray:
 
     Raises:
         ImageError: If it cannot be read.
-        UserError: If it is something else.
+        UserError: If it is not a depth map.
     """
     name = str(path)
     with naming(name):

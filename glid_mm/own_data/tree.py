@@ -65,7 +65,7 @@ def place_of(path: str) -> Place:
         path (str): In the folder, with ``/``.
 
     Returns:
-        Place: See there.
+        Place: The split, the role and the rest of the path.
     """
     *folders, name = path.split('/')
     split = role = None
@@ -86,7 +86,7 @@ class Tree:
     """The files of a folder, listed once.
 
     Args:
-        folder (str | Path): Where to look, below too.
+        folder (str | Path): The folder; its subfolders are searched too.
         main (Path, optional): A file in it that the user named. Other files
             that describe a data set are ignored.
 
@@ -145,7 +145,7 @@ class Tree:
                 set or in one below.
 
         Returns:
-            Tree: See there.
+            Tree: The tree.
 
         Raises:
             UserError: If the path does not exist; see :class:`Tree`.
@@ -162,15 +162,15 @@ class Tree:
         return cls(folder.parent if alone else folder, path)
 
     def ending(self, *suffixes: str) -> list[str]:
-        """Files whose names have one of some endings, ignoring case."""
+        """Files with one of the given suffixes, ignoring case."""
         return [n for n in self.files if n.lower().endswith(suffixes)]
 
     def named(self, *names: str) -> list[str]:
-        """Files with one of some names, ignoring case, in any folder."""
+        """Files with one of the given names, ignoring case, in any folder."""
         return [n for n in self.files if osp.basename(n).lower() in names]
 
     def path(self, name: str) -> Path:
-        """Where a file is."""
+        """The absolute path of a file."""
         return self.root / name
 
     def json(self, name: str):

@@ -23,7 +23,7 @@ class ImageFolder(OwnData):
     validates = False
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`; ``extra`` tells that not all are used."""
+        """See :class:`OwnData`; ``extra`` is true if some are unused."""
         settings = dict(data_root=str(self.root), data_prefix='')
         if part.extra:
             file = out / 'images.txt'
@@ -42,7 +42,7 @@ def find(tree: Tree, task: str) -> bool | None:
 
 
 def hint(tree: Tree) -> str:
-    """Nothing: there are no pictures."""
+    """An empty string, because there are no pictures."""
     return ''
 
 

@@ -13,8 +13,8 @@ def counted(number: int, noun: str) -> str:
     """A number and its noun: ``1 image``, ``1,200 boxes``.
 
     Args:
-        number (int): How many.
-        noun (str): For one of them.
+        number (int): The number.
+        noun (str): Its singular.
 
     Returns:
         str: Both.
@@ -46,7 +46,7 @@ def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
 
     Args:
         classes (sequence[str]): All of them.
-        counts (Counter): By name; of training.
+        counts (Counter): Counts by name, in the training data.
 
     Returns:
         str: Sentences without the last full stop.
@@ -83,7 +83,7 @@ class LeftOut:
         """Note some things.
 
         Args:
-            noun (str): For one of them, such as ``'picture'``.
+            noun (str): Singular, such as ``'picture'``.
             why (str): Text after the noun: ``'without a label file'``.
             *names (str): Their names, if they have any.
             count (int): Their number, if they have no names.
@@ -93,7 +93,7 @@ class LeftOut:
             self._counts[noun, why] += count or len(names)
 
     def update(self, other: 'LeftOut') -> None:
-        """Add the notes of another."""
+        """Add the notes of another instance."""
         for (noun, why), names in other._names.items():
             self.add(noun, why, *names, count=other._counts[noun, why])
 

@@ -16,10 +16,10 @@ from .yolo_yaml import find_yaml, names_of, read_yaml, splits_of
 
 LAYOUT = ('YOLO: data.yaml or classes.txt, images/{train,val}/*.jpg and '
           'labels/{train,val}/*.txt')
-# Lists of other things than boxes.
+# Text files that do not list boxes.
 _OTHER = ('classes.txt', 'obj.txt', 'train.txt', 'val.txt', 'valid.txt',
           'test.txt', 'names.txt', 'labels.txt', 'labelmap.txt')
-# Shares of an image's sides may be a little off by rounding.
+# Rounding may move coordinates slightly outside 0 to 1.
 _LEAST, _MOST = -0.1, 1.1
 
 
@@ -85,7 +85,7 @@ def read(tree: Tree,
         tree (Tree): The folder.
         layout (Layout): The files.
         task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        classes (sequence[str], optional): Classes to use; by default all.
 
     Returns:
         CocoData: The data. Pictures without a text are empty.

@@ -48,7 +48,7 @@ def read_yaml(tree: Tree, name: str) -> dict:
 
 def names_of(tree: Tree, file: str | None, settings: dict,
              texts: dict) -> tuple[list[str], str | None]:
-    """Names of the classes, and the file that has them.
+    """Names of the classes, and the file that defines them.
 
     Args:
         tree (Tree): The folder.
@@ -57,7 +57,8 @@ def names_of(tree: Tree, file: str | None, settings: dict,
         texts (dict): Lines by picture, whose first value is the class.
 
     Returns:
-        tuple[list[str], str | None]: Names, numbers if no file has names.
+        tuple[list[str], str | None]: The names, or numbers if no file has
+        names; and the file.
 
     Raises:
         UserError: If names and numbers do not match, or files differ.
@@ -131,7 +132,7 @@ def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
 
 
 def _listed(tree: Tree, path: Path) -> set[str]:
-    """Pictures that a list names, whatever its paths are relative to."""
+    """The pictures in a list; programs differ in the base of its paths."""
     by_name = defaultdict(list)
     for picture in tree.pictures:
         by_name[osp.basename(picture)].append(picture)

@@ -29,7 +29,7 @@ class Picture(NamedTuple):
     source: Path | Image.Image
 
     def pixels(self) -> np.ndarray:
-        """Read it.
+        """Read the picture.
 
         Returns:
             ndarray: ``(H, W, 3)`` uint8, BGR, turned upright; see
@@ -41,7 +41,7 @@ class Picture(NamedTuple):
         if isinstance(self.source, Path):
             return bgr(load_image(str(self.source)))
         copy = self.source.copy()
-        # Which a copy has not, and integers of 32 bits need.
+        # A copy loses the format, which 32-bit integers need.
         copy.format = self.source.format
         return bgr(upright_rgb(copy, self.name))
 
@@ -54,7 +54,7 @@ def is_one(pictures) -> bool:
 
 
 def list_pictures(pictures) -> list[Picture]:
-    """All pictures, unread, each with a unique name.
+    """List pictures without reading them, each with a unique name.
 
     Args:
         pictures (str | Path | Image | ndarray | list): Files, folders, PIL

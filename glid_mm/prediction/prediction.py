@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .predictor import Predictor
 
 Array = np.ndarray | torch.Tensor
-# Of mmdet: class + 1000 · number of the object.
+# mmdet's value is class + 1000 · number of the object.
 _OFFSET = 1000
 
 
@@ -43,9 +43,9 @@ class Origin(NamedTuple):
 
 @dataclass(repr=False, eq=False)
 class Prediction:
-    """The prediction for one picture; None for what its task does not give.
+    """The prediction for one picture; results of other tasks are None.
 
-    Pixels are those of the picture, turned upright.
+    Pixels refer to the picture turned upright.
 
     Attributes:
         name (str): Name of the picture, without its suffix.
@@ -53,7 +53,7 @@ class Prediction:
         size (tuple[int, int]): Height and width in pixels.
         boxes (ndarray): ``(N, 4)`` float32: left, top, right and bottom edge
             in pixels.
-        scores (ndarray): ``(N, )`` float32, of boxes, within 0 and 1.
+        scores (ndarray): ``(N, )`` float32, of boxes, between 0 and 1.
         labels (ndarray): ``(N, )`` int64, the classes of boxes.
         names (list[str]): ``N``, the names of these classes.
         masks (ndarray): ``(N, H, W)`` bool.
@@ -130,10 +130,11 @@ class Prediction:
 
         Args:
             folder (str or Path): ``vis/NAME.png`` in it is the drawing,
-                ``pred/NAME.json`` has all but maps, and ``pred/NAME.png`` has
-                the map, if there is one: classes of pixels; ids of segments
-                as COCO colours them (red + 256 · green + 65536 · blue); or
-                depth in 16 bits, ``png_scale`` units per metre.
+                ``pred/NAME.json`` has all data except maps, and
+                ``pred/NAME.png`` has the map, if there is one: classes of
+                pixels; ids of segments as COCO colours them (red + 256 · green
+                + 65536 · blue); or depth in 16 bits, ``png_scale`` units per
+                metre.
 
         Returns:
             list[Path]: The files.
@@ -158,7 +159,8 @@ class Prediction:
         return paths
 
     def to_dict(self) -> dict:
-        """All but maps as plain values for JSON; masks as COCO's RLE."""
+        """All data except maps as plain JSON values; masks as COCO's RLE.
+        """
         facts = dict(
             name=self.name,
             task=self.task,
@@ -178,7 +180,7 @@ class Prediction:
     def to_coco(self,
                 image_id: int | str | None = None,
                 category_ids: Sequence[int] | None = None) -> list[dict]:
-        """The prediction in COCO's format of results.
+        """The prediction in COCO's results format.
 
         Args:
             image_id (int or str, optional): The picture's id in the data set;
@@ -193,7 +195,7 @@ class Prediction:
             score; a panoptic map gives one, with ``segments_info``.
 
         Raises:
-            UserError: If the task is depth, which COCO does not have.
+            UserError: If the task is depth, which COCO lacks.
         """
         image_id = self.name if image_id is None else image_id
         classes = self._origin.predictor.classes
@@ -253,13 +255,13 @@ def prediction_of(origin: Origin, sample, size: tuple[int, int]) -> Prediction:
 
     Args:
         origin (Origin): Its origin.
-        sample (BaseDataElement): The host's.
+        sample (BaseDataElement): The host's data sample.
         size (tuple[int, int]): Height and width of the picture.
 
     Returns:
         Prediction: Only with objects above the threshold.
     """
-    # These are as large as the maps of all classes, and are never read.
+    # These are as large as the maps of all classes and never read.
     for name in ('seg_logits', 'pred_fields'):
         if name in sample:
             delattr(sample, name)

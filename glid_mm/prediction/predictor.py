@@ -1,4 +1,4 @@
-"""Weights in use: pictures in, predictions out."""
+"""Load weights and predict on pictures."""
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +27,13 @@ def load(run_or_weights: str | Path,
 
 
 class Predictor:
-    """A model with its weights, and the inferencer of its host library.
+    """A model with its weights and the inferencer of its host library.
 
     Args:
         run (Run): Weights and their config.
         device (str, optional): Where to compute, such as ``'cuda:1'``; by
             default a GPU if there is one.
-        task (str, optional): The task to choose of a mixture, or the expected
+        task (str, optional): The task of a mixture to use, or the expected
             task of other weights.
 
     Attributes:
@@ -41,11 +41,12 @@ class Predictor:
         config (Config): The task's config; for a mixture, the task's part.
         task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
             'pose' or 'pretrain'.
-        name (str): The mixture's name of this task; otherwise as `task`.
+        name (str): The mixture's name for this task; otherwise equal to
+            `task`.
         tasks (dict[str, str]): All tasks of the weights: kinds such as
             `task` by name.
-        classes (tuple[str]): Their names, by label; empty for depth.
-        device (torch.device): Where it computes.
+        classes (tuple[str]): Class names by label; empty for depth.
+        device (torch.device): The model's device.
         path (Path): File of the weights.
 
     Raises:
@@ -134,8 +135,8 @@ class Predictor:
             threshold (float): Score threshold of boxes and masks, and of
                 keypoints to draw. Semantic and panoptic maps and depth
                 have none.
-            batch_size (int): Pictures that go through the model at once.
-                Poses are predicted picture by picture.
+            batch_size (int): Pictures in a forward pass. Poses are predicted
+                picture by picture.
             detector (Predictor, optional): For detection or instances; finds
                 the people whose poses are estimated. Without one, each
                 picture is one person.
@@ -146,7 +147,7 @@ class Predictor:
 
         Raises:
             UserError: If a picture is missing, cannot be read or is not a
-                picture, or an option is not for this task.
+                picture, or an option does not apply to this task.
         """
         if self._inferencer is None:
             raise UserError(
@@ -189,10 +190,10 @@ class Predictor:
                 where a unit of 32×32 pixels is masked; by default drawn as in
                 training.
             size (int, optional): Side in pixels, a multiple of 32; by default
-                that of training.
+                the training size.
 
         Returns:
-            Reconstruction: Pictures.
+            Reconstruction: The pictures.
 
         Raises:
             UserError: If the weights are not from pre-training, or the mask or
@@ -223,11 +224,12 @@ class Predictor:
         elif self.task == 'pose':
             options = dict(kpt_thr=origin.threshold, draw_bbox=origin.detected)
         state = np.random.get_state()
-        # mmdet draws the shades of masks, and takes the program's numbers.
+        # mmdet draws mask colours from NumPy's global generator.
         np.random.seed(0)
         try:
             with self._scope(), warnings.catch_warnings():
-                # mmengine warns of every box that ends at the picture's edge.
+                # mmengine warns about every box that ends at the picture's
+                # edge.
                 warnings.simplefilter('ignore', UserWarning)
                 drawn, = self._inferencer.visualize([image], [sample],
                                                     return_vis=True,
@@ -237,7 +239,7 @@ class Predictor:
         return drawn
 
     def levels(self, sample) -> np.ndarray:
-        """A semantic map or depth as a PNG holds it, ``(H, W)``."""
+        """The values of a semantic or depth map in a PNG, ``(H, W)``."""
         return self._inferencer.levels(sample)
 
     @property
@@ -246,7 +248,7 @@ class Predictor:
         return self._inferencer.png_scale
 
     def _scope(self):
-        """Hosts look names up in the scope that is the default one."""
+        """Make the host's scope the default, where it looks up names."""
         return DefaultScope.overwrite_default_scope(
             self.config.get('default_scope'))
 

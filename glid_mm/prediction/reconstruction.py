@@ -17,7 +17,7 @@ from .runs import Run
 
 
 class Reconstruction(NamedTuple):
-    """Pictures of one size.
+    """A picture and its reconstruction, all of the same size.
 
     Attributes:
         picture (Image): The input, cropped and resized.
@@ -35,7 +35,7 @@ class Reconstruction(NamedTuple):
 
 
 def build(run: Run, device: torch.device) -> nn.Module:
-    """Build the model of a pre-training with its weights.
+    """Build a pre-trained model with its weights.
 
     Args:
         run (Run): Run of a pre-training.
@@ -57,10 +57,10 @@ def random_mask(units: int,
     """Draw a mask as training does.
 
     Args:
-        units (int): Units of 32 pixels in a row and in a column.
+        units (int): Number of 32-pixel units per side.
         ratio (float): Share of units that are masked.
         strategy (str): 'random', 'block' or 'grid'.
-        seed (int): The same gives the same mask.
+        seed (int): Seed of the draw.
 
     Returns:
         ndarray: ``(units, units)`` bool, True where masked.

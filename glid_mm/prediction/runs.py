@@ -17,10 +17,10 @@ from ..io.checkpoints import find_checkpoint, read_checkpoint
 from ..io.settings import read_settings
 from .tasks import single_config, tasks_of
 
-# Of whose modules a weights file may ask for what it needs.
+# Packages from which a weights file's config may import modules.
 _LIBRARIES = ('glid_mm', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain',
               'mmseg')
-# What of a config makes a model predict.
+# Settings of a config that prediction uses.
 _BUILT = ('model', 'test_dataloader', 'visualizer')
 
 
@@ -63,9 +63,9 @@ def find_run(path: str | Path) -> tuple[Config, Path]:
             or ``weights:NAME``.
 
     Returns:
-        tuple[Config, Path]: The config, and the file of the weights. Of a
-        folder's checkpoints it is the best one that the run has kept, or
-        else the last.
+        tuple[Config, Path]: The config, and the file of the weights. For a
+        folder, it is the best checkpoint that the run has kept, or else the
+        last.
 
     Raises:
         CheckpointError: If there is no checkpoint, or it cannot be read.

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..models import GLID, TokenGrid
 from ..visualization import load_images
 
-#: Kinds of features, and the parts of GLID that each takes.
+#: Kinds of features, and the parts of GLID that each needs.
 FEATURES = dict(encoder=PARTS[:1], neck=PARTS[:2], decoder=PARTS)
 
 
@@ -22,7 +22,7 @@ class LabelledImages(NamedTuple):
 
     Attributes:
         paths (list[Path]): The files.
-        labels (Tensor): ``(n,)`` int64, places in ``classes``.
+        labels (Tensor): ``(n,)`` int64, indices into ``classes``.
         classes (list[str]): Names of the class folders, sorted.
     """
 
@@ -36,12 +36,12 @@ def read_class_folders(
     """List images that lie in one folder for each class.
 
     Args:
-        root (Path): With the class folders, or with ``train`` and ``val``
-            that have them, as torchvision's ``ImageFolder`` reads them.
+        root (Path): Folder with the class folders, or with ``train`` and
+            ``val`` that contain them, as for torchvision's ``ImageFolder``.
 
     Returns:
         tuple[LabelledImages, LabelledImages | None]: Training images, and
-        validation images if there are such.
+        validation images if there are any.
 
     Raises:
         UserError: If there are fewer than two classes, a class has no
@@ -79,7 +79,7 @@ def _read(folder: Path) -> LabelledImages:
 
 
 class _Pictures(Dataset):
-    """Squares cut out of image files, ``(3, size, size)`` uint8 BGR."""
+    """Central squares of image files, ``(3, size, size)`` uint8 BGR."""
 
     def __init__(self, paths: Sequence[Path], size: int) -> None:
         self.paths, self.size = paths, size
@@ -103,8 +103,8 @@ def extract_features(model: nn.Module,
     Args:
         model (GLIDPretrainer): On any device; is left in evaluation mode.
         paths (sequence[Path]): Image files.
-        size (int): Side in pixels of the square in the middle of each image
-            that the model sees; a multiple of 32.
+        size (int): Side in pixels of the central square of each image that the
+            model sees; a multiple of 32.
         kinds (sequence[str]): Any of :data:`FEATURES`.
         batch_size (int): Images in a forward pass.
         workers (int): Processes that read images.
@@ -134,10 +134,10 @@ def features_of(glid: GLID, images: Tensor,
     """One vector of each kind for each image of a batch.
 
     - encoder: the mean of the encoder's last map, stride 32;
-    - neck: the means of the neck's four maps, side by side;
-    - decoder: the mean answer of the last layer to the mask tokens of all
-      units. In pre-training these are asked about units that are not seen;
-      here every unit is.
+    - neck: the means of the neck's four maps, concatenated;
+    - decoder: the mean output of the last layer for the mask tokens of all
+      units. In pre-training, mask tokens stand for masked units; here every
+      unit is visible.
 
     Args:
         glid (GLID): The backbone.

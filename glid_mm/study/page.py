@@ -1,4 +1,4 @@
-"""A study's results as a self-contained page."""
+"""Write a study's results as a self-contained page."""
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from .results import Comparison, common_steps, mean_and_sd
 
 
 def table_of(rows: Sequence[Comparison]) -> list[list[str]]:
-    """Rows of cells, after one of headings."""
+    """The table as rows of cells, starting with the headings."""
     table = [['arm', 'seeds', 'final', 'difference', 'passes after']]
     for row in rows:
         cells = [
@@ -64,7 +64,7 @@ def _spread(mean: float, sd: float, sign: str = '') -> str:
 
 
 def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
-    """Plot a curve of each arm: means over seeds, and their range.
+    """Plot a curve for each arm: the mean over seeds and their range.
 
     Args:
         rows (sequence[Comparison]): The arms.

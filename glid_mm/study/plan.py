@@ -33,7 +33,7 @@ class Start(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """One side of a comparison; runs of an arm differ only in their seeds.
+    """An arm of a comparison; its runs differ only in their seeds.
 
     Attributes:
         start (Start): The weights.
@@ -118,13 +118,13 @@ def read_start(text: str, checkpoint: str = '') -> Start:
 
 
 def beside(config: str, start: Start) -> Start:
-    """A start of another model, to be compared with those of the study's.
+    """A start of another model, to compare with the study's.
 
     Args:
         config (str): Config of the same task and data.
         start (Start): Start of that model.
     """
-    # What a config's name says of the model, before GPUs and batch size.
+    # The part of a config's name before GPUs and batch size.
     model = re.split(r'_\d+xb\d', Path(config).stem)[0]
     return start._replace(name=f'{model}: {start.name}', config=config)
 
@@ -151,8 +151,8 @@ def plan_runs(configs: dict[str, Config],
         list[Run]: Seed by seed, so that an interrupted study is balanced.
 
     Raises:
-        UserError: If the folder holds runs of another study, or nothing reads
-            a setting.
+        UserError: If the folder holds runs of another study, or a setting is
+            unused.
     """
     runs = []
     for seed, arm in itertools.product(seeds, arms):
@@ -175,7 +175,7 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     options = {
         'randomness.seed': run.seed,
         'work_dir': str(run.folder),
-        # The last checkpoint is for resuming; no other is used.
+        # The last checkpoint is for resuming; others are not needed.
         'default_hooks.checkpoint.max_keep_ckpts': 1,
         'default_hooks.checkpoint.save_best': None,
     }

@@ -15,7 +15,7 @@ from ..visualization import read_scalars
 from ..visualization.curves import Curve
 from .plan import Arm, Run, Start
 
-# Of a study.csv, before the metric.
+# Columns of a study.csv before the metric.
 _COLUMNS = ['start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step']
 
 
@@ -43,9 +43,9 @@ class Comparison(NamedTuple):
         arm (Arm): The arm.
         outcomes (list[Outcome]): Outcomes of its seeds.
         mean (float): Mean of the metric at the end.
-        sd (float): Standard deviation over seeds; NaN of one seed.
+        sd (float): Standard deviation over seeds; NaN for one seed.
         baseline (Arm, optional): Its baseline; None if it is a baseline.
-        differences (list[float]): From the baseline, seed by seed.
+        differences (list[float]): Differences from the baseline, seed by seed.
         passes (float, optional): The step at which the mean curve passes the
             baseline's final mean, as a share of all steps; None if it never
             does.
@@ -65,7 +65,7 @@ class Comparison(NamedTuple):
             return f'{self.arm}: nothing to compare with'
         count = len(self.differences)
         difference, sd = mean_and_sd(self.differences)
-        beside = f'{self.arm} beside {self.baseline}'
+        beside = f'{self.arm} compared with {self.baseline}'
         if count == 1:
             return (f'{beside}: {difference:+.4g}, from one seed, which '
                     'proves little')
@@ -87,7 +87,7 @@ def read_outcome(run: Run, metric: str) -> Outcome:
     """Read a finished run.
 
     Args:
-        run (Run): Which.
+        run (Run): The run.
         metric (str): Name of the scalar, such as ``mIoU``.
 
     Raises:
@@ -111,7 +111,8 @@ def compare(outcomes: Sequence[Outcome],
     Args:
         outcomes (sequence[Outcome]): Finished runs, one for each arm and
             seed.
-        higher_is_better (bool): Whether more of the metric is good.
+        higher_is_better (bool): Whether higher values of the metric are
+            better.
     """
     arms = {}
     for outcome in outcomes:
@@ -145,7 +146,7 @@ def compare(outcomes: Sequence[Outcome],
 
 
 def common_steps(outcomes: Sequence[Outcome]) -> Curve:
-    """Values ``(seeds, n)`` at the n steps that the curves of all have."""
+    """Values ``(seeds, n)`` at the n steps that all curves share."""
     steps = set.intersection(*(set(o.curve.steps.tolist()) for o in outcomes))
     steps = np.array(sorted(steps))
     values = [o.curve.values[np.isin(o.curve.steps, steps)] for o in outcomes]
@@ -153,7 +154,7 @@ def common_steps(outcomes: Sequence[Outcome]) -> Curve:
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation, which is NaN of a single value."""
+    """Mean and standard deviation; the latter is NaN for a single value."""
     sd = statistics.stdev(values) if len(values) > 1 else math.nan
     return statistics.fmean(values), sd
 
@@ -170,7 +171,7 @@ def _passes(pairs, higher_is_better: bool) -> float | None:
 
 
 def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
-    """Write every evaluation of every run, one a line."""
+    """Write every evaluation of every run, one per line."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow([*_COLUMNS, metric])
