@@ -1,4 +1,4 @@
-"""Errors whose message is all that a user needs."""
+"""Errors whose messages tell the user everything needed."""
 import importlib.util
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def require(*libraries: str, task: str) -> None:
 
     Args:
         libraries (str): Import names, such as ``'mmseg'``.
-        task (str): What they are needed for, in words.
+        task (str): The purpose in words, for the message.
 
     Raises:
         MissingLibraryError: If some are missing; names them, the task, and

@@ -29,14 +29,14 @@ class GLIDBackbone(models.GLID):
         encoder (dict): Arguments of :class:`~glid_mm.models.SwinEncoder`,
             such as ``dict(arch='base', drop_path_rate=0.3)``.
         neck (dict, optional): Arguments of :class:`~glid_mm.models.BiFPN`
-            but for ``in_channels``.
+            except ``in_channels``.
         decoder (dict, optional): Arguments of
-            :class:`~glid_mm.models.QueryDecoder` but for ``memory_dims``.
+            :class:`~glid_mm.models.QueryDecoder` except ``memory_dims``.
         num_queries (int): Queries of the task; 0 for pre-training.
-        embedding_std (float): Standard deviation that the queries' own
-            embeddings start with; 0 is the paper's.
-        embedding_positions (bool): Whether they start as positions spread
-            over the image instead.
+        embedding_std (float): Initial standard deviation of the queries' own
+            embeddings; 0 in the paper.
+        embedding_positions (bool): Whether they start as positions spread over
+            the image.
         recompute (bool, optional): Whether cheap activations are computed
             again in the backward pass instead of stored; None does so on
             CPUs.
@@ -51,7 +51,7 @@ class GLIDBackbone(models.GLID):
     Raises:
         UserError: If a width is invalid.
     """
-    #: What takes the settings of groups that name no type.
+    #: Classes for groups of settings without a type.
     PARTS = dict(
         encoder=models.SwinEncoder,
         neck=models.BiFPN,

@@ -37,7 +37,7 @@ class GLIDEncoder(GLIDBackbone):
         self.out_indices = tuple(out_indices)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` of the wanted strides s; C doubles."""
+        """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` at the selected strides s; C doubles."""
         maps = self.encode(images)
         return tuple(maps[i] for i in self.out_indices)
 

@@ -1,4 +1,4 @@
-"""Tables of position biases: resized to other windows, and extended.
+"""Resize and extend tables of position biases.
 
 A table ``((2w−1)², heads)`` holds a bias for every offset in a window of side
 w, row by row.
@@ -19,7 +19,7 @@ logger = logging.getLogger('glid_mm')
 
 
 def table_window(table: Tensor, name: str = 'bias table') -> int:
-    """The side of the window that a table was made for.
+    """The window side of a table.
 
     Raises:
         ValueError: If the first axis is not an odd square.
@@ -177,9 +177,9 @@ def _places(offsets: int, reach: int) -> np.ndarray:
     return np.concatenate([-places[::-1], [0], places])
 
 
-#: Ways from a table ``((2v−1)², heads)`` and a window w to ``((2w−1)²,
-#: heads)``: plainly bicubic (Microsoft, mmdet, mmseg and GLID itself), or with
-#: geometric spacing, linearly (timm) or by cubic splines (SimMIM, mmpretrain).
+#: Methods to resize a table ``((2v−1)², heads)`` for a window w to ``((2w−1)²,
+#: heads)``: bicubic (Microsoft, mmdet, mmseg and GLID itself), or with
+#: geometric spacing, linear (timm) or by cubic splines (SimMIM, mmpretrain).
 RESIZINGS: dict[str, Callable[[Tensor, int], Tensor]] = dict(
     bicubic=resize_bias_table,
     geometric_linear=_geometric(1),

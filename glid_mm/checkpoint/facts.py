@@ -35,7 +35,7 @@ class EncoderFacts(NamedTuple):
     def of(cls,
            weights: Mapping[str, Tensor],
            shifted: bool = True) -> Optional['EncoderFacts']:
-        """Read them from weights with GLID's names.
+        """Read the properties from weights with GLID's names.
 
         Args:
             weights (mapping): Weights of an encoder, such as
@@ -43,7 +43,7 @@ class EncoderFacts(NamedTuple):
             shifted (bool): See above; weights do not show it.
 
         Returns:
-            EncoderFacts or None: None if they are not of an encoder.
+            EncoderFacts or None: None if they are not an encoder's weights.
         """
         depths = block_counts(weights)
         tables = [
@@ -65,7 +65,7 @@ class EncoderFacts(NamedTuple):
 
     @property
     def published(self) -> str | None:
-        """Its published name, a key of ``models.ARCHITECTURES``, if any."""
+        """The published name, a key of ``models.ARCHITECTURES``, if any."""
         for name, facts in models.ARCHITECTURES.items():
             if self[:3] == (facts['dims'], facts['depths'], facts['heads']):
                 return name
@@ -73,7 +73,7 @@ class EncoderFacts(NamedTuple):
 
     @property
     def architecture(self) -> str:
-        """Its published name and the numbers behind it."""
+        """The published name and its numbers."""
         size = (f'{self.dims} channels, depths '
                 f'{"-".join(map(str, self.depths))}, heads '
                 f'{"-".join(map(str, self.heads))}')
@@ -111,7 +111,7 @@ def stamp(facts: EncoderFacts | None, **more) -> dict:
     Returns:
         dict: Plain values, to go under ``meta['glid_mm']``.
     """
-    # torch names its version with a string of a class of its own.
+    # torch's version is an instance of a subclass of str.
     versions = dict(glid_mm=__version__, torch=str(torch.__version__))
     encoder = {}
     if facts is not None:

@@ -1,4 +1,4 @@
-"""Loading a checkpoint into a model of any task."""
+"""Load a checkpoint into a model of any task."""
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -38,8 +38,7 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     """Load a checkpoint into a model of any task and report what was loaded.
 
     Args:
-        model (nn.Module): A host's model with GLID as its backbone, or
-            any other.
+        model (nn.Module): A host's model, usually with GLID as its backbone.
         checkpoint (dict): See :func:`read_checkpoint`.
         strict (bool): Whether names and shapes must agree entirely.
         revise_keys (iterable[tuple]): Patterns of names and their

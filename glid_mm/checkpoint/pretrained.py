@@ -14,7 +14,7 @@ from .published import plan_published
 from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
 
-#: Other libraries' Swin lacks the norms of the first three stages' outputs.
+#: Other libraries' Swin lacks the output norms of the first three stages.
 MIN_SHARE = .9
 
 
@@ -31,12 +31,12 @@ class Pretrained:
         checkpoint (str): A file of glid_mm, or of a library that
             :func:`to_glid` knows; of ×Net, see :func:`plan_published`.
         parts (sequence[str], optional): Any of encoder, neck, queries and
-            decoder, or encoder and classifier; by default all that the model
-            has. The queries are ``[CLS]``, the mask token and, from a task
-            with as many queries, those.
+            decoder, or encoder and classifier; by default all parts of the
+            model. The queries are ``[CLS]``, the mask token and, from a task
+            with the same number of queries, the task's queries.
         source (str): Library of the Swin; see :func:`to_glid`.
-        min_share (float): Smallest share of each part's weights that the
-            file must have.
+        min_share (float): Minimum share of each part's weights that the file
+            must have.
         task (str, optional): Task of a mixture whose queries to load; without
             it, a task's own queries start untrained.
 
@@ -98,7 +98,7 @@ class Pretrained:
 
     def _load_networks(self, checkpoint: dict, module: nn.Module,
                        parts: Sequence[str]) -> LoadReport:
-        """Load parts that are networks of several libraries or of ours."""
+        """Load parts that are networks of other libraries or ours."""
         encoder = getattr(module, 'encoder', None)
         if isinstance(encoder, GLID) and 'encoder' in parts:
             if len(parts) > 1:
@@ -109,7 +109,7 @@ class Pretrained:
             return self._load(encoder, parts)
         report, weights = plan_published(checkpoint, module, parts)
         report.refuse(parts, self.min_share)
-        # GLID's encoder refuses what has none of it.
+        # GLID's encoder refuses a state dict without its weights.
         module.load_state_dict({**module.state_dict(), **weights})
         return report
 

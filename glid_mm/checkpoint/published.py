@@ -1,4 +1,4 @@
-"""Weights of classifiers as published by their own libraries."""
+"""Load classifiers' weights as published by their libraries."""
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ def plan_published(
             the same parts.
         model (nn.Module): ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
         parts (sequence[str]): Any of ``encoder`` and ``classifier``; each gets
-            all that the checkpoint has.
+            all its weights in the checkpoint.
 
     Returns:
         tuple[LoadReport, dict]: A report, and the weights to load. The
@@ -62,7 +62,7 @@ def plan_published(
 
 
 def _published(model: nn.Module, part: str) -> dict[str, str]:
-    """Published names of a part's weights, by the names here."""
+    """Published names of a part's weights, by our names."""
     if hasattr(model, 'published_names'):
         return model.published_names
     network = getattr(model, part)

@@ -9,9 +9,9 @@ _KEY = re.compile(r'.*layers\.\d+\.(cross|self)_attn\.k\.bias')
 
 
 def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
-    """Leave out the biases of keys, which version 0.1.0 had.
+    """Remove the biases of keys, which version 0.1.0 had.
 
-    They add the same to all logits of a query and so change nothing.
+    They add the same value to all logits of a query, so they have no effect.
 
     Args:
         weights (mapping): Weights of an encoder, a decoder or a larger model;

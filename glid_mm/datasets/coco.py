@@ -44,7 +44,7 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
 def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
     """Refuse values of a type that COCO's format does not allow.
 
-    Hosts would raise an error that names no file, or compute with them.
+    Hosts would use them, or raise an error without the file's name.
 
     Args:
         file (str): Name of the file.
@@ -85,7 +85,7 @@ def _is_id(value) -> bool:
 
 
 def _is_number(value) -> bool:
-    # Not so large that a float32 would be infinite.
+    # Also exclude numbers that are infinite in float32.
     return (isinstance(value, (int, float)) and not isinstance(value, bool)
             and abs(value) < 3e38)
 
@@ -130,11 +130,11 @@ def require_categories(file: str, content: Mapping[str,
     """Refuse annotations of categories that the file does not list.
 
     Args:
-        file (str): Where they are from.
+        file (str): Name of their file.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
-        UserError: If there are any: evaluation would ignore them.
+        UserError: If there are any, because evaluation would ignore them.
     """
     known = {category['id'] for category in content['categories']}
     strange = [
@@ -157,12 +157,12 @@ def require_unique_ids(file: str, content: Mapping[str,
     """Refuse ids that occur twice.
 
     Args:
-        file (str): Where they are from.
+        file (str): Name of their file.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
-        UserError: If there are any: COCO's reader would keep the last entry
-            and assign the annotations of both to it.
+        UserError: If there are any, because COCO's reader would keep the last
+            entry and assign the annotations of both to it.
     """
     for part in ('images', 'annotations', 'categories'):
         counts = Counter(entry['id'] for entry in content.get(part, ()))
@@ -177,10 +177,10 @@ def require_unique_ids(file: str, content: Mapping[str,
 
 def count_unusable_boxes(file: str, content: Mapping[str,
                                                      Sequence[dict]]) -> None:
-    """Log how many boxes hosts leave out, and why.
+    """Log the number of boxes that hosts skip, with reasons.
 
     Args:
-        file (str): Where they are from.
+        file (str): Name of their file.
         content (Mapping[str, Sequence[dict]]): The file's JSON object.
 
     Raises:
@@ -204,7 +204,7 @@ def count_unusable_boxes(file: str, content: Mapping[str,
 
 
 def why_unusable(box: dict, image: dict | None) -> str | None:
-    """Why hosts leave a box out, if they do.
+    """The reason why hosts skip a box, if they do.
 
     Args:
         box (dict): An annotation with ``bbox``.

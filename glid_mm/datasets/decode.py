@@ -19,8 +19,8 @@ from ..errors import UserError
 
 Box = tuple[float, float, float, float]
 
-# Orientations, as cameras note them, that swap the sides of the stored image,
-# and those whose upright image begins at its right or at its lower edge.
+# EXIF orientations that swap the sides of the stored image, and those whose
+# upright image begins at its right or lower edge.
 _TURNED, _FROM_RIGHT, _FROM_BELOW = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,11 +32,12 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What shows through transparent pixels: the mean of ImageNet, as behind grey
-# images with alpha in OpenMMLab. On black, black drawings would vanish.
+# The colour behind transparent pixels: the mean of ImageNet, as behind grey
+# images with alpha in OpenMMLab. Black drawings would vanish on black.
 BACKGROUND = (124, 117, 104)
 
-# Brands of HEIC in the file's first box, which Pillow alone does not read.
+# Brands of HEIC in the file's first box. Pillow cannot read these without a
+# plugin.
 _HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
          b'msf1')
 
@@ -44,8 +45,7 @@ _HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
 class ImageError(UserError):
     """A picture that cannot be used: damaged, or of an unknown kind.
 
-    Its content is the reason. Files that cannot be opened or read at all
-    raise other errors.
+    Files that cannot be opened or read at all raise other errors.
 
     Attributes:
         reason (str): The reason for the error.
@@ -54,7 +54,8 @@ class ImageError(UserError):
 
     @classmethod
     def of(cls, name: str, reason: str) -> 'ImageError':
-        """Make one; loaders make their workers' anew from a text alone."""
+        """Create an error; data loaders recreate it from its text alone.
+        """
         error = cls(f'cannot read the image {name}: {reason}')
         error.reason = reason
         return error
@@ -73,12 +74,12 @@ class Crop(NamedTuple):
     box: Box
 
     def resize(self, size: tuple[int, int], interpolation: str) -> np.ndarray:
-        """The part in another size.
+        """Resize the part.
 
         Args:
             size (tuple[int, int]): Width and height.
-            interpolation (str): 'bilinear' or 'bicubic'; averages where it
-                makes the part smaller.
+            interpolation (str): 'bilinear' or 'bicubic', with antialiasing
+                when shrinking.
 
         Returns:
             ndarray: ``(H, W, 3)`` uint8, BGR.
@@ -86,7 +87,7 @@ class Crop(NamedTuple):
         if self.box != (0, 0, *self.image.size):
             resample = Image.Resampling[interpolation.upper()]
             return bgr(self.image.resize(size, resample, self.box))
-        # PyTorch's vectors do what Pillow does, in a quarter of the time.
+        # PyTorch gives Pillow's result in a quarter of the time.
         pixels = torch.from_numpy(bgr(self.image)).permute(2, 0, 1)
         pixels = functional.interpolate(
             pixels[None], size[::-1], mode=interpolation, antialias=True)
@@ -104,7 +105,7 @@ class EncodedImage:
         size (tuple[int, int]): Width and height, turned upright.
 
     Raises:
-        ImageError: If this is not an image, or not a usable one.
+        ImageError: If this is not a usable image.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -128,12 +129,12 @@ class EncodedImage:
         Args:
             box (tuple[int, int, int, int]): Left, top, right and bottom edge
                 in the upright image.
-            size (tuple[int, int], optional): Width and height that the part
-                has to have at least, where it has them at all. By default it
-                is decoded at full resolution.
+            size (tuple[int, int], optional): Minimum width and height of the
+                part, as far as its resolution allows. By default it is decoded
+                at full resolution.
 
         Returns:
-            Crop: The part; at full resolution exactly its pixels.
+            Crop: The part; at full resolution, its exact pixels.
 
         Raises:
             ImageError: If the file is damaged.
@@ -143,8 +144,8 @@ class EncodedImage:
         if scale == 1:
             return Crop(
                 image.crop(box), (0, 0, box[2] - box[0], box[3] - box[1]))
-        # The reduced image begins where the stored one does, and is rounded
-        # up at the other end, which turning may have made the first.
+        # The reduced image starts at the same edge as the stored one and is
+        # rounded up at the other end, which comes first after some rotations.
         before = [(reduced - whole / scale) * (self._orientation in mirrored)
                   for reduced, whole, mirrored in zip(image.size, self.size, (
                       _FROM_RIGHT, _FROM_BELOW))]
@@ -156,11 +157,11 @@ class EncodedImage:
             tuple(edge - (left, top)[i % 2] for i, edge in enumerate(exact)))
 
     def _reduce(self, box, size) -> int:
-        """Make the decoder reduce the image; by how much it will."""
+        """Let the decoder reduce the image; returns the factor."""
         scale = min((box[2] - box[0]) // size[0], (box[3] - box[1]) // size[1])
         scale = max((s for s in (2, 4, 8) if s <= scale), default=1)
         width, height = self._image.size
-        # Pillow takes the largest of these scales that leaves such a size.
+        # Pillow chooses the strongest reduction that still gives this size.
         if scale > 1 and self._image.draft(None,
                                            (width // scale, height // scale)):
             return scale
@@ -193,7 +194,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
         name (str): Name in error messages: the path.
 
     Returns:
-        Image: Of any mode, not decoded yet.
+        Image: The image in any mode, not decoded yet.
 
     Raises:
         ImageError: If Pillow does not know the format, the image exceeds
@@ -203,15 +204,15 @@ def open_image(data: bytes, name: str) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(data))
             if image.format == 'PNG':
-                # Its checksums, which decoding does not look at.
+                # Check the checksums, which decoding ignores.
                 image.verify()
                 image = Image.open(io.BytesIO(data))
             if image.format == 'TIFF' and image.tile:
                 ends = map(max, zip(*(tile[1][2:] for tile in image.tile)))
-                # The size may be that of the image turned upright already.
+                # The size may already be that of the upright image.
                 pairs = zip(sorted(ends), sorted(image.size))
                 if any(end < size for end, size in pairs):
-                    # The rest would be black.
+                    # The missing parts would be black.
                     raise ValueError('its parts do not cover its size')
             return image
         except UnidentifiedImageError:
@@ -230,9 +231,9 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
       ignored.
     - Transparent pixels show :data:`BACKGROUND`.
     - 16 bits are scaled to 8; OpenMMLab's backend would make them white.
-    - Of an animation or of several pages it is the first.
+    - Animations and multi-page files give the first picture.
 
-    Apart from that, pixels are those of OpenMMLab's Pillow backend.
+    Otherwise, pixels equal those of OpenMMLab's Pillow backend.
 
     Args:
         image (Image): An image of any mode; may be changed.
@@ -247,7 +248,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     """
     with naming(name):
         image.load()
-        # Formats whose integers Pillow keeps in 32 bits, though they have 16.
+        # Formats with 16-bit integers that Pillow stores in 32 bits.
         wide = image.mode == 'I' and image.format in ('PNG', 'PPM')
         if image.mode in ('I', 'F') and not wide:
             raise ValueError(
@@ -269,7 +270,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
                 image = behind
         if image.mode != 'RGB':
             image = image.convert('RGB')
-        # What has been applied must not be found there again.
+        # The EXIF orientation must not be applied again.
         image.info.clear()
         return image
 

@@ -22,10 +22,10 @@ SUFFIXES = ('.jpg', '.jpeg', '.jfif', '.png', '.ppm', '.bmp', '.pgm', '.tif',
 def list_images(folder: str,
                 suffixes: Sequence[str] = SUFFIXES,
                 backend_args: dict | None = None) -> list[str]:
-    """Find the images of a folder; log what is left out.
+    """Find the images of a folder; log skipped files.
 
     Args:
-        folder (str): Where to look.
+        folder (str): The folder.
         suffixes (sequence[str]): Suffixes of images, in lower case.
         backend_args (dict, optional): See ``mmengine.fileio.get``.
 
@@ -99,14 +99,14 @@ def read_names(path: str) -> list[str]:
 
 
 def chosen_images(images: Sequence[str], path: str) -> list[str]:
-    """The images that a list names, with their suffixes or without.
+    """Select the images that a list names, with or without suffixes.
 
     Args:
-        images (sequence[str]): Names of all, as :func:`list_images` has them.
+        images (sequence[str]): Names of all images, from :func:`list_images`.
         path (str): Path of the list.
 
     Returns:
-        list[str]: Names of some, in the order of ``images``.
+        list[str]: Names of the selected images, in the order of ``images``.
 
     Raises:
         UserError: See :func:`read_names`; or if a line matches no image, or
@@ -139,14 +139,14 @@ def walk(folder: str,
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:
-        folder (str): Where to look.
-        prefix (str): Its path from where the search began.
-        above (tuple[tuple]): Folders it lies in, so that links that lead back
-            to one of them do not go on forever.
+        folder (str): The folder.
+        prefix (str): Its path relative to the start of the search.
+        above (tuple[tuple]): Its parent folders, to stop at links that lead
+            back to one of them.
 
     Yields:
-        tuple[str, int]: Path with ``/``, in no order, and bytes; 1 for what
-        is hidden.
+        tuple[str, int]: Path with ``/``, unsorted, and size in bytes; 1 for
+        hidden files.
 
     Raises:
         OSError: If the folder or one below cannot be read.

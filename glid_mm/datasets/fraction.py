@@ -14,11 +14,11 @@ from ..registry import DATASETS
 
 
 def drawn_order(names: Iterable[str], seed: int) -> list[str]:
-    """The order in which images are drawn: by a hash of seed and name.
+    """Order images by a hash of seed and name.
 
     Args:
         names (Iterable[str]): Names of images, without folders and endings.
-        seed (int): Another seed gives another order.
+        seed (int): Seed of the order.
 
     Returns:
         list[str]: The names.
@@ -39,9 +39,10 @@ def fraction_of(dataset: dict,
     dataset=dict(type='CocoDataset', …))``.
 
     Images are ordered by a hash of the seed and their names without folders
-    and endings. A smaller fraction is therefore within a larger one, and data
-    sets of different tasks, whose images have the same names, keep the same.
-    All samples of an image (persons, for example) are kept, or none.
+    and endings. A larger fraction therefore contains every smaller one, and
+    data sets of different tasks keep the same images if their names are the
+    same. Either all samples of an image (persons, for example) are kept, or
+    none.
 
     Args:
         dataset (dict): Any host's data set.
@@ -77,7 +78,7 @@ def fraction_of(dataset: dict,
             f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have the '
             'same name, and images are drawn by name')
     order = drawn_order(names, seed)
-    # Not 4 of 30 for 0.1, which is a little more than a tenth.
+    # 0.1 is slightly more than a tenth: 0.1 of 30 must give 3, not 4.
     count = int(fraction) if fraction > 1 else math.ceil(
         round(fraction * len(order), 6))
     if count > len(order):
@@ -89,8 +90,8 @@ def fraction_of(dataset: dict,
         if len(first) > count:
             raise UserError(
                 f'glid_mm.Fraction: {fraction:g} of {len(order)} images are '
-                f'{count}, and covering all classes takes {len(first)}. '
-                'Omit cover_classes, or raise the fraction')
+                f'{count}, but covering all classes takes {len(first)}. Omit '
+                'cover_classes, or raise the fraction')
         order = first + [name for name in order if name not in set(first)]
     kept = order[:count]
     digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
@@ -103,11 +104,11 @@ def fraction_of(dataset: dict,
 
 
 def _covering(order: list[str], classes_of) -> list[str]:
-    """Few names whose images show all classes: most new ones first."""
+    """A small set of images that shows all classes, chosen greedily."""
     shown = {name: classes_of(name) for name in order}
     missing, chosen = set().union(*shown.values()), []
     while missing:
-        # Of equals the first.
+        # In a tie, take the first.
         best = max(order, key=lambda name: len(shown[name] & missing))
         chosen.append(best)
         missing -= shown[best]

@@ -30,7 +30,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
             results (dict): Results of a pipeline, with ``img_path``.
 
         Returns:
-            dict: The same with ``img``, ``(H, W, 3)`` uint8 in BGR,
+            dict: The results with ``img``, ``(H, W, 3)`` uint8 in BGR,
             ``img_shape`` and ``ori_shape``.
 
         Raises:

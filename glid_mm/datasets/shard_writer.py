@@ -1,4 +1,4 @@
-"""Making the shards that :mod:`glid_mm.datasets.shards` reads."""
+"""Write the shards that :mod:`glid_mm.datasets.shards` reads."""
 import errno
 import functools
 import hashlib
@@ -43,17 +43,18 @@ def write_shards(folder: Path,
         quality (int): See :func:`shard_image`.
         images_per_shard (int): Images in a tar file.
         workers (int): Processes that decode and encode.
-        progress (callable, optional): Called after each image with the
-            number of images done, this one's name, and why it is left out,
-            or None. Called first with the number that an earlier call did.
+        progress (callable, optional): Called after each image with the number
+            of finished images, its name, and the reason for skipping it or
+            None. The first call has the number of images that an earlier call
+            finished.
 
     Returns:
-        dict: What ``shards.json`` holds: ``shards`` with the ``name`` and
+        dict: The content of ``shards.json``: ``shards`` with the ``name`` and
         ``images`` of each, and ``left_out`` with reasons by name.
 
     Raises:
-        UserError: If ``out`` holds something else, no image can be decoded,
-            the disk is full, or a worker is killed.
+        UserError: If ``out`` has other files, no image can be decoded, the
+            disk is full, or a worker is killed.
     """
     state = _begin(
         out,
@@ -118,7 +119,7 @@ def write_shards(folder: Path,
 
 
 def _begin(out: Path, job: dict) -> dict:
-    """The state of earlier calls."""
+    """Read the state of earlier calls."""
     if (out / MANIFEST).exists():
         state = json.loads((out / MANIFEST).read_text())
         differ = [k for k, v in job.items() if state['job'].get(k) != v]
@@ -160,7 +161,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
             upright_rgb(image, name)
             return data
     else:
-        # At twice the resolution the decoder's reducing leaves no trace.
+        # At twice the resolution, the decoder's reduction is invisible.
         factor = 2 * shorter_side / min(width, height)
         image.draft(None, (round(width * factor), round(height * factor)))
     grey = image.mode == 'L'
@@ -177,7 +178,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
 
 def shard_file(path: Path, shorter_side: int,
                quality: int) -> tuple[bytes | None, str | None]:
-    """Prepare an image file for a shard, or return why it cannot be used.
+    """Prepare an image file for a shard, or return the reason to skip it.
 
     Args:
         path (Path): Path of the file.
@@ -246,15 +247,15 @@ def write_manifest(folder: Path, state: dict) -> None:
 
 
 def member_name(index: int, path: str) -> str:
-    """A name that all readers of shards take.
+    """A file name that all readers of shards accept.
 
     Args:
-        index (int): Index of the image among all; makes the name unique.
+        index (int): Index of the image, which makes the name unique.
         path (str): Path of its file in its folder, with ``/``.
 
     Returns:
-        str: ``folder/00000017_stem``. A dot would end WebDataset's name of
-        the sample, and a space DALI's.
+        str: ``folder/00000017_stem``. WebDataset ends sample names at a dot,
+        and DALI at a space.
     """
     path = PurePosixPath(path)
     name = path.parent / f'{index:08d}_{path.stem}'
@@ -278,7 +279,7 @@ def _sync(file) -> None:
 
 
 def _as_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends."""
+    """Ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():

@@ -11,7 +11,7 @@ REBUILD_XTCOCOTOOLS = (
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two packages that do not work together.
+    """A conflict between two packages.
 
     Args:
         problem (str): The problem and its reason.
@@ -23,7 +23,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Rule:
-    """A conflict, and when there is one."""
+    """A possible conflict, and the condition for it."""
     applies: Callable[[Environment], bool]
     problem: str
     cure: str
@@ -105,7 +105,7 @@ def find_conflicts(env: Environment) -> list[Conflict]:
     """
     twice = list(_installed_twice(env))
     if twice:
-        # It is unclear which of two is imported, so no rule can be trusted.
+        # It is unclear which of the two is imported, so no rule is reliable.
         return twice
     others = {k: v for k, v in env.versions.items() if 'mmcv' not in k}
     names = dict(

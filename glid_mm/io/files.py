@@ -1,4 +1,4 @@
-"""Files written completely or not at all."""
+"""Write files completely or not at all."""
 import errno
 import os
 import tempfile
@@ -50,13 +50,13 @@ def write_atomically(path: PathLike, data: bytes) -> None:
 
 
 def make_folder(folder: PathLike) -> None:
-    """Make a folder that files can be written to.
+    """Create a folder that files can be written to.
 
     Args:
         folder (str or Path): The folder.
 
     Raises:
-        OSError: If it cannot be made or written to.
+        OSError: If it cannot be created or written to.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
@@ -70,10 +70,10 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a loss of power, where that is possible."""
+    """Make a rename survive a power failure, where possible."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders.
+    except OSError:  # Windows cannot open folders.
         return
     try:
         os.fsync(handle)
@@ -82,7 +82,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(*folders: PathLike) -> list[Path]:
-    """Remove what :func:`write_atomically` left when it was killed.
+    """Remove leftovers of a killed :func:`write_atomically`.
 
     Args:
         folders (str or Path): Folders that no process writes to now.

@@ -7,7 +7,8 @@ class Settings(NamedTuple):
     """Settings of a config.
 
     Attributes:
-        values (dict): By name. Code in place of a plain value is its source.
+        values (dict): Values by name. Code in place of a plain value is kept
+            as source.
         programs (list[str]): Sources of all code.
     """
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-#: Prefix of such a name.
+#: Prefix of the names of shipped weights.
 SCHEME = 'weights:'
-#: Digits of the hash in a file's name.
+#: Number of hash digits in a file's name.
 HASH_LENGTH = 8
 FOLDER = Path(__file__).resolve().parents[1] / 'weights'
 _FILE = re.compile(rf'(.+)-([0-9a-f]{{{HASH_LENGTH}}})\.safetensors')
