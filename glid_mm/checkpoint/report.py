@@ -118,7 +118,7 @@ class LoadReport:
                 if name in self.differing:
                     shapes = self.differing[name]
                     raise CheckpointError(
-                        f'the checkpoint is of another architecture: {name!r} '
+                        f'the checkpoint has another architecture: {name!r} '
                         f'has shape {shapes[0]} there and {shapes[1]} here, '
                         f'and {len(self.differing) - 1} more weights differ. '
                         f'Configure {", ".join(parts)} as in its training.')
@@ -218,8 +218,8 @@ def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
     if given == glid.encoder.shifted_windows:
         return []
     return [
-        f'windows were {"" if given else "not "}shifted when these weights '
-        f'were trained; set encoder.shifted_windows={given} to keep that'
+        f'these weights were trained with{"" if given else "out"} shifted '
+        f'windows; set encoder.shifted_windows={given} to keep that'
     ]
 
 

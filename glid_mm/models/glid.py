@@ -37,7 +37,7 @@ class GLIDOutput(NamedTuple):
     query_features: Tensor
 
     def last_layer(self) -> 'GLIDOutput':
-        """The same with the last decoder layer alone."""
+        """The output of the last decoder layer only."""
         return self._replace(query_features=self.query_features[-1:])
 
 
@@ -85,8 +85,8 @@ class GLID(nn.Module):
 
         Args:
             images (Tensor): ``(B, 3, H, W)``, standardised, any size.
-            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
-                padded pixels, which lie to the right and below.
+            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at padded
+                pixels, which lie at the right and bottom.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
@@ -98,7 +98,7 @@ class GLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Focus | None = None) -> GLIDOutput:
-        """Decode queries, all or in groups that do not attend to each other.
+        """Decode queries, in groups that do not attend to each other if any.
 
         ``focus`` limits cross-attention; see :class:`QueryDecoder`.
         """
@@ -123,7 +123,7 @@ class GLID(nn.Module):
              visible: Tensor,
              units: tuple[int, int],
              repeats: int = 1) -> TokenGrid:
-        """Token positions of a masked pass, for :meth:`forward_masked`.
+        """Plan the tokens of a masked pass, for :meth:`forward_masked`.
 
         The CPU can compute them before the step and move them with
         :meth:`TokenGrid.apply`; arguments are those of :class:`TokenGrid`.
@@ -134,7 +134,7 @@ class GLID(nn.Module):
 
     def forward_masked(self, images: Tensor,
                        visible: Tensor | TokenGrid) -> Tensor:
-        """Decode the pre-training queries from visible units alone.
+        """Decode the pre-training queries from visible units only.
 
         All shapes depend on input shapes only, so nothing synchronizes with
         the device.
@@ -183,7 +183,7 @@ class GLID(nn.Module):
         They take tensors only, so there are no graph breaks, and new masks
         change values but not shapes.
         """
-        # All blocks are one function to the compiler, of many shapes.
+        # To the compiler, all blocks are one function with many shapes.
         torch._dynamo.config.cache_size_limit = 256
         for module in self.modules():
             if isinstance(module, (SwinBlock, PatchMerging, LayerNorm, Lateral,
@@ -218,7 +218,7 @@ class GLID(nn.Module):
         if padding_mask is None:
             grid = TokenGrid.whole(height, width, images.device)
         else:
-            # A host's filling must not reach the last valid patch.
+            # A host's padding values must not reach the last valid patch.
             images = images.masked_fill(padding_mask[:, None], 0)
             grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
         self.encoder.plan(grid)
@@ -227,6 +227,6 @@ class GLID(nn.Module):
 
 def _map(tokens: Tensor, grid: TokenGrid, level: int,
          size: Sequence[int]) -> Tensor:
-    """Tokens of a level as the map of an image of some size in pixels."""
+    """Turn tokens of a level into the map of an image of a size in pixels."""
     rows, cols = (-(-length // STRIDES[level]) for length in size)
     return grid.levels[level].to_map(tokens)[..., :rows, :cols]

@@ -15,13 +15,13 @@ class Queries(nn.Module):
     Args:
         dims (int): Channels.
         num_queries (int): Queries of the task; 0 for pre-training alone.
-        embedding_std (float): Standard deviation of the noise that ``e_i``
-            start as; 0 is the paper's.
+        embedding_std (float): Standard deviation of the initial noise in
+            ``e_i``; 0 in the paper.
         embedding_positions (bool): Start ``e_i`` as the 2-D sine positions of
-            points spread over the image instead.
+            points spread over the image.
 
     Raises:
-        ValueError: If both starts of ``e_i`` are set.
+        ValueError: If both initializations of ``e_i`` are set.
     """
 
     def __init__(self,
@@ -36,7 +36,7 @@ class Queries(nn.Module):
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))
-        # Tasks keep the mask token untrained: checkpoints fit both.
+        # Tasks keep the mask token, untrained, so that checkpoints fit both.
         self.mask_token = nn.Parameter(
             torch.empty(dims), requires_grad=not num_queries)
         nn.init.trunc_normal_(self.cls_token, std=.02)

@@ -27,7 +27,7 @@ class Curve(NamedTuple):
 
 
 def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
-    """Read what mmengine's ``LocalVisBackend`` wrote.
+    """Read the scalars that mmengine's ``LocalVisBackend`` wrote.
 
     If a run was resumed, earlier records of the repeated steps are dropped.
     A truncated last line is ignored.
@@ -44,8 +44,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     run_dir = Path(run_dir)
     files = [run_dir]
     if not run_dir.is_file():
-        # Whenever a run is resumed it writes into a new folder, named by the
-        # time.
+        # A resumed run writes into a new folder named by the time.
         files = sorted(run_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise UserError(f'there is no */vis_data/scalars.json in {run_dir}: '
@@ -54,7 +53,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     for file in files:
         new = {}
         for record in _records(file):
-            # Only what training logs says at which iteration.
+            # Only training records have the iteration.
             timed |= record.keys() if 'iter' in record else set()
             for name, value in record.items():
                 if name != 'step' and isinstance(value, (int, float)):
@@ -75,7 +74,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
 
 
 def read_metrics(work_dir: str | Path) -> dict[str, float]:
-    """Read what the newest test in a work dir has measured.
+    """Read the metrics of the newest test in a work dir.
 
     Args:
         work_dir (str | Path): Work directory of ``tools/test.py``.
@@ -84,7 +83,7 @@ def read_metrics(work_dir: str | Path) -> dict[str, float]:
         dict[str, float]: By name, such as 'mIoU'.
 
     Raises:
-        UserError: If there has been none.
+        UserError: If there is no test.
     """
     files = sorted(Path(work_dir).glob('*/*.json'))
     if not files:
@@ -113,18 +112,18 @@ def _records(file: Path):
 def plot_curves(runs: dict[str, str | Path],
                 keys: Sequence[str] = ('loss', ),
                 smoothing: float = 0.) -> Figure:
-    """Plot scalars of one or several runs, each key beside the others.
+    """Plot scalars of one or several runs, with one plot per key.
 
     Args:
         runs (dict[str, str | Path]): Work dirs by their names in the legend.
-        keys (Sequence[str]): Names of scalars. A run without one is left out
-            there.
+        keys (Sequence[str]): Names of scalars. A run without a scalar is
+            omitted from its plot.
         smoothing (float): From 0, none, to below 1: the share that an
-            exponential moving average keeps from step to step. The values
-            themselves stay, pale.
+            exponential moving average keeps from step to step. The original
+            values stay visible in pale colours.
 
     Returns:
-        Figure: To be saved with ``savefig``.
+        Figure: The figure, for ``savefig``.
 
     Raises:
         ValueError: If ``smoothing`` is not in [0, 1).
@@ -145,7 +144,7 @@ def plot_curves(runs: dict[str, str | Path],
             raise UserError(f'no run has logged {key!r}; choose from '
                             f'{", ".join(known)}')
         for label, (steps, values, unit) in curves.items():
-            # A dot shows where there is a single value.
+            # A dot makes a single value visible.
             style = dict(marker='.') if len(steps) < 20 else {}
             if smoothing:
                 colour = axes.plot(steps, values, alpha=.25, **style)[0]
@@ -159,11 +158,11 @@ def plot_curves(runs: dict[str, str | Path],
 
 
 def _smooth(values: np.ndarray, keep: float) -> np.ndarray:
-    """A moving average that starts at the first value without a bias."""
+    """A moving average without a bias at the start."""
     total = weight = 0.
     smoothed = []
     for value in values:
-        # One NaN does not swallow the rest of the curve.
+        # A NaN must not remove the rest of the curve.
         if math.isfinite(value):
             total = keep * total + (1 - keep) * value
             weight = keep * weight + (1 - keep)

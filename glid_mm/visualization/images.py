@@ -73,7 +73,7 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
 
 
 def rgb_pixels(image: str | np.ndarray) -> np.ndarray:
-    """Pixels to draw on of what :func:`list_inputs` gives.
+    """Pixels of an input from :func:`list_inputs`, to draw on.
 
     Args:
         image (str | ndarray): A file, or ``(H, W, 3)`` uint8, BGR.
@@ -103,7 +103,7 @@ def refuse_same_names(images: Iterable[Path]) -> None:
 
 
 def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
-    """Read images without randomness: resized and centre-cropped.
+    """Read images, resized and centre-cropped.
 
     Args:
         paths (Sequence[str | Path]): Image files, or addresses that
@@ -142,7 +142,7 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
 
     Args:
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        preprocessor (nn.Module): Which did that.
+        preprocessor (nn.Module): The preprocessor that standardised them.
 
     Returns:
         ndarray: ``(B, H, W, 3)`` uint8 RGB.
@@ -156,7 +156,7 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
 
 
 def takes_rgb(preprocessor: nn.Module) -> bool:
-    """Whether a model reads RGB: hosts load BGR, and preprocessors swap.
+    """Whether a model reads RGB; hosts load BGR, and preprocessors swap.
 
     Args:
         preprocessor (nn.Module): Preprocessor of a model of any host.

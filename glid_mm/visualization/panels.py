@@ -1,4 +1,4 @@
-"""Several pictures in one."""
+"""Combine several pictures in one."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,11 +12,11 @@ BACKGROUND = 255
 def tile(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = ()
 ) -> np.ndarray:
-    """Lay pictures out in rows and columns.
+    """Arrange pictures in rows and columns.
 
     Args:
-        rows (Sequence[Sequence[ndarray]]): ``(H, W, 3)`` uint8 RGB each.
-            They keep their size, in cells as large as the largest of them.
+        rows (Sequence[Sequence[ndarray]]): ``(H, W, 3)`` uint8 RGB each. They
+            keep their size; all cells have the size of the largest.
         titles (Sequence[str]): Titles above the columns.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pictures of the progress of a task's training."""
+"""Draw the progress of a task's training."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,14 +13,15 @@ from .predictions import Painter
 
 @HOOKS.register_module()
 class PredictionHook(Hook):
-    """Draws predictions for the same pictures at every validation.
+    """Draw predictions for the same pictures at every validation.
 
-    A panel has a row for each picture: the picture, its labels, and what the
-    model predicts. It goes to the visualizer as ``predictions``, with the
-    iterations done as its step.
+    A panel has a row for each picture: the picture, its labels, and the
+    prediction. The visualizer gets it as ``predictions``, with the iteration
+    as its step.
 
     Args:
-        num_images (int): How many of the first validation pictures to draw.
+        num_images (int): Number of validation pictures to draw, from the first
+            on.
     """
 
     priority = 'LOW'
@@ -39,7 +40,7 @@ class PredictionHook(Hook):
                        batch_idx: int,
                        data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
-        """Draw a picture that the panel still lacks."""
+        """Draw pictures that the panel still lacks."""
         if not is_main_process():
             return
         for sample in (outputs or [])[:self.num_images - len(self._rows)]:

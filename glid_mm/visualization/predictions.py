@@ -1,4 +1,4 @@
-"""Predictions of a task's models beside the ground truth."""
+"""Draw the predictions of a task's models beside the ground truth."""
 import os.path as osp
 import uuid
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ class Predictions(NamedTuple):
 
 
 class Painter:
-    """Draws a task's data samples with its host's visualizer.
+    """Draw a task's data samples with its host's visualizer.
 
     Args:
-        visualizer (dict): The config's.
+        visualizer (dict): The visualizer in the config.
         metainfo (dict): The data set's classes, colours, skeletons.
         options (dict): Further arguments of the visualizer's
             ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
@@ -44,8 +44,8 @@ class Painter:
                  metainfo: dict,
                  options: dict = {}) -> None:
         self._options = options
-        # mmengine gives one visualizer, with the settings of the first, to all
-        # that want the same name.
+        # For equal names, mmengine returns the existing visualizer with its
+        # settings.
         self._visualizer = VISUALIZERS.build({
             **visualizer, 'name':
             uuid.uuid4().hex,
@@ -54,7 +54,8 @@ class Painter:
         })
         self._visualizer.dataset_meta = metainfo
         if 'skeleton_links' in metainfo:
-            # mmpose's keep parts of it, which they would not draw without.
+            # mmpose's visualizers store parts of it, which they need for
+            # drawing.
             self._visualizer.set_dataset_meta(metainfo)
 
     def __call__(self, image: np.ndarray, sample, truth: bool) -> np.ndarray:
@@ -63,7 +64,7 @@ class Painter:
         Args:
             image (ndarray): ``(H, W, 3)`` uint8, RGB.
             sample (BaseDataElement): Labels and predictions.
-            truth (bool): Whether labels are drawn, or predictions.
+            truth (bool): Whether to draw labels instead of predictions.
 
         Returns:
             ndarray: ``(H', W', 3)`` uint8, RGB.
@@ -85,8 +86,7 @@ def draw_predictions(config: Config,
                      draw_options: dict = {}) -> Predictions:
     """Draw images, their ground truth, and models' predictions.
 
-    Data, models and drawing are those of the config's host library, whichever
-    it is.
+    Data, models and drawing come from the config's host library.
 
     Args:
         config (Config): Config of a task, with ``test_dataloader`` and
@@ -94,7 +94,7 @@ def draw_predictions(config: Config,
         checkpoints (Sequence[str]): Weights to compare, of that config or of
             mixtures that have its task.
         titles (Sequence[str]): Their names; by default their folders.
-        num_images (int): Images, spread evenly over the test set.
+        num_images (int): Number of images, spread evenly over the test set.
         draw_options (dict): Further arguments of the visualizer's
             ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
 

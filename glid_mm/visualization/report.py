@@ -1,4 +1,4 @@
-"""A page of results: one self-contained HTML file."""
+"""Write a page of results: one self-contained HTML file."""
 import base64
 import io
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ pre { overflow-x: auto; padding: .8rem; font-size: .85rem;
 
 
 class Gallery(NamedTuple):
-    """Pictures to compare, side by side where there is room.
+    """Pictures to compare, side by side if the page is wide enough.
 
     Attributes:
         titles (Sequence[str]): Column titles, shown below the pictures.
@@ -88,7 +88,7 @@ class Gain(NamedTuple):
         return 'better' if (gain > 0) == self.higher_is_better else 'worse'
 
     def __str__(self) -> str:
-        # A colour alone would not tell everyone.
+        # Colour alone would not be accessible to everyone.
         return f'{self.score - self.baseline:+.3g} {self.verdict}'.rstrip()
 
 
@@ -100,8 +100,8 @@ class Report:
 
     Args:
         title (str): Heading of the page.
-        text (str): What stands below it. Here and in sections, an empty line
-            begins a paragraph.
+        text (str): Text below it. Here and in sections, an empty line begins a
+            paragraph.
     """
 
     def __init__(self, title: str, text: str = '') -> None:
@@ -121,9 +121,9 @@ class Report:
             title (str): Its heading.
             text (str): Paragraphs.
             figures (Sequence[tuple[str, Picture | Gallery]]): Captions and
-                what they are of; a picture is ``(H, W, 3)`` uint8 RGB or an
-                image file, which is read here and now.
-            code (str): Set in a fixed pitch, as it is.
+                their pictures; a picture is ``(H, W, 3)`` uint8 RGB or an
+                image file, which is read at once.
+            code (str): Text in a monospaced font, unchanged.
             table (Sequence[Sequence[str | Gain]]): Rows of cells; the first
                 row has the headings.
 
@@ -199,7 +199,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _embed(picture: Picture) -> str:
-    """A picture as a ``data:`` address."""
+    """Encode a picture as a ``data:`` URL."""
     kind = 'png'
     if isinstance(picture, np.ndarray):
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The query decoder: queries read multi-scale memory and each other."""
+"""The query decoder: queries attend to multi-scale memory and each other."""
 from collections.abc import Callable, Sequence
 
 import torch
@@ -8,10 +8,11 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.attention import Attention
 from ..layers.basics import MLP, DropPath, LayerNorm
 
-#: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
-#: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
+#: For each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``,
+#: of image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if
+#: any.
 Memory = Sequence[tuple[Tensor, Tensor, Tensor | None]]
-#: From a layer's output, ``(B, M, dims)``, and the index of the next layer's
+#: Maps a layer's output, ``(B, M, dims)``, and the index of the next layer's
 #: level to the tokens that each query may read, ``(B, 1, M, n)`` bool.
 Focus = Callable[[Tensor, int], Tensor]
 

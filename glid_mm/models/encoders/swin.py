@@ -1,4 +1,4 @@
-"""Swin Transformer on whole images or on visible units alone.
+"""Swin Transformer on whole images or only on visible units.
 
 Masked tokens are removed, not replaced by a learnt vector. This equals
 excluding them as attention keys.
@@ -72,7 +72,7 @@ class PatchMerging(nn.Module):
 
 
 class SwinStage(nn.Module):
-    """Blocks at one stride, after the patch merging that leads there.
+    """Blocks at one stride, preceded by patch merging.
 
     The buffer ``trained_extent`` is the longer side, in tokens, of the largest
     window seen in pre-training: beyond it the bias tables are untrained.
@@ -88,7 +88,7 @@ class SwinStage(nn.Module):
         blocks = nn.ModuleList(
             SwinBlock(dims, num_heads, window_size, shift, rate)
             for shift, rate in zip(cycle((False, shifted)), drop_path_rates))
-        # Type checkers are not told what modules a ModuleList holds.
+        # Type checkers do not know the modules in a ModuleList.
         self.blocks = cast(list[SwinBlock], blocks)
         self.register_buffer('trained_extent', torch.tensor(0))
 
@@ -114,8 +114,9 @@ class SwinEncoder(nn.Module):
             all stages, or in each; by default the architecture's.
         drop_path_rate (float): Stochastic depth of the last block; it rises
             linearly from 0 at the first.
-        checkpointed_stages (int): How many of the first stages, which store
-            most, recompute their blocks in the backward pass.
+        checkpointed_stages (int): Number of stages, from the first on, that
+            recompute their blocks in the backward pass; the first ones store
+            most.
         shifted_windows (bool): Shift the windows of every other block, as in
             Swin. MixMIM does not.
 
@@ -123,8 +124,8 @@ class SwinEncoder(nn.Module):
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
 
     Raises:
-        ValueError: If the architecture is unknown, or windows are given for
-            another number of stages.
+        ValueError: If the architecture is unknown, or the number of windows is
+            not the number of stages.
     """
 
     def __init__(self,
