@@ -1,7 +1,8 @@
-"""torchrun whose output ends with one clear error message.
+"""Run torchrun and end its output with one clear error message.
 
 It takes torchrun's arguments. Failing processes report the reason, see
-``glid_mm.engine.launch.main``; torchrun alone would end in its own traceback.
+``glid_mm.engine.launch.main``; torchrun alone would end with its own
+traceback.
 """
 import sys
 

@@ -18,9 +18,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         '--weights',
         metavar='W',
         help='initial weights: a checkpoint or weights file of glid_mm, '
-             'weights:NAME for weights that ship with it, or a Swin of '
-             'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or '
-             'EsViT')
+        'weights:NAME for weights that ship with it, or a Swin of '
+        'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or '
+        'EsViT')
     parser.add_argument(
         '--size',
         choices=SIZES,

@@ -100,8 +100,8 @@ class Panoptic(_Masks):
     SWITCH = 'panoptic_on', True
     OUTPUTS: Mapping[str, str] = dict(
         segments='(N, H, W) int64: class + 1000 · number of the object, from '
-                 '1 in each picture, 0 for stuff; K, the number of classes, '
-                 'for empty pixels')
+        '1 in each picture, 0 for stuff; K, the number of classes, '
+        'for empty pixels')
 
     def decide(self, x: Tensor) -> tuple[Tensor, ...]:
         from mmdet.evaluation import INSTANCE_OFFSET

@@ -1,4 +1,4 @@
-"""Functions that the tasks' models share."""
+"""Functions shared by the tasks' models."""
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -26,12 +26,12 @@ class Widths(NamedTuple):
 
 
 class Located(NamedTuple):
-    """Answers of queries about an image, and their places.
+    """Outputs of queries for an image, and their places.
 
-    A head's ``locate(x, size)`` tells it of the first image of a batch.
+    A head's ``locate(x, size)`` returns it for the first image of a batch.
 
     Attributes:
-        scores (Tensor): ``(M,)``, confidence or size of an answer.
+        scores (Tensor): ``(M,)``, confidence or size of an output.
         points (Tensor): ``(M, 2)``, x and y in pixels of the input.
     """
 
@@ -57,7 +57,7 @@ def centres(maps: Tensor) -> Tensor:
 
 
 def check_widths(model: nn.Module, name: str) -> None:
-    """Refuse a head that does not fit the backbone, before the first batch.
+    """Raise an error before the first batch if head and backbone do not fit.
 
     Args:
         model (nn.Module): A model of any task, with its backbone and its head.
@@ -65,7 +65,7 @@ def check_widths(model: nn.Module, name: str) -> None:
             :class:`Widths` is not checked.
 
     Raises:
-        UserError: Names both widths and the setting to change.
+        UserError: If widths differ; names both and the setting to change.
     """
     glid, head = model.backbone, getattr(model, name)
     if isinstance(glid, XNet) and head.in_channels != glid.channels:
@@ -83,9 +83,9 @@ def check_widths(model: nn.Module, name: str) -> None:
                                                       given):
         if wanted not in (None, width):
             raise UserError(
-                f'model.{name}.{setting} is {wanted}, and {part} of {width} '
-                f'channels (model.backbone.{source}). Set model.{name}.'
-                f'{setting}={width}.')
+                f'model.{name}.{setting} is {wanted}, but {part} of {width} '
+                f'channels (model.backbone.{source}). Set '
+                f'model.{name}.{setting}={width}.')
 
 
 def check_answers(setting: str, wanted: int, num_queries: int,
@@ -95,7 +95,8 @@ def check_answers(setting: str, wanted: int, num_queries: int,
     Args:
         setting (str): Key of ``test_cfg`` for their number.
         wanted (int): Its value.
-        num_queries (int): Queries that answer, each with every class.
+        num_queries (int): Number of queries, each with a score for every
+            class.
         num_classes (int): Number of classes.
 
     Raises:
@@ -110,7 +111,7 @@ def check_answers(setting: str, wanted: int, num_queries: int,
 
 
 def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
-    """Where the images of a batch are padding.
+    """The mask of padding in a batch.
 
     Args:
         inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
@@ -120,8 +121,8 @@ def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
             default there is no padding.
 
     Returns:
-        Tensor, optional: ``(B, H, W)`` bool, True at padding; None if there
-        is none.
+        Tensor, optional: ``(B, H, W)`` bool, True at padding; None without
+        padding.
     """
     size = tuple(inputs.shape[-2:])
     shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas or ()]
@@ -138,11 +139,11 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """Copy numbers to a device without waiting for it.
 
     Args:
-        array (np.ndarray): Any.
-        device (torch.device): Where they go.
+        array (np.ndarray): Any array.
+        device (torch.device): Target device.
 
     Returns:
-        Tensor: Of the same shape and type.
+        Tensor: A tensor of the same shape and type.
     """
     tensor = torch.from_numpy(array)
     if device.type == 'cuda':
@@ -155,13 +156,13 @@ def dense_features(model: GLID,
                    inputs: Tensor,
                    metas: Sequence | None,
                    focus: Callable | None = None) -> GLIDOutput:
-    """Features of a batch for a task that answers for every pixel.
+    """Features of a batch for a task that predicts every pixel.
 
     Args:
         model (GLID): The backbone.
         inputs (Tensor): ``(B, 3, H, W)``, standardised.
         metas (Sequence, optional): See :func:`padding_mask`.
-        focus (Callable, optional): Limits what queries attend to in features,
+        focus (Callable, optional): Limits attention of queries to features;
             see :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
@@ -176,7 +177,7 @@ def dense_features(model: GLID,
 
 
 def full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring maps of the finest stride to the size of the input.
+    """Resize maps of the finest stride to the size of the input.
 
     Args:
         maps (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
@@ -185,8 +186,8 @@ def full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: ``(B, C, H, W)``, bilinear.
     """
-    # A map covers its whole last row and column of 4×4 patches, which the
-    # image may not fill.
+    # The last row and column of a map cover whole 4×4 patches, which the image
+    # may not fill.
     full = [STRIDES[0] * side for side in maps.shape[-2:]]
     maps = F.interpolate(maps, full, mode='bilinear')
     return maps[..., :size[0], :size[1]]
@@ -196,9 +197,9 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     """Means of numbers over the processes of a run.
 
     Distributed training averages gradients over processes. A process' sum of
-    losses, divided by the mean of all processes' counts, gives the mean of
-    the joint batch, as a single process would compute it. Divided by its own
-    count, losses would weigh more in a process with fewer of them.
+    losses, divided by the mean of all processes' counts, gives the mean of the
+    joint batch, as a single process would compute it. If divided by its own
+    count, a loss would have more weight in processes with smaller counts.
 
     Args:
         numbers (Tensor): Any shape.
@@ -214,7 +215,7 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
 def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
     """Extend an image's last row and column into its padding.
 
-    The last pixels are interpolated with the pixels beyond them.
+    The last pixels are interpolated with those beyond the edge.
 
     Args:
         features (Tensor): ``(B, C, h, w)`` at the finest stride.
@@ -241,7 +242,7 @@ def losses_by_layer(**terms: Tensor) -> dict:
     """Losses of decoder layers with mmdet's names.
 
     Args:
-        **terms (Tensor): ``(L,)`` by name, such as ``loss_cls``.
+        **terms (Tensor): Losses ``(L,)`` by name, such as ``loss_cls``.
 
     Returns:
         dict[str, Tensor]: ``loss_cls`` of the last layer, then ``d0.loss_cls``

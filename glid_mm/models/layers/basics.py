@@ -23,8 +23,8 @@ class Recomputing(nn.Module):
     random numbers. Gradients are bit for bit the same.
     """
 
-    # None recomputes on CPUs. GPUs have enough memory, and each call costs the
-    # host more time than the device saves.
+    # None: recompute on CPUs only. GPUs have enough memory, and each call
+    # costs the host more time than the device saves.
     recompute: bool | None = None
 
     def interior(self, function, *args):

@@ -2,8 +2,8 @@
 import torch
 from torch import Tensor
 
-# Share that all bins get regardless of logits: no bin is ever empty, so
-# centres stay distinct and every length can still learn.
+# Minimum share of each bin regardless of logits: no bin is ever empty, so
+# centres stay distinct and every length keeps learning.
 SHARED = 1e-3
 
 
@@ -24,7 +24,7 @@ def bin_centres(lengths: Tensor, min_depth: float, max_depth: float) -> Tensor:
     """Centres of bins laid end to end over the range (eq. 5).
 
     Args:
-        lengths (Tensor): ``(..., M)``, as :func:`bin_lengths` gives them.
+        lengths (Tensor): ``(..., M)``, from :func:`bin_lengths`.
         min_depth (float): Start of the first bin.
         max_depth (float): End of the last bin.
 
@@ -41,7 +41,7 @@ def expected_depth(centres: Tensor, embeddings: Tensor,
 
     Args:
         centres (Tensor): ``(L, B, M)``.
-        embeddings (Tensor): ``(L, B, M, C)``, of bins.
+        embeddings (Tensor): Embeddings of bins, ``(L, B, M, C)``.
         mask_features (Tensor): ``(B, C, h, w)``.
 
     Returns:
@@ -57,7 +57,7 @@ def bin_shares(embeddings: Tensor, mask_features: Tensor) -> Tensor:
     """Share of every pixel in each bin (eq. 6).
 
     Args:
-        embeddings (Tensor): ``(L, B, M, C)``, of bins.
+        embeddings (Tensor): Embeddings of bins, ``(L, B, M, C)``.
         mask_features (Tensor): ``(B, C, h, w)``.
 
     Returns:

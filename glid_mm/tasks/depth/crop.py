@@ -7,7 +7,7 @@ from ...registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class FixedCrop(BaseTransform):
-    """Cut a box out of an image and its maps.
+    """Crop an image and its maps to a box.
 
     Required key: ``img``; modified keys: ``img``, ``img_shape`` and those
     that ``seg_fields`` names.
@@ -21,13 +21,13 @@ class FixedCrop(BaseTransform):
         self.box = box
 
     def transform(self, results: dict) -> dict:
-        """Cut.
+        """Crop.
 
         Args:
             results (dict): Results of a pipeline.
 
         Returns:
-            dict: The same, smaller.
+            dict: The cropped results.
 
         Raises:
             UserError: If the box is not inside the image.

@@ -1,4 +1,4 @@
-"""Pairs of an image and a depth map, in folders or in a list."""
+"""A data set of images and depth maps, from folders or a list."""
 import os.path as osp
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ class DepthDataset(BaseSegDataset):
                  **kwargs) -> None:
         self.depth_rescale_factor = depth_rescale_factor
         self.depth_map_suffix = depth_map_suffix
-        # In lower case for comparison, because cameras write upper case.
+        # Compare in lower case, because cameras write upper case.
         suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
         super().__init__(
             ann_file=ann_file,
@@ -90,7 +90,7 @@ class DepthDataset(BaseSegDataset):
         ]
 
     def _names(self, images: str) -> Iterator[tuple[str, str]]:
-        """An image and a depth map each, relative to their folders."""
+        """Pairs of an image and a depth map, relative to their folders."""
         if self.ann_file:
             try:
                 lines = fileio.get_text(

@@ -1,4 +1,4 @@
-"""Depth from queries, each of them a bin."""
+"""Predict depth from queries, one per bin."""
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +42,7 @@ class DepthHead(RangeHead):
         self.bin_embed = nn.Linear(in_channels, mask_channels)
 
     def forward(self, x: GLIDOutput) -> Tensor:
-        """Depth after every decoder layer that is given.
+        """Depth after every given decoder layer.
 
         Args:
             x (GLIDOutput): Features.
@@ -65,15 +65,15 @@ class DepthHead(RangeHead):
         return super().loss(x, batch_data_samples, train_cfg)
 
     def predict(self, x: GLIDOutput, size: tuple[int, int]) -> Tensor:
-        """Depth ``(B, 1, H, W)`` in metres; only the last layer answers."""
+        """Depth ``(B, 1, H, W)`` in metres from the last decoder layer."""
         return super().predict(x.last_layer(), size)
 
     def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
-        """Shares of the image that bins have, and their centres of mass.
+        """Bins' shares of the image, and their centres of mass.
 
         Args:
             x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width of what is not padding.
+            size (tuple[int, int]): Height and width without padding.
         """
         queries = x.last_layer().query_features
         rows, cols = (-(-side // STRIDES[0]) for side in size)

@@ -1,4 +1,4 @@
-"""Depth of images that are not in a data set."""
+"""Estimate the depth of any images."""
 import os.path as osp
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from ...errors import UserError
 from ...registry import INFERENCERS
 from ..segmentation.inferencer import SegInferencer
 
-# Units of a 16-bit PNG per metre, the finest that fits the range being taken:
-# millimetres, KITTI's, centimetres, decimetres, metres.
+# Units per metre of a 16-bit PNG, of which the finest that fits the range is
+# used: millimetres, KITTI's, centimetres, decimetres, metres.
 PNG_SCALES = (1000, 256, 100, 10, 1)
 
 
@@ -51,7 +51,7 @@ class DepthInferencer(SegInferencer):
             if not osp.isfile(model):
                 raise UserError(f'there is no config {model}')
         super().__init__(model, weights, device=device)
-        # Upstream's has no such argument.
+        # Upstream's class lacks this argument.
         self.show_progress = show_progress
         head = getattr(self.model, 'decode_head', None)
         if not hasattr(head, 'max_depth'):
@@ -70,7 +70,7 @@ class DepthInferencer(SegInferencer):
 
         Returns:
             dict: ``predictions``, depth in metres, and with ``return_vis``
-            ``visualization``, RGB pictures; of one image not in a list.
+            ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
             UserError: If an image is missing or cannot be read.
@@ -78,7 +78,7 @@ class DepthInferencer(SegInferencer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _init_pipeline(self, cfg):
-        """The test pipeline without the truth."""
+        """The test pipeline without loading ground truth."""
         steps = cfg.test_dataloader.dataset.pipeline
         steps[:] = [x for x in steps if 'LoadDepth' not in x['type']]
         return super()._init_pipeline(cfg)
@@ -97,7 +97,7 @@ class DepthInferencer(SegInferencer):
             image, pred, draw_gt=False, with_image=True)
 
     def levels(self, pred) -> np.ndarray:
-        """Depth as a PNG holds it.
+        """The depth values in a PNG.
 
         Args:
             pred (SegDataSample): The prediction for an image.

@@ -1,4 +1,4 @@
-"""Depth from the features of pixels."""
+"""Predict depth from the features of pixels."""
 from collections.abc import Sequence
 
 import torch
@@ -11,14 +11,14 @@ from .range_head import RangeHead
 
 @MODELS.register_module()
 class PixelDepthHead(RangeHead):
-    """A 1×1 convolution, whose logistic is the place within the range.
+    """A 1×1 convolution; its sigmoid is the position within the range.
 
     For backbones that give maps, such as ``glid_mm.XNet``.
 
     Args:
-        min_depth (float): Least depth, in metres; what is nearer is not
+        min_depth (float): Smallest depth, in metres; nearer pixels are not
             supervised.
-        max_depth (float): Greatest depth, in metres.
+        max_depth (float): Largest depth, in metres.
         in_channels (int): Channels of the finest map.
         **kwargs: See :class:`RangeHead`.
 

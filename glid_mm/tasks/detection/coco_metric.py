@@ -1,4 +1,4 @@
-"""COCO's evaluation of boxes, for every numbering and every subset."""
+"""COCO's evaluation of boxes, for any ids and any subset of images."""
 from mmdet.evaluation import metrics
 
 from ...registry import METRICS
@@ -13,8 +13,8 @@ class CocoMetric(metrics.CocoMetric):
     objects are numbered from 1, and only images with results are evaluated.
 
     Args:
-        *args: See mmdet's.
-        **kwargs: See mmdet's.
+        *args: See mmdet's ``CocoMetric``.
+        **kwargs: See mmdet's ``CocoMetric``.
     """
 
     def __init__(self, *args, **kwargs) -> None:

@@ -1,7 +1,7 @@
-"""Mask2Former's matching and losses, where parts of an image may be unknown.
+"""Mask2Former's matching and losses, with support for unknown pixels.
 
-All of it is plain PyTorch. Unknown pixels (padding, crowds, unlabelled
-pixels) are ignored: costs and losses use only known points.
+It is plain PyTorch. Unknown pixels (padding, crowds, unlabelled pixels) are
+ignored: costs and losses use only known points.
 """
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,17 +22,16 @@ CERTAIN = 1e4
 class MaskTargets(NamedTuple):
     """Ground truth of the images of a batch.
 
-    Maps cover what mask logits cover, ``H / h`` pixels a cell.
+    Maps cover the same area as mask logits, with ``H / h`` pixels per cell.
 
     Attributes:
         labels (Tensor): ``(N,)`` int64, classes of the masks of all images,
-            those of one image after those of another.
+            image by image.
         masks (Tensor): ``(N, H, W)`` bool.
-        counts (list[int]): How many masks each of the B images has.
-        known (Tensor): ``(B, H, W)`` bool, False where it is not known what a
-            pixel belongs to.
+        counts (list[int]): Number of masks of each of the B images.
+        known (Tensor): ``(B, H, W)`` bool, False at unknown pixels.
         sizes (Sequence[tuple[int, int]]): Height and width of each image
-            without its padding. Points lie inside.
+            without its padding; points lie inside.
     """
 
     labels: Tensor
@@ -43,20 +42,20 @@ class MaskTargets(NamedTuple):
 
 
 class MaskLoss(nn.Module):
-    """Hungarian matching, and losses of classes and masks of what it matches.
+    """Hungarian matching, and the losses of classes and matched masks.
 
-    A mask's loss is the mean over points of it: three quarters where the mask
-    is unsure, the others anywhere, as in Mask2Former
+    A mask's loss is the mean over points: three quarters are where the mask is
+    uncertain, the others are random, as in Mask2Former
     (https://arxiv.org/abs/2112.01527). The losses of a batch are means over
     the joint batch of all processes; an image's points depend neither on the
-    process that has it nor on its padding. The device is waited for once: one
-    copy brings the costs of all layers and images to the host.
+    process that has it nor on its padding. It waits for the device once: a
+    single copy brings the costs of all layers and images to the host.
 
     Args:
         num_classes (int): Number of classes.
-        num_points (int): Points of a mask.
-        oversample_ratio (float): How many times as many are drawn, of which
-            the unsure ones are kept.
+        num_points (int): Number of points per mask.
+        oversample_ratio (float): Candidates per point; the most uncertain
+            candidates are kept.
         importance_sample_ratio (float): Share of uncertain points.
         class_weight (float): Weight of cross entropy of classes.
         mask_weight (float): Weight of binary cross entropy of masks.
@@ -97,8 +96,8 @@ class MaskLoss(nn.Module):
             targets (MaskTargets): The ground truth.
 
         Returns:
-            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, and ``d0.loss_cls`` and so on before it.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
+            the last layer, and ``d0.loss_cls`` and so on of earlier layers.
 
         Raises:
             CostsError: If matching costs are not finite.
@@ -124,13 +123,13 @@ class MaskLoss(nn.Module):
 
         Args:
             scores, masks, targets: See :meth:`forward`.
-            unknown (Tensor): Where ``known`` is False.
-            inside (Tensor): ``(B, 2)``, which part of width and height is
-                not padding.
+            unknown (Tensor): The inverse of ``known``.
+            inside (Tensor): ``(B, 2)``, the shares of width and height without
+                padding.
             generators (list[Generator]): One for each image.
 
         Returns:
-            list[np.ndarray]: Of each image, ``(n, L, M)``.
+            list[np.ndarray]: Costs ``(n, L, M)`` of each image.
         """
         layers, _, queries = scores.shape[:3]
         costs, first = [], 0
@@ -145,8 +144,8 @@ class MaskLoss(nn.Module):
                 2,
                 generator=generators[i],
                 device=scores.device) * inside[i]
-            # Of one query and one mask each: queries of all layers make one
-            # list.
+            # Costs are of one query and one mask, so the queries of all layers
+            # form one list.
             logits = sample(masks[:, i].flatten(0, 1)[None], points)[0]
             every = torch.arange(count, device=scores.device)[:, None]
             known = read(unknown[i][None], every[:1], points)[0] == 0
@@ -170,7 +169,7 @@ class MaskLoss(nn.Module):
     def losses(self, scores: Tensor, masks: Tensor, targets: MaskTargets,
                unknown: Tensor, inside: Tensor, pairs: np.ndarray,
                generators: list[torch.Generator]) -> dict:
-        """Losses of what is matched.
+        """Losses of matched pairs.
 
         Args:
             scores, masks, targets, unknown, inside, generators: See
@@ -229,15 +228,14 @@ class MaskLoss(nn.Module):
     def _points(self, logits: Tensor, far: Tensor, image: Tensor,
                 inside: Tensor, counts: list[int],
                 generators: list[torch.Generator]) -> Tensor:
-        """Points of masks: most where a mask is unsure, the others anywhere.
+        """Draw points of masks, most of them where the mask is uncertain.
 
         Args:
-            logits (Tensor): ``(L, P, h, w)``, the masks of one image after
-                those of another.
-            far (Tensor): ``(B, h, w)`` bool, where nothing is known.
-            image (Tensor): ``(L, P)``, whose masks they are.
+            logits (Tensor): ``(L, P, h, w)``, masks image by image.
+            far (Tensor): ``(B, h, w)`` bool, True if nothing is known.
+            image (Tensor): ``(L, P)``, the image of each mask.
             inside (Tensor): ``(B, 2)``.
-            counts (list[int]): How many masks each image has.
+            counts (list[int]): Number of masks of each image.
             generators (list[Generator]): One for each image.
 
         Returns:
@@ -280,11 +278,11 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
 
 
 def read(maps: Tensor, index: Tensor, points: Tensor) -> Tensor:
-    """What :func:`sample` gives of maps of 0 and 1, without copying them.
+    """The result of :func:`sample` for maps of 0 and 1, without copying them.
 
     Args:
         maps (Tensor): ``(N, H, W)`` bool.
-        index (Tensor): ``(n, 1)`` int64, which map.
+        index (Tensor): ``(n, 1)`` int64, index of the map.
         points (Tensor): ``(n, P, 2)``, or ``(1, P, 2)`` for all.
 
     Returns:
@@ -306,7 +304,7 @@ def read(maps: Tensor, index: Tensor, points: Tensor) -> Tensor:
 
 
 def far_from(known: Tensor, masks: Tensor) -> Tensor:
-    """Cells of mask logits that no known pixel is interpolated from.
+    """Cells of mask logits that do not affect any known pixel.
 
     Args:
         known (Tensor): ``(B, H, W)`` bool.

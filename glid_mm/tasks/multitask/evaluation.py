@@ -11,7 +11,7 @@ from .data import MultitaskDataset
 
 
 class TaskLoaders:
-    """Data loaders of tasks, one after the other, as one.
+    """Data loaders of tasks, chained into one.
 
     Args:
         loaders (mapping): Data loaders by task.
@@ -38,7 +38,7 @@ class TaskEvaluator(Evaluator):
 
     Args:
         tasks (mapping): Evaluators by task.
-        sizes (mapping): How many samples each task's data has.
+        sizes (mapping): Number of samples of each task's data.
     """
 
     def __init__(self, tasks: Mapping[str, Evaluator],
@@ -64,7 +64,7 @@ class TaskEvaluator(Evaluator):
 
         Args:
             data_samples (list): Predictions with ground truth.
-            data_batch (dict): The batch they are of, by its task.
+            data_batch (dict): Their batch, by task.
         """
         super().process(data_samples, data_batch)
         (name, batch), = data_batch.items()
@@ -74,10 +74,10 @@ class TaskEvaluator(Evaluator):
         """Metrics of all tasks.
 
         Args:
-            size (int): Samples of all tasks.
+            size (int): Number of samples of all tasks.
 
         Returns:
-            dict[str, float]: By ``<task>/<metric>``.
+            dict[str, float]: Values by ``<task>/<metric>``.
         """
         metrics = super().evaluate(size)
         for task, evaluator in self.tasks.items():
@@ -88,14 +88,14 @@ class TaskEvaluator(Evaluator):
 
 @LOOPS.register_module()
 class TaskValLoop(ValLoop):
-    """mmengine's ``ValLoop`` over one task after the other.
+    """mmengine's ``ValLoop`` over all tasks in turn.
 
     Args:
         runner (Runner): The run.
-        dataloader (dict): By task, the config of a data loader; tasks that
-            have None are left out.
+        dataloader (dict): By task, the config of a data loader; tasks with
+            None are skipped.
         evaluator (dict): By task, the config of its metrics.
-        **kwargs: See mmengine's.
+        **kwargs: See mmengine's ``ValLoop``.
     """
 
     def __init__(self, runner, dataloader: dict, evaluator: dict,
@@ -106,7 +106,7 @@ class TaskValLoop(ValLoop):
 
 @LOOPS.register_module()
 class TaskTestLoop(TestLoop):
-    """mmengine's ``TestLoop`` over one task after the other.
+    """mmengine's ``TestLoop`` over all tasks in turn.
 
     Args:
         runner, dataloader, evaluator, **kwargs: See :class:`TaskValLoop`.
@@ -124,9 +124,9 @@ def _build(runner, loaders: dict,
     for name in loaders:
         if not evaluators.get(name):
             raise UserError(
-                f'task {name!r} has evaluation data and no metrics: '
-                f'set {name} of val_evaluator and test_evaluator, or '
-                f'{name}=None in val_dataloader and test_dataloader')
+                f'task {name!r} has evaluation data but no metrics: set '
+                f'{name} of val_evaluator and test_evaluator, or {name}=None '
+                'in val_dataloader and test_dataloader')
     built = TaskLoaders({
         name: runner.build_dataloader(config, seed=runner.seed)
         for name, config in loaders.items()

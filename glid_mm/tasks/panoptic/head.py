@@ -1,6 +1,6 @@
 """Instance and panoptic segmentation: one mask per object or class of stuff.
 
-Both are the same for the model; only the source of the ground truth differs.
+The model is the same for both; only the source of the ground truth differs.
 """
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ class PanopticHead(MaskHead):
             first.
         num_stuff_classes (int): Classes that have one mask each; 0 for
             instance segmentation.
-        test_cfg (dict, optional): The detector's, not used.
+        test_cfg (dict, optional): Settings of the detector; not used.
         **kwargs: See :class:`MaskHead`.
     """
 
@@ -39,7 +39,7 @@ class PanopticHead(MaskHead):
         self.num_stuff_classes = num_stuff_classes
 
     def loss(self, x: GLIDOutput, batch_data_samples: list) -> dict:
-        """Losses against what each image shows.
+        """Losses against the ground truth of each image.
 
         Args:
             x (GLIDOutput): Features.
@@ -48,12 +48,11 @@ class PanopticHead(MaskHead):
                 masks in ``gt_instances``.
 
         Returns:
-            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, and ``d0.loss_cls`` and so on before it.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
+            the last layer, and ``d0.loss_cls`` and so on of earlier layers.
 
         Raises:
-            UserError: If there is neither of them, or predictions are not
-                finite.
+            UserError: If both are missing, or predictions are not finite.
         """
         height, width = x.mask_features.shape[-2:]
         targets = (
@@ -65,7 +64,7 @@ class PanopticHead(MaskHead):
 
     def predict(self, x: GLIDOutput,
                 batch_data_samples: list) -> tuple[Tensor, Tensor]:
-        """Class and mask logits, as mmdet's fusion head wants them.
+        """Class and mask logits for mmdet's fusion head.
 
         Args:
             x (GLIDOutput): Features.
@@ -82,7 +81,7 @@ class PanopticHead(MaskHead):
         """A mask for each object.
 
         A crowd is unknown except for objects in it that have their own masks.
-        Objects that were cropped away are left out.
+        Objects outside the crop are omitted.
 
         Args:
             data_samples (list[DetDataSample]): With ``gt_instances`` and
@@ -90,7 +89,7 @@ class PanopticHead(MaskHead):
             size (tuple[int, int]): H and W of the masks.
 
         Returns:
-            MaskTargets: Padding is not known.
+            MaskTargets: The targets; padding is unknown.
 
         Raises:
             UserError: If they have no masks.
@@ -131,7 +130,7 @@ class PanopticHead(MaskHead):
             size (tuple[int, int]): H and W of the masks.
 
         Returns:
-            MaskTargets: Void, crowds and padding are not known.
+            MaskTargets: The targets; void, crowds and padding are unknown.
         """
         first = data_samples[0].gt_panoptic_seg.sem_seg
         maps = first.new_full((len(data_samples), *size), self.num_classes)

@@ -46,7 +46,7 @@ class PixelHead(BaseModule):
         return dict(loss=F.mse_loss(self(queries).float(), units))
 
     def predict(self, queries: Tensor, units: Tensor) -> Tensor:
-        """Predicted pixels, standardised as the images are.
+        """Predicted pixels, standardised like the images.
 
         Args:
             queries (Tensor): ``(B, N, in_channels)``.

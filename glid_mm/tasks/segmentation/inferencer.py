@@ -1,4 +1,4 @@
-"""Semantic segmentation of images that are not in a data set."""
+"""Segment any images."""
 import itertools
 import os.path as osp
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from ...visualization.images import list_inputs, rgb_pixels
 
 @TRANSFORMS.register_module()
 class InferencerLoader(loading.InferencerLoader):
-    """mmseg's loader, which its inferencers use in place of ours.
+    """A loader that mmseg's inferencers use in place of the pipeline's.
 
     Args:
         **kwargs: See :class:`LoadImageFromFile`.
@@ -33,10 +33,10 @@ class InferencerLoader(loading.InferencerLoader):
 class SegInferencer(MMSegInferencer):
     """mmseg's inferencer, for any of the user's images.
 
-    It differs from mmseg's: folders are read as in training; results have the
-    names of their images; a batch may have images of different sizes; arrays
-    are drawn in their true colours; and label maps of more than 256 classes
-    have 16 bits.
+    It differs from mmseg's: folders are read as in training; results are named
+    like their images; a batch may have images of different sizes; arrays are
+    drawn in their true colours; and label maps with more than 256 classes have
+    16 bits.
 
     With ``out_dir=...`` there are two PNGs of each image's name, or of a
     number if it is an array: in ``pred`` the number of the class in each
@@ -59,7 +59,7 @@ class SegInferencer(MMSegInferencer):
 
         Returns:
             dict: ``predictions``, ``(H, W)`` classes, and with ``return_vis``
-            ``visualization``, RGB pictures; of one image not in a list.
+            ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
             UserError: If an image is missing or cannot be read.
@@ -72,7 +72,7 @@ class SegInferencer(MMSegInferencer):
 
     def _get_chunk_data(self, inputs: Iterable,
                         chunk_size: int) -> Iterator[list]:
-        """Batches of images of one size; mmseg's models take no others."""
+        """Batches of images of one size; mmseg's models need that."""
         for chunk in super()._get_chunk_data(inputs, chunk_size):
             for _, part in itertools.groupby(
                     chunk, lambda sample: sample['inputs'].shape):
@@ -122,7 +122,7 @@ class SegInferencer(MMSegInferencer):
             image (ndarray): ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): The prediction for it.
             opacity (float): Opacity of the classes' colours.
-            with_labels (bool): Whether classes are named.
+            with_labels (bool): Whether to write class names.
 
         Returns:
             ndarray: RGB picture.
@@ -147,7 +147,7 @@ class SegInferencer(MMSegInferencer):
         return super().postprocess(preds, visualization, return_datasample)
 
     def levels(self, pred) -> np.ndarray:
-        """A prediction as a PNG holds it.
+        """The values of a prediction in a PNG.
 
         Args:
             pred (SegDataSample): The prediction for an image.
