@@ -268,7 +268,7 @@ def test_what_is_no_swin_is_refused():
             del weights[key]
     with pytest.raises(CheckpointError, match='incomplete'):
         to_glid(dict(model=weights))
-    with pytest.raises(CheckpointError, match='of GLID already'):
+    with pytest.raises(CheckpointError, match="already has GLID's format"):
         to_glid(random_glid()[1])
     with pytest.raises(CheckpointError, match='of timm, not of GLID'):
         from_glid(timm_peer().file, 'timm')

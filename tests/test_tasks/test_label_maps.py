@@ -274,7 +274,7 @@ def test_another_number_for_what_is_ignored_is_refused(run):
         runner = run(lambda labels: labels, **other, **{setting: value})
         with pytest.raises(
                 UserError,
-                match='is 7, and model.decode_head.'
+                match='is 7, but model.decode_head.'
                 'ignore_index is 254') as caught:
             runner.train()
         assert name in str(caught.value) and runner.iter == 0

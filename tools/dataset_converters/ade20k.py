@@ -70,8 +70,8 @@ def segments(semantic, instance):
         instance (ndarray): ``(H, W, 3)`` uint8, things.
 
     Returns:
-        tuple: ``(H, W)`` int numbers of segments, 0 where there is none, and
-        of each its category: 1 to 100 things, 101 to 150 stuff.
+        tuple: ``(H, W)`` int numbers of segments, 0 for none, and
+        the category of each: 1 to 100 things, 101 to 150 stuff.
 
     Raises:
         ValueError: If there is another label.
