@@ -36,8 +36,8 @@ def finals(out: Path):
 
 @pytest.mark.slow
 def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
-    assert 'no run has finished' in told(monkeypatch, TOOL, *study,
-                                              '--hours', 0)
+    assert 'no run has finished' in told(monkeypatch, TOOL, *study, '--hours',
+                                         0)
     run(monkeypatch, TOOL, *study)
     out = tmp_path / 'out'
     first = finals(out)
