@@ -129,7 +129,7 @@ def test_weights_name_size_and_start(scenes, started, tmp_path):
     config = train(started, 'detection', scenes, '--out', tmp_path / 'a',
                    '--weights', 'weights:nano-scenes')
     assert config.load_from == 'weights:nano-scenes'
-    with pytest.raises(UserError, match='of size nano.*--size'):
+    with pytest.raises(UserError, match='have size nano.*--size'):
         run('train', 'detection', str(scenes), '--weights',
             'weights:nano-scenes', '--size', 'tiny', '--check')
 
