@@ -39,8 +39,8 @@ def require(*libraries: str, task: str) -> None:
     """Check that libraries are installed, without importing them.
 
     Args:
-        libraries (str): Import names, such as ``'mmseg'``.
-        task (str): The purpose in words, for the message.
+        libraries: Import names, such as ``'mmseg'``.
+        task: The purpose in words, for the message.
 
     Raises:
         MissingLibraryError: If some are missing; names them, the task, and

@@ -77,8 +77,8 @@ class Tab:
 
     Args:
         browser (playwright Browser): The browser.
-        address (str): Address of the app.
-        out (Path): Folder for screenshots.
+        address: Address of the app.
+        out: Folder for screenshots.
     """
 
     def __init__(self, browser, address: str, out: Path) -> None:

@@ -38,12 +38,12 @@ class Sizes(NamedTuple):
 
     Attributes:
         unlabelled, train, val (int): Numbers of images.
-        batch (int): Unlabelled images in an iteration of pre-training.
-        epochs (int): Epochs of pre-training.
-        panels (int): Iterations between pictures of pre-training.
-        iters (int): Iterations of fine-tuning, for each live task and twin.
-        evaluations (int): Evaluations of the task's metric while fine-tuning.
-        pictures (int): Test images to draw of each task.
+        batch: Unlabelled images in an iteration of pre-training.
+        epochs: Epochs of pre-training.
+        panels: Iterations between pictures of pre-training.
+        iters: Iterations of fine-tuning, for each live task and twin.
+        evaluations: Evaluations of the task's metric while fine-tuning.
+        pictures: Test images to draw of each task.
     """
 
     unlabelled: int
@@ -93,17 +93,15 @@ class Task(NamedTuple):
     """A task to show, an entry of ``TASKS``.
 
     Attributes:
-        name (str): Its name in the mixture.
-        title (str): Its usual name.
-        config (str): Path of the config; its data loaders need a
-            ``data_root``.
-        metric (str): Name of the metric in the config's evaluator.
-        label (str): Name of the metric in tables.
-        higher_is_better (bool): Whether higher values of the metric are
-            better.
-        live (bool): Whether twins are trained on it.
-        annotations (str): Another file of the data that the evaluator reads.
-        drawing (tuple[str]): Arguments of visualize_predictions.py.
+        name: Its name in the mixture.
+        title: Its usual name.
+        config: Path of the config; its data loaders need a ``data_root``.
+        metric: Name of the metric in the config's evaluator.
+        label: Name of the metric in tables.
+        higher_is_better: Whether higher values of the metric are better.
+        live: Whether twins are trained on it.
+        annotations: Another file of the data that the evaluator reads.
+        drawing: Arguments of visualize_predictions.py.
     """
 
     name: str
@@ -184,9 +182,9 @@ class Step(NamedTuple):
     """Stages that run in parallel.
 
     Attributes:
-        seconds (int): Approximate duration on two idle cores.
-        stages (callable): Makes the stages, once their inputs exist.
-        jobs (int, optional): Number of parallel stages; by default all.
+        seconds: Approximate duration on two idle cores.
+        stages: Makes the stages, once their inputs exist.
+        jobs: Number of parallel stages; by default all.
     """
 
     seconds: int
@@ -198,9 +196,9 @@ class Demo:
     """The stages of the demo and the places of their results.
 
     Args:
-        out (Path): Folder for everything.
-        sizes (Sizes): Numbers of images and iterations.
-        seed (int): Seed of data and training.
+        out: Folder for everything.
+        sizes: Numbers of images and iterations.
+        seed: Seed of data and training.
 
     Attributes:
         shows (bool): Whether this glid_mm has trained weights.
@@ -386,8 +384,8 @@ def settle(out: Path, settings: dict) -> None:
     """Check that a folder holds this demo and nothing else.
 
     Args:
-        out (Path): Folder of the demo.
-        settings (dict): Settings that the demo depends on.
+        out: Folder of the demo.
+        settings: Settings that the demo depends on.
 
     Raises:
         UserError: If it holds a demo with other settings, or other files.
@@ -418,10 +416,10 @@ class Results(NamedTuple):
     """Measurements of the demo.
 
     Attributes:
-        live (dict): ``{task: {twin: score}}``, of the tasks with twins.
-        shown (dict): ``{task: score}`` of the trained weights; empty if this
-            glid_mm has none.
-        card (dict): Contents of their model card.
+        live: ``{task: {twin: score}}``, of the tasks with twins.
+        shown: ``{task: score}`` of the trained weights; empty if this glid_mm
+            has none.
+        card: Contents of their model card.
     """
 
     live: dict[str, dict[str, float]]
@@ -511,10 +509,10 @@ def write_report(demo: Demo, results: Results, stages: list,
     """Write the page.
 
     Args:
-        demo (Demo): The finished demo.
-        results (Results): Its results.
+        demo: The finished demo.
+        results: Its results.
         stages (list[Stage]): All, in order.
-        path (Path): Path of the page.
+        path: Path of the page.
     """
     report = Report('GLID on Scenes')
     report.add_section('Pre-training, and when it pays', PURPOSE,
@@ -612,11 +610,11 @@ def run_all(steps: list[Step], console: Console) -> list[Stage]:
     """Run unfinished stages, and show the remaining time.
 
     Args:
-        steps (list[Step]): In order.
-        console (Console): Console for the progress.
+        steps: In order.
+        console: Console for the progress.
 
     Returns:
-        list[Stage]: All stages, including those finished earlier.
+        All stages, including those finished earlier.
     """
     stages, expected, spent = [], 0, 0.
     for number, step in enumerate(steps, 1):

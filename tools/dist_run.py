@@ -19,10 +19,10 @@ def first_failure(error: ChildFailedError) -> str:
     Errors that the user can fix are never such a consequence.
 
     Args:
-        error (ChildFailedError): The errors of all failed processes.
+        error: The errors of all failed processes.
 
     Returns:
-        str: The message of one of them.
+        The message of one of them.
     """
     rank, failure = min(
         error.failures.items(),

@@ -57,7 +57,7 @@ class Kind:
     """A kind of input.
 
     Args:
-        originals (Path): Folder for original files.
+        originals: Folder for original files.
     """
 
     def __init__(self, originals: Path) -> None:
@@ -454,12 +454,12 @@ def try_input(kind: Kind, rng: random.Random, folder: Path) -> str:
     """Read one damaged input.
 
     Args:
-        kind (Kind): The kind of input.
-        rng (Random): Random generator of the damage.
-        folder (Path): An empty folder.
+        kind: The kind of input.
+        rng: Random generator of the damage.
+        folder: An empty folder.
 
     Returns:
-        str: ``'refused'`` or ``'read'``.
+        ``'refused'`` or ``'read'``.
 
     Raises:
         Finding: If it is read wrongly, the error has the wrong type or lacks

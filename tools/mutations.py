@@ -17,12 +17,12 @@ def damaged(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """Damage bytes one to three times.
 
     Args:
-        rng (Random): Source of randomness.
-        data (bytes): A valid file.
-        other (bytes): Another file, parts of which may be copied.
+        rng: Source of randomness.
+        data: A valid file.
+        other: Another file, parts of which may be copied.
 
     Returns:
-        bytes: The result, possibly unchanged.
+        The result, possibly unchanged.
     """
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         data = rng.choice(_DAMAGES)(rng, bytearray(data), other)
@@ -108,12 +108,12 @@ def mistaken(rng: random.Random, value: Any) -> Any:
     """Add one to three mistakes to a tree of dicts and lists.
 
     Args:
-        rng (Random): Source of randomness.
+        rng: Source of randomness.
         value: Content of a JSON file.
 
     Returns:
-        Any: A copy with values removed, repeated, swapped, or of another type
-        or size.
+        A copy with values removed, repeated, swapped, or of another type or
+        size.
     """
     value = copy.deepcopy(value)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -161,12 +161,12 @@ def mistaken_json(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """Add mistakes to a JSON file, or damage it.
 
     Args:
-        rng (Random): Source of randomness.
-        data (bytes): A valid file.
-        other (bytes): Another file.
+        rng: Source of randomness.
+        data: A valid file.
+        other: Another file.
 
     Returns:
-        bytes: The file.
+        The file.
     """
     if rng.random() < .2:
         return damaged(rng, data, other)

@@ -39,13 +39,12 @@ class Stage(NamedTuple):
     """A command, and the folder of its files.
 
     Attributes:
-        title (str): Title of the stage.
-        folder (Path): Folder for its log and the file that marks it as
-            finished, relative to the project.
-        command (list[str]): A script, relative to the project, and its
-            arguments.
-        epochs (int): Epochs of a training that counts them, for the length of
-            the bar.
+        title: Title of the stage.
+        folder: Folder for its log and the file that marks it as finished,
+            relative to the project.
+        command: A script, relative to the project, and its arguments.
+        epochs: Epochs of a training that counts them, for the length of the
+            bar.
     """
 
     title: str
@@ -66,15 +65,13 @@ def run(stages: Sequence[Stage],
     """Run all unfinished stages in parallel.
 
     Args:
-        stages (Sequence[Stage]): The stages, which share the machine's cores.
-            The file ``done`` in a stage's folder marks it as finished and
-            holds the command. A training with a checkpoint in the folder
-            resumes from it.
-        console (Console): Console for the progress; output goes into
-            ``log.txt`` in each stage's folder.
-        jobs (int, optional): Number of parallel stages; by default all.
-        until (float): Time, in seconds since the epoch, after which no stage
-            starts.
+        stages: The stages, which share the machine's cores. The file ``done``
+            in a stage's folder marks it as finished and holds the command. A
+            training with a checkpoint in the folder resumes from it.
+        console: Console for the progress; output goes into ``log.txt`` in each
+            stage's folder.
+        jobs: Number of parallel stages; by default all.
+        until: Time, in seconds since the epoch, after which no stage starts.
 
     Raises:
         StageError: If a command fails, with the end of its output; the other
@@ -190,11 +187,11 @@ def progress_of(line: str, epochs: int) -> tuple[int, int] | None:
     """Finished and total iterations in a line of a log, if any.
 
     Args:
-        line (str): A line of mmengine's log.
-        epochs (int): Number of epochs, if epochs are counted.
+        line: A line of mmengine's log.
+        epochs: Number of epochs, if epochs are counted.
 
     Returns:
-        tuple[int, int] or None: Finished and total iterations.
+        Finished and total iterations.
     """
     if match := _EPOCH.search(line):
         epoch, iteration, length = map(int, match.groups())

@@ -32,7 +32,7 @@ def build_app(predictor: Predictor) -> 'gradio.Blocks':
     units of a picture to mask, and view the reconstruction.
 
     Args:
-        predictor (Predictor): A predictor of any task.
+        predictor: A predictor of any task.
 
     Returns:
         gradio.Blocks: The page; :func:`run` serves it.
@@ -66,10 +66,10 @@ def run(predictor: Predictor,
     data.
 
     Args:
-        predictor (Predictor): See :func:`build_app`.
-        port (int, optional): By default the first free one from 7860 on.
-        share (bool): Whether gradio gives it a public address as well, over
-            its own servers, for anyone who knows the address.
+        predictor: See :func:`build_app`.
+        port: By default the first free one from 7860 on.
+        share: Whether gradio gives it a public address as well, over its own
+            servers, for anyone who knows the address.
 
     Raises:
         MissingLibraryError: If gradio is not installed.

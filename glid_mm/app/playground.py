@@ -21,11 +21,11 @@ def with_mask(picture: Image.Image, mask: np.ndarray) -> Image.Image:
     """Draw the units of a picture, masked ones in grey.
 
     Args:
-        picture (Image): A picture whose sides are multiples of 32 pixels.
-        mask (ndarray): ``(rows, columns)`` bool, True where masked.
+        picture: A picture whose sides are multiples of 32 pixels.
+        mask: ``(rows, columns)`` bool, True where masked.
 
     Returns:
-        Image: Enlarged; :func:`unit_at` finds units in it.
+        Enlarged; :func:`unit_at` finds units in it.
     """
     shown = enlarged(picture)
     draw = ImageDraw.Draw(shown)

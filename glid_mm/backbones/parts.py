@@ -20,9 +20,9 @@ class GLIDEncoder(GLIDBackbone):
 
     Args:
         encoder, recompute, compile: See :class:`GLIDBackbone`.
-        out_indices (sequence[int]): Indices of the maps to return, of four.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
-            loads all parts of this backbone.
+        out_indices: Indices of the maps to return, of four.
+        init_cfg: ``glid_mm.Pretrained``, which by default loads all parts of
+            this backbone.
     """
 
     def __init__(self,
@@ -52,7 +52,7 @@ class GLIDPyramid(GLIDBackbone):
 
     Args:
         encoder, neck, recompute, compile: See :class:`GLIDBackbone`.
-        init_cfg (dict, optional): See :class:`GLIDEncoder`.
+        init_cfg: See :class:`GLIDEncoder`.
     """
 
     def __init__(self,

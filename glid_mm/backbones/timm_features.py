@@ -14,9 +14,9 @@ class TimmFeatures(nn.Module):
     Weights come from a file, by ``glid_mm.Pretrained``; nothing is downloaded.
 
     Args:
-        name (str): timm's name, such as ``convnext_base``.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, to start it from a
-            checkpoint of timm's network.
+        name: timm's name, such as ``convnext_base``.
+        init_cfg: ``glid_mm.Pretrained``, to start it from a checkpoint of
+            timm's network.
         **kwargs: Arguments of ``timm.create_model``, such as
             ``drop_path_rate=0.3``.
 

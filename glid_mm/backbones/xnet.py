@@ -23,12 +23,12 @@ class XNet(models.XNet):
     ``glid_mm.GLIDEncoder``.
 
     Args:
-        encoder (dict): The encoder; only its last map is used.
-        classifier (dict): The decoder.
-        channels (int): Channels of the result.
-        mixing (str): ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
+        encoder: The encoder; only its last map is used.
+        classifier: The decoder.
+        channels: Channels of the result.
+        mixing: ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
             :class:`glid_mm.models.xnet.Mixing`.
-        order (str): ``'forward'`` or ``'reversed'``; see
+        order: ``'forward'`` or ``'reversed'``; see
             :class:`glid_mm.models.XNet`.
         init_cfg (dict | list[dict], optional): ``glid_mm.Pretrained``, to
             start encoder, classifier or both from a checkpoint; a list for
@@ -64,11 +64,10 @@ class XNet(models.XNet):
         """Features of images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size from 32
-                pixels on.
+            images: ``(B, 3, H, W)``, standardised, any size from 32 pixels on.
 
         Returns:
-            tuple[Tensor]: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+            ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
 
         Raises:
             UserError: If images are smaller than 32 pixels.

@@ -67,9 +67,9 @@ def fit_bias_tables(weights: dict[str, Tensor],
     """Resize the tables of an encoder to other windows, and log one line.
 
     Args:
-        weights (dict): Weights, changed in place.
-        windows (sequence[int]): Side of the windows of each stage.
-        prefix (str): Prefix of the names of the encoder's weights.
+        weights: Weights, changed in place.
+        windows: Side of the windows of each stage.
+        prefix: Prefix of the names of the encoder's weights.
 
     Raises:
         ValueError: If a weight does not have the shape of a table.
@@ -101,11 +101,11 @@ def extend_rims(weights: dict[str, Tensor], prefix: str = '') -> list[str]:
     larger images of a task need larger offsets.
 
     Args:
-        weights (dict): Weights, changed in place.
-        prefix (str): Prefix of the names of the encoder's weights.
+        weights: Weights, changed in place.
+        prefix: Prefix of the names of the encoder's weights.
 
     Returns:
-        list[str]: The changes, one line per stage.
+        The changes, one line per stage.
     """
     lines = []
     for number, (extent, tables) in enumerate(_stages(weights, prefix), 1):

@@ -33,11 +33,11 @@ def read_weights(path: Path, sha256: str = SHA256) -> dict[str, Tensor]:
     """Read a file whose tensors are in the order of timm's network.
 
     Args:
-        path (Path): The file.
-        sha256 (str): The expected hash.
+        path: The file.
+        sha256: The expected hash.
 
     Returns:
-        dict[str, Tensor]: All weights of the network by timm's names.
+        All weights of the network by timm's names.
 
     Raises:
         CheckpointError: If it is a different file, or shapes do not agree.

@@ -17,12 +17,12 @@ class EncoderFacts(NamedTuple):
     """Properties of a Swin encoder that its weights depend on.
 
     Attributes:
-        dims (int): Channels of the first stage.
-        depths (tuple[int]): Blocks of each stage.
-        heads (tuple[int]): Attention heads of each stage.
-        windows (tuple[int]): Side of each stage's windows, in tokens.
-        shifted (bool): Whether every other block shifts its windows, as in
-            Swin. Weights do not show it.
+        dims: Channels of the first stage.
+        depths: Blocks of each stage.
+        heads: Attention heads of each stage.
+        windows: Side of each stage's windows, in tokens.
+        shifted: Whether every other block shifts its windows, as in Swin.
+            Weights do not show it.
     """
 
     dims: int
@@ -38,12 +38,12 @@ class EncoderFacts(NamedTuple):
         """Read the properties from weights with GLID's names.
 
         Args:
-            weights (mapping): Weights of an encoder, such as
+            weights: Weights of an encoder, such as
                 ``stages.0.blocks.0.norm1.weight``.
-            shifted (bool): See above; weights do not show it.
+            shifted: See above; weights do not show it.
 
         Returns:
-            EncoderFacts or None: None if they are not an encoder's weights.
+            None if they are not an encoder's weights.
         """
         depths = block_counts(weights)
         tables = [
@@ -105,11 +105,11 @@ def stamp(facts: EncoderFacts | None, **more) -> dict:
     """Facts that glid_mm writes into a checkpoint's ``meta``.
 
     Args:
-        facts (EncoderFacts, optional): Facts of the encoder, if there is one.
+        facts: Facts of the encoder, if there is one.
         more: Further facts.
 
     Returns:
-        dict: Plain values, to go under ``meta['glid_mm']``.
+        Plain values, to go under ``meta['glid_mm']``.
     """
     # torch's version is an instance of a subclass of str.
     versions = dict(glid_mm=__version__, torch=str(torch.__version__))

@@ -26,19 +26,18 @@ class Format(NamedTuple):
     """A library's Swin.
 
     Attributes:
-        words (tuple): Pairs of parts of names, ours and theirs.
-        resizing (str): A key of :data:`RESIZINGS`.
-        merges_late (bool): Whether patch merging ends the previous stage
-            instead of starting a stage.
-        unfolds (bool): Whether merged channels are ordered by channel, row,
-            column, like nn.Unfold, instead of by column, row, channel.
-        four_norms (bool): Whether it writes a norm for the output of every
-            stage instead of only the last; both can be read.
-        index_buffers (bool): Whether each bias table comes with its index.
-            mmpretrain resizes only tables with an index, mmdet only tables
-            without.
-        shifted (bool): Whether every other block shifts its windows.
-        prefix (str): Prefix of names in a written model.
+        words: Pairs of parts of names, ours and theirs.
+        resizing: A key of :data:`RESIZINGS`.
+        merges_late: Whether patch merging ends the previous stage instead of
+            starting a stage.
+        unfolds: Whether merged channels are ordered by channel, row, column,
+            like nn.Unfold, instead of by column, row, channel.
+        four_norms: Whether it writes a norm for the output of every stage
+            instead of only the last; both can be read.
+        index_buffers: Whether each bias table comes with its index. mmpretrain
+            resizes only tables with an index, mmdet only tables without.
+        shifted: Whether every other block shifts its windows.
+        prefix: Prefix of names in a written model.
     """
 
     words: tuple[tuple[str, str], ...]
@@ -87,9 +86,9 @@ class Source(NamedTuple):
     """The Swin of a checkpoint.
 
     Attributes:
-        format (str): ``'glid'`` or a key of :data:`FORMATS`.
-        prefix (str): Prefix of the names of the encoder's weights.
-        weights (dict): All weights of the checkpoint.
+        format: ``'glid'`` or a key of :data:`FORMATS`.
+        prefix: Prefix of the names of the encoder's weights.
+        weights: All weights of the checkpoint.
     """
 
     format: str
@@ -109,10 +108,10 @@ class Converted(NamedTuple):
     """A checkpoint in another format.
 
     Attributes:
-        checkpoint (dict): With ``state_dict`` and ``meta``.
-        missing (list[str]): Weights that the source lacks.
-        left (list[str]): Weights of the source that the target lacks.
-        notes (list[str]): Further remarks.
+        checkpoint: With ``state_dict`` and ``meta``.
+        missing: Weights that the source lacks.
+        left: Weights of the source that the target lacks.
+        notes: Further remarks.
     """
 
     checkpoint: dict
@@ -134,10 +133,10 @@ def recognise(checkpoint: dict) -> Source | None:
     """Recognize the library of a checkpoint's Swin by its names.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
+        checkpoint: See :func:`read_checkpoint`.
 
     Returns:
-        Source or None: None if it contains no Swin.
+        None if it contains no Swin.
 
     Raises:
         CheckpointError: If it is a Swin V2, whose attention differs.
@@ -193,10 +192,10 @@ def facts_of(checkpoint: dict) -> EncoderFacts | None:
     """The facts of the encoder in a checkpoint that has GLID's names.
 
     Args:
-        checkpoint (dict): Of GLID, see :func:`recognise`.
+        checkpoint: Of GLID, see :func:`recognise`.
 
     Returns:
-        EncoderFacts or None: None if the encoder is incomplete.
+        None if the encoder is incomplete.
     """
     return EncoderFacts.of(
         recognise(checkpoint).encoder,
@@ -209,15 +208,13 @@ def to_glid(checkpoint: dict,
     """Convert any library's Swin to a checkpoint of GLID's encoder.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        source (str): A key of :data:`FORMATS`, or ``'auto'`` to recognise
-            it.
-        windows (int or tuple[int], optional): Sides of the windows to resize
-            bias tables to, by the method of the source's library; by
-            default they are not resized.
+        checkpoint: See :func:`read_checkpoint`.
+        source: A key of :data:`FORMATS`, or ``'auto'`` to recognise it.
+        windows: Sides of the windows to resize bias tables to, by the method
+            of the source's library; by default they are not resized.
 
     Returns:
-        Converted: With names such as ``backbone.encoder.norms.0.weight``.
+        With names such as ``backbone.encoder.norms.0.weight``.
 
     Raises:
         CheckpointError: If it contains no such Swin.
@@ -286,13 +283,13 @@ def from_glid(checkpoint: dict,
     """Convert the encoder of a GLID checkpoint to another library's Swin.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        target (str): A key of :data:`FORMATS`.
-        windows (int or tuple[int], optional): Sides of the windows to resize
-            bias tables to; by default they are not resized.
+        checkpoint: See :func:`read_checkpoint`.
+        target: A key of :data:`FORMATS`.
+        windows: Sides of the windows to resize bias tables to; by default they
+            are not resized.
 
     Returns:
-        Converted: The weights, with the names of the library's own models.
+        The weights, with the names of the library's own models.
 
     Raises:
         CheckpointError: If it contains no GLID.

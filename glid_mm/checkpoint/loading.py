@@ -19,8 +19,8 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     """Raise if a model has a GLID and the checkpoint is another library's.
 
     Args:
-        model (nn.Module): A model of any task.
-        checkpoint (dict): See :func:`read_checkpoint`.
+        model: A model of any task.
+        checkpoint: See :func:`read_checkpoint`.
 
     Raises:
         CheckpointError: With the cure.
@@ -38,14 +38,13 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
     """Load a checkpoint into a model of any task and report what was loaded.
 
     Args:
-        model (nn.Module): A host's model, usually with GLID as its backbone.
-        checkpoint (dict): See :func:`read_checkpoint`.
-        strict (bool): Whether names and shapes must agree entirely.
-        revise_keys (iterable[tuple]): Patterns of names and their
-            replacements.
+        model: A host's model, usually with GLID as its backbone.
+        checkpoint: See :func:`read_checkpoint`.
+        strict: Whether names and shapes must agree entirely.
+        revise_keys: Patterns of names and their replacements.
 
     Returns:
-        LoadReport: What was loaded.
+        What was loaded.
 
     Raises:
         CheckpointError: If the model has a GLID and the checkpoint has
@@ -74,8 +73,8 @@ def load_to_evaluate(model: nn.Module, path: str) -> None:
     """Load a checkpoint into a model for evaluation.
 
     Args:
-        model (nn.Module): A model of any task.
-        path (str): See :func:`read_checkpoint`.
+        model: A model of any task.
+        path: See :func:`read_checkpoint`.
 
     Raises:
         CheckpointError: See :func:`load_weights`; also if the checkpoint

@@ -28,17 +28,17 @@ class Pretrained:
     encoder and classifier, take a classifier's own file.
 
     Args:
-        checkpoint (str): A file of glid_mm, or of a library that
-            :func:`to_glid` knows; of ×Net, see :func:`plan_published`.
-        parts (sequence[str], optional): Any of encoder, neck, queries and
-            decoder, or encoder and classifier; by default all parts of the
-            model. The queries are ``[CLS]``, the mask token and, from a task
-            with the same number of queries, the task's queries.
-        source (str): Library of the Swin; see :func:`to_glid`.
-        min_share (float): Minimum share of each part's weights that the file
-            must have.
-        task (str, optional): Task of a mixture whose queries to load; without
-            it, a task's own queries start untrained.
+        checkpoint: A file of glid_mm, or of a library that :func:`to_glid`
+            knows; of ×Net, see :func:`plan_published`.
+        parts: Any of encoder, neck, queries and decoder, or encoder and
+            classifier; by default all parts of the model. The queries are
+            ``[CLS]``, the mask token and, from a task with the same number of
+            queries, the task's queries.
+        source: Library of the Swin; see :func:`to_glid`.
+        min_share: Minimum share of each part's weights that the file must
+            have.
+        task: Task of a mixture whose queries to load; without it, a task's own
+            queries start untrained.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -66,7 +66,7 @@ class Pretrained:
         """Load the parts and log what was loaded.
 
         Args:
-            module (nn.Module): The model's backbone.
+            module: The model's backbone.
 
         Raises:
             CheckpointError: If the file cannot be read, holds other parts,
@@ -121,14 +121,13 @@ def plan(checkpoint: dict,
     """Find the weights of a checkpoint for parts of a model.
 
     Args:
-        checkpoint (dict): From glid_mm, or from a library that :func:`to_glid`
-            knows.
-        model (GLID): The model.
-        parts (sequence[str]): The parts to load.
-        source (str): See :func:`to_glid`.
+        checkpoint: From glid_mm, or from a library that :func:`to_glid` knows.
+        model: The model.
+        parts: The parts to load.
+        source: See :func:`to_glid`.
 
     Returns:
-        tuple[LoadReport, dict]: A report, and the weights to load.
+        A report, and the weights to load.
 
     Raises:
         CheckpointError: If there is no such part.

@@ -15,16 +15,16 @@ def plan_published(
     """Find the weights of a checkpoint for networks of a model.
 
     Args:
-        checkpoint (dict): From ``read_checkpoint``: a classifier of timm or of
+        checkpoint: From ``read_checkpoint``: a classifier of timm or of
             mmpretrain, each for its own networks, or a model of glid_mm with
             the same parts.
-        model (nn.Module): ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
-        parts (sequence[str]): Any of ``encoder`` and ``classifier``; each gets
-            all its weights in the checkpoint.
+        model: ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
+        parts: Any of ``encoder`` and ``classifier``; each gets all its weights
+            in the checkpoint.
 
     Returns:
-        tuple[LoadReport, dict]: A report, and the weights to load. The
-        head of the classifier counts as unexpected.
+        A report, and the weights to load. The head of the classifier counts as
+        unexpected.
 
     Raises:
         CheckpointError: If the model has no such part.

@@ -21,10 +21,10 @@ class Part(NamedTuple):
     """Names of one part's weights, by outcome of loading.
 
     Attributes:
-        matched (list[str]): Loaded without change.
-        resized (list[str]): Position biases of another window.
-        missing (list[str]): Not in the checkpoint, or of another shape there.
-        unexpected (list[str]): Not in the model.
+        matched: Loaded without change.
+        resized: Position biases of another window.
+        missing: Not in the checkpoint, or of another shape there.
+        unexpected: Not in the model.
     """
 
     matched: list[str]
@@ -37,11 +37,11 @@ class LoadReport:
     """Compare the weights of a model and of a checkpoint.
 
     Args:
-        own (mapping): The model's weights by name.
-        given (mapping): The checkpoint's weights by name.
-        notes (iterable[str]): Further remarks.
-        left (iterable[str]): Names of weights that a conversion omitted; they
-            count as unexpected.
+        own: The model's weights by name.
+        given: The checkpoint's weights by name.
+        notes: Further remarks.
+        left: Names of weights that a conversion omitted; they count as
+            unexpected.
 
     Attributes:
         parts (dict[str, Part]): The parts in the order encoder, neck, queries,
@@ -98,7 +98,7 @@ class LoadReport:
         A task's own queries may be missing or differ in number.
 
         Args:
-            parts (sequence[str]): Parts to load.
+            parts: Parts to load.
             min_share (float): Minimum share of each part's weights that the
                 checkpoint must have.
 
@@ -227,8 +227,8 @@ def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
     """The command-line option that starts parts of GLID from a checkpoint.
 
     Args:
-        parts (iterable[str]): Any of :data:`PARTS`.
-        checkpoint (str): Path of the file.
+        parts: Any of :data:`PARTS`.
+        checkpoint: Path of the file.
     """
     return ('--cfg-options "model.backbone.init_cfg=dict('
             f"type='glid_mm.Pretrained', checkpoint='{checkpoint}', "

@@ -26,9 +26,9 @@ class Task(NamedTuple):
     """The weights of one task.
 
     Attributes:
-        prefix (str): Prefix of the names of its head's weights.
-        head (dict[str, Tensor]): These weights, without the prefix.
-        rows (slice): Indices of its queries.
+        prefix: Prefix of the names of its head's weights.
+        head: These weights, without the prefix.
+        rows: Indices of its queries.
     """
 
     prefix: str
@@ -61,12 +61,12 @@ def fit_tasks(own: Mapping[str, Tensor],
     the same shapes.
 
     Args:
-        own (mapping): The model's weights.
-        given (OrderedDict): The checkpoint's, with PyTorch's ``_metadata``.
+        own: The model's weights.
+        given: The checkpoint's, with PyTorch's ``_metadata``.
 
     Returns:
-        tuple[OrderedDict, list[str]]: The checkpoint's weights by the model's
-        names, and notes; unchanged if neither has tasks.
+        The checkpoint's weights by the model's names, and notes; unchanged if
+        neither has tasks.
 
     Raises:
         CheckpointError: If several tasks of the mixture match.
@@ -113,11 +113,11 @@ def take_task(checkpoint: dict, task: str) -> dict:
     """Extract one task of a mixture's checkpoint.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        task (str): Its name in the mixture.
+        checkpoint: See :func:`read_checkpoint`.
+        task: Its name in the mixture.
 
     Returns:
-        dict: ``state_dict`` and ``meta``.
+        ``state_dict`` and ``meta``.
 
     Raises:
         CheckpointError: If it is not of a mixture, or the mixture lacks the

@@ -14,9 +14,9 @@ def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
     They add the same value to all logits of a query, so they have no effect.
 
     Args:
-        weights (mapping): Weights of an encoder, a decoder or a larger model;
-            changed in place.
-        prefix (str): Prefix of the names to change.
+        weights: Weights of an encoder, a decoder or a larger model; changed in
+            place.
+        prefix: Prefix of the names to change.
     """
     for name in [name for name in weights if name.startswith(prefix)]:
         attention = _QKV.fullmatch(name)

@@ -35,15 +35,15 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     """Fit a config to machine and data.
 
     Args:
-        config (Config): For the user's own data; changed in place.
-        task (str): Such as ``'detection'``.
-        size (str): Such as ``'tiny'``.
-        images (int): Pictures for training.
-        devices (int): Processes, each with a GPU of its own if there are any.
-        length (bool): Whether to fit the length too.
+        config: For the user's own data; changed in place.
+        task: Such as ``'detection'``.
+        size: Such as ``'tiny'``.
+        images: Pictures for training.
+        devices: Processes, each with a GPU of its own if there are any.
+        length: Whether to fit the length too.
 
     Yields:
-        str: Each choice and its reason, one line each.
+        Each choice and its reason, one line each.
     """
     loader = config.train_dataloader
     planned = loader.batch_size

@@ -28,11 +28,11 @@ def config_for(task: str, size: str) -> Path:
     """The config of a task for the user's own data.
 
     Args:
-        task (str): A key of :data:`FOLDERS`.
-        size (str): A key of :data:`SIZES`.
+        task: A key of :data:`FOLDERS`.
+        size: A key of :data:`SIZES`.
 
     Returns:
-        Path: The file. Pre-training has one config per size, for any pictures.
+        The file. Pre-training has one config per size, for any pictures.
     """
     data = '*' if task == 'pretrain' else '*_custom*'
     path, = (SHIPPED / 'configs' /
@@ -44,8 +44,8 @@ class Start:
     """The initial weights of a training.
 
     Args:
-        path (str): A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a
-            known format.
+        path: A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a known
+            format.
 
     Attributes:
         size (str or None): A key of :data:`SIZES`; None for other sizes.
@@ -74,7 +74,7 @@ class Start:
         """Set these weights as the start of a training.
 
         Args:
-            config (Config): Changed in place.
+            config: Changed in place.
         """
         if self.format == 'glid':
             config.load_from = self.path

@@ -106,7 +106,7 @@ def make_out(path: Path) -> None:
     """Create the output folder before the work begins.
 
     Args:
-        path (Path): The folder.
+        path: The folder.
 
     Raises:
         UserError: If it cannot be created or written to.

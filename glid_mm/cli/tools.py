@@ -32,8 +32,8 @@ def pass_on(verb: str, *arguments: str) -> None:
     """Run the script of a verb; does not return.
 
     Args:
-        verb (str): A key of :data:`PASSED_ON`.
-        *arguments (str): Arguments of the verb.
+        verb: A key of :data:`PASSED_ON`.
+        *arguments: Arguments of the verb.
 
     Raises:
         SystemExit: If the conversion does not exist, or only a checkout has
@@ -60,11 +60,11 @@ def tool(script: str, *arguments: str) -> list[str]:
     """The command that runs a script of ``tools/``.
 
     Args:
-        script (str): Its path there.
-        *arguments (str): Its arguments.
+        script: Its path there.
+        *arguments: Its arguments.
 
     Returns:
-        list[str]: The command.
+        The command.
 
     Raises:
         SystemExit: If only a checkout has the script.
@@ -81,8 +81,8 @@ def start(command: Sequence[str]) -> None:
     """Replace this process with another; does not return.
 
     Args:
-        command (sequence[str]): The command. Its process receives the signals
-            sent to this one, such as Slurm's before the end of a job.
+        command: The command. Its process receives the signals sent to this
+            one, such as Slurm's before the end of a job.
     """
     sys.stdout.flush()
     if os.name == 'posix':

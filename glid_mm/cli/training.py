@@ -29,8 +29,8 @@ def train(args: argparse.Namespace, task: str) -> None:
     """Check data, write a config and train; does not return.
 
     Args:
-        args (Namespace): The training's options.
-        task (str): The task.
+        args: The training's options.
+        task: The task.
 
     Raises:
         UserError: If data, weights or options do not fit, or the folder
@@ -56,11 +56,11 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
     """Recognize data and print its description.
 
     Args:
-        args (Namespace): ``data`` and the data options.
-        task (str): The task to train.
+        args: ``data`` and the data options.
+        task: The task to train.
 
     Returns:
-        OwnData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`recognise`.
@@ -79,12 +79,12 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
     """The config of a training on the user's data.
 
     Args:
-        args (Namespace): The training's options.
-        data (OwnData): The data.
-        folder (Path): Folder for files that describe the data.
+        args: The training's options.
+        data: The data.
+        folder: Folder for files that describe the data.
 
     Returns:
-        Config: Complete.
+        Complete.
 
     Raises:
         UserError: If options or weights do not fit.
@@ -120,8 +120,8 @@ def write_config(config: Config, path: Path) -> None:
     """Write a config without base configs.
 
     Args:
-        config (Config): The config.
-        path (Path): The file.
+        config: The config.
+        path: The file.
     """
     write_atomically(path, config.pretty_text.encode())
     print(f'The config is {path}')
@@ -131,12 +131,12 @@ def command(run: Path, devices: int, *options: str) -> list[str]:
     """The training command; also prints it.
 
     Args:
-        run (Path): Folder of the run.
-        devices (int): Processes.
-        *options (str): Options of ``tools/train.py``.
+        run: Folder of the run.
+        devices: Processes.
+        *options: Options of ``tools/train.py``.
 
     Returns:
-        list[str]: The command.
+        The command.
     """
     arguments = (str(run / CONFIG), '--work-dir', str(run), *options)
     line = tool('train.py', *arguments)

@@ -34,7 +34,7 @@ def run(*arguments: str) -> None:
     """Run a command line.
 
     Args:
-        *arguments (str): Arguments without the command's name.
+        *arguments: Arguments without the command's name.
 
     Raises:
         UserError: Depending on the verb.

@@ -21,9 +21,8 @@ def prepare(*libraries: str, task: str = '') -> None:
     they import an OpenMMLab library.
 
     Args:
-        libraries (str): Import names of required libraries, such as
-            ``'mmseg'``.
-        task (str): The purpose in words, for the message.
+        libraries: Import names of required libraries, such as ``'mmseg'``.
+        task: The purpose in words, for the message.
 
     Raises:
         MissingLibraryError: See :func:`glid_mm.errors.require`.

@@ -67,9 +67,9 @@ def after_import(name: str, mend: ModuleAction) -> None:
     """Patch a module as soon as it is imported.
 
     Args:
-        name (str): The module's full name. If it is already imported, it is
-            patched now.
-        mend (Callable): Takes the module and changes it in place.
+        name: The module's full name. If it is already imported, it is patched
+            now.
+        mend: Takes the module and changes it in place.
     """
     if _MENDER not in sys.meta_path:
         sys.meta_path.insert(0, _MENDER)
@@ -82,8 +82,8 @@ def stand_in(name: str, fill: ModuleAction) -> None:
     """Provide a module under a name if no real module is found.
 
     Args:
-        name (str): The module's full name.
-        fill (Callable): Takes the new, empty module and fills it.
+        name: The module's full name.
+        fill: Takes the new, empty module and fills it.
     """
     if _UNDERSTUDY not in sys.meta_path:
         sys.meta_path.append(_UNDERSTUDY)

@@ -16,10 +16,9 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
     """Refuse annotations that lack required fields.
 
     Args:
-        file (str): Name of the file.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
-        fields (Mapping[str, Sequence[str]]): Its parts, and the required
-            fields of their entries.
+        file: Name of the file.
+        content: The file's JSON object.
+        fields: Its parts, and the required fields of their entries.
 
     Raises:
         UserError: If a part or a field is missing, or a value has the wrong
@@ -47,9 +46,9 @@ def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
     Hosts would use them, or raise an error without the file's name.
 
     Args:
-        file (str): Name of the file.
+        file: Name of the file.
         content: Content of the file.
-        parts (Iterable[str]): The parts to check, if they exist.
+        parts: The parts to check, if they exist.
 
     Raises:
         UserError: If the content is not an object, a part is not a list of
@@ -130,8 +129,8 @@ def require_categories(file: str, content: Mapping[str,
     """Refuse annotations of categories that the file does not list.
 
     Args:
-        file (str): Name of their file.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
         UserError: If there are any, because evaluation would ignore them.
@@ -157,8 +156,8 @@ def require_unique_ids(file: str, content: Mapping[str,
     """Refuse ids that occur twice.
 
     Args:
-        file (str): Name of their file.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
         UserError: If there are any, because COCO's reader would keep the last
@@ -180,8 +179,8 @@ def count_unusable_boxes(file: str, content: Mapping[str,
     """Log the number of boxes that hosts skip, with reasons.
 
     Args:
-        file (str): Name of their file.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
         UserError: If no box is left.
@@ -207,11 +206,11 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
     """The reason why hosts skip a box, if they do.
 
     Args:
-        box (dict): An annotation with ``bbox``.
-        image (dict, optional): The entry of its image, with its size.
+        box: An annotation with ``bbox``.
+        image: The entry of its image, with its size.
 
     Returns:
-        str, optional: The reason, in words about several boxes.
+        The reason, in words about several boxes.
     """
     if image is None:
         return 'the file does not list the image of their image_id'

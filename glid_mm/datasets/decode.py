@@ -65,9 +65,8 @@ class Crop(NamedTuple):
     """A part of an image, perhaps at reduced scale.
 
     Attributes:
-        image (Image): RGB, whole pixels that cover the part.
-        box (tuple[float, float, float, float]): Left, top, right and bottom
-            edge of the part in it.
+        image: RGB, whole pixels that cover the part.
+        box: Left, top, right and bottom edge of the part in it.
     """
 
     image: Image.Image
@@ -77,12 +76,12 @@ class Crop(NamedTuple):
         """Resize the part.
 
         Args:
-            size (tuple[int, int]): Width and height.
-            interpolation (str): 'bilinear' or 'bicubic', with antialiasing
-                when shrinking.
+            size: Width and height.
+            interpolation: 'bilinear' or 'bicubic', with antialiasing when
+                shrinking.
 
         Returns:
-            ndarray: ``(H, W, 3)`` uint8, BGR.
+            ``(H, W, 3)`` uint8, BGR.
         """
         if self.box != (0, 0, *self.image.size):
             resample = Image.Resampling[interpolation.upper()]
@@ -98,8 +97,8 @@ class EncodedImage:
     """An image that is decoded when its crop is known.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Attributes:
         size (tuple[int, int]): Width and height, turned upright.
@@ -127,14 +126,12 @@ class EncodedImage:
         """Decode a part. This works only once per image.
 
         Args:
-            box (tuple[int, int, int, int]): Left, top, right and bottom edge
-                in the upright image.
-            size (tuple[int, int], optional): Minimum width and height of the
-                part, as far as its resolution allows. By default it is decoded
-                at full resolution.
+            box: Left, top, right and bottom edge in the upright image.
+            size: Minimum width and height of the part, as far as its
+                resolution allows. By default it is decoded at full resolution.
 
         Returns:
-            Crop: The part; at full resolution, its exact pixels.
+            The part; at full resolution, its exact pixels.
 
         Raises:
             ImageError: If the file is damaged.
@@ -174,11 +171,11 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     See :func:`upright_rgb`.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: RGB.
+        RGB.
 
     Raises:
         ImageError: See :func:`open_image` and :func:`upright_rgb`.
@@ -190,11 +187,11 @@ def open_image(data: bytes, name: str) -> Image.Image:
     """Read the header of a picture.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: The image in any mode, not decoded yet.
+        The image in any mode, not decoded yet.
 
     Raises:
         ImageError: If Pillow does not know the format, the image exceeds
@@ -236,11 +233,11 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     Otherwise, pixels equal those of OpenMMLab's Pillow backend.
 
     Args:
-        image (Image): An image of any mode; may be changed.
-        name (str): Name in error messages: the path.
+        image: An image of any mode; may be changed.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: RGB.
+        RGB.
 
     Raises:
         ImageError: If the file is damaged, or its pixels have no known
@@ -285,10 +282,10 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation of a picture.
 
     Args:
-        image (Image): An image of any mode.
+        image: An image of any mode.
 
     Returns:
-        int: From 1, which is upright, to 8; 1 if the file has no readable
+        From 1, which is upright, to 8; 1 if the file has no readable
         orientation.
     """
     try:
@@ -304,7 +301,7 @@ def naming(name: str) -> Iterator[None]:
     """Turn Pillow's errors about a picture into one kind of error.
 
     Args:
-        name (str): Name of the picture: its path.
+        name: Name of the picture: its path.
 
     Raises:
         ImageError: For any error except a lack of memory.

@@ -25,12 +25,12 @@ def list_images(folder: str,
     """Find the images of a folder; log skipped files.
 
     Args:
-        folder (str): The folder.
-        suffixes (sequence[str]): Suffixes of images, in lower case.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        folder: The folder.
+        suffixes: Suffixes of images, in lower case.
+        backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        list[str]: Their paths in the folder, with ``/``, sorted.
+        Their paths in the folder, with ``/``, sorted.
 
     Raises:
         UserError: If the folder or a subfolder cannot be read.
@@ -77,10 +77,10 @@ def read_names(path: str) -> list[str]:
     """The lines of a list of names, without empty lines.
 
     Args:
-        path (str): Path of a text file.
+        path: Path of a text file.
 
     Returns:
-        list[str]: The names, in the order of the file.
+        The names, in the order of the file.
 
     Raises:
         UserError: If it cannot be read, is empty, or has a name twice.
@@ -102,11 +102,11 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     """Select the images that a list names, with or without suffixes.
 
     Args:
-        images (sequence[str]): Names of all images, from :func:`list_images`.
-        path (str): Path of the list.
+        images: Names of all images, from :func:`list_images`.
+        path: Path of the list.
 
     Returns:
-        list[str]: Names of the selected images, in the order of ``images``.
+        Names of the selected images, in the order of ``images``.
 
     Raises:
         UserError: See :func:`read_names`; or if a line matches no image, or
@@ -139,14 +139,13 @@ def walk(folder: str,
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:
-        folder (str): The folder.
-        prefix (str): Its path relative to the start of the search.
+        folder: The folder.
+        prefix: Its path relative to the start of the search.
         above (tuple[tuple]): Its parent folders, to stop at links that lead
             back to one of them.
 
     Yields:
-        tuple[str, int]: Path with ``/``, unsorted, and size in bytes; 1 for
-        hidden files.
+        Path with ``/``, unsorted, and size in bytes; 1 for hidden files.
 
     Raises:
         OSError: If the folder or one below cannot be read.

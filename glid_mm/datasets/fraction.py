@@ -17,11 +17,11 @@ def drawn_order(names: Iterable[str], seed: int) -> list[str]:
     """Order images by a hash of seed and name.
 
     Args:
-        names (Iterable[str]): Names of images, without folders and endings.
-        seed (int): Seed of the order.
+        names: Names of images, without folders and endings.
+        seed: Seed of the order.
 
     Returns:
-        list[str]: The names.
+        The names.
     """
     return sorted(
         names,
@@ -45,16 +45,15 @@ def fraction_of(dataset: dict,
     none.
 
     Args:
-        dataset (dict): Any host's data set.
-        fraction (float | int): In (0, 1] a share of the images, rounded up;
-            above 1 the number of images.
-        seed (int): Seed of the order.
-        cover_classes (bool): Whether images that together show all classes
-            come first. The data set must have label maps or instances with
-            classes.
+        dataset: Any host's data set.
+        fraction: In (0, 1] a share of the images, rounded up; above 1 the
+            number of images.
+        seed: Seed of the order.
+        cover_classes: Whether images that together show all classes come
+            first. The data set must have label maps or instances with classes.
 
     Returns:
-        BaseDataset: The host's data set, with fewer samples.
+        The host's data set, with fewer samples.
 
     Raises:
         UserError: If the fraction is invalid or exceeds the images, two

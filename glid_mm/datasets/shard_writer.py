@@ -36,20 +36,19 @@ def write_shards(folder: Path,
     completely or not at all. Images that cannot be decoded are left out.
 
     Args:
-        folder (Path): Folder of the images.
-        names (sequence[str]): Their paths in it, with ``/``.
-        out (Path): Folder to create.
-        shorter_side (int): See :func:`shard_image`.
-        quality (int): See :func:`shard_image`.
-        images_per_shard (int): Images in a tar file.
-        workers (int): Processes that decode and encode.
-        progress (callable, optional): Called after each image with the number
-            of finished images, its name, and the reason for skipping it or
-            None. The first call has the number of images that an earlier call
-            finished.
+        folder: Folder of the images.
+        names: Their paths in it, with ``/``.
+        out: Folder to create.
+        shorter_side: See :func:`shard_image`.
+        quality: See :func:`shard_image`.
+        images_per_shard: Images in a tar file.
+        workers: Processes that decode and encode.
+        progress: Called after each image with the number of finished images,
+            its name, and the reason for skipping it or None. The first call
+            has the number of images that an earlier call finished.
 
     Returns:
-        dict: The content of ``shards.json``: ``shards`` with the ``name`` and
+        The content of ``shards.json``: ``shards`` with the ``name`` and
         ``images`` of each, and ``left_out`` with reasons by name.
 
     Raises:
@@ -142,14 +141,14 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
     """Prepare an image for a shard.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str | Path): Name in error messages.
-        shorter_side (int): Pixels of the shorter side. Smaller images keep
-            their size, and if they are upright JPEGs every byte.
-        quality (int): Quality of the JPEG, 1 to 95.
+        data: The content of an image file.
+        name: Name in error messages.
+        shorter_side: Pixels of the shorter side. Smaller images keep their
+            size, and if they are upright JPEGs every byte.
+        quality: Quality of the JPEG, 1 to 95.
 
     Returns:
-        bytes: A JPEG, turned upright.
+        A JPEG, turned upright.
 
     Raises:
         ImageError: If the image cannot be used.
@@ -181,12 +180,12 @@ def shard_file(path: Path, shorter_side: int,
     """Prepare an image file for a shard, or return the reason to skip it.
 
     Args:
-        path (Path): Path of the file.
-        shorter_side (int): See :func:`shard_image`.
-        quality (int): See :func:`shard_image`.
+        path: Path of the file.
+        shorter_side: See :func:`shard_image`.
+        quality: See :func:`shard_image`.
 
     Returns:
-        tuple[bytes | None, str | None]: A JPEG, or a reason.
+        A JPEG, or a reason.
     """
     try:
         return shard_image(path.read_bytes(), path, shorter_side,
@@ -201,12 +200,11 @@ def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """Write a tar file and its index, completely or not at all.
 
     Args:
-        path (Path): The tar file; the same content gives the same bytes.
-        images (iterable[tuple[str, bytes]]): Names, without suffix, and
-            JPEGs.
+        path: The tar file; the same content gives the same bytes.
+        images: Names, without suffix, and JPEGs.
 
     Returns:
-        int: Number of images; if there are none, nothing is written.
+        Number of images; if there are none, nothing is written.
 
     Raises:
         OSError: If it cannot be written.
@@ -237,8 +235,8 @@ def write_manifest(folder: Path, state: dict) -> None:
     """Write ``shards.json``.
 
     Args:
-        folder (Path): Folder of the shards.
-        state (dict): See :func:`write_shards`.
+        folder: Folder of the shards.
+        state: See :func:`write_shards`.
 
     Raises:
         OSError: If it cannot be written.
@@ -250,12 +248,12 @@ def member_name(index: int, path: str) -> str:
     """A file name that all readers of shards accept.
 
     Args:
-        index (int): Index of the image, which makes the name unique.
-        path (str): Path of its file in its folder, with ``/``.
+        index: Index of the image, which makes the name unique.
+        path: Path of its file in its folder, with ``/``.
 
     Returns:
-        str: ``folder/00000017_stem``. WebDataset ends sample names at a dot,
-        and DALI at a space.
+        ``folder/00000017_stem``. WebDataset ends sample names at a dot, and
+        DALI at a space.
     """
     path = PurePosixPath(path)
     name = path.parent / f'{index:08d}_{path.stem}'

@@ -37,12 +37,11 @@ def shard_addresses(folder: str) -> list[str]:
     """Addresses of the images in a folder of shards.
 
     Args:
-        folder (str): A folder, or an address of an object store that fsspec
-            knows, such as ``s3://bucket/folder``.
+        folder: A folder, or an address of an object store that fsspec knows,
+            such as ``s3://bucket/folder``.
 
     Returns:
-        list[str]: ``shard://…`` for each image in order, for
-        ``mmengine.fileio``.
+        ``shard://…`` for each image in order, for ``mmengine.fileio``.
 
     Raises:
         UserError: If the shards are incomplete or cannot be read.
@@ -94,10 +93,10 @@ class ShardBackend(BaseStorageBackend):
         """Read an image's file.
 
         Args:
-            filepath (str): ``shard://…``.
+            filepath: ``shard://…``.
 
         Returns:
-            bytes: A JPEG.
+            A JPEG.
 
         Raises:
             OSError: If the shard is missing or truncated.

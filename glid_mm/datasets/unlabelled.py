@@ -21,15 +21,14 @@ class UnlabelledImages(BaseDataset):
     control order, seeds and resuming.
 
     Args:
-        data_root (str): The folder; sub-folders are searched too. Addresses
-            with ``://``, such as ``s3://bucket/shards``, must hold shards,
-            which fsspec reads image by image; if that is too slow, copy them
-            to a local disk first.
-        data_prefix (str): A subfolder to use; by default the whole folder.
-        extensions (sequence[str]): Suffixes of image files, in lower case.
-        ann_file (str): A list of the images to use, by default all: a text
-            file in ``data_root`` with one name per line, with or without
-            suffix.
+        data_root: The folder; sub-folders are searched too. Addresses with
+            ``://``, such as ``s3://bucket/shards``, must hold shards, which
+            fsspec reads image by image; if that is too slow, copy them to a
+            local disk first.
+        data_prefix: A subfolder to use; by default the whole folder.
+        extensions: Suffixes of image files, in lower case.
+        ann_file: A list of the images to use, by default all: a text file in
+            ``data_root`` with one name per line, with or without suffix.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
     Attributes:
@@ -70,7 +69,7 @@ class UnlabelledImages(BaseDataset):
         """List the images.
 
         Returns:
-            list[dict]: ``img_path`` of each; files by name, shards in order.
+            ``img_path`` of each; files by name, shards in order.
         """
         folder = self.data_prefix['img_path']
         if is_sharded(folder):

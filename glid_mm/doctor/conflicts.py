@@ -14,8 +14,8 @@ class Conflict:
     """A conflict between two packages.
 
     Args:
-        problem (str): The problem and its reason.
-        cure (str): The command that fixes it.
+        problem: The problem and its reason.
+        cure: The command that fixes it.
     """
     problem: str
     cure: str
@@ -98,10 +98,10 @@ def find_conflicts(env: Environment) -> list[Conflict]:
     """Apply every rule to an environment.
 
     Args:
-        env (Environment): Installed packages and versions.
+        env: Installed packages and versions.
 
     Returns:
-        list[Conflict]: All conflicts; empty if there are none.
+        All conflicts; empty if there are none.
     """
     twice = list(_installed_twice(env))
     if twice:

@@ -52,13 +52,12 @@ class Environment:
     """Facts about an environment.
 
     Args:
-        versions (dict): Version by distribution, for those installed.
-        missing (set): Import names that a task needs and that cannot be
-            imported.
-        torchvision_wants (str, optional): The version of torch that
-            torchvision was built for, if it names one.
-        mmcv_ops (bool): Whether mmcv's compiled ops are installed.
-        broken (dict): Error messages by the module whose import failed.
+        versions: Version by distribution, for those installed.
+        missing: Import names that a task needs and that cannot be imported.
+        torchvision_wants: The version of torch that torchvision was built for,
+            if it names one.
+        mmcv_ops: Whether mmcv's compiled ops are installed.
+        broken: Error messages by the module whose import failed.
     """
     versions: dict[str, str] = field(default_factory=dict)
     missing: set = field(default_factory=set)

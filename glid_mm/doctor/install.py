@@ -22,12 +22,12 @@ def install_command(libraries: Iterable[str], env: Environment) -> str:
     """A single command that installs libraries.
 
     Args:
-        libraries (iterable[str]): Import names, such as ``'mmseg'``.
-        env (Environment): The environment. Its packages decide which line of
-            OpenMMLab the libraries come from.
+        libraries: Import names, such as ``'mmseg'``.
+        env: The environment. Its packages decide which line of OpenMMLab the
+            libraries come from.
 
     Returns:
-        str: A line for the shell.
+        A line for the shell.
     """
     libraries = set(libraries)
     alone = sorted(_for_pip(n, env) for n in libraries.intersection(ALONE))

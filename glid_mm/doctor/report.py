@@ -94,7 +94,7 @@ def main() -> int:
     """Print the report.
 
     Returns:
-        int: The exit code.
+        The exit code.
     """
     env = look()
     show('Found', describe_libraries(env))

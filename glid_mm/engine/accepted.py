@@ -57,11 +57,11 @@ def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
     """Names of the settings that are read in a group of a config.
 
     Args:
-        config (Config): Config of any task.
-        path (sequence[str]): Path of the group; the config itself if empty.
+        config: Config of any task.
+        path: Path of the group; the config itself if empty.
 
     Returns:
-        set[str], optional: None if any name may be read.
+        None if any name may be read.
     """
     if not path:
         return _of_runner(config)

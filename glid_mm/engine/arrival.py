@@ -10,11 +10,11 @@ def works_ahead(device: torch.device) -> bool:
     """Whether to read values of a device one step later.
 
     Args:
-        device (torch.device): The device of the values.
+        device: The device of the values.
 
     Returns:
-        bool: True for GPUs: a read waits until all queued work is done, and
-        the GPU is then idle until it gets more.
+        True for GPUs: a read waits until all queued work is done, and the GPU
+        is then idle until it gets more.
     """
     return device.type in ASYNCHRONOUS
 
@@ -26,7 +26,7 @@ class Arrival:
     until the copy has arrived.
 
     Args:
-        tensor (Tensor): A tensor on any device.
+        tensor: A tensor on any device.
     """
 
     def __init__(self, tensor: Tensor) -> None:

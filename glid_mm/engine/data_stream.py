@@ -88,8 +88,8 @@ class SeededDataset(_TransparentDataset):
     """A data set whose samples depend only on seed and place.
 
     Args:
-        dataset (Dataset): Any host's data set.
-        seed (int): The run's seed.
+        dataset: Any host's data set.
+        seed: The run's seed.
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
@@ -109,8 +109,8 @@ class StreamSampler(_Transparent, Sampler):
     """A sampler that yields places.
 
     Args:
-        sampler (Sampler): Any sampler that, like mmengine's, gives rank ``r``
-            of ``n`` every ``n``-th index, starting with the ``r``-th.
+        sampler: Any sampler that, like mmengine's, gives rank ``r`` of ``n``
+            every ``n``-th index, starting with the ``r``-th.
     """
 
     def __init__(self, sampler: Sampler) -> None:
@@ -136,8 +136,8 @@ class StreamBatchSampler(_Transparent, Sampler):
     """A batch sampler that can start anywhere.
 
     Args:
-        batch_sampler (Sampler): Any batch sampler; what it draws from
-            becomes a :class:`StreamSampler`.
+        batch_sampler: Any batch sampler; what it draws from becomes a
+            :class:`StreamSampler`.
 
     Attributes:
         start (int): Batches to skip in the next iteration over it.
@@ -226,11 +226,11 @@ def stream(loader: DataLoader, seed: int) -> StreamLoader:
     """Make a data loader's batches a function of seed and place.
 
     Args:
-        loader (DataLoader): Any host's loader of a map-style data set.
-        seed (int): The run's seed.
+        loader: Any host's loader of a map-style data set.
+        seed: The run's seed.
 
     Returns:
-        StreamLoader: A loader with a :class:`SeededDataset` and a
+        A loader with a :class:`SeededDataset` and a
         :class:`StreamBatchSampler`.
 
     Raises:
@@ -249,10 +249,10 @@ def name_errors(loader: DataLoader) -> DataLoader:
     """Make a data loader name the samples that it cannot prepare.
 
     Args:
-        loader (DataLoader): Any host's loader of a map-style data set.
+        loader: Any host's loader of a map-style data set.
 
     Returns:
-        DataLoader: A loader with a :class:`NamedErrors`.
+        A loader with a :class:`NamedErrors`.
     """
     return _rebuild(DataLoader, loader, NamedErrors(loader.dataset),
                     loader.batch_sampler)
@@ -265,8 +265,8 @@ def stop_workers(loader: DataLoader) -> None:
     that is still alive, without telling it to stop.
 
     Args:
-        loader (DataLoader): Or several, in a dict ``loaders``. Iterating over
-            it again starts new workers.
+        loader: Or several, in a dict ``loaders``. Iterating over it again
+            starts new workers.
     """
     for part in getattr(loader, 'loaders', {}).values():
         stop_workers(part)

@@ -22,12 +22,12 @@ def with_optim_defaults(config: dict) -> dict:
     """Complete the config of an optimizer wrapper.
 
     Args:
-        config (dict): ``type`` and ``optimizer``.
+        config: ``type`` and ``optimizer``.
 
     Returns:
-        dict: The completed config: bfloat16 on a GPU that supports it, unless
-        there is a ``type``; fused kernels for Adam and AdamW, unless the
-        config chooses kernels.
+        The completed config: bfloat16 on a GPU that supports it, unless there
+        is a ``type``; fused kernels for Adam and AdamW, unless the config
+        chooses kernels.
     """
     config = copy.copy(config)
     if 'type' not in config and _computes_in_bf16():
@@ -49,11 +49,11 @@ def with_loader_defaults(config: dict) -> dict:
     """Complete the config of a data loader.
 
     Args:
-        config (dict): Config of a data loader.
+        config: Config of a data loader.
 
     Returns:
-        dict: The completed config: workers, if any, live as long as the run,
-        and a GPU fetches batches while it computes.
+        The completed config: workers, if any, live as long as the run, and a
+        GPU fetches batches while it computes.
     """
     config = copy.copy(config)
     config.setdefault('pin_memory', get_device() == 'cuda')
@@ -68,8 +68,8 @@ def prepare_inputs(model: nn.Module, wait: bool) -> None:
     """Copy a model's batches to the device without stopping it.
 
     Args:
-        model (nn.Module): A model of any host.
-        wait (bool): Whether copies wait for the device.
+        model: A model of any host.
+        wait: Whether copies wait for the device.
     """
     for module in model.modules():
         if not isinstance(module, BaseDataPreprocessor):
@@ -100,9 +100,9 @@ def prepare(optim_wrapper: OptimWrapper) -> None:
     """Remove device synchronizations from an optimizer wrapper.
 
     Args:
-        optim_wrapper (OptimWrapper): From now on it reports gradient norms
-            without reading them. If it trains in bfloat16, the remaining fp32
-            computations may use TF32.
+        optim_wrapper: From now on it reports gradient norms without reading
+            them. If it trains in bfloat16, the remaining fp32 computations may
+            use TF32.
     """
     if isinstance(optim_wrapper, BF16OptimWrapper) and get_device() == 'cuda':
         torch.set_float32_matmul_precision('high')
@@ -121,9 +121,9 @@ def restore_kernels(optimizer: Optimizer) -> None:
     """Undo the kernel settings that an optimizer's checkpoint restores.
 
     Args:
-        optimizer (Optimizer): The optimizer, after loading its state and with
-            it the settings of the run that wrote it. This run decides which
-            kernels compute the step, and so where the step count is stored.
+        optimizer: The optimizer, after loading its state and with it the
+            settings of the run that wrote it. This run decides which kernels
+            compute the step, and so where the step count is stored.
     """
     for group in optimizer.param_groups:
         group.update({

@@ -26,7 +26,7 @@ class Graphs:
     shapes, and the pass must not read values from the device.
 
     Args:
-        model (nn.Module): The model; the passes use all of its parameters.
+        model: The model; the passes use all of its parameters.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -37,9 +37,9 @@ class Graphs:
         """Call a function of tensors; the first call of a kind captures it.
 
         Args:
-            function (Callable): Maps tensors to tensors. Functions of the same
-                name and kind count as the same function.
-            *inputs (Tensor): On the device, without gradients.
+            function: Maps tensors to tensors. Functions of the same name and
+                kind count as the same function.
+            *inputs: On the device, without gradients.
             kind (hashable): Anything else that the function depends on.
 
         Returns:

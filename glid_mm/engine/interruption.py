@@ -21,8 +21,8 @@ class Interrupted(SystemExit):
     """A signal has stopped a training after it saved a checkpoint.
 
     Args:
-        number (int): Signal number. The exit status is 128 + number, as if
-            the signal itself had ended the process.
+        number: Signal number. The exit status is 128 + number, as if the
+            signal itself had ended the process.
     """
 
     def __init__(self, number: int) -> None:
@@ -73,12 +73,12 @@ class Interruption:
         returns the result one call later, so that it does not run idle.
 
         Args:
-            due (bool): Whether this rank wants a checkpoint.
-            device (torch.device): Device for exchanging tensors between ranks.
+            due: Whether this rank wants a checkpoint.
+            device: Device for exchanging tensors between ranks.
 
         Returns:
-            tuple[int, bool]: The signal that ends the run, or 0, and whether
-            a checkpoint is duein any rank.
+            The signal that ends the run, or 0, and whether a checkpoint is
+            duein any rank.
         """
         word = 2 * self.signal + due
         if get_world_size() > 1:
@@ -121,7 +121,7 @@ def shelter(worker_init_fn: Callable | None) -> Callable:
     its workers, the main process could not finish its step.
 
     Args:
-        worker_init_fn (callable, optional): The loader's own function.
+        worker_init_fn: The loader's own function.
 
     Returns:
         callable: A function to use instead.

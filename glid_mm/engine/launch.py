@@ -79,8 +79,8 @@ def set_length(config: Config, args: argparse.Namespace) -> None:
     """Set the length of a training from the command line.
 
     Args:
-        config (Config): Changed in place.
-        args (Namespace): Options of :func:`add_length_options` and
+        config: Changed in place.
+        args: Options of :func:`add_length_options` and
             :func:`add_config_options`.
 
     Raises:
@@ -116,11 +116,11 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
     """Read a config and override settings of it.
 
     Args:
-        path (str): Path of the file.
-        overrides (mapping): Settings from ``--cfg-options``.
+        path: Path of the file.
+        overrides: Settings from ``--cfg-options``.
 
     Returns:
-        Config: The config.
+        The config.
 
     Raises:
         UserError: If the config does not exist or cannot be read, or if an
@@ -153,10 +153,10 @@ def read_run(args: argparse.Namespace) -> Config:
     """Read the config of a run and apply the common options to it.
 
     Args:
-        args (Namespace): Options of :func:`add_common_arguments`.
+        args: Options of :func:`add_common_arguments`.
 
     Returns:
-        Config: With ``launcher`` and ``work_dir`` set.
+        With ``launcher`` and ``work_dir`` set.
 
     Raises:
         UserError: See :func:`read_config`.
@@ -177,10 +177,10 @@ def build_runner(config: Config) -> Runner:
     """Build the runner that a config names.
 
     Args:
-        config (Config): Config of any task.
+        config: Config of any task.
 
     Returns:
-        Runner: A runner of type ``runner_type``, by default mmengine's.
+        A runner of type ``runner_type``, by default mmengine's.
     """
     return RUNNERS.build(config)
 
@@ -189,8 +189,8 @@ def show_predictions(config: Config, folder: str) -> None:
     """Make a host's visualization hook draw predictions into a folder.
 
     Args:
-        config (Config): Its ``default_hooks.visualization`` is changed.
-        folder (str): Folder for the pictures.
+        config: Its ``default_hooks.visualization`` is changed.
+        folder: Folder for the pictures.
 
     Raises:
         UserError: If the config has no visualization hook.
@@ -219,7 +219,7 @@ def main(tool: Callable[[], None]) -> None:
     once and after all other output.
 
     Args:
-        tool (callable): The tool.
+        tool: The tool.
     """
     interrupted = None
     try:

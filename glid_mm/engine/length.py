@@ -26,9 +26,9 @@ def rescale(config: Config, unit: str, length: int) -> None:
     validation keeps its share, and the only numbered checkpoint is the last.
 
     Args:
-        config (Config): Changed in place.
-        unit (str): ``'epochs'`` or ``'iters'``.
-        length (int): At least 1.
+        config: Changed in place.
+        unit: ``'epochs'`` or ``'iters'``.
+        length: At least 1.
 
     Raises:
         UserError: If the config does not train, or uses the other unit.
@@ -97,7 +97,7 @@ def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
 
     Args:
         schedulers: Schedulers of a config.
-        epoch_length (int): Iterations of an epoch.
+        epoch_length: Iterations of an epoch.
 
     Returns:
         The schedulers without warm-ups of fewer than two steps, because

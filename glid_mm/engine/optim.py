@@ -18,9 +18,9 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     parameters are left out.
 
     Args:
-        optim_wrapper_cfg (dict): The optimizer wrapper and its
-            ``optimizer``, with ``lr``.
-        paramwise_cfg (dict, optional):
+        optim_wrapper_cfg: The optimizer wrapper and its ``optimizer``, with
+            ``lr``.
+        paramwise_cfg:
 
             - ``encoder_lr_mult`` (float): Factor of the learning rate in
               ``backbone.encoder``. Defaults to 1.
@@ -50,7 +50,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         Args:
             params (list[dict]): Groups, to which those of the model are
                 added.
-            module (nn.Module): The model.
+            module: The model.
             kwargs: Not used.
         """
         mult, decay = (

@@ -122,8 +122,8 @@ def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
     override of them would come too late.
 
     Args:
-        config (Config): Changed in place.
-        overrides (mapping): Values by dotted names, such as
+        config: Changed in place.
+        overrides: Values by dotted names, such as
             ``train_dataloader.batch_size``.
 
     Raises:
@@ -184,10 +184,10 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
     """Raise an error if a new setting of a config is unused.
 
     Args:
-        before (Config): The config in the file.
-        config (Config): The config with the new settings.
-        path (tuple[str]): Path of the setting.
-        rest (tuple[str]): The rest of the given name.
+        before: The config in the file.
+        config: The config with the new settings.
+        path: Path of the setting.
+        rest: The rest of the given name.
     """
     *parents, name = path
     if name in _MARKS or isinstance(group_at(config, parents), (list, tuple)):

@@ -32,10 +32,10 @@ def mix_seed(*numbers: int) -> int:
     """Mix non-negative integers into one seed.
 
     Args:
-        numbers (int): The run's seed, one of the kinds above, and a place.
+        numbers: The run's seed, one of the kinds above, and a place.
 
     Returns:
-        int: Below 2**63; places next to each other get unrelated seeds.
+        Below 2**63; places next to each other get unrelated seeds.
     """
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return int(state[0]) >> 1
@@ -46,9 +46,9 @@ def seeded_sample(seed: int, epoch: int, position: int):
     """Seed the generators of the CPU for one sample, then restore them.
 
     Args:
-        seed (int): The run's seed.
-        epoch (int): Passes over the data before this one.
-        position (int): Place of the sample in its epoch, over all ranks.
+        seed: The run's seed.
+        epoch: Passes over the data before this one.
+        position: Place of the sample in its epoch, over all ranks.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     mixed = mix_seed(seed, SAMPLE, epoch, position)
@@ -69,8 +69,8 @@ def seed_iteration(seed: int, iteration: int) -> None:
     """Seed all generators of this process, including those of accelerators.
 
     Args:
-        seed (int): The run's seed.
-        iteration (int): Iterations before this one.
+        seed: The run's seed.
+        iteration: Iterations before this one.
     """
     mixed = mix_seed(seed, ITERATION, iteration)
     random.seed(mixed)
@@ -85,10 +85,10 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
     call. Elsewhere it is PyTorch's global generator.
 
     Args:
-        ahead (int): Number of iterations after this one.
+        ahead: Number of iterations after this one.
 
     Returns:
-        torch.Generator: Draw from it on the CPU.
+        Draw from it on the CPU.
     """
     hub = MessageHub.get_current_instance()
     if hub.get_info('loop_stage') != 'train':
@@ -107,11 +107,11 @@ def image_generators(count: int,
     start from PyTorch's global one.
 
     Args:
-        count (int): Images in this rank's batch, the same in all ranks.
-        device (torch.device): Device of the generators.
+        count: Images in this rank's batch, the same in all ranks.
+        device: Device of the generators.
 
     Returns:
-        list[torch.Generator]: In the order of the images.
+        In the order of the images.
     """
     rank, world_size = get_dist_info()
     # Samplers distribute samples in turn: image i of this rank is image i *

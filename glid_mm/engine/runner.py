@@ -219,7 +219,7 @@ class Runner(runner.Runner):
         Workers that load data are stopped at the end.
 
         Returns:
-            nn.Module: The model.
+            The model.
 
         Raises:
             Interrupted: If a signal asked the process to stop; a checkpoint
@@ -248,7 +248,7 @@ class Runner(runner.Runner):
         """Continue from a checkpoint, also within an epoch.
 
         Args:
-            filename (str): A training checkpoint.
+            filename: A training checkpoint.
             args, kwargs: See mmengine's Runner.
 
         Raises:
@@ -396,14 +396,13 @@ class Runner(runner.Runner):
         """Load weights and log how each part of the model changed.
 
         Args:
-            filename (str): Path of a checkpoint.
-            map_location (str or callable): Device of the tensors.
-            strict (bool): Whether names and shapes must agree entirely.
-            revise_keys (sequence[tuple]): Patterns of names and their
-                replacements.
+            filename: Path of a checkpoint.
+            map_location: Device of the tensors.
+            strict: Whether names and shapes must agree entirely.
+            revise_keys: Patterns of names and their replacements.
 
         Returns:
-            dict: The checkpoint.
+            The checkpoint.
 
         Raises:
             CheckpointError: If it cannot be read, or does not fit; see
@@ -510,10 +509,10 @@ def checkpoints_of(work_dir: str) -> Iterator[Path]:
     """Checkpoints that a run can resume from, the most likely first.
 
     Args:
-        work_dir (str): Folder of the run.
+        work_dir: Folder of the run.
 
     Yields:
-        Path: The file in ``last_checkpoint``, then files beside it and in
+        The file in ``last_checkpoint``, then files beside it and in
         ``work_dir``, newest first.
     """
     note = Path(work_dir) / 'last_checkpoint'

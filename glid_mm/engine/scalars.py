@@ -31,10 +31,10 @@ class ScalarHub(MessageHub):
         """Add a value to a history; see ``MessageHub``.
 
         Args:
-            key (str): Name of the history.
-            value (int | float | np.ndarray | Tensor): One number.
-            count (int): Number of summands in the value.
-            resumed (bool): Whether checkpoints have the history.
+            key: Name of the history.
+            value: One number.
+            count: Number of summands in the value.
+            resumed: Whether checkpoints have the history.
         """
         if not isinstance(value, Tensor) and key not in self._waiting:
             super().update_scalar(key, value, count, resumed)

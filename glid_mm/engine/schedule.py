@@ -23,10 +23,10 @@ class Progress(NamedTuple):
     """The progress of a run.
 
     Attributes:
-        iterations (int): Completed iterations.
-        epochs (int): Completed epochs; 0 if the run does not count them.
-        epoch_length (int): Iterations of an epoch.
-        end (int): Iterations of the whole run.
+        iterations: Completed iterations.
+        epochs: Completed epochs; 0 if the run does not count them.
+        epoch_length: Iterations of an epoch.
+        end: Iterations of the whole run.
     """
 
     iterations: int
@@ -39,9 +39,9 @@ class Schedule:
     """The optimizer's settings at each iteration, according to a config.
 
     Args:
-        optim_wrapper (OptimWrapper): Just built.
-        schedulers (list[_ParamScheduler]): Just built for it.
-        end (int): Iterations of the whole run.
+        optim_wrapper: Just built.
+        schedulers: Just built for it.
+        end: Iterations of the whole run.
     """
 
     def __init__(self, optim_wrapper: OptimWrapper,
@@ -67,12 +67,12 @@ class Schedule:
         If nothing has changed, they keep the state of the checkpoint.
 
         Args:
-            then (dict, optional): :attr:`facts` of the run that wrote the
-                checkpoint. None if the checkpoint has none.
-            progress (Progress): Where the run continues.
+            then: :attr:`facts` of the run that wrote the checkpoint. None if
+                the checkpoint has none.
+            progress: Where the run continues.
 
         Returns:
-            str: The changes and the new learning rate; empty if nothing has
+            The changes and the new learning rate; empty if nothing has
             changed.
 
         Raises:

@@ -37,11 +37,11 @@ def regret(scores: np.ndarray, choice: np.ndarray) -> float:
     """The score lost by choices: 0 if they are the best, little in a tie.
 
     Args:
-        scores (ndarray): The host's, ``(K, ...)``.
-        choice (ndarray): Index that the graph chose, ``(...)``.
+        scores: The host's, ``(K, ...)``.
+        choice: Index that the graph chose, ``(...)``.
 
     Returns:
-        float: The largest loss, relative to the largest score.
+        The largest loss, relative to the largest score.
     """
     taken = np.take_along_axis(scores, choice[None], 0)[0]
     return largest(scores.max(0), taken, np.abs(scores).max(initial=1e-12))
@@ -55,15 +55,13 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
     be in only one of them.
 
     Args:
-        host (mapping): ``boxes`` ``(n, 4)``, ``scores`` and ``labels``
-            ``(n,)``.
-        ours (mapping): The same, of the same length.
-        side (int): Longer side of the picture in pixels.
+        host: ``boxes`` ``(n, 4)``, ``scores`` and ``labels`` ``(n,)``.
+        ours: The same, of the same length.
+        side: Longer side of the picture in pixels.
 
     Returns:
-        tuple[float, ndarray, ndarray]: The share of the host's detections
-        without a partner of the same label, and the pairs as indices into both
-        lists.
+        The share of the host's detections without a partner of the same label,
+        and the pairs as indices into both lists.
     """
     if len(host['scores']) != len(ours['scores']):
         return np.inf, np.arange(0), np.arange(0)
@@ -86,13 +84,13 @@ def compare(graph: Graph, run: Callable[[np.ndarray], Sequence[np.ndarray]],
     """Compare a runtime with the host on single pictures and pairs.
 
     Args:
-        graph (Graph): The exported graph, with the host's outputs.
-        run (Callable): Maps ``(N, H, W, 3)`` to arrays in the order of the
-            graph's outputs.
-        images (ndarray): Pictures, uint8.
+        graph: The exported graph, with the host's outputs.
+        run: Maps ``(N, H, W, 3)`` to arrays in the order of the graph's
+            outputs.
+        images: Pictures, uint8.
 
     Returns:
-        dict[str, float]: The largest difference of each output.
+        The largest difference of each output.
     """
     batches = [images[:1]]
     batches += [images[i:i + 2] for i in range(0, len(images), 2)]
@@ -110,7 +108,7 @@ def check(differences: Mapping[str, float]) -> None:
     """Raise an error if differences are too large.
 
     Args:
-        differences (mapping): The largest difference of each output.
+        differences: The largest difference of each output.
 
     Raises:
         UserError: If one exceeds the tolerance; names the output.

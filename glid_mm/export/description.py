@@ -18,9 +18,8 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
     """Names of classes or keypoints, from the model or else the config.
 
     Args:
-        model (nn.Module): A host's model; ``dataset_meta`` comes from its
-            checkpoint.
-        config (Config): The model's config.
+        model: A host's model; ``dataset_meta`` comes from its checkpoint.
+        config: The model's config.
     """
     meta = getattr(model, 'dataset_meta', None)
     if meta:

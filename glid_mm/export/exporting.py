@@ -54,19 +54,19 @@ def export_onnx(model: nn.Module,
     host's outputs for batches of one and two pictures.
 
     Args:
-        model (nn.Module): A model of mmdet, mmseg or mmpose, with GLID inside.
-        config (Config): The model's config.
-        task (str): A key of :data:`GRAPHS`.
-        out_path (str or Path): The file; an older one is replaced.
-        size (sequence[int], optional): Picture height and width, multiples of
-            32; see :func:`~.pictures.choose_size`.
+        model: A model of mmdet, mmseg or mmpose, with GLID inside.
+        config: The model's config.
+        task: A key of :data:`GRAPHS`.
+        out_path: The file; an older one is replaced.
+        size: Picture height and width, multiples of 32; see
+            :func:`~.pictures.choose_size`.
         pictures (optional): Pictures for the comparison; see
             :func:`~.pictures.read_pictures`.
-        opset (int, optional): ONNX opset; by default PyTorch's choice.
-        threads (int): Threads for measuring latency.
+        opset: ONNX opset; by default PyTorch's choice.
+        threads: Threads for measuring latency.
 
     Returns:
-        ExportReport: Differences and latencies.
+        Differences and latencies.
 
     Raises:
         UserError: If the model cannot be exported, the outputs differ by more
@@ -187,8 +187,7 @@ def copy_for_cpu(model: nn.Module) -> nn.Module:
     """An fp32 copy for inference on the CPU.
 
     Args:
-        model (nn.Module): A host's model, or the model of one task of a
-            mixture.
+        model: A host's model, or the model of one task of a mixture.
     """
     model = copy.deepcopy(model)
     # The parameters of a mixture's task exclude the shared ones.

@@ -21,12 +21,12 @@ class Graph(nn.Module):
     It also runs the host's own code for comparison.
 
     Args:
-        model (nn.Module): A host's model on the CPU, in eval mode.
-        size (tuple[int, int]): Picture height and width.
-        meta (mapping): The ``dataset_meta`` of the model.
+        model: A host's model on the CPU, in eval mode.
+        size: Picture height and width.
+        meta: The ``dataset_meta`` of the model.
 
     Attributes:
-        OUTPUTS (dict[str, str]): Names of the outputs and their descriptions.
+        OUTPUTS: Names of the outputs and their descriptions.
 
     Raises:
         UserError: If the model is of another class than the task needs.
@@ -55,10 +55,10 @@ class Graph(nn.Module):
         """Predict.
 
         Args:
-            images (Tensor): ``(N, H, W, 3)`` uint8, RGB.
+            images: ``(N, H, W, 3)`` uint8, RGB.
 
         Returns:
-            tuple[Tensor]: :attr:`OUTPUTS` for ``N`` pictures.
+            :attr:`OUTPUTS` for ``N`` pictures.
         """
         prepare = self.model.data_preprocessor
         x = images.permute(0, 3, 1, 2)
@@ -77,10 +77,10 @@ class Graph(nn.Module):
         """Outputs of the host's own code, from pixels to results.
 
         Args:
-            images (ndarray): ``(N, H, W, 3)`` uint8, RGB.
+            images: ``(N, H, W, 3)`` uint8, RGB.
 
         Returns:
-            list[Answers]: One for each picture.
+            One for each picture.
         """
         # Hosts load BGR.
         bgr = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2))
@@ -102,12 +102,11 @@ class Graph(nn.Module):
         """Differences between outputs for one picture.
 
         Args:
-            host (Answers): Outputs of :meth:`host`.
-            ours (Answers): Outputs of the graph.
+            host: Outputs of :meth:`host`.
+            ours: Outputs of the graph.
 
         Returns:
-            dict[str, float]: The difference of each output; see
-            :mod:`.agreement`.
+            The difference of each output; see :mod:`.agreement`.
         """
         raise NotImplementedError
 

@@ -122,11 +122,11 @@ def decode(codec, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         codec (MSRAHeatmap | UDPHeatmap): The head's codec.
-        heatmaps (Tensor): ``(N, K, h, w)``.
+        heatmaps: ``(N, K, h, w)``.
 
     Returns:
-        tuple[Tensor, Tensor]: Positions ``(N, K, 2)``, x and y in pixels of
-        the input, and scores ``(N, K)``.
+        Positions ``(N, K, 2)``, x and y in pixels of the input, and scores
+        ``(N, K)``.
     """
     scores = heatmaps.flatten(2).amax(2)
     index = heatmaps.flatten(2).argmax(2)

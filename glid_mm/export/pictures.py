@@ -28,7 +28,7 @@ def read_pictures(pictures) -> list[np.ndarray]:
             of Scenes, in 4:3.
 
     Returns:
-        list[ndarray]: ``(H, W, 3)`` uint8, RGB.
+        ``(H, W, 3)`` uint8, RGB.
 
     Raises:
         UserError: If there are no pictures.
@@ -46,16 +46,15 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
     """Choose the height and width of a graph's input.
 
     Args:
-        model (nn.Module): A host's model.
-        config (Config): Its config.
-        size (sequence[int], optional): The requested size. The default is the
-            codec's for pose; for other tasks, the size of a picture after the
-            test pipeline, rounded up.
-        picture (ndarray, optional): ``(H, W, 3)`` uint8, RGB; by default a
-            square one.
+        model: A host's model.
+        config: Its config.
+        size: The requested size. The default is the codec's for pose; for
+            other tasks, the size of a picture after the test pipeline, rounded
+            up.
+        picture: ``(H, W, 3)`` uint8, RGB; by default a square one.
 
     Returns:
-        tuple[int, int]: Multiples of 32.
+        Multiples of 32.
 
     Raises:
         UserError: If the size is invalid or cannot be determined.
@@ -111,12 +110,12 @@ def fit(picture: np.ndarray, size: tuple[int, int],
     It resizes like the hosts: bilinear, without antialiasing.
 
     Args:
-        picture (ndarray): ``(h, w, 3)`` uint8.
-        size (tuple[int, int]): Height and width.
-        fill (tuple[int]): Colour of the padding.
+        picture: ``(h, w, 3)`` uint8.
+        size: Height and width.
+        fill: Colour of the padding.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8.
+        ``(H, W, 3)`` uint8.
     """
     step = max(n / side for n, side in zip(picture.shape, size))
     return np.array(

@@ -12,17 +12,16 @@ class ExportReport:
     """An exported file and the measurements made before writing it.
 
     Attributes:
-        path (Path): The file.
-        megabytes (float): Its size in MB.
-        task (str): Its task.
-        size (tuple[int, int]): Input height and width.
-        opset (int, optional): Opset, if it is an ONNX file.
-        differences (dict[str, float]): The largest difference of each output
-            from the host's own; see :mod:`.agreement`.
-        pictures (int): Number of pictures compared.
-        latencies (dict[str, float]): Median milliseconds for a batch of one
-            picture, by runtime.
-        threads (int): Threads of each runtime.
+        path: The file.
+        megabytes: Its size in MB.
+        task: Its task.
+        size: Input height and width.
+        opset: Opset, if it is an ONNX file.
+        differences: The largest difference of each output from the host's own;
+            see :mod:`.agreement`.
+        pictures: Number of pictures compared.
+        latencies: Median milliseconds for a batch of one picture, by runtime.
+        threads: Threads of each runtime.
     """
 
     path: Path

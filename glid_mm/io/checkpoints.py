@@ -41,12 +41,12 @@ def pack_weights(weights: Mapping[str, torch.Tensor],
     The same weights and facts give the same bytes.
 
     Args:
-        weights (mapping): Tensors by name.
-        meta (dict): Plain values; tuples and arrays become lists.
-        suffix (str): ``.safetensors``, or ``.pth`` for ``torch.save``.
+        weights: Tensors by name.
+        meta: Plain values; tuples and arrays become lists.
+        suffix: ``.safetensors``, or ``.pth`` for ``torch.save``.
 
     Returns:
-        bytes: The content of a file for :func:`read_checkpoint`.
+        The content of a file for :func:`read_checkpoint`.
 
     Raises:
         CheckpointError: If the suffix is unknown, or ``meta`` holds a value
@@ -84,13 +84,13 @@ def read_checkpoint(path: PathLike,
     """Read a checkpoint without running code in it.
 
     Args:
-        path (str or Path): A file of ``torch.save`` or safetensors, or
-            ``weights:NAME`` for weights that ship with glid_mm.
-        map_location (str or torch.device): Device of the tensors.
+        path: A file of ``torch.save`` or safetensors, or ``weights:NAME`` for
+            weights that ship with glid_mm.
+        map_location: Device of the tensors.
 
     Returns:
-        dict: The content; bare weights are put under ``state_dict``. Weights
-        that are stored in half precision become float32.
+        The content; bare weights are put under ``state_dict``. Weights that
+        are stored in half precision become float32.
 
     Raises:
         CheckpointError: If the file does not exist, is damaged, is not a
@@ -126,11 +126,10 @@ def find_checkpoint(path: PathLike) -> Path:
     """Find the file of a checkpoint.
 
     Args:
-        path (str or Path): The file, or ``weights:NAME`` for weights that
-            ship with glid_mm.
+        path: The file, or ``weights:NAME`` for weights that ship with glid_mm.
 
     Returns:
-        Path: Path of an existing file.
+        Path of an existing file.
 
     Raises:
         CheckpointError: If the file does not exist, or a shipped file has been

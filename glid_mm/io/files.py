@@ -18,8 +18,8 @@ def write_atomically(path: PathLike, data: bytes) -> None:
     the process or the machine stops in between.
 
     Args:
-        path (str or Path): Path of the file; missing folders are created.
-        data (bytes): The whole content.
+        path: Path of the file; missing folders are created.
+        data: The whole content.
 
     Raises:
         CheckpointError: If the disk is full. A previous file at ``path`` is
@@ -53,7 +53,7 @@ def make_folder(folder: PathLike) -> None:
     """Create a folder that files can be written to.
 
     Args:
-        folder (str or Path): The folder.
+        folder: The folder.
 
     Raises:
         OSError: If it cannot be created or written to.
@@ -85,10 +85,10 @@ def remove_leftovers(*folders: PathLike) -> list[Path]:
     """Remove leftovers of a killed :func:`write_atomically`.
 
     Args:
-        folders (str or Path): Folders that no process writes to now.
+        folders: Folders that no process writes to now.
 
     Returns:
-        list[Path]: The files that were removed.
+        The files that were removed.
     """
     found = {
         path

@@ -7,9 +7,9 @@ class Settings(NamedTuple):
     """Settings of a config.
 
     Attributes:
-        values (dict): Values by name. Code in place of a plain value is kept
-            as source.
-        programs (list[str]): Sources of all code.
+        values: Values by name. Code in place of a plain value is kept as
+            source.
+        programs: Sources of all code.
     """
 
     values: dict
@@ -22,10 +22,10 @@ def read_settings(text: str) -> Settings:
     Such a config assigns literals and ``dict(…)`` to names.
 
     Args:
-        text (str): The config.
+        text: The config.
 
     Returns:
-        Settings: Its values, and code that would have to be run.
+        Its values, and code that would have to be run.
 
     Raises:
         SyntaxError: If the text is not Python.

@@ -36,12 +36,12 @@ def read_card(name: str) -> dict:
     """The facts at the head of a model card.
 
     Args:
-        name (str): One of :func:`shipped`.
+        name: One of :func:`shipped`.
 
     Returns:
-        dict: ``name``, ``file``, ``sha256``, ``config``, ``data``,
-        ``length``, ``loss`` and ``metrics``, a dictionary of floats by the
-        names that ``tools/test.py`` gives them; see ``publish_model.py``.
+        ``name``, ``file``, ``sha256``, ``config``, ``data``, ``length``,
+        ``loss`` and ``metrics``, a dictionary of floats by the names that
+        ``tools/test.py`` gives them; see ``publish_model.py``.
     """
     text = (FOLDER / f'{name}.md').read_text(encoding='utf-8')
     return yaml.safe_load(text.split('---')[1])

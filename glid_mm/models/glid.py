@@ -28,10 +28,10 @@ class GLIDOutput(NamedTuple):
     """Inputs of every head.
 
     Attributes:
-        mask_features (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``, the neck's finest
-            map, ``f^b`` of the paper.
-        query_features (Tensor): ``(L, B, M, D)``, the queries after each
-            decoder layer, normalised.
+        mask_features: ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``, the neck's finest map, ``f^b``
+            of the paper.
+        query_features: ``(L, B, M, D)``, the queries after each decoder layer,
+            normalised.
     """
     mask_features: Tensor
     query_features: Tensor
@@ -45,13 +45,13 @@ class GLID(nn.Module):
     """Encoder, neck, queries and decoder.
 
     Args:
-        encoder (SwinEncoder): Tokens at strides 4, 8, 16 and 32.
-        neck (BiFPN): The same strides at one width.
-        decoder (QueryDecoder): Reads strides 32, 16 and 8 in turn.
-        num_queries (int): Queries of the task; 0 for pre-training.
+        encoder: Tokens at strides 4, 8, 16 and 32.
+        neck: The same strides at one width.
+        decoder: Reads strides 32, 16 and 8 in turn.
+        num_queries: Queries of the task; 0 for pre-training.
         embedding_std, embedding_positions: See :class:`Queries`.
-        recompute (bool, optional): Whether the backward pass computes cheap
-            activations again; None does so on CPUs.
+        recompute: Whether the backward pass computes cheap activations again;
+            None does so on CPUs.
     """
 
     def __init__(self,
@@ -84,9 +84,9 @@ class GLID(nn.Module):
         """Encode whole images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
-            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at padded
-                pixels, which lie at the right and bottom.
+            images: ``(B, 3, H, W)``, standardised, any size.
+            padding_mask: ``(B, H, W)`` bool, True at padded pixels, which lie
+                at the right and bottom.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
@@ -140,15 +140,14 @@ class GLID(nn.Module):
         the device.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, H and W
-                multiples of 32.
-            visible (Tensor or TokenGrid): ``(G, V)`` int, the visible units
-                of image ``b`` in row ``b % G``, where the images are; G
-                divides B. Or a grid from :meth:`plan`.
+            images: ``(B, 3, H, W)``, standardised, H and W multiples of 32.
+            visible: ``(G, V)`` int, the visible units of image ``b`` in row
+                ``b % G``, where the images are; G divides B. Or a grid from
+                :meth:`plan`.
 
         Returns:
-            Tensor: ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in
-            ascending order, of the last layer.
+            ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in ascending
+            order, of the last layer.
 
         Raises:
             ValueError: If units do not tile the image or G does not divide B.

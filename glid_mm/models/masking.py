@@ -13,16 +13,16 @@ def sample_visible(units: tuple[int, int],
     """Draw the units that stay visible (paper §3.1 and Table 7).
 
     Args:
-        units (tuple[int, int]): Rows and columns of units.
-        ratio (float): Share of units to mask, rounded to whole units; at least
-            one unit is masked and one visible.
-        strategy (str): 'random' draws units uniformly; 'block' masks random
+        units: Rows and columns of units.
+        ratio: Share of units to mask, rounded to whole units; at least one
+            unit is masked and one visible.
+        strategy: 'random' draws units uniformly; 'block' masks random
             rectangles, as BEiT does; 'grid' keeps a shifted lattice.
-        groups (int): Number of masks to draw.
-        generator (torch.Generator, optional): Source of randomness, on CPU.
+        groups: Number of masks to draw.
+        generator: Source of randomness, on CPU.
 
     Returns:
-        Tensor: ``(groups, V)`` int64 on CPU, ascending.
+        ``(groups, V)`` int64 on CPU, ascending.
 
     Raises:
         ValueError: If the ratio is not inside (0, 1), the strategy is unknown,

@@ -13,12 +13,12 @@ class Queries(nn.Module):
     e_i`` with learnable ``e_i`` (eq. 3).
 
     Args:
-        dims (int): Channels.
-        num_queries (int): Queries of the task; 0 for pre-training alone.
-        embedding_std (float): Standard deviation of the initial noise in
-            ``e_i``; 0 in the paper.
-        embedding_positions (bool): Start ``e_i`` as the 2-D sine positions of
-            points spread over the image.
+        dims: Channels.
+        num_queries: Queries of the task; 0 for pre-training alone.
+        embedding_std: Standard deviation of the initial noise in ``e_i``; 0 in
+            the paper.
+        embedding_positions: Start ``e_i`` as the 2-D sine positions of points
+            spread over the image.
 
     Raises:
         ValueError: If both initializations of ``e_i`` are set.

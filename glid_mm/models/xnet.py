@@ -35,15 +35,15 @@ class XNet(nn.Module):
     Re-Shape before each.
 
     Args:
-        encoder (nn.Module): ``(B, 3, H, W)`` to maps; the last is at 1/32.
-        classifier (nn.Module): ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and
-            1/32. For ``'reversed'`` it needs ``stage(i, x)``, its ``i``-th
-            quarter, which takes the previous map or the image.
-        encoder_channels (int): Channels of the encoder's last map.
-        classifier_channels (sequence[int]): Channels of the four maps.
-        channels (int): Channels of the result.
-        mixing (str): See :class:`Mixing`.
-        order (str): ``'forward'`` or ``'reversed'``.
+        encoder: ``(B, 3, H, W)`` to maps; the last is at 1/32.
+        classifier: ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and 1/32. For
+            ``'reversed'`` it needs ``stage(i, x)``, its ``i``-th quarter,
+            which takes the previous map or the image.
+        encoder_channels: Channels of the encoder's last map.
+        classifier_channels: Channels of the four maps.
+        channels: Channels of the result.
+        mixing: See :class:`Mixing`.
+        order: ``'forward'`` or ``'reversed'``.
 
     Raises:
         ValueError: If mixing or order is unknown.
@@ -82,10 +82,10 @@ class XNet(nn.Module):
         """Features of images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+            images: ``(B, 3, H, W)``, standardised, any size.
 
         Returns:
-            Tensor: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+            ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
         """
         height, width = images.shape[-2:]
         # Pad to whole positions of the coarsest map.
@@ -97,8 +97,8 @@ class XNet(nn.Module):
         """The classifier's four maps.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, multiples of 32.
-            x (Tensor): ``(B, C, H/32, W/32)``, the encoder's map.
+            images: ``(B, 3, H, W)``, multiples of 32.
+            x: ``(B, C, H/32, W/32)``, the encoder's map.
         """
         if self.order == 'forward':
             x = self.mixings[0](images, self.reshapes[0](x))
@@ -122,10 +122,10 @@ class ReShape(nn.Module):
     """Norm, 1×1 convolution and pixel shuffle: fewer channels, finer maps.
 
     Args:
-        in_channels (int): C of the input, ``(B, C, h, w)``.
-        out_channels (int): c of the result, ``(B, c, h·scale, w·scale)``.
-        scale (int): Upscaling factor.
-        std (float): Standard deviation of the result at the start.
+        in_channels: C of the input, ``(B, C, h, w)``.
+        out_channels: c of the result, ``(B, c, h·scale, w·scale)``.
+        scale: Upscaling factor.
+        std: Standard deviation of the result at the start.
     """
 
     def __init__(self, in_channels: int, out_channels: int, scale: int,
@@ -155,10 +155,10 @@ class Mixing(nn.Module):
     The first three pass the image unchanged if the features are zero.
 
     Args:
-        channels (int): Channels of the features.
-        stride (int): Stride of the features. At stride 1 the image is used
-            directly; otherwise a convolution embeds patches of that size.
-        kind (str): One of the above.
+        channels: Channels of the features.
+        stride: Stride of the features. At stride 1 the image is used directly;
+            otherwise a convolution embeds patches of that size.
+        kind: One of the above.
     """
 
     def __init__(self, channels: int, stride: int, kind: str) -> None:
@@ -191,8 +191,8 @@ class PostFeaturePyramid(nn.Module):
     """Norms and 1×1 laterals, summed from coarse to fine, and a 3×3 at 1/4.
 
     Args:
-        in_channels (sequence[int]): Channels of the maps, the finest first.
-        channels (int): Channels of the result.
+        in_channels: Channels of the maps, the finest first.
+        channels: Channels of the result.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:

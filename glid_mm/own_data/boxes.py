@@ -14,8 +14,8 @@ class BoxCollector:
     """Collect images and their boxes.
 
     Args:
-        tree (Tree): The folder.
-        left_out (LeftOut): Collects unused data.
+        tree: The folder.
+        left_out: Collects unused data.
 
     Attributes:
         parts (dict[str, Part]): What was collected, by split.
@@ -40,11 +40,11 @@ class BoxCollector:
         """Add an image.
 
         Args:
-            split (str): Its split.
-            picture (str): Its path in the folder.
-            size (tuple[int, int]): Width and height in pixels.
-            objects (list[tuple[str, dict]]): Class and annotation of each:
-                ``bbox`` (x, y, width and height in pixels) at least.
+            split: Its split.
+            picture: Its path in the folder.
+            size: Width and height in pixels.
+            objects: Class and annotation of each: ``bbox`` (x, y, width and
+                height in pixels) at least.
         """
         self._images += 1
         image = dict(

@@ -86,13 +86,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Classes to use; by default all.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'detection'`` or ``'instance'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`read_parts`.
@@ -112,11 +112,11 @@ def read_parts(tree: Tree,
     """Read files of one format; the first file defines the classes.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): The task to train.
-        classes (sequence[str], optional): Classes to use; by default all.
-        kind (type[Reader]): Reader of a file.
+        tree: The folder.
+        files: A file for each split.
+        task: The task to train.
+        classes: Classes to use; by default all.
+        kind: Reader of a file.
 
     Returns:
         tuple: The classes, parts by split, a ``LeftOut``, and the readers by

@@ -27,13 +27,11 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
     """Annotation files of a folder.
 
     Args:
-        tree (Tree): The folder.
-        task (str): ``'detection'``, ``'instance'``, ``'pose'`` or
-            ``'panoptic'``.
+        tree: The folder.
+        task: ``'detection'``, ``'instance'``, ``'pose'`` or ``'panoptic'``.
 
     Returns:
-        dict[str, str], optional: A file for each split; only ``'train'`` if
-        there is one file.
+        A file for each split; only ``'train'`` if there is one file.
 
     Raises:
         UserError: If two files are for one split, or none is for training.

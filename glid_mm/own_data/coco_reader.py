@@ -26,10 +26,10 @@ class Reader:
     """A file in COCO's format, and the pictures that it names.
 
     Args:
-        tree (Tree): The folder.
-        name (str): The file in it.
-        split (str): Its split.
-        task (str): The task to train.
+        tree: The folder.
+        name: The file in it.
+        split: Its split.
+        task: The task to train.
 
     Attributes:
         path (Path): Path of the file.
@@ -87,11 +87,11 @@ class Reader:
         """Make a part of its images with objects of some classes.
 
         Args:
-            classes (sequence[str]): Classes to use.
-            left_out (LeftOut): Collects unused data.
+            classes: Classes to use.
+            left_out: Collects unused data.
 
         Returns:
-            Part: The part.
+            The part.
 
         Raises:
             UserError: If most of the images cannot be used.

@@ -48,8 +48,8 @@ class PoseData(CocoData):
     """Objects with keypoints.
 
     Attributes:
-        keypoints (tuple[str]): Their names, in the order of the annotations.
-        skeleton (list[tuple[int, int]]): Lines to draw, from 0 on.
+        keypoints: Their names, in the order of the annotations.
+        skeleton: Lines to draw, from 0 on.
     """
 
     unit = 'object'
@@ -197,13 +197,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'pose'``.
-        classes (sequence[str], optional): Classes to use; by default all.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'pose'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        PoseData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if
@@ -234,11 +234,10 @@ def mirrored(names: Sequence[str]) -> list[int]:
     """The index of each keypoint's counterpart in a mirror image.
 
     Args:
-        names (sequence[str]): Keypoint names, such as ``left_eye``, ``REye``,
-            ``ear-l``.
+        names: Keypoint names, such as ``left_eye``, ``REye``, ``ear-l``.
 
     Returns:
-        list[int]: One index per name.
+        One index per name.
     """
     numbers = {name: i for i, name in enumerate(names)}
     swap = list(range(len(names)))
@@ -273,12 +272,12 @@ def metainfo(name: str, keypoints: Sequence[str],
     """The definition of keypoints that mmpose reads.
 
     Args:
-        name (str): Name of the data set.
-        keypoints (sequence[str]): Their names, in the order of annotations.
-        skeleton (sequence[tuple[int, int]]): Lines to draw, from 0 on.
+        name: Name of the data set.
+        keypoints: Their names, in the order of annotations.
+        skeleton: Lines to draw, from 0 on.
 
     Returns:
-        dict: ``dataset_name``, ``keypoint_info``, ``skeleton_info``,
+        ``dataset_name``, ``keypoint_info``, ``skeleton_info``,
         ``joint_weights`` and ``sigmas``.
     """
     swap = mirrored(keypoints)

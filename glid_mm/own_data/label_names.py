@@ -31,10 +31,9 @@ class LabelNames:
     """Names of classes from a file.
 
     Attributes:
-        file (str): Path of the file in the folder.
-        names (list[str]): In the order of their numbers.
-        colours (list[tuple[int, int, int]]): RGB of each; empty if the file
-            has only names.
+        file: Path of the file in the folder.
+        names: In the order of their numbers.
+        colours: RGB of each; empty if the file has only names.
     """
 
     file: str
@@ -46,11 +45,11 @@ def find_names(tree: Tree) -> LabelNames | None:
     """Find the class names of a folder.
 
     Args:
-        tree (Tree): The folder.
+        tree: The folder.
 
     Returns:
-        LabelNames, optional: From ``labelmap.txt``, ``classes.txt``, a JSON of
-        a list or of names and numbers, or Roboflow's ``_classes.csv``.
+        From ``labelmap.txt``, ``classes.txt``, a JSON of a list or of names
+        and numbers, or Roboflow's ``_classes.csv``.
 
     Raises:
         UserError: If such a file is invalid, or there are several.
@@ -144,8 +143,8 @@ class ColourReader:
     """Reads label maps whose colours stand for classes.
 
     Args:
-        names (LabelNames): Class names with colours.
-        path (str): Path of the file that defines them.
+        names: Class names with colours.
+        path: Path of the file that defines them.
     """
 
     def __init__(self, names: LabelNames, path: str) -> None:
@@ -158,10 +157,10 @@ class ColourReader:
         """Read a label map.
 
         Args:
-            path (str): Path of a picture.
+            path: Path of a picture.
 
         Returns:
-            ndarray: ``(H, W)`` uint8 or uint16, numbers of classes.
+            ``(H, W)`` uint8 or uint16, numbers of classes.
 
         Raises:
             ColouredMapError: If it has a colour without a class.

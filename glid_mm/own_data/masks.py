@@ -128,14 +128,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and label maps.
-        task (str): ``'semantic'``.
-        classes (sequence[str], optional): Names of 0, 1, 2, …, if the folder
-            has none.
+        tree: The folder.
+        pairs: Pictures and label maps.
+        task: ``'semantic'``.
+        classes: Names of 0, 1, 2, …, if the folder has none.
 
     Returns:
-        MaskData: The data.
+        The data.
 
     Raises:
         UserError: If colours stand for unknown classes, labels have no names,

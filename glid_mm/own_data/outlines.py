@@ -12,8 +12,8 @@ def outline_of(segmentation) -> list | dict | None:
             and y; one polygon; or a run-length code.
 
     Returns:
-        list | dict, optional: Polygons of at least three corners, or the
-        code; None if there is no mask.
+        Polygons of at least three corners, or the code; None if there is no
+        mask.
     """
     if isinstance(segmentation, dict):
         return segmentation if {'counts', 'size'

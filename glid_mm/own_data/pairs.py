@@ -19,10 +19,9 @@ class Pairs(NamedTuple):
     """Pictures and their label files.
 
     Attributes:
-        pairs (list[tuple[str, str]]): Pictures with their label files, in the
-            order of the pictures.
-        pictures (list[str]): Pictures without labels.
-        labels (list[str]): Label files without a picture.
+        pairs: Pictures with their label files, in the order of the pictures.
+        pictures: Pictures without labels.
+        labels: Label files without a picture.
     """
 
     pairs: list[tuple[str, str]]
@@ -42,11 +41,11 @@ def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
     match. Files of different splits never match.
 
     Args:
-        pictures (sequence[str]): Paths in a folder.
-        labels (sequence[str]): The same.
+        pictures: Paths in a folder.
+        labels: The same.
 
     Returns:
-        Pairs: The matches of the strictest rule that finds the most.
+        The matches of the strictest rule that finds the most.
 
     Raises:
         UserError: If two pictures or two label files have the same key by
@@ -142,10 +141,10 @@ def hint_of(tree: Tree, role: str, suffixes: tuple, what: str) -> str:
     """Why files in folders of a role are not used; '' if there are none.
 
     Args:
-        tree (Tree): The folder.
-        role (str): See :func:`find_pairs`.
+        tree: The folder.
+        role: See :func:`find_pairs`.
         suffixes (tuple[str]): The same.
-        what (str): The files, in words.
+        what: The files, in words.
     """
     files = _of_role(tree, role, suffixes)
     if not files:
@@ -164,13 +163,13 @@ def paired_parts(tree: Tree, pairs: Pairs, what: str,
     """Pairs by split; each record is the path of the label file.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and what belongs to them.
-        what (str): Noun for the labels.
-        left_out (LeftOut): Collects unused data.
+        tree: The folder.
+        pairs: Pictures and what belongs to them.
+        what: Noun for the labels.
+        left_out: Collects unused data.
 
     Returns:
-        dict[str, Part]: By split.
+        By split.
     """
     left_out.update(tree.left_out)
     left_out.add('picture', f'without a {what}', *pairs.pictures)
@@ -195,11 +194,11 @@ def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
     """Splits from ``ImageSets/KIND/train.txt`` and similar lists.
 
     Args:
-        tree (Tree): The folder.
-        kind (str): ``'Main'`` or ``'Segmentation'``.
+        tree: The folder.
+        kind: ``'Main'`` or ``'Segmentation'``.
 
     Returns:
-        dict[str, str]: The split of each stem; empty without lists.
+        The split of each stem; empty without lists.
     """
     found = {}
     for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),

@@ -191,14 +191,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'panoptic'``.
-        classes (sequence[str], optional): All classes, because every pixel has
-            one.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'panoptic'``.
+        classes: All classes, because every pixel has one.
 
     Returns:
-        PanopticData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if PNGs

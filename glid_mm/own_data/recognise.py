@@ -31,21 +31,19 @@ def recognise(folder: str | Path,
     Nothing is written. Only the headers of pictures are read.
 
     Args:
-        folder (str | Path): The data; or, where a folder has several, the
-            file that describes one: a JSON of COCO or a YAML of YOLO.
-        task (str): One of :data:`TASKS`.
-        val (str | Path | float, optional): The validation part of data that
-            has none: a share below 1 or a number of images, a text file with
-            one picture name per line, or another folder or file of the same
-            kind.
-            By default a tenth.
-        classes (sequence[str], optional): Classes to use, by default all; for
-            label maps, the names of 0, 1, 2, ….
-        depth_scale (float, optional): Units per metre in depth maps; by
-            default guessed: 1000 for millimetres, 256 for KITTI.
+        folder: The data; or, where a folder has several, the file that
+            describes one: a JSON of COCO or a YAML of YOLO.
+        task: One of :data:`TASKS`.
+        val: The validation part of data that has none: a share below 1 or a
+            number of images, a text file with one picture name per line, or
+            another folder or file of the same kind. By default a tenth.
+        classes: Classes to use, by default all; for label maps, the names of
+            0, 1, 2, ….
+        depth_scale: Units per metre in depth maps; by default guessed: 1000
+            for millimetres, 256 for KITTI.
 
     Returns:
-        OwnData: The data, to be described and prepared.
+        The data, to be described and prepared.
 
     Raises:
         UserError: If there is no such folder or task, the folder has no data

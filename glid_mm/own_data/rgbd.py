@@ -95,14 +95,14 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and depth maps.
-        task (str): ``'depth'``.
-        classes (sequence[str], optional): None: depth has no classes.
-        depth_scale (float, optional): Units per metre; by default guessed.
+        tree: The folder.
+        pairs: Pictures and depth maps.
+        task: ``'depth'``.
+        classes: None: depth has no classes.
+        depth_scale: Units per metre; by default guessed.
 
     Returns:
-        DepthData: The data.
+        The data.
 
     Raises:
         UserError: If maps are not depth, differ in kind, or mostly cannot be

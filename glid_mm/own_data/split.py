@@ -19,11 +19,11 @@ def number_of(share: float | int, images: int) -> int:
     """Number of images to set aside.
 
     Args:
-        share (float | int): Below 1 a share, else a number.
-        images (int): Number of all images.
+        share: Below 1 a share, else a number.
+        images: Number of all images.
 
     Returns:
-        int: At least 1, and at most all but one.
+        At least 1, and at most all but one.
 
     Raises:
         UserError: If there are fewer than two images.
@@ -45,13 +45,13 @@ def keep_split(out: Path, shown: Mapping[str, Counter],
     parts as far as the number of images allows, rare classes first.
 
     Args:
-        out (Path): Folder for the choice, in :data:`FILE`. Images added later
-            are for training.
-        shown (Mapping[str, Counter]): Classes of each image, by its name.
-        share (float | int): See :func:`number_of`.
+        out: Folder for the choice, in :data:`FILE`. Images added later are for
+            training.
+        shown: Classes of each image, by its name.
+        share: See :func:`number_of`.
 
     Returns:
-        set[str]: Names of the images that are set aside.
+        Names of the images that are set aside.
 
     Raises:
         UserError: If the file cannot be read, has another share, or none of

@@ -39,11 +39,10 @@ class Place(NamedTuple):
     """Information from the path of a file.
 
     Attributes:
-        split (str, optional): ``'train'``, ``'val'`` or ``'test'``.
-        role (str, optional): One of :data:`ROLES`, of the innermost folder
-            that has one.
-        inside (str): The other folders, joined by ``/``.
-        stem (str): The file's name without its suffix.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        role: One of :data:`ROLES`, of the innermost folder that has one.
+        inside: The other folders, joined by ``/``.
+        stem: The file's name without its suffix.
     """
 
     split: str | None
@@ -62,10 +61,10 @@ def place_of(path: str) -> Place:
     """Read split and role from a path.
 
     Args:
-        path (str): In the folder, with ``/``.
+        path: In the folder, with ``/``.
 
     Returns:
-        Place: The split, the role and the rest of the path.
+        The split, the role and the rest of the path.
     """
     *folders, name = path.split('/')
     split = role = None
@@ -86,9 +85,9 @@ class Tree:
     """The files of a folder, listed once.
 
     Args:
-        folder (str | Path): The folder; its subfolders are searched too.
-        main (Path, optional): A file in it that the user named. Other files
-            that describe a data set are ignored.
+        folder: The folder; its subfolders are searched too.
+        main: A file in it that the user named. Other files that describe a
+            data set are ignored.
 
     Attributes:
         root (Path): The folder, absolute.
@@ -141,11 +140,11 @@ class Tree:
         """The tree of a folder, or of the data set that a file describes.
 
         Args:
-            path (str | Path): A folder, or a file in the folder of a data
-                set or in one below.
+            path: A folder, or a file in the folder of a data set or in one
+                below.
 
         Returns:
-            Tree: The tree.
+            The tree.
 
         Raises:
             UserError: If the path does not exist; see :class:`Tree`.

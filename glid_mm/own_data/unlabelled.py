@@ -53,13 +53,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        found (bool): True.
-        task (str): ``'pretrain'``.
-        classes (sequence[str], optional): None: there are no classes.
+        tree: The folder.
+        found: True.
+        task: ``'pretrain'``.
+        classes: None: there are no classes.
 
     Returns:
-        ImageFolder: The data.
+        The data.
 
     Raises:
         UserError: If shards are incomplete, or no opened picture can be read.

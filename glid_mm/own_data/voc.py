@@ -44,13 +44,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and XMLs.
-        task (str): ``'detection'``.
-        classes (sequence[str], optional): Classes to use; by default all.
+        tree: The folder.
+        pairs: Pictures and XMLs.
+        task: ``'detection'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data.
+        The data.
 
     Raises:
         UserError: If most files cannot be used, or there is no such class.

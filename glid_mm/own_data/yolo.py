@@ -28,8 +28,8 @@ class Layout:
     """Files of a data set.
 
     Attributes:
-        yaml (str, optional): The file that describes the data set.
-        pairs (Pairs): Pictures and texts.
+        yaml: The file that describes the data set.
+        pairs: Pictures and texts.
     """
 
     yaml: str | None
@@ -82,13 +82,13 @@ def read(tree: Tree,
     """Read what :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        layout (Layout): The files.
-        task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Classes to use; by default all.
+        tree: The folder.
+        layout: The files.
+        task: ``'detection'`` or ``'instance'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data. Pictures without a text are empty.
+        The data. Pictures without a text are empty.
 
     Raises:
         UserError: If a text file is damaged or has a class without a name,

@@ -51,14 +51,13 @@ def names_of(tree: Tree, file: str | None, settings: dict,
     """Names of the classes, and the file that defines them.
 
     Args:
-        tree (Tree): The folder.
-        file (str, optional): The YAML.
-        settings (dict): Its content.
-        texts (dict): Lines by picture, whose first value is the class.
+        tree: The folder.
+        file: The YAML.
+        settings: Its content.
+        texts: Lines by picture, whose first value is the class.
 
     Returns:
-        tuple[list[str], str | None]: The names, or numbers if no file has
-        names; and the file.
+        The names, or numbers if no file has names; and the file.
 
     Raises:
         UserError: If names and numbers do not match, or files differ.
@@ -94,7 +93,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
     """``(split, folder or set of pictures)`` from the YAML.
 
     Returns:
-        list, optional: None if it has none in the tree.
+        None if it has none in the tree.
     """
     found = []
     for key, entries in settings.items():

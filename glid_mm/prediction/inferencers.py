@@ -84,13 +84,13 @@ def build_inferencer(kind: str, config: Config, checkpoint: dict,
     """The inferencer of a task's host library.
 
     Args:
-        kind (str): Kind of task.
-        config (Config): See :func:`~.tasks.single_config`.
-        checkpoint (dict): Weights of that config.
-        device (str): Where to compute.
+        kind: Kind of task.
+        config: See :func:`~.tasks.single_config`.
+        checkpoint: Weights of that config.
+        device: Where to compute.
 
     Returns:
-        BaseInferencer: The inferencer.
+        The inferencer.
 
     Raises:
         CheckpointError: If the weights do not fit the config.

@@ -20,9 +20,9 @@ class Picture(NamedTuple):
     """A picture to predict on.
 
     Attributes:
-        name (str): Name for results, without a suffix; for a file in a
-            folder, its path relative to the folder.
-        source (Path or Image): The file, or the picture itself.
+        name: Name for results, without a suffix; for a file in a folder, its
+            path relative to the folder.
+        source: The file, or the picture itself.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
         """Read the picture.
 
         Returns:
-            ndarray: ``(H, W, 3)`` uint8, BGR, turned upright; see
+            ``(H, W, 3)`` uint8, BGR, turned upright; see
             :func:`glid_mm.datasets.decode.upright_rgb`.
 
         Raises:
@@ -62,7 +62,7 @@ def list_pictures(pictures) -> list[Picture]:
             ``(H, W, 4)`` with alpha), or a list of these.
 
     Returns:
-        list[Picture]: In the given order; those of a folder by name.
+        In the given order; those of a folder by name.
 
     Raises:
         UserError: If there is no such picture, a folder has none, or an item

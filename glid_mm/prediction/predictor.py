@@ -30,11 +30,11 @@ class Predictor:
     """A model with its weights and the inferencer of its host library.
 
     Args:
-        run (Run): Weights and their config.
-        device (str, optional): Where to compute, such as ``'cuda:1'``; by
-            default a GPU if there is one.
-        task (str, optional): The task of a mixture to use, or the expected
-            task of other weights.
+        run: Weights and their config.
+        device: Where to compute, such as ``'cuda:1'``; by default a GPU if
+            there is one.
+        task: The task of a mixture to use, or the expected task of other
+            weights.
 
     Attributes:
         model (nn.Module): The host's model, in eval mode, on the device.
@@ -92,7 +92,7 @@ class Predictor:
         """A predictor with the same weights for another of their tasks.
 
         Args:
-            task (str): One of :attr:`tasks`.
+            task: One of :attr:`tasks`.
 
         Raises:
             UserError: If the weights lack the task.
@@ -109,8 +109,7 @@ class Predictor:
             **options: See :meth:`stream`.
 
         Returns:
-            Prediction or list[Prediction]: One for one picture; a list for a
-            list or a folder.
+            One for one picture; a list for a list or a folder.
 
         Raises:
             UserError: See :meth:`stream`.
@@ -132,18 +131,16 @@ class Predictor:
         Args:
             pictures (str | Path | Image | ndarray | list): See
                 :meth:`predict`.
-            threshold (float): Score threshold of boxes and masks, and of
-                keypoints to draw. Semantic and panoptic maps and depth
-                have none.
-            batch_size (int): Pictures in a forward pass. Poses are predicted
-                picture by picture.
-            detector (Predictor, optional): For detection or instances; finds
-                the people whose poses are estimated. Without one, each
-                picture is one person.
-            detector_class (str): The detector's class of people.
+            threshold: Score threshold of boxes and masks, and of keypoints to
+                draw. Semantic and panoptic maps and depth have none.
+            batch_size: Pictures in a forward pass. Poses are predicted picture
+                by picture.
+            detector: For detection or instances; finds the people whose poses
+                are estimated. Without one, each picture is one person.
+            detector_class: The detector's class of people.
 
         Yields:
-            Prediction: In the order of the pictures.
+            In the order of the pictures.
 
         Raises:
             UserError: If a picture is missing, cannot be read or is not a
@@ -186,14 +183,13 @@ class Predictor:
         Args:
             picture (str | Path | Image | ndarray): One; its centre is cropped
                 and resized.
-            masked (ndarray, optional): ``(size / 32, size / 32)`` bool, True
-                where a unit of 32×32 pixels is masked; by default drawn as in
-                training.
-            size (int, optional): Side in pixels, a multiple of 32; by default
-                the training size.
+            masked: ``(size / 32, size / 32)`` bool, True where a unit of 32×32
+                pixels is masked; by default drawn as in training.
+            size: Side in pixels, a multiple of 32; by default the training
+                size.
 
         Returns:
-            Reconstruction: The pictures.
+            The pictures.
 
         Raises:
             UserError: If the weights are not from pre-training, or the mask or
@@ -211,12 +207,12 @@ class Predictor:
         """Draw a prediction for :meth:`Prediction.plot`.
 
         Args:
-            origin (Origin): Origin of the prediction.
+            origin: Origin of the prediction.
             sample (BaseDataElement): The output of the host's model.
-            image (ndarray): ``(H, W, 3)`` uint8, BGR.
+            image: ``(H, W, 3)`` uint8, BGR.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8, RGB.
+            ``(H', W', 3)`` uint8, RGB.
         """
         options = {}
         if self.task in ('detection', 'instance', 'panoptic'):

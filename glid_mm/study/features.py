@@ -21,9 +21,9 @@ class LabelledImages(NamedTuple):
     """Images with the class of each.
 
     Attributes:
-        paths (list[Path]): The files.
-        labels (Tensor): ``(n,)`` int64, indices into ``classes``.
-        classes (list[str]): Names of the class folders, sorted.
+        paths: The files.
+        labels: ``(n,)`` int64, indices into ``classes``.
+        classes: Names of the class folders, sorted.
     """
 
     paths: list[Path]
@@ -36,12 +36,11 @@ def read_class_folders(
     """List images that lie in one folder for each class.
 
     Args:
-        root (Path): Folder with the class folders, or with ``train`` and
-            ``val`` that contain them, as for torchvision's ``ImageFolder``.
+        root: Folder with the class folders, or with ``train`` and ``val`` that
+            contain them, as for torchvision's ``ImageFolder``.
 
     Returns:
-        tuple[LabelledImages, LabelledImages | None]: Training images, and
-        validation images if there are any.
+        Training images, and validation images if there are any.
 
     Raises:
         UserError: If there are fewer than two classes, a class has no
@@ -101,16 +100,16 @@ def extract_features(model: nn.Module,
     """Compute features of whole images, without masking.
 
     Args:
-        model (GLIDPretrainer): On any device; is left in evaluation mode.
-        paths (sequence[Path]): Image files.
-        size (int): Side in pixels of the central square of each image that the
-            model sees; a multiple of 32.
-        kinds (sequence[str]): Any of :data:`FEATURES`.
-        batch_size (int): Images in a forward pass.
-        workers (int): Processes that read images.
+        model: On any device; is left in evaluation mode.
+        paths: Image files.
+        size: Side in pixels of the central square of each image that the model
+            sees; a multiple of 32.
+        kinds: Any of :data:`FEATURES`.
+        batch_size: Images in a forward pass.
+        workers: Processes that read images.
 
     Returns:
-        dict[str, Tensor]: ``(n, C)`` of each kind, on CPU.
+        ``(n, C)`` of each kind, on CPU.
 
     Raises:
         UserError: If a file cannot be read as an image.
@@ -140,13 +139,12 @@ def features_of(glid: GLID, images: Tensor,
       unit is visible.
 
     Args:
-        glid (GLID): The backbone.
-        images (Tensor): ``(B, 3, H, W)``, standardised, H and W multiples of
-            32.
-        kinds (sequence[str]): Any of :data:`FEATURES`.
+        glid: The backbone.
+        images: ``(B, 3, H, W)``, standardised, H and W multiples of 32.
+        kinds: Any of :data:`FEATURES`.
 
     Returns:
-        dict[str, Tensor]: ``(B, C)`` of each kind.
+        ``(B, C)`` of each kind.
     """
     found = {}
     if 'encoder' in kinds:

@@ -18,8 +18,8 @@ class Accuracy(NamedTuple):
     """Shares of correctly classified validation images.
 
     Attributes:
-        knn (float): By weighted nearest neighbours.
-        linear (float): By a linear layer.
+        knn: By weighted nearest neighbours.
+        linear: By a linear layer.
     """
 
     knn: float
@@ -30,8 +30,8 @@ class Split(NamedTuple):
     """Images for training and for validation.
 
     Attributes:
-        train (Tensor): ``(n,)`` int64, ascending.
-        val (Tensor): ``(m,)`` int64, ascending.
+        train: ``(n,)`` int64, ascending.
+        val: ``(m,)`` int64, ascending.
     """
 
     train: Tensor
@@ -43,13 +43,13 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
     """Draw :data:`SHARE` of the images of every class, once for each seed.
 
     Args:
-        labels (Tensor): ``(n,)`` int64, indices into ``classes``.
-        classes (sequence[str]): Names of the classes.
-        seeds (sequence[int]): Seeds of the draws.
-        k (int): Number of neighbours that vote.
+        labels: ``(n,)`` int64, indices into ``classes``.
+        classes: Names of the classes.
+        seeds: Seeds of the draws.
+        k: Number of neighbours that vote.
 
     Returns:
-        list[Split]: One for each seed.
+        One for each seed.
 
     Raises:
         UserError: If a class has fewer than three images, or fewer images
@@ -89,15 +89,15 @@ def probe(train: tuple[Tensor, Tensor],
     """Measure features once for each split.
 
     Args:
-        train (tuple[Tensor, Tensor]): Features ``(n, C)`` and labels ``(n,)``
-            int64 that the splits index.
-        val (tuple[Tensor, Tensor], optional): The same for separate validation
-            images; by default each split's own.
-        splits (sequence[Split]): The images to learn from.
-        k (int): Neighbours that vote.
+        train: Features ``(n, C)`` and labels ``(n,)`` int64 that the splits
+            index.
+        val: The same for separate validation images; by default each split's
+            own.
+        splits: The images to learn from.
+        k: Neighbours that vote.
 
     Returns:
-        list[Accuracy]: One for each split.
+        One for each split.
     """
     features, labels = train
     found = []
@@ -121,15 +121,14 @@ def knn(features: Tensor,
     A neighbour's vote weighs ``exp(cosine / temperature)``.
 
     Args:
-        features (Tensor): ``(n, C)`` of the images that vote.
-        labels (Tensor): ``(n,)`` int64, their classes.
-        queries (Tensor): ``(m, C)`` of the images in question.
-        k (int): Number of neighbours that vote, n or fewer.
-        temperature (float): Smaller values give more weight to the nearest
-            neighbours.
+        features: ``(n, C)`` of the images that vote.
+        labels: ``(n,)`` int64, their classes.
+        queries: ``(m, C)`` of the images in question.
+        k: Number of neighbours that vote, n or fewer.
+        temperature: Smaller values give more weight to the nearest neighbours.
 
     Returns:
-        Tensor: ``(m,)`` int64.
+        ``(m,)`` int64.
     """
     bank = F.normalize(features, dim=1)
     found = []
@@ -151,14 +150,13 @@ def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
     fifth of the images; then the layer is fitted to all of them.
 
     Args:
-        features (Tensor): ``(n, C)`` of the images to learn from.
-        labels (Tensor): ``(n,)`` int64, their classes, with two or more images
-            each.
-        queries (Tensor): ``(m, C)`` of the images in question.
-        seed (int): Seed of the draw of the held-out images.
+        features: ``(n, C)`` of the images to learn from.
+        labels: ``(n,)`` int64, their classes, with two or more images each.
+        queries: ``(m, C)`` of the images in question.
+        seed: Seed of the draw of the held-out images.
 
     Returns:
-        Tensor: ``(m,)`` int64.
+        ``(m,)`` int64.
     """
     mean, sd = features.mean(0), features.std(0).clamp(min=1e-6)
     x, queries = (features - mean) / sd, (queries - mean) / sd
@@ -177,13 +175,12 @@ def fit_linear(features: Tensor, labels: Tensor, penalty: float) -> nn.Linear:
     """Logistic regression.
 
     Args:
-        features (Tensor): ``(n, C)``, standardised.
-        labels (Tensor): ``(n,)`` int64.
-        penalty (float): λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are not
-            penalized.
+        features: ``(n, C)``, standardised.
+        labels: ``(n,)`` int64.
+        penalty: λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are not penalized.
 
     Returns:
-        Linear: From C to the classes, without gradients.
+        From C to the classes, without gradients.
     """
     layer = nn.Linear(features.shape[1], int(labels.max()) + 1)
     nn.init.zeros_(layer.weight)

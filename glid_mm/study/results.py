@@ -23,8 +23,8 @@ class Outcome(NamedTuple):
     """The result of one run.
 
     Attributes:
-        run (Run): The run.
-        curve (Curve): The metric at each evaluation.
+        run: The run.
+        curve: The metric at each evaluation.
     """
 
     run: Run
@@ -40,15 +40,14 @@ class Comparison(NamedTuple):
     """An arm compared with the baseline of its cell.
 
     Attributes:
-        arm (Arm): The arm.
-        outcomes (list[Outcome]): Outcomes of its seeds.
-        mean (float): Mean of the metric at the end.
-        sd (float): Standard deviation over seeds; NaN for one seed.
-        baseline (Arm, optional): Its baseline; None if it is a baseline.
-        differences (list[float]): Differences from the baseline, seed by seed.
-        passes (float, optional): The step at which the mean curve passes the
-            baseline's final mean, as a share of all steps; None if it never
-            does.
+        arm: The arm.
+        outcomes: Outcomes of its seeds.
+        mean: Mean of the metric at the end.
+        sd: Standard deviation over seeds; NaN for one seed.
+        baseline: Its baseline; None if it is a baseline.
+        differences: Differences from the baseline, seed by seed.
+        passes: The step at which the mean curve passes the baseline's final
+            mean, as a share of all steps; None if it never does.
     """
 
     arm: Arm
@@ -87,8 +86,8 @@ def read_outcome(run: Run, metric: str) -> Outcome:
     """Read a finished run.
 
     Args:
-        run (Run): The run.
-        metric (str): Name of the scalar, such as ``mIoU``.
+        run: The run.
+        metric: Name of the scalar, such as ``mIoU``.
 
     Raises:
         UserError: If it has not logged that metric.
@@ -109,10 +108,8 @@ def compare(outcomes: Sequence[Outcome],
     all are compared with the first.
 
     Args:
-        outcomes (sequence[Outcome]): Finished runs, one for each arm and
-            seed.
-        higher_is_better (bool): Whether higher values of the metric are
-            better.
+        outcomes: Finished runs, one for each arm and seed.
+        higher_is_better: Whether higher values of the metric are better.
     """
     arms = {}
     for outcome in outcomes:
@@ -190,10 +187,10 @@ def read_csv(path: Path) -> tuple[str, list[Outcome]]:
     """Read what :func:`write_csv` has written.
 
     Args:
-        path (Path): A ``study.csv``.
+        path: A ``study.csv``.
 
     Returns:
-        tuple[str, list[Outcome]]: The metric, and the outcomes of all runs.
+        The metric, and the outcomes of all runs.
 
     Raises:
         UserError: If it is not such a file.

@@ -9,7 +9,7 @@ class CheckedFile:
     """A mixin for mmdet's readers that reports errors in a file.
 
     Args:
-        annotation_file (str): A JSON in COCO's format.
+        annotation_file: A JSON in COCO's format.
 
     Raises:
         UserError: If the file cannot be read.

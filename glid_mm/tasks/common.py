@@ -17,8 +17,8 @@ class Widths(NamedTuple):
     """Input channels of a head, as its attribute ``widths``.
 
     Attributes:
-        in_channels (int): Channels of queries.
-        mask_channels (int, optional): Channels of mask features, if used.
+        in_channels: Channels of queries.
+        mask_channels: Channels of mask features, if used.
     """
 
     in_channels: int
@@ -31,8 +31,8 @@ class Located(NamedTuple):
     A head's ``locate(x, size)`` returns it for the first image of a batch.
 
     Attributes:
-        scores (Tensor): ``(M,)``, confidence or size of an output.
-        points (Tensor): ``(M, 2)``, x and y in pixels of the input.
+        scores: ``(M,)``, confidence or size of an output.
+        points: ``(M, 2)``, x and y in pixels of the input.
     """
 
     scores: Tensor
@@ -43,10 +43,10 @@ def centres(maps: Tensor) -> Tensor:
     """Centres of mass of maps of the finest stride.
 
     Args:
-        maps (Tensor): ``(M, h, w)``, not negative.
+        maps: ``(M, h, w)``, not negative.
 
     Returns:
-        Tensor: ``(M, 2)``, x and y in pixels of the input.
+        ``(M, 2)``, x and y in pixels of the input.
     """
     height, width = (
         STRIDES[0] * (torch.arange(side, device=maps.device) + .5)
@@ -60,8 +60,8 @@ def check_widths(model: nn.Module, name: str) -> None:
     """Raise an error before the first batch if head and backbone do not fit.
 
     Args:
-        model (nn.Module): A model of any task, with its backbone and its head.
-        name (str): Name of the head, such as ``decode_head``; a head without
+        model: A model of any task, with its backbone and its head.
+        name: Name of the head, such as ``decode_head``; a head without
             :class:`Widths` is not checked.
 
     Raises:
@@ -93,11 +93,10 @@ def check_answers(setting: str, wanted: int, num_queries: int,
     """Refuse more predictions per image than queries have scores.
 
     Args:
-        setting (str): Key of ``test_cfg`` for their number.
-        wanted (int): Its value.
-        num_queries (int): Number of queries, each with a score for every
-            class.
-        num_classes (int): Number of classes.
+        setting: Key of ``test_cfg`` for their number.
+        wanted: Its value.
+        num_queries: Number of queries, each with a score for every class.
+        num_classes: Number of classes.
 
     Raises:
         UserError: If there are too few.
@@ -114,15 +113,14 @@ def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
     """The mask of padding in a batch.
 
     Args:
-        inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
-            the right and below.
-        metas (Sequence, optional): For each image a dictionary or data sample
-            with ``img_shape``, the height and width without padding; by
-            default there is no padding.
+        inputs: ``(B, 3, H, W)``; the hosts' preprocessors pad to the right and
+            below.
+        metas: For each image a dictionary or data sample with ``img_shape``,
+            the height and width without padding; by default there is no
+            padding.
 
     Returns:
-        Tensor, optional: ``(B, H, W)`` bool, True at padding; None without
-        padding.
+        ``(B, H, W)`` bool, True at padding; None without padding.
     """
     size = tuple(inputs.shape[-2:])
     shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas or ()]
@@ -139,11 +137,11 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """Copy numbers to a device without waiting for it.
 
     Args:
-        array (np.ndarray): Any array.
-        device (torch.device): Target device.
+        array: Any array.
+        device: Target device.
 
     Returns:
-        Tensor: A tensor of the same shape and type.
+        A tensor of the same shape and type.
     """
     tensor = torch.from_numpy(array)
     if device.type == 'cuda':
@@ -159,15 +157,15 @@ def dense_features(model: GLID,
     """Features of a batch for a task that predicts every pixel.
 
     Args:
-        model (GLID): The backbone.
-        inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        metas (Sequence, optional): See :func:`padding_mask`.
-        focus (Callable, optional): Limits attention of queries to features;
-            see :class:`~.masks.focus.Foreground`; by default no limit.
+        model: The backbone.
+        inputs: ``(B, 3, H, W)``, standardised.
+        metas: See :func:`padding_mask`.
+        focus: Limits attention of queries to features; see
+            :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
-        GLIDOutput: Inputs of the head. Mask features extend into padding, so
-        that an image's last pixels do not depend on it.
+        Inputs of the head. Mask features extend into padding, so that an
+        image's last pixels do not depend on it.
     """
     mask = padding_mask(inputs, metas)
     x = model.features(inputs, mask) if focus else model(inputs, mask)
@@ -180,11 +178,11 @@ def full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize maps of the finest stride to the size of the input.
 
     Args:
-        maps (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
-        size (tuple[int, int]): H and W.
+        maps: ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
+        size: H and W.
 
     Returns:
-        Tensor: ``(B, C, H, W)``, bilinear.
+        ``(B, C, H, W)``, bilinear.
     """
     # The last row and column of a map cover whole 4×4 patches, which the image
     # may not fill.
@@ -202,10 +200,10 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     count, a loss would have more weight in processes with smaller counts.
 
     Args:
-        numbers (Tensor): Any shape.
+        numbers: Any shape.
 
     Returns:
-        Tensor: The same shape, fp32, without a gradient.
+        The same shape, fp32, without a gradient.
     """
     means = numbers.detach().float().clone()
     all_reduce(means, 'mean')
@@ -218,11 +216,11 @@ def _extend_edges(features: Tensor, metas: Sequence) -> Tensor:
     The last pixels are interpolated with those beyond the edge.
 
     Args:
-        features (Tensor): ``(B, C, h, w)`` at the finest stride.
-        metas (Sequence): See :func:`padding_mask`.
+        features: ``(B, C, h, w)`` at the finest stride.
+        metas: See :func:`padding_mask`.
 
     Returns:
-        Tensor: The same shape.
+        The same shape.
     """
     batch, _, *size = features.shape
     places = []
@@ -242,7 +240,7 @@ def losses_by_layer(**terms: Tensor) -> dict:
     """Losses of decoder layers with mmdet's names.
 
     Args:
-        **terms (Tensor): Losses ``(L,)`` by name, such as ``loss_cls``.
+        **terms: Losses ``(L,)`` by name, such as ``loss_cls``.
 
     Returns:
         dict[str, Tensor]: ``loss_cls`` of the last layer, then ``d0.loss_cls``

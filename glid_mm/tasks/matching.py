@@ -14,10 +14,10 @@ def fetch(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Copy tensors from their device, all in one transfer.
 
     Args:
-        tensors (Sequence[Tensor]): Tensors of one device and dtype.
+        tensors: Tensors of one device and dtype.
 
     Returns:
-        list[np.ndarray]: Arrays of the same shapes.
+        Arrays of the same shapes.
     """
     flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
     ends = np.cumsum([tensor.numel() for tensor in tensors])
@@ -41,13 +41,12 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
     """Match a batch in every layer.
 
     Args:
-        costs (Sequence[np.ndarray]): For each image, ``(n, L, M)``: object,
-            layer and prediction.
-        repeats (int): Number of predictions for each object.
+        costs: For each image, ``(n, L, M)``: object, layer and prediction.
+        repeats: Number of predictions for each object.
 
     Returns:
-        np.ndarray: ``(3, L, P)`` int64: image, prediction, and object among
-        those of all images.
+        ``(3, L, P)`` int64: image, prediction, and object among those of all
+        images.
 
     Raises:
         CostsError: If a cost is not finite.
@@ -75,12 +74,12 @@ def assign(cost: np.ndarray,
     whole problem.
 
     Args:
-        cost (np.ndarray): ``(n, M)``, of object and prediction, finite.
-        repeats (int): Number of predictions for each object.
+        cost: ``(n, M)``, of object and prediction, finite.
+        repeats: Number of predictions for each object.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
-        ``min(n · repeats, M)`` long. No prediction occurs twice.
+        Objects and their predictions, each ``min(n · repeats, M)`` long. No
+        prediction occurs twice.
     """
     count, predictions = cost.shape
     needed = count * repeats
@@ -119,13 +118,13 @@ def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
     another object's prediction at the price of that.
 
     Args:
-        cost (np.ndarray): ``(n, M)``.
-        found (np.ndarray): ``(repeats, n)``, the predictions of each object in
-            an assignment of lowest cost.
+        cost: ``(n, M)``.
+        found: ``(repeats, n)``, the predictions of each object in an
+            assignment of lowest cost.
 
     Returns:
-        np.ndarray: ``(n,)``. Predictions besides these M lower the total
-        only if they cost some object less than its price.
+        ``(n,)``. Predictions besides these M lower the total only if they cost
+        some object less than its price.
     """
     every = np.arange(len(cost))
     # Costs of predictions for every object, copy and owner, and for the owner.

@@ -55,12 +55,12 @@ class Pass:
         """Attention weights of queries.
 
         Args:
-            layer (int): Index of the decoder layer.
-            queries (sequence[int]): Indices of the queries.
+            layer: Index of the decoder layer.
+            queries: Indices of the queries.
 
         Returns:
-            Tensor: ``(B, heads, M, n)`` fp32, with a sum of 1 over the n
-            tokens of the layer's stride; 0 where a token is padding.
+            ``(B, heads, M, n)`` fp32, with a sum of 1 over the n tokens of the
+            layer's stride; 0 where a token is padding.
         """
         attention, query, key, _, exists = self.reads[layer]
         q, k = (
@@ -76,11 +76,11 @@ class Pass:
         """Attention maps of a scale, the mean over heads.
 
         Args:
-            scale (int): Index in :data:`SCALES`.
-            queries (sequence[int]): Indices of the queries.
+            scale: Index in :data:`SCALES`.
+            queries: Indices of the queries.
 
         Returns:
-            Tensor: ``(B, M, h, w)`` with a sum of 1; 0 without a token.
+            ``(B, M, h, w)`` with a sum of 1; 0 without a token.
         """
         weights = self.weights(self.layer_of(scale), queries).mean(1)
         level = self.grid.levels[STRIDES.index(SCALES[scale])]
@@ -92,10 +92,10 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
     """Record the passes of a model within the context.
 
     Args:
-        glid (GLID): The backbone; its results do not change.
+        glid: The backbone; its results do not change.
 
     Yields:
-        list[Pass]: The passes, one more after each.
+        The passes, one more after each.
     """
     passes = []
 
@@ -127,9 +127,9 @@ class Distances(NamedTuple):
     """Mean distances of attention from queries' places, in pixels.
 
     Attributes:
-        own (float): Distance from a query's own place.
-        others (float): Distance from the other queries' places. If this is not
-            larger, attention does not depend on the query's place.
+        own: Distance from a query's own place.
+        others: Distance from the other queries' places. If this is not larger,
+            attention does not depend on the query's place.
     """
 
     own: float
@@ -140,12 +140,12 @@ def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
     """Measure whether queries attend near their places.
 
     Args:
-        maps (Tensor): ``(M, h, w)``, each with a sum of 1.
-        points (Tensor): ``(M, 2)``, x and y of their places in pixels.
-        stride (int): Stride of the maps.
+        maps: ``(M, h, w)``, each with a sum of 1.
+        points: ``(M, 2)``, x and y of their places in pixels.
+        stride: Stride of the maps.
 
     Returns:
-        Distances: The distances; NaN for a single query.
+        The distances; NaN for a single query.
     """
     rows, cols = (
         stride * (torch.arange(side, device=maps.device) + .5)
@@ -164,15 +164,15 @@ def attention_panel(seen: Pass, picture: np.ndarray, queries: Sequence[int],
     Each map is scaled to its own maximum. A cross marks the query's place.
 
     Args:
-        seen (Pass): The pass of one image.
-        picture (ndarray): ``(H, W, 3)`` uint8 RGB, the model's input.
-        queries (sequence[int]): The queries to draw.
-        points (Tensor): ``(M, 2)``, x and y of their places in pixels; NaN
-            without a place.
-        labels (sequence[str]): Text on each query's image.
+        seen: The pass of one image.
+        picture: ``(H, W, 3)`` uint8 RGB, the model's input.
+        queries: The queries to draw.
+        points: ``(M, 2)``, x and y of their places in pixels; NaN without a
+            place.
+        labels: Text on each query's image.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB.
+        ``(H', W', 3)`` uint8 RGB.
     """
     height, width = seen.size
     zoom = max(1, round(_SIDE / max(height, width)))

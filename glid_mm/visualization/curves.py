@@ -15,10 +15,10 @@ class Curve(NamedTuple):
     """One scalar over a run.
 
     Attributes:
-        steps (ndarray): ``(n,)`` int, ascending.
-        values (ndarray): ``(n,)`` float.
-        unit (str): Unit of steps: 'iteration', or 'epoch' for metrics of
-            epoch-based runs.
+        steps: ``(n,)`` int, ascending.
+        values: ``(n,)`` float.
+        unit: Unit of steps: 'iteration', or 'epoch' for metrics of epoch-based
+            runs.
     """
 
     steps: np.ndarray
@@ -33,10 +33,10 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     A truncated last line is ignored.
 
     Args:
-        run_dir (str | Path): A work dir, or a ``scalars.json``.
+        run_dir: A work dir, or a ``scalars.json``.
 
     Returns:
-        dict[str, Curve]: By name, such as 'loss' and 'mIoU'.
+        By name, such as 'loss' and 'mIoU'.
 
     Raises:
         UserError: If there are no scalars, or a file is damaged.
@@ -77,10 +77,10 @@ def read_metrics(work_dir: str | Path) -> dict[str, float]:
     """Read the metrics of the newest test in a work dir.
 
     Args:
-        work_dir (str | Path): Work directory of ``tools/test.py``.
+        work_dir: Work directory of ``tools/test.py``.
 
     Returns:
-        dict[str, float]: By name, such as 'mIoU'.
+        By name, such as 'mIoU'.
 
     Raises:
         UserError: If there is no test.
@@ -115,15 +115,15 @@ def plot_curves(runs: dict[str, str | Path],
     """Plot scalars of one or several runs, with one plot per key.
 
     Args:
-        runs (dict[str, str | Path]): Work dirs by their names in the legend.
-        keys (Sequence[str]): Names of scalars. A run without a scalar is
-            omitted from its plot.
-        smoothing (float): From 0, none, to below 1: the share that an
-            exponential moving average keeps from step to step. The original
-            values stay visible in pale colours.
+        runs: Work dirs by their names in the legend.
+        keys: Names of scalars. A run without a scalar is omitted from its
+            plot.
+        smoothing: From 0, none, to below 1: the share that an exponential
+            moving average keeps from step to step. The original values stay
+            visible in pale colours.
 
     Returns:
-        Figure: The figure, for ``savefig``.
+        The figure, for ``savefig``.
 
     Raises:
         ValueError: If ``smoothing`` is not in [0, 1).

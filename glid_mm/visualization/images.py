@@ -17,11 +17,10 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     """Find image files in a list of files and folders.
 
     Args:
-        paths (Iterable[str | Path]): Files and folders.
+        paths: Files and folders.
 
     Returns:
-        list[Path]: Files in the given order; those of a folder and its
-        subfolders by name.
+        Files in the given order; those of a folder and its subfolders by name.
 
     Raises:
         UserError: If a path does not exist or a folder has no images.
@@ -49,7 +48,7 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
             ``(H, W, 3)`` uint8 arrays, BGR, or a list of these.
 
     Returns:
-        list[str | ndarray]: Paths of files, and the arrays.
+        Paths of files, and the arrays.
 
     Raises:
         UserError: See :func:`find_images`; or if an array is not an image.
@@ -76,10 +75,10 @@ def rgb_pixels(image: str | np.ndarray) -> np.ndarray:
     """Pixels of an input from :func:`list_inputs`, to draw on.
 
     Args:
-        image (str | ndarray): A file, or ``(H, W, 3)`` uint8, BGR.
+        image: A file, or ``(H, W, 3)`` uint8, BGR.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8, RGB.
+        ``(H, W, 3)`` uint8, RGB.
 
     Raises:
         UserError: If the file cannot be read as an image.
@@ -108,10 +107,10 @@ def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
     Args:
         paths (Sequence[str | Path]): Image files, or addresses that
             ``mmengine.fileio`` knows.
-        size (tuple[int, int]): Height and width in pixels.
+        size: Height and width in pixels.
 
     Returns:
-        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+        ``(B, 3, H, W)`` uint8, BGR as hosts load images.
 
     Raises:
         UserError: If a file cannot be read as an image; names it.
@@ -123,11 +122,11 @@ def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
     """Resize and centre-crop images.
 
     Args:
-        images (Iterable[Image]): RGB.
-        size (tuple[int, int]): Height and width in pixels.
+        images: RGB.
+        size: Height and width in pixels.
 
     Returns:
-        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+        ``(B, 3, H, W)`` uint8, BGR as hosts load images.
     """
     fitted = [
         ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC)
@@ -141,11 +140,11 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
     """Undo a preprocessor of any host.
 
     Args:
-        inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        preprocessor (nn.Module): The preprocessor that standardised them.
+        inputs: ``(B, 3, H, W)``, standardised.
+        preprocessor: The preprocessor that standardised them.
 
     Returns:
-        ndarray: ``(B, H, W, 3)`` uint8 RGB.
+        ``(B, H, W, 3)`` uint8 RGB.
     """
     if preprocessor._enable_normalize:
         inputs = inputs * preprocessor.std + preprocessor.mean
@@ -159,7 +158,7 @@ def takes_rgb(preprocessor: nn.Module) -> bool:
     """Whether a model reads RGB; hosts load BGR, and preprocessors swap.
 
     Args:
-        preprocessor (nn.Module): Preprocessor of a model of any host.
+        preprocessor: Preprocessor of a model of any host.
     """
     # Upstream's mmseg uses another name.
     return getattr(preprocessor, '_channel_conversion',

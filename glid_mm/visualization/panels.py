@@ -15,12 +15,12 @@ def tile(
     """Arrange pictures in rows and columns.
 
     Args:
-        rows (Sequence[Sequence[ndarray]]): ``(H, W, 3)`` uint8 RGB each. They
-            keep their size; all cells have the size of the largest.
-        titles (Sequence[str]): Titles above the columns.
+        rows: ``(H, W, 3)`` uint8 RGB each. They keep their size; all cells
+            have the size of the largest.
+        titles: Titles above the columns.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB.
+        ``(H', W', 3)`` uint8 RGB.
     """
     height, width = (
         max(image.shape[axis] for row in rows for image in row)

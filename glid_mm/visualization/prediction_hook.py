@@ -20,8 +20,7 @@ class PredictionHook(Hook):
     as its step.
 
     Args:
-        num_images (int): Number of validation pictures to draw, from the first
-            on.
+        num_images: Number of validation pictures to draw, from the first on.
     """
 
     priority = 'LOW'

@@ -19,10 +19,9 @@ class Predictions(NamedTuple):
     """Pictures of test images.
 
     Attributes:
-        titles (list[str]): Column titles: 'image', 'ground truth', and the
-            names of the models.
-        rows (list[list[ndarray]]): Per image, ``(H, W, 3)`` uint8 RGB in
-            the order of the titles.
+        titles: Column titles: 'image', 'ground truth', and the names of the
+            models.
+        rows: Per image, ``(H, W, 3)`` uint8 RGB in the order of the titles.
     """
 
     titles: list[str]
@@ -33,10 +32,10 @@ class Painter:
     """Draw a task's data samples with its host's visualizer.
 
     Args:
-        visualizer (dict): The visualizer in the config.
-        metainfo (dict): The data set's classes, colours, skeletons.
-        options (dict): Further arguments of the visualizer's
-            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+        visualizer: The visualizer in the config.
+        metainfo: The data set's classes, colours, skeletons.
+        options: Further arguments of the visualizer's ``add_datasample``, such
+            as ``dict(with_labels=False)`` in mmseg.
     """
 
     def __init__(self,
@@ -62,12 +61,12 @@ class Painter:
         """Draw a sample.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             sample (BaseDataElement): Labels and predictions.
-            truth (bool): Whether to draw labels instead of predictions.
+            truth: Whether to draw labels instead of predictions.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8, RGB.
+            ``(H', W', 3)`` uint8, RGB.
         """
         self._visualizer.add_datasample(
             'predictions',
@@ -89,17 +88,16 @@ def draw_predictions(config: Config,
     Data, models and drawing come from the config's host library.
 
     Args:
-        config (Config): Config of a task, with ``test_dataloader`` and
-            ``visualizer``.
-        checkpoints (Sequence[str]): Weights to compare, of that config or of
-            mixtures that have its task.
-        titles (Sequence[str]): Their names; by default their folders.
-        num_images (int): Number of images, spread evenly over the test set.
-        draw_options (dict): Further arguments of the visualizer's
-            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+        config: Config of a task, with ``test_dataloader`` and ``visualizer``.
+        checkpoints: Weights to compare, of that config or of mixtures that
+            have its task.
+        titles: Their names; by default their folders.
+        num_images: Number of images, spread evenly over the test set.
+        draw_options: Further arguments of the visualizer's ``add_datasample``,
+            such as ``dict(with_labels=False)`` in mmseg.
 
     Returns:
-        Predictions: The pictures.
+        The pictures.
 
     Raises:
         UserError: If the config has no test data.

@@ -57,9 +57,8 @@ class Gallery(NamedTuple):
     """Pictures to compare, side by side if the page is wide enough.
 
     Attributes:
-        titles (Sequence[str]): Column titles, shown below the pictures.
-        rows (Sequence[Sequence[Picture]]): Per row, a picture for each
-            title.
+        titles: Column titles, shown below the pictures.
+        rows: Per row, a picture for each title.
     """
 
     titles: Sequence[str]
@@ -70,9 +69,9 @@ class Gain(NamedTuple):
     """A score compared with a baseline: a cell of a table.
 
     Attributes:
-        score (float): The score.
-        baseline (float): The score to compare with.
-        higher_is_better (bool): Whether higher scores are better.
+        score: The score.
+        baseline: The score to compare with.
+        higher_is_better: Whether higher scores are better.
     """
 
     score: float
@@ -99,8 +98,8 @@ class Report:
     """A page of sections.
 
     Args:
-        title (str): Heading of the page.
-        text (str): Text below it. Here and in sections, an empty line begins a
+        title: Heading of the page.
+        text: Text below it. Here and in sections, an empty line begins a
             paragraph.
     """
 
@@ -118,14 +117,12 @@ class Report:
         """Add a section.
 
         Args:
-            title (str): Its heading.
-            text (str): Paragraphs.
-            figures (Sequence[tuple[str, Picture | Gallery]]): Captions and
-                their pictures; a picture is ``(H, W, 3)`` uint8 RGB or an
-                image file, which is read at once.
-            code (str): Text in a monospaced font, unchanged.
-            table (Sequence[Sequence[str | Gain]]): Rows of cells; the first
-                row has the headings.
+            title: Its heading.
+            text: Paragraphs.
+            figures: Captions and their pictures; a picture is ``(H, W, 3)``
+                uint8 RGB or an image file, which is read at once.
+            code: Text in a monospaced font, unchanged.
+            table: Rows of cells; the first row has the headings.
 
         Raises:
             OSError: If an image file cannot be read.
@@ -139,7 +136,7 @@ class Report:
         """Write the page, completely or not at all.
 
         Args:
-            path (str | Path): Path of the page; missing folders are created.
+            path: Path of the page; missing folders are created.
         """
         write_atomically(path, self._page().encode())
 

@@ -65,11 +65,11 @@ def facts_of(checkpoint: dict) -> dict:
     """Facts published along with the weights.
 
     Args:
-        checkpoint (dict): Checkpoint of a run, or converted.
+        checkpoint: Checkpoint of a run, or converted.
 
     Returns:
-        dict: ``glid_mm`` (format, versions, windows), ``config``, ``tasks`` by
-        name, ``data`` and ``schedule``, if the checkpoint has them, and
+        ``glid_mm`` (format, versions, windows), ``config``, ``tasks`` by name,
+        ``data`` and ``schedule``, if the checkpoint has them, and
         ``dataset_meta`` with the names of classes. With these,
         ``glid_mm.load`` needs only the file.
 
@@ -112,12 +112,12 @@ def without_places(text: str) -> str:
     """Remove paths of the training machine from a config.
 
     Args:
-        text (str): The config that mmengine saves in a checkpoint.
+        text: The config that mmengine saves in a checkpoint.
 
     Returns:
-        str: The config with ``data/NAME`` for every absolute ``data_root``,
-        also at the start of other paths, and with only the last part of other
-        absolute paths.
+        The config with ``data/NAME`` for every absolute ``data_root``, also at
+        the start of other paths, and with only the last part of other absolute
+        paths.
     """
     roots = set(re.findall(r"data_root='(/[^'\n]*?)/?'", text))
     for root in sorted(roots, key=len, reverse=True):
@@ -147,18 +147,18 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     """Write a model card.
 
     Args:
-        text (str): Text of the card, with ``$name``, ``$file``, ``$size``,
+        text: Text of the card, with ``$name``, ``$file``, ``$size``,
             ``$sha256``, ``$config``, ``$data``, ``$length``, ``$loss`` and
             ``$metrics`` as placeholders.
-        facts (dict): Result of :func:`facts_of`.
-        path (Path): Path of the published file.
-        data (bytes): Its content.
-        checkpoint (Path): Checkpoint of the run; scalars lie in its folder.
-        run (dict): The checkpoint's ``meta``.
-        tests (sequence[Path]): Work dirs of tests.
+        facts: Result of :func:`facts_of`.
+        path: Path of the published file.
+        data: Its content.
+        checkpoint: Checkpoint of the run; scalars lie in its folder.
+        run: The checkpoint's ``meta``.
+        tests: Work dirs of tests.
 
     Returns:
-        str: The card: the facts in YAML, for programs, then the text.
+        The card: the facts in YAML, for programs, then the text.
 
     Raises:
         UserError: If the text has an unknown placeholder, the checkpoint lacks

@@ -54,10 +54,10 @@ class AccumulationHook(Hook):
 
         Args:
             runner (Runner): Runner of the run that is resumed.
-            fit (bool): Whether it accumulates as the original run did.
+            fit: Whether it accumulates as the original run did.
 
         Returns:
-            bool: False if the checkpoint has gradients and they do not fit.
+            False if the checkpoint has gradients and they do not fit.
         """
         gradients, self._loaded = self._loaded, {}
         if gradients and not fit:
@@ -72,8 +72,7 @@ def accumulated(optim_wrapper: OptimWrapper) -> int:
     """The number of iterations that contribute to one step.
 
     Args:
-        optim_wrapper (OptimWrapper): A wrapper of several optimizers does not
-            accumulate.
+        optim_wrapper: A wrapper of several optimizers does not accumulate.
     """
     return getattr(optim_wrapper, '_accumulative_counts', 1)
 
@@ -82,9 +81,8 @@ def count_quietly(optim_wrapper: OptimWrapper) -> None:
     """Silence an optimizer wrapper's warning about kept gradients.
 
     Args:
-        optim_wrapper (OptimWrapper): The wrapper of a run with an
-            :class:`AccumulationHook`. Its warning would name a hook that does
-            not exist.
+        optim_wrapper: The wrapper of a run with an :class:`AccumulationHook`.
+            Its warning would name a hook that does not exist.
     """
     initialize = optim_wrapper.initialize_count_status
     every = accumulated(optim_wrapper)

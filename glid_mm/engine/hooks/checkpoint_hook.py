@@ -41,8 +41,8 @@ class CheckpointHook(hooks.CheckpointHook):
     That needs :class:`glid_mm.engine.Runner`.
 
     Args:
-        minutes (float, optional): Maximum minutes of training between two
-            checkpoints, independent of the interval; None for no limit.
+        minutes: Maximum minutes of training between two checkpoints,
+            independent of the interval; None for no limit.
         args, kwargs: See mmengine's hook.
 
     Raises:

@@ -27,9 +27,9 @@ class DamagedImagesHook(Hook):
     stops it.
 
     Args:
-        max_share (float): Share of the pictures seen so far that may be
-            damaged. Ten are allowed in any case. With several processes the
-            check is made every 50 iterations.
+        max_share: Share of the pictures seen so far that may be damaged. Ten
+            are allowed in any case. With several processes the check is made
+            every 50 iterations.
     """
 
     def __init__(self, max_share: float = .01) -> None:

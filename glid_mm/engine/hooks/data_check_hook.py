@@ -19,8 +19,8 @@ class DataCheckHook(Hook, metaclass=ABCMeta):
         """Compare the model with a data set.
 
         Args:
-            model (nn.Module): The model without a wrapper.
-            dataset (BaseDataset): Its data set.
+            model: The model without a wrapper.
+            dataset: Its data set.
 
         Raises:
             UserError: If they do not fit each other.

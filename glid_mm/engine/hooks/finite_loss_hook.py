@@ -55,9 +55,9 @@ class FiniteLossHook(Hook):
         """Stop if losses, or earlier losses not checked yet, are not finite.
 
         Args:
-            losses (dict): See :class:`LossCheck`.
+            losses: See :class:`LossCheck`.
             data: See :class:`LossCheck`.
-            iteration (int): Iterations before this one.
+            iteration: Iterations before this one.
 
         Raises:
             NonFiniteLossError: See :meth:`LossCheck.stop_unless_finite`.
@@ -114,11 +114,11 @@ class LossCheck:
     """Check in all ranks whether the losses of a batch are finite.
 
     Args:
-        losses (dict): Result of ``model(..., mode='loss')``: tensors and
-            lists of tensors; those named ``*loss*`` count.
+        losses: Result of ``model(..., mode='loss')``: tensors and lists of
+            tensors; those named ``*loss*`` count.
         data: The batch, nested in any way; its images are read from objects
             with ``metainfo``.
-        iteration (int): Iterations before this one.
+        iteration: Iterations before this one.
 
     Attributes:
         stop (Tensor): On the losses' device, 1 if one of them is not finite

@@ -44,15 +44,15 @@ class QueryDecoder(nn.Module):
     """Layers that read strides 32, 16 and 8 in turn, as in Mask2Former.
 
     Args:
-        memory_dims (int): Channels of the memory.
-        dims (int): Channels of queries.
-        num_layers (int): Decoder layers.
-        num_heads (int): Attention heads.
-        ffn_dims (int, optional): Hidden channels of the feed-forward
-            networks, by default 4 × dims.
-        drop_path_rate (float): Stochastic depth.
-        value_positions (bool): Add positions to values, as to keys.
-        gradient_checkpointing (bool): Recompute layers in the backward pass.
+        memory_dims: Channels of the memory.
+        dims: Channels of queries.
+        num_layers: Decoder layers.
+        num_heads: Attention heads.
+        ffn_dims: Hidden channels of the feed-forward networks, by default 4 ×
+            dims.
+        drop_path_rate: Stochastic depth.
+        value_positions: Add positions to values, as to keys.
+        gradient_checkpointing: Recompute layers in the backward pass.
     """
 
     def __init__(self,
@@ -88,14 +88,14 @@ class QueryDecoder(nn.Module):
         """Decode queries.
 
         Args:
-            queries (Tensor): ``(B, M, dims)``, content + position.
-            memory (Memory): Tokens of strides 32, 16 and 8.
-            every_layer (bool): Return all layers' outputs, not only the last.
-            focus (Focus, optional): Limits what queries attend to after the
-                first layer; by default no limit.
+            queries: ``(B, M, dims)``, content + position.
+            memory: Tokens of strides 32, 16 and 8.
+            every_layer: Return all layers' outputs, not only the last.
+            focus: Limits what queries attend to after the first layer; by
+                default no limit.
 
         Returns:
-            Tensor: ``(layers or 1, B, M, dims)``, normalised.
+            ``(layers or 1, B, M, dims)``, normalised.
         """
         levels = []
         for (tokens, position, valid), embed in zip(memory, self.level_embed):

@@ -109,16 +109,16 @@ class SwinEncoder(nn.Module):
     """Swin Transformer with an output norm at every stage.
 
     Args:
-        arch (str): A name in :data:`ARCHITECTURES`.
-        window_size (int or sequence[int], optional): Side of the windows in
-            all stages, or in each; by default the architecture's.
-        drop_path_rate (float): Stochastic depth of the last block; it rises
-            linearly from 0 at the first.
-        checkpointed_stages (int): Number of stages, from the first on, that
+        arch: A name in :data:`ARCHITECTURES`.
+        window_size: Side of the windows in all stages, or in each; by default
+            the architecture's.
+        drop_path_rate: Stochastic depth of the last block; it rises linearly
+            from 0 at the first.
+        checkpointed_stages: Number of stages, from the first on, that
             recompute their blocks in the backward pass; the first ones store
             most.
-        shifted_windows (bool): Shift the windows of every other block, as in
-            Swin. MixMIM does not.
+        shifted_windows: Shift the windows of every other block, as in Swin.
+            MixMIM does not.
 
     Attributes:
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
@@ -170,13 +170,13 @@ class SwinEncoder(nn.Module):
         """Encode the tokens of a grid.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, padding zero; H
-                and W are multiples of 32.
-            grid (TokenGrid): The existing tokens.
+            images: ``(B, 3, H, W)``, standardised, padding zero; H and W are
+                multiples of 32.
+            grid: The existing tokens.
 
         Returns:
-            list[Tensor]: ``(B, n, C)`` at strides 4, 8, 16 and 32, without
-            meaning at padding.
+            ``(B, n, C)`` at strides 4, 8, 16 and 32, without meaning at
+            padding.
         """
         x = grid.levels[0].keep_valid(self.patch_embed(grid.patches(images)))
         outs = []

@@ -9,9 +9,9 @@ class Rearrangement(NamedTuple):
     """A one-to-one move of ``n`` rows into ``m ≥ n`` places and back.
 
     Attributes:
-        target (Tensor): ``(n,)`` int32, the destination of each row.
-        source (Tensor): ``(m,)`` int32, the row for each place.
-        empty (Tensor | None): ``(m, 1)`` bool, places without a row, if any.
+        target: ``(n,)`` int32, the destination of each row.
+        source: ``(m,)`` int32, the row for each place.
+        empty: ``(m, 1)`` bool, places without a row, if any.
     """
 
     target: Tensor

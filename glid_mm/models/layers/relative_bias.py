@@ -14,14 +14,14 @@ class Pairs(NamedTuple):
     """Table entries of all token pairs.
 
     Attributes:
-        entry (Tensor): ``(g, m, m')`` int32, row of the table for query
-            (row) and key (column), or the table's length where the key is
-            in another window; columns from ``m`` on are padding.
-        size (int): ``m``, tokens of an attention.
-        place (Tensor | None): ``(g, m, w²)`` bool, one-hot place of each
-            token in its window; None if token ``i`` has place ``i``.
-        members (Tensor): ``((2w−1)², k)`` int32, the pairs of places that use
-            each entry.
+        entry: ``(g, m, m')`` int32, row of the table for query (row) and key
+            (column), or the table's length where the key is in another window;
+            columns from ``m`` on are padding.
+        size: ``m``, tokens of an attention.
+        place: ``(g, m, w²)`` bool, one-hot place of each token in its window;
+            None if token ``i`` has place ``i``.
+        members: ``((2w−1)², k)`` int32, the pairs of places that use each
+            entry.
     """
 
     entry: Tensor

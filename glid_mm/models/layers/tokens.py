@@ -33,11 +33,11 @@ class Level(NamedTuple):
     """The tokens of one stride.
 
     Attributes:
-        shape (tuple[int, int]): Rows and columns of the map.
-        coords (Tensor): ``(G, n, 2)`` int32, row and column of every token.
-        move (Rearrangement): From the tokens of ``G`` groups to their maps.
-        valid (Tensor | None): ``(B or 1, n)`` bool, False for tokens that
-            cover only padding; None if all are valid.
+        shape: Rows and columns of the map.
+        coords: ``(G, n, 2)`` int32, row and column of every token.
+        move: From the tokens of ``G`` groups to their maps.
+        valid: ``(B or 1, n)`` bool, False for tokens that cover only padding;
+            None if all are valid.
     """
 
     shape: tuple[int, int]
@@ -71,15 +71,13 @@ class TokenGrid:
     Shapes do not depend on values, so nothing synchronizes with the device.
 
     Args:
-        units (tuple[int, int]): Rows and columns of units in the image.
-        visible (Tensor, optional): ``(G, V)`` int, the units that exist in
-            image ``b`` in row ``b % G``; by default all do.
-        sizes (Tensor, optional): ``(B or 1, 2)`` int, height and width in
-            pixels without padding; by default there is no padding.
-        device (torch.device, optional): Device of the grid; by default that of
-            ``visible``.
-        repeats (int): Images of a group moved together, which is faster on
-            CPUs.
+        units: Rows and columns of units in the image.
+        visible: ``(G, V)`` int, the units that exist in image ``b`` in row ``b
+            % G``; by default all do.
+        sizes: ``(B or 1, 2)`` int, height and width in pixels without padding;
+            by default there is no padding.
+        device: Device of the grid; by default that of ``visible``.
+        repeats: Images of a group moved together, which is faster on CPUs.
 
     Attributes:
         levels (tuple[Level]): For strides 4, 8, 16 and 32.
@@ -251,11 +249,11 @@ def masked_units(visible: Tensor, total: int) -> Tensor:
     """The complement of visible units.
 
     Args:
-        visible (Tensor): ``(G, V)`` int.
-        total (int): Units in an image.
+        visible: ``(G, V)`` int.
+        total: Units in an image.
 
     Returns:
-        Tensor: ``(G, total − V)`` int64, ascending.
+        ``(G, total − V)`` int64, ascending.
     """
     shown = visible.new_zeros(len(visible), total, dtype=torch.uint8)
     order = shown.scatter(1, visible.long(), 1).argsort(dim=1, stable=True)

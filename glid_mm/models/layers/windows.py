@@ -22,15 +22,14 @@ class Windows(NamedTuple):
     """Windows of a level's tokens.
 
     Attributes:
-        move (Rearrangement | None): From the tokens of ``G`` groups to the
-            slots of their windows; None if tokens are not moved.
-        place (Tensor): ``(g, m)`` int32, row · side + column of each slot in
-            its window; ``g`` is 1 or ``G``.
-        cell (Tensor | None): ``(g, m)`` int32, the window of each token, if
-            several windows share an attention.
-        exists (Tensor | None): ``(windows of G groups, m)`` bool, False at
-            slots without a token or with a padding token; None if there are
-            none.
+        move: From the tokens of ``G`` groups to the slots of their windows;
+            None if tokens are not moved.
+        place: ``(g, m)`` int32, row · side + column of each slot in its
+            window; ``g`` is 1 or ``G``.
+        cell: ``(g, m)`` int32, the window of each token, if several windows
+            share an attention.
+        exists: ``(windows of G groups, m)`` bool, False at slots without a
+            token or with a padding token; None if there are none.
     """
 
     move: Rearrangement | None

@@ -87,9 +87,9 @@ class BiFPN(nn.Module):
     """Laterals to a common width, then BiFPN layers.
 
     Args:
-        in_channels (Sequence[int]): Channels at strides 4, 8, 16 and 32.
-        channels (int): Channels of every output.
-        num_layers (int): BiFPN layers.
+        in_channels: Channels at strides 4, 8, 16 and 32.
+        channels: Channels of every output.
+        num_layers: BiFPN layers.
     """
 
     def __init__(self,
@@ -109,11 +109,11 @@ class BiFPN(nn.Module):
         """Fuse the tokens of a grid at strides 4, 8, 16 and 32.
 
         Args:
-            features (Sequence[Tensor]): ``(B, n, C)``, C of each stride.
-            grid (TokenGrid): Their grid.
+            features: ``(B, n, C)``, C of each stride.
+            grid: Their grid.
 
         Returns:
-            list[Tensor]: ``(B, n, channels)``, zero at padding.
+            ``(B, n, channels)``, zero at padding.
         """
         outs = [
             level.keep_valid(lateral(x))

@@ -13,8 +13,7 @@ class FixedCrop(BaseTransform):
     that ``seg_fields`` names.
 
     Args:
-        box (tuple[int, int, int, int]): Left, top, right and bottom edge in
-            pixels.
+        box: Left, top, right and bottom edge in pixels.
     """
 
     def __init__(self, box: tuple[int, int, int, int]) -> None:
@@ -24,10 +23,10 @@ class FixedCrop(BaseTransform):
         """Crop.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The cropped results.
+            The cropped results.
 
         Raises:
             UserError: If the box is not inside the image.

@@ -23,12 +23,12 @@ class DepthDataset(BaseSegDataset):
     left out.
 
     Args:
-        data_prefix (dict): Folders ``img_path`` and ``depth_map_path``.
-        ann_file (str): The list, if there is one.
+        data_prefix: Folders ``img_path`` and ``depth_map_path``.
+        ann_file: The list, if there is one.
         img_suffix (str | tuple[str]): Suffix of images.
-        depth_map_suffix (str): Suffix of depth maps.
-        depth_rescale_factor (float, optional): Metres per unit of the depth
-            maps; by default that of ``LoadDepth`` in the pipeline.
+        depth_map_suffix: Suffix of depth maps.
+        depth_rescale_factor: Metres per unit of the depth maps; by default
+            that of ``LoadDepth`` in the pipeline.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``.
 
     Raises:
@@ -59,7 +59,7 @@ class DepthDataset(BaseSegDataset):
         """Find the pairs.
 
         Returns:
-            list[dict]: ``img_path`` and ``depth_map_path`` of each, and
+            ``img_path`` and ``depth_map_path`` of each, and
             ``depth_rescale_factor`` if the data set has one.
         """
         images, depths = (

@@ -19,11 +19,10 @@ class DepthHead(RangeHead):
     ``auxiliary_weight`` also supervises earlier layers.
 
     Args:
-        min_depth (float): Smallest depth, in metres; nearer pixels are not
-            supervised.
-        max_depth (float): Largest depth, in metres.
-        in_channels (int): Channels of queries.
-        mask_channels (int): Channels of the mask features.
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        in_channels: Channels of queries.
+        mask_channels: Channels of the mask features.
         **kwargs: See :class:`RangeHead`.
 
     Raises:
@@ -45,10 +44,10 @@ class DepthHead(RangeHead):
         """Depth after every given decoder layer.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
 
         Returns:
-            Tensor: ``(L, B, ⌈H/4⌉, ⌈W/4⌉)`` in metres, fp32.
+            ``(L, B, ⌈H/4⌉, ⌈W/4⌉)`` in metres, fp32.
         """
         with torch.autocast(x.mask_features.device.type, enabled=False):
             queries = x.query_features.to(self.bin_length.weight.dtype)
@@ -72,8 +71,8 @@ class DepthHead(RangeHead):
         """Bins' shares of the image, and their centres of mass.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width without padding.
+            x: Features of one image.
+            size: Height and width without padding.
         """
         queries = x.last_layer().query_features
         rows, cols = (-(-side // STRIDES[0]) for side in size)

@@ -41,12 +41,11 @@ class GLIDDepthEstimator(DepthEstimator):
         """Features of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (list[dict], optional): Give the padding of each
-                image.
+            inputs: ``(B, 3, H, W)``, standardised.
+            batch_img_metas: Give the padding of each image.
 
         Returns:
-            GLIDOutput | sequence[Tensor]: Inputs of the head.
+            Inputs of the head.
         """
         if not isinstance(self.backbone, GLID):
             return super().extract_feat(inputs, batch_img_metas)

@@ -26,10 +26,9 @@ class DepthInferencer(SegInferencer):
     Args:
         model (str | Config): A config of depth estimation. Images go through
             its test pipeline.
-        weights (str): A checkpoint of that config.
-        device (str, optional): Where to compute; by default a GPU if there
-            is one.
-        show_progress (bool): Whether to draw a bar.
+        weights: A checkpoint of that config.
+        device: Where to compute; by default a GPU if there is one.
+        show_progress: Whether to draw a bar.
 
     Attributes:
         png_scale (int): 1000, or 256, 100, 10 or 1 if the largest depth in
@@ -69,7 +68,7 @@ class DepthInferencer(SegInferencer):
             **kwargs: See there; ``out_dir``, ``return_vis``, ``batch_size``.
 
         Returns:
-            dict: ``predictions``, depth in metres, and with ``return_vis``
+            ``predictions``, depth in metres, and with ``return_vis``
             ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
@@ -87,11 +86,11 @@ class DepthInferencer(SegInferencer):
         """Draw an image beside its depth.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): The prediction for it.
 
         Returns:
-            ndarray: RGB picture.
+            RGB picture.
         """
         return self.visualizer.draw(
             image, pred, draw_gt=False, with_image=True)
@@ -103,7 +102,7 @@ class DepthInferencer(SegInferencer):
             pred (SegDataSample): The prediction for an image.
 
         Returns:
-            ndarray: ``(H, W)`` uint16, ``png_scale`` units per metre.
+            ``(H, W)`` uint16, ``png_scale`` units per metre.
         """
         depth = pred.pred_depth_map.data[0].cpu().numpy()
         return np.rint(depth * self.png_scale).astype(np.uint16)

@@ -25,13 +25,12 @@ class LoadDepth(LoadDepthAnnotation):
         """Read the depth map.
 
         Args:
-            results (dict): Results of a pipeline, with ``depth_map_path``, and
+            results: Results of a pipeline, with ``depth_map_path``, and
                 ``ori_shape`` of the image; perhaps ``depth_rescale_factor``.
                 Files that end in .npy are read with NumPy.
 
         Returns:
-            dict: The results with ``gt_depth_map``, ``(H, W)`` float32 in
-            metres.
+            The results with ``gt_depth_map``, ``(H, W)`` float32 in metres.
 
         Raises:
             UserError: If it cannot be read, does not have one channel, has 8

@@ -25,11 +25,10 @@ class DepthMetric(metrics.DepthMetric):
     Each metric is the mean over images with known depth.
 
     Args:
-        depth_metrics (Sequence[str], optional): Some of ``abs_rel`` (REL),
-            ``rmse``, ``log10``, ``d1``, ``d2``, ``d3`` (δ < 1.25 and its
-            powers), ``sq_rel``, ``rmse_log`` and ``silog``; by default all.
-        crop_type (str, optional): ``'nyu_crop'``, of Eigen et al., or
-            ``'garg_crop'``.
+        depth_metrics: Some of ``abs_rel`` (REL), ``rmse``, ``log10``, ``d1``,
+            ``d2``, ``d3`` (δ < 1.25 and its powers), ``sq_rel``, ``rmse_log``
+            and ``silog``; by default all.
+        crop_type: ``'nyu_crop'``, of Eigen et al., or ``'garg_crop'``.
         **kwargs: See ``mmseg.evaluation.DepthMetric``; ``min_depth_eval`` and
             ``max_depth_eval`` bound the evaluated depth.
 
@@ -73,10 +72,10 @@ class DepthMetric(metrics.DepthMetric):
         """Compute means over images.
 
         Args:
-            results (list): True and predicted depth of each image.
+            results: True and predicted depth of each image.
 
         Returns:
-            dict[str, float]: Values by the names of the metrics.
+            Values by the names of the metrics.
 
         Raises:
             UserError: If no image has known depth.

@@ -16,10 +16,9 @@ class PixelDepthHead(RangeHead):
     For backbones that give maps, such as ``glid_mm.XNet``.
 
     Args:
-        min_depth (float): Smallest depth, in metres; nearer pixels are not
-            supervised.
-        max_depth (float): Largest depth, in metres.
-        in_channels (int): Channels of the finest map.
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        in_channels: Channels of the finest map.
         **kwargs: See :class:`RangeHead`.
 
     Raises:
@@ -39,10 +38,10 @@ class PixelDepthHead(RangeHead):
         """Depth of every pixel of the finest map.
 
         Args:
-            x (sequence[Tensor]): Maps ``(B, C, h, w)``, the finest first.
+            x: Maps ``(B, C, h, w)``, the finest first.
 
         Returns:
-            Tensor: ``(1, B, h, w)`` in metres, fp32.
+            ``(1, B, h, w)`` in metres, fp32.
         """
         with torch.autocast(x[0].device.type, enabled=False):
             logits = self.depth(F.gelu(x[0].to(self.depth.weight.dtype)))

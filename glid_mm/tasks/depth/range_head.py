@@ -22,14 +22,12 @@ class RangeHead(BaseModule):
     the last one is the prediction. It and the loss are always in fp32.
 
     Args:
-        min_depth (float): Smallest depth, in metres; nearer pixels are not
-            supervised.
-        max_depth (float): Largest depth, in metres.
-        auxiliary_weight (float): Weight of the loss of each prediction before
-            the last.
-        loss_depth (dict): Loss that takes predicted depth, true depth and a
-            mask.
-        init_cfg (dict, optional): See ``BaseModule``.
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        auxiliary_weight: Weight of the loss of each prediction before the
+            last.
+        loss_depth: Loss that takes predicted depth, true depth and a mask.
+        init_cfg: See ``BaseModule``.
 
     Raises:
         UserError: If the range is invalid.
@@ -64,7 +62,7 @@ class RangeHead(BaseModule):
             batch_data_samples (list[SegDataSample]): With ``gt_depth_map`` in
                 metres, 0 where unknown, and ``img_shape``: padding is not
                 supervised, whatever its depth.
-            train_cfg (dict): The estimator's, not used.
+            train_cfg: The estimator's, not used.
 
         Returns:
             dict[str, Tensor]: ``loss_silog`` of the last prediction, and
@@ -90,10 +88,10 @@ class RangeHead(BaseModule):
 
         Args:
             x: Features, as ``forward`` takes them.
-            size (tuple[int, int]): Height and width of the input.
+            size: Height and width of the input.
 
         Returns:
-            Tensor: ``(B, 1, H, W)`` in metres.
+            ``(B, 1, H, W)`` in metres.
         """
         return full_size(self(x), size)[-1, :, None]
 

@@ -18,10 +18,9 @@ class ScaleInvariantLogLoss(nn.Module):
     not depend on other images of the batch or on their valid pixels.
 
     Args:
-        lambd (float): λ; 1 ignores a common factor, 0 does not.
-        scale (float): s.
-        eps (float): ε, keeps the root's gradient finite at a perfect
-            prediction.
+        lambd: λ; 1 ignores a common factor, 0 does not.
+        scale: s.
+        eps: ε, keeps the root's gradient finite at a perfect prediction.
     """
 
     def __init__(self,
@@ -37,13 +36,13 @@ class ScaleInvariantLogLoss(nn.Module):
         """The loss of a batch.
 
         Args:
-            pred (Tensor): ``(B, ...)``, positive depth.
-            target (Tensor): The same shape; any value, including NaN, where it
-                is not valid.
-            valid (Tensor): The same shape, bool.
+            pred: ``(B, ...)``, positive depth.
+            target: The same shape; any value, including NaN, where it is not
+                valid.
+            valid: The same shape, bool.
 
         Returns:
-            Tensor: A scalar; 0 with zero gradient if nothing is valid.
+            A scalar; 0 with zero gradient if nothing is valid.
         """
         # Replaced before the logarithm, because otherwise the gradient would
         # not be finite.

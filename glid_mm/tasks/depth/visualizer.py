@@ -19,10 +19,10 @@ def depth_range(depth: np.ndarray) -> tuple[float, float]:
     """A range for colours.
 
     Args:
-        depth (ndarray): ``(H, W)`` in metres; 0 or NaN where unknown.
+        depth: ``(H, W)`` in metres; 0 or NaN where unknown.
 
     Returns:
-        tuple[float, float]: Smallest and largest depth of most known pixels.
+        Smallest and largest depth of most known pixels.
     """
     known = depth[depth > 0]
     if not known.size:
@@ -37,13 +37,11 @@ def depth_picture(depth: np.ndarray,
     """Colour depth: near yellow, far blue, equal ratios equal steps.
 
     Args:
-        depth (ndarray): ``(H, W)`` in metres; 0 or NaN where unknown, which
-            is grey.
-        limits (tuple[float, float], optional): The ends of the colours; by
-            default :func:`depth_range`.
+        depth: ``(H, W)`` in metres; 0 or NaN where unknown, which is grey.
+        limits: The ends of the colours; by default :func:`depth_range`.
 
     Returns:
-        ndarray: ``(H + h, W, 3)`` uint8 RGB, with a scale bar below.
+        ``(H + h, W, 3)`` uint8 RGB, with a scale bar below.
     """
     low, high = limits or depth_range(depth)
     known = depth > 0
@@ -97,16 +95,16 @@ class DepthVisualizer(SegLocalVisualizer):
         """Draw depth.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8 RGB.
+            image: ``(H, W, 3)`` uint8 RGB.
             data_sample (SegDataSample, optional): With ``gt_depth_map``,
                 ``pred_depth_map`` or both.
-            draw_gt (bool): Whether to draw the truth, if there is one.
-            draw_pred (bool): Whether to draw the prediction, if there is one.
-            with_image (bool): Whether to put the image to the left.
+            draw_gt: Whether to draw the truth, if there is one.
+            draw_pred: Whether to draw the prediction, if there is one.
+            with_image: Whether to put the image to the left.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8 RGB; the image itself if there is
-            no depth to draw.
+            ``(H', W', 3)`` uint8 RGB; the image itself if there is no depth to
+            draw.
         """
         depths = {
             key: data_sample.get(key).data.squeeze().cpu().float().numpy()
@@ -142,7 +140,7 @@ class DepthVisualizer(SegLocalVisualizer):
         """Draw depth and show or save it.
 
         Args:
-            name (str): Name of the image.
+            name: Name of the image.
             image, data_sample, draw_gt, draw_pred, with_image: See
                 :meth:`draw`.
             show, wait_time, out_file, step: See ``SegLocalVisualizer``.

@@ -52,25 +52,24 @@ class BoxHead(DETRHead):
     match each object. They exist in training only.
 
     Args:
-        num_classes (int): Number of classes.
-        in_channels (int): Channels of queries.
-        one_to_many_queries (int): Number of queries, the last ones, that are
-            matched with repeated ground truth; 0 is DETR's matching.
-        one_to_many_repeats (int): Number of repeats of the ground truth.
-        one_to_many_weight (float): Weight of their losses.
-        reference_points (bool): Whether the queries have reference points,
-            spread evenly over the image. They should start at these points;
-            see ``embedding_positions`` of :class:`glid_mm.models.Queries`. The
+        num_classes: Number of classes.
+        in_channels: Channels of queries.
+        one_to_many_queries: Number of queries, the last ones, that are matched
+            with repeated ground truth; 0 is DETR's matching.
+        one_to_many_repeats: Number of repeats of the ground truth.
+        one_to_many_weight: Weight of their losses.
+        reference_points: Whether the queries have reference points, spread
+            evenly over the image. They should start at these points; see
+            ``embedding_positions`` of :class:`glid_mm.models.Queries`. The
             paper has no reference points.
-        loss_cls (dict): Classification loss with ``use_sigmoid``.
-        loss_bbox (dict): Loss of normalised centre, width and height.
-        loss_iou (dict): Loss of boxes in pixels.
-        sync_cls_avg_factor (bool): See ``DETRHead``.
-        train_cfg (dict, optional): Replaces :data:`MATCHING`. Only
-            ``match_costs`` of ``assigner`` are used: each cost is of one query
-            and one object.
-        test_cfg (dict): ``max_per_img``, boxes to return per image.
-        init_cfg (dict, optional): See ``DETRHead``.
+        loss_cls: Classification loss with ``use_sigmoid``.
+        loss_bbox: Loss of normalised centre, width and height.
+        loss_iou: Loss of boxes in pixels.
+        sync_cls_avg_factor: See ``DETRHead``.
+        train_cfg: Replaces :data:`MATCHING`. Only ``match_costs`` of
+            ``assigner`` are used: each cost is of one query and one object.
+        test_cfg: ``max_per_img``, boxes to return per image.
+        init_cfg: See ``DETRHead``.
 
     Raises:
         UserError: If a number is invalid, or the assigner has no
@@ -130,12 +129,11 @@ class BoxHead(DETRHead):
         """Class logits and boxes.
 
         Args:
-            hidden_states (Tensor): ``(L, B, M, in_channels)``.
+            hidden_states: ``(L, B, M, in_channels)``.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(L, B, M, num_classes)`` and ``(L, B, M,
-            4)``, centre x and y, width and height as fractions of the image,
-            both fp32.
+            ``(L, B, M, num_classes)`` and ``(L, B, M, 4)``, centre x and y,
+            width and height as fractions of the image, both fp32.
         """
         with _fp32(hidden_states):
             hidden_states = hidden_states.float()
@@ -149,8 +147,8 @@ class BoxHead(DETRHead):
         """Scores of the most likely classes, and the centres of the boxes.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width without padding.
+            x: Features of one image.
+            size: Height and width without padding.
         """
         (scores, ), (boxes, ) = self(x.last_layer().query_features)
         points = boxes[0, :, :2] * boxes.new_tensor([size[1], size[0]])
@@ -160,8 +158,8 @@ class BoxHead(DETRHead):
         """Losses of both groups of queries.
 
         Args:
-            hidden_states (Tensor): ``(L, B, M, in_channels)``, the queries
-                with one-to-one matching first.
+            hidden_states: ``(L, B, M, in_channels)``, the queries with
+                one-to-one matching first.
             batch_data_samples (list[DetDataSample]): With ``gt_instances``.
 
         Returns:
@@ -187,12 +185,11 @@ class BoxHead(DETRHead):
         layers, images and groups.
 
         Args:
-            all_layers_cls_scores (Tensor): ``(L, B, M, num_classes)``.
-            all_layers_bbox_preds (Tensor): ``(L, B, M, 4)``; see
-                :meth:`forward`.
-            batch_gt_instances (list[InstanceData]): ``bboxes`` ``(n, 4)``,
-                x1, y1, x2, y2 in pixels, and ``labels`` ``(n,)``.
-            batch_img_metas (list[dict]): With ``img_shape``.
+            all_layers_cls_scores: ``(L, B, M, num_classes)``.
+            all_layers_bbox_preds: ``(L, B, M, 4)``; see :meth:`forward`.
+            batch_gt_instances: ``bboxes`` ``(n, 4)``, x1, y1, x2, y2 in
+                pixels, and ``labels`` ``(n,)``.
+            batch_img_metas: With ``img_shape``.
 
         Returns:
             dict[str, Tensor]: See :meth:`loss`.
@@ -235,7 +232,7 @@ class BoxHead(DETRHead):
         """Costs of matching objects and queries.
 
         Returns:
-            list[np.ndarray]: Costs ``(n, L, M)`` of each image.
+            Costs ``(n, L, M)`` of each image.
         """
         corners = bbox_cxcywh_to_xyxy(boxes) * sizes[:, None]
         costs = []

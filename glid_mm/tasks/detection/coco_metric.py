@@ -29,10 +29,10 @@ class CocoMetric(metrics.CocoMetric):
         """See mmdet's.
 
         Args:
-            results (list): Pairs of ground truth and prediction.
+            results: Pairs of ground truth and prediction.
 
         Returns:
-            dict[str, float]: Metrics by name.
+            Metrics by name.
         """
         self.img_ids = [prediction['img_id'] for _, prediction in results]
         return super().compute_metrics(results)

@@ -18,13 +18,12 @@ class GLIDDetector(BaseDetector):
     testing they are not used. The results are those of a model without them.
 
     Args:
-        backbone (dict): ``glid_mm.GLID``; its ``num_queries`` counts both
-            groups.
-        bbox_head (dict): ``glid_mm.BoxHead``.
-        train_cfg (dict, optional): Training settings of the head.
-        test_cfg (dict, optional): Test settings of the head.
-        data_preprocessor (dict, optional): See ``BaseDetector``.
-        init_cfg (dict, optional): See ``BaseDetector``.
+        backbone: ``glid_mm.GLID``; its ``num_queries`` counts both groups.
+        bbox_head: ``glid_mm.BoxHead``.
+        train_cfg: Training settings of the head.
+        test_cfg: Test settings of the head.
+        data_preprocessor: See ``BaseDetector``.
+        init_cfg: See ``BaseDetector``.
 
     Raises:
         UserError: If there are too few queries for the head, or it does not
@@ -68,9 +67,8 @@ class GLIDDetector(BaseDetector):
         """Losses of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape`` and
-                ``gt_instances``.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: With ``img_shape`` and ``gt_instances``.
 
         Returns:
             dict[str, Tensor]: See :meth:`BoxHead.loss`.
@@ -86,16 +84,15 @@ class GLIDDetector(BaseDetector):
         """Boxes, scores and labels of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape``, and
-                ``scale_factor`` for rescaling.
-            rescale (bool): Whether boxes are in pixels of the original instead
-                of the resized images.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: With ``img_shape``, and ``scale_factor`` for
+                rescaling.
+            rescale: Whether boxes are in pixels of the original instead of the
+                resized images.
 
         Returns:
-            list[DetDataSample]: The samples with ``pred_instances``:
-            ``bboxes`` ``(n, 4)`` as x1, y1, x2, y2, ``scores`` and ``labels``
-            ``(n,)``.
+            The samples with ``pred_instances``: ``bboxes`` ``(n, 4)`` as x1,
+            y1, x2, y2, ``scores`` and ``labels`` ``(n,)``.
         """
         x = self.extract_feat(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(x.query_features, batch_data_samples,
@@ -115,12 +112,11 @@ class GLIDDetector(BaseDetector):
         """Features of the queries with one-to-one matching.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample], optional): Give the
-                padding of each image.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Give the padding of each image.
 
         Returns:
-            GLIDOutput: Inputs of the head.
+            Inputs of the head.
         """
         mask = padding_mask(batch_inputs, batch_data_samples)
         return self.backbone(batch_inputs, mask, self.groups[0])

@@ -21,12 +21,12 @@ class FocalLoss(losses.FocalLoss):
         """Compute the loss.
 
         Args:
-            pred (Tensor): ``(N, K)``, logits.
-            target (Tensor): ``(N,)`` int64, K where there is no object.
+            pred: ``(N, K)``, logits.
+            target: ``(N,)`` int64, K where there is no object.
             *args, **kwargs: See ``mmdet.models.losses.FocalLoss``.
 
         Returns:
-            Tensor: The loss, a scalar.
+            The loss, a scalar.
         """
         # Not one_hot, which reads the smallest and largest index from the
         # device.

@@ -36,13 +36,12 @@ class DetInferencer(apis.DetInferencer):
                 ``(H, W, 3)`` uint8 arrays in OpenMMLab's order of channels,
                 which is BGR, or a list of these.
             *args: See ``mmdet.apis.DetInferencer``.
-            out_dir (str): Output folder, by default none: pictures go to
-                ``vis``, and with ``no_save_pred=False`` JSON files to
-                ``preds``.
+            out_dir: Output folder, by default none: pictures go to ``vis``,
+                and with ``no_save_pred=False`` JSON files to ``preds``.
             **kwargs: See there.
 
         Returns:
-            dict: ``predictions`` and ``visualization``.
+            ``predictions`` and ``visualization``.
 
         Raises:
             UserError: If an image is missing or cannot be read, or two would

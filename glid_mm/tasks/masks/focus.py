@@ -22,9 +22,8 @@ class Foreground:
     of the masks of all queries.
 
     Args:
-        x (Features): Image features; mask features extend into padding.
-        embed (Callable[[Tensor], Tensor]): The mask embeddings of queries,
-            ``(B, M, D)`` to ``(B, M, C)``.
+        x: Image features; mask features extend into padding.
+        embed: The mask embeddings of queries, ``(B, M, D)`` to ``(B, M, C)``.
     """
 
     def __init__(self, x: Features, embed: Callable[[Tensor], Tensor]) -> None:
@@ -50,11 +49,11 @@ class Foreground:
         """The tokens of a level that queries may attend to.
 
         Args:
-            queries (Tensor): Outputs of a decoder layer, ``(B, M, D)``.
-            level (int): Index in the memory.
+            queries: Outputs of a decoder layer, ``(B, M, D)``.
+            level: Index in the memory.
 
         Returns:
-            Tensor: ``(B, 1, M, n)`` bool, by query, False at padding.
+            ``(B, 1, M, n)`` bool, by query, False at padding.
         """
         features, valid = self._levels[level]
         inside = self._embed(queries) @ features >= 0
@@ -68,8 +67,8 @@ def check_focus(model: nn.Module, name: str) -> None:
     """Refuse masked attention in a backbone that does not call the head.
 
     Args:
-        model (nn.Module): A mask task's model, with its backbone and its head.
-        name (str): Name of the head, such as ``decode_head``.
+        model: A mask task's model, with its backbone and its head.
+        name: Name of the head, such as ``decode_head``.
 
     Raises:
         UserError: If the backbone is to run as CUDA graphs.

@@ -25,13 +25,13 @@ class MaskTargets(NamedTuple):
     Maps cover the same area as mask logits, with ``H / h`` pixels per cell.
 
     Attributes:
-        labels (Tensor): ``(N,)`` int64, classes of the masks of all images,
-            image by image.
-        masks (Tensor): ``(N, H, W)`` bool.
-        counts (list[int]): Number of masks of each of the B images.
-        known (Tensor): ``(B, H, W)`` bool, False at unknown pixels.
-        sizes (Sequence[tuple[int, int]]): Height and width of each image
-            without its padding; points lie inside.
+        labels: ``(N,)`` int64, classes of the masks of all images, image by
+            image.
+        masks: ``(N, H, W)`` bool.
+        counts: Number of masks of each of the B images.
+        known: ``(B, H, W)`` bool, False at unknown pixels.
+        sizes: Height and width of each image without its padding; points lie
+            inside.
     """
 
     labels: Tensor
@@ -52,15 +52,15 @@ class MaskLoss(nn.Module):
     single copy brings the costs of all layers and images to the host.
 
     Args:
-        num_classes (int): Number of classes.
-        num_points (int): Number of points per mask.
-        oversample_ratio (float): Candidates per point; the most uncertain
-            candidates are kept.
-        importance_sample_ratio (float): Share of uncertain points.
-        class_weight (float): Weight of cross entropy of classes.
-        mask_weight (float): Weight of binary cross entropy of masks.
-        dice_weight (float): Weight of the dice loss of masks.
-        no_object_weight (float): Weight of the class "no object".
+        num_classes: Number of classes.
+        num_points: Number of points per mask.
+        oversample_ratio: Candidates per point; the most uncertain candidates
+            are kept.
+        importance_sample_ratio: Share of uncertain points.
+        class_weight: Weight of cross entropy of classes.
+        mask_weight: Weight of binary cross entropy of masks.
+        dice_weight: Weight of the dice loss of masks.
+        no_object_weight: Weight of the class "no object".
     """
 
     def __init__(self,
@@ -91,9 +91,9 @@ class MaskLoss(nn.Module):
         and tie.
 
         Args:
-            scores (Tensor): ``(L, B, M, K + 1)`` logits of classes.
-            masks (Tensor): ``(L, B, M, h, w)`` logits.
-            targets (MaskTargets): The ground truth.
+            scores: ``(L, B, M, K + 1)`` logits of classes.
+            masks: ``(L, B, M, h, w)`` logits.
+            targets: The ground truth.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
@@ -123,13 +123,12 @@ class MaskLoss(nn.Module):
 
         Args:
             scores, masks, targets: See :meth:`forward`.
-            unknown (Tensor): The inverse of ``known``.
-            inside (Tensor): ``(B, 2)``, the shares of width and height without
-                padding.
-            generators (list[Generator]): One for each image.
+            unknown: The inverse of ``known``.
+            inside: ``(B, 2)``, the shares of width and height without padding.
+            generators: One for each image.
 
         Returns:
-            list[np.ndarray]: Costs ``(n, L, M)`` of each image.
+            Costs ``(n, L, M)`` of each image.
         """
         layers, _, queries = scores.shape[:3]
         costs, first = [], 0
@@ -174,7 +173,7 @@ class MaskLoss(nn.Module):
         Args:
             scores, masks, targets, unknown, inside, generators: See
                 :meth:`costs`.
-            pairs (np.ndarray): ``(3, L, P)``, see :func:`match`.
+            pairs: ``(3, L, P)``, see :func:`match`.
 
         Returns:
             dict[str, Tensor]: See :meth:`forward`.
@@ -231,15 +230,15 @@ class MaskLoss(nn.Module):
         """Draw points of masks, most of them where the mask is uncertain.
 
         Args:
-            logits (Tensor): ``(L, P, h, w)``, masks image by image.
-            far (Tensor): ``(B, h, w)`` bool, True if nothing is known.
-            image (Tensor): ``(L, P)``, the image of each mask.
-            inside (Tensor): ``(B, 2)``.
-            counts (list[int]): Number of masks of each image.
-            generators (list[Generator]): One for each image.
+            logits: ``(L, P, h, w)``, masks image by image.
+            far: ``(B, h, w)`` bool, True if nothing is known.
+            image: ``(L, P)``, the image of each mask.
+            inside: ``(B, 2)``.
+            counts: Number of masks of each image.
+            generators: One for each image.
 
         Returns:
-            Tensor: ``(L · P, points, 2)``, x and y as fractions.
+            ``(L · P, points, 2)``, x and y as fractions.
         """
 
         def draw(points: int) -> Tensor:
@@ -267,11 +266,11 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     """Values of maps at points, bilinear; 0 beyond the border.
 
     Args:
-        maps (Tensor): ``(n, C, h, w)``.
-        points (Tensor): ``(n, P, 2)``, x and y as fractions.
+        maps: ``(n, C, h, w)``.
+        points: ``(n, P, 2)``, x and y as fractions.
 
     Returns:
-        Tensor: ``(n, C, P)``.
+        ``(n, C, P)``.
     """
     grid = (2 * points - 1).to(maps.dtype)[:, :, None]
     return F.grid_sample(maps, grid, align_corners=False)[..., 0]
@@ -281,12 +280,12 @@ def read(maps: Tensor, index: Tensor, points: Tensor) -> Tensor:
     """The result of :func:`sample` for maps of 0 and 1, without copying them.
 
     Args:
-        maps (Tensor): ``(N, H, W)`` bool.
-        index (Tensor): ``(n, 1)`` int64, index of the map.
-        points (Tensor): ``(n, P, 2)``, or ``(1, P, 2)`` for all.
+        maps: ``(N, H, W)`` bool.
+        index: ``(n, 1)`` int64, index of the map.
+        points: ``(n, P, 2)``, or ``(1, P, 2)`` for all.
 
     Returns:
-        Tensor: ``(n, P)``, of the type of the points.
+        ``(n, P)``, of the type of the points.
     """
     height, width = maps.shape[-2:]
     x, y = points[..., 0] * width - .5, points[..., 1] * height - .5
@@ -307,11 +306,11 @@ def far_from(known: Tensor, masks: Tensor) -> Tensor:
     """Cells of mask logits that do not affect any known pixel.
 
     Args:
-        known (Tensor): ``(B, H, W)`` bool.
-        masks (Tensor): ``(..., h, w)``.
+        known: ``(B, H, W)`` bool.
+        masks: ``(..., h, w)``.
 
     Returns:
-        Tensor: ``(B, h, w)`` bool.
+        ``(B, h, w)`` bool.
     """
     known = F.adaptive_max_pool2d(known[:, None].float(), masks.shape[-2:])
     return F.max_pool2d(known, 3, stride=1, padding=1)[:, 0] == 0

@@ -13,7 +13,7 @@ class TaskCheckHook(Hook):
     """Compare each task with its data, as the hooks of the single tasks do.
 
     Args:
-        tasks (dict[str, list[dict]]): By task, hooks of type
+        tasks: By task, hooks of type
             :class:`~glid_mm.engine.hooks.data_check_hook.DataCheckHook`.
     """
 

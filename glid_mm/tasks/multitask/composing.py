@@ -17,16 +17,16 @@ def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     a task's queries and their initialization.
 
     Args:
-        folder (str): Folder that the paths of configs are relative to.
-        tasks (dict): By task, the path of its config; or a dict with the path
-            as ``_base_`` and settings to change, as in a config of its own.
+        folder: Folder that the paths of configs are relative to.
+        tasks: By task, the path of its config; or a dict with the path as
+            ``_base_`` and settings to change, as in a config of its own.
         **settings: Settings that override the result, such as
             ``train_dataloader=dict(batch_size=16)``.
 
     Returns:
-        dict: ``custom_imports``, ``model``, ``train_dataloader``,
-        ``default_hooks``, and ``val_cfg``, ``val_dataloader``,
-        ``val_evaluator`` and the same for ``test``, for use in a
+        ``custom_imports``, ``model``, ``train_dataloader``, ``default_hooks``,
+        and ``val_cfg``, ``val_dataloader``, ``val_evaluator`` and the same for
+        ``test``, for use in a
         config::
 
             globals().update(mixture('{{ fileDirname }}/..', tasks=dict(…)))

@@ -17,7 +17,7 @@ class MultitaskDataset(Dataset):
     """Data sets of tasks, one after the other.
 
     Args:
-        tasks (dict): Data sets by task: configs, or data sets.
+        tasks: Data sets by task: configs, or data sets.
 
     Attributes:
         first (dict[str, int]): Index of each task's first sample.
@@ -71,10 +71,10 @@ def collate_tasks(samples: list[tuple[str, dict]]) -> dict[str, dict]:
     """Make a batch for each task of the samples.
 
     Args:
-        samples (list[tuple]): Tasks and samples.
+        samples: Tasks and samples.
 
     Returns:
-        dict[str, dict]: By task, the batch of mmengine's ``pseudo_collate``.
+        By task, the batch of mmengine's ``pseudo_collate``.
     """
     tasks = {}
     for name, sample in samples:
@@ -91,13 +91,12 @@ class TaskSampler(Sampler):
     step, all processes have the same number of samples of each task.
 
     Args:
-        dataset (MultitaskDataset): The data.
-        shuffle (bool): Whether data sets are shuffled.
-        seed (int, optional): Seed of the run; by default, processes agree on
-            one.
-        ratio (dict[str, int], optional): Number of samples of each task per
-            cycle; by default one. A batch size that is a multiple of the sum
-            gives every batch the same mix.
+        dataset: The data.
+        shuffle: Whether data sets are shuffled.
+        seed: Seed of the run; by default, processes agree on one.
+        ratio: Number of samples of each task per cycle; by default one. A
+            batch size that is a multiple of the sum gives every batch the same
+            mix.
 
     Attributes:
         in_turn (int): Number of consecutive samples of a task.
@@ -161,8 +160,8 @@ class OneTaskBatchSampler(BatchSampler):
     """Batches of a single task each, with tasks in turn.
 
     Args:
-        sampler (TaskSampler): The sampler, which sets the order of tasks.
-        batch_size (int): Samples in a batch.
+        sampler: The sampler, which sets the order of tasks.
+        batch_size: Samples in a batch.
     """
 
     def __init__(self, sampler: TaskSampler, batch_size: int) -> None:

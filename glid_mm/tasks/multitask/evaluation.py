@@ -14,7 +14,7 @@ class TaskLoaders:
     """Data loaders of tasks, chained into one.
 
     Args:
-        loaders (mapping): Data loaders by task.
+        loaders: Data loaders by task.
     """
 
     def __init__(self, loaders: Mapping[str, DataLoader]) -> None:
@@ -37,8 +37,8 @@ class TaskEvaluator(Evaluator):
     """Evaluators of tasks; metrics are named ``<task>/<metric>``.
 
     Args:
-        tasks (mapping): Evaluators by task.
-        sizes (mapping): Number of samples of each task's data.
+        tasks: Evaluators by task.
+        sizes: Number of samples of each task's data.
     """
 
     def __init__(self, tasks: Mapping[str, Evaluator],
@@ -63,8 +63,8 @@ class TaskEvaluator(Evaluator):
         """Pass predictions on to the metrics of their task.
 
         Args:
-            data_samples (list): Predictions with ground truth.
-            data_batch (dict): Their batch, by task.
+            data_samples: Predictions with ground truth.
+            data_batch: Their batch, by task.
         """
         super().process(data_samples, data_batch)
         (name, batch), = data_batch.items()
@@ -74,10 +74,10 @@ class TaskEvaluator(Evaluator):
         """Metrics of all tasks.
 
         Args:
-            size (int): Number of samples of all tasks.
+            size: Number of samples of all tasks.
 
         Returns:
-            dict[str, float]: Values by ``<task>/<metric>``.
+            Values by ``<task>/<metric>``.
         """
         metrics = super().evaluate(size)
         for task, evaluator in self.tasks.items():
@@ -92,9 +92,9 @@ class TaskValLoop(ValLoop):
 
     Args:
         runner (Runner): The run.
-        dataloader (dict): By task, the config of a data loader; tasks with
-            None are skipped.
-        evaluator (dict): By task, the config of its metrics.
+        dataloader: By task, the config of a data loader; tasks with None are
+            skipped.
+        evaluator: By task, the config of its metrics.
         **kwargs: See mmengine's ``ValLoop``.
     """
 

@@ -17,7 +17,7 @@ class TaskPreprocessors(BaseDataPreprocessor):
     """The data preprocessors of tasks, each for its own batch.
 
     Args:
-        tasks (mapping): The tasks' models.
+        tasks: The tasks' models.
     """
 
     def __init__(self, tasks: Mapping[str, BaseModel]) -> None:
@@ -30,11 +30,11 @@ class TaskPreprocessors(BaseDataPreprocessor):
         """Prepare the batches of all tasks in the data.
 
         Args:
-            data (mapping): Batches by task.
-            training (bool): See ``BaseDataPreprocessor``.
+            data: Batches by task.
+            training: See ``BaseDataPreprocessor``.
 
         Returns:
-            dict: The batches, on the device.
+            The batches, on the device.
 
         Raises:
             UserError: If the model has no such task.
@@ -66,16 +66,15 @@ class MultitaskGLID(BaseModel):
     task.
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` without ``num_queries``.
-        tasks (dict): The tasks' models by name; names are free. Only
-            ``num_queries``, ``embedding_std`` and ``embedding_positions`` of
-            their ``backbone`` are used.
-        tables (sequence[sequence[str]], optional): Tasks that share queries;
-            see :class:`QueryTables`. By default all share one table, and each
-            reads its first ``num_queries`` queries.
-        loss_weights (dict, optional): Factors of the tasks' losses, 1 by
-            default.
-        init_cfg (dict, optional): See ``BaseModel``.
+        backbone: ``glid_mm.GLID`` without ``num_queries``.
+        tasks: The tasks' models by name; names are free. Only ``num_queries``,
+            ``embedding_std`` and ``embedding_positions`` of their ``backbone``
+            are used.
+        tables: Tasks that share queries; see :class:`QueryTables`. By default
+            all share one table, and each reads its first ``num_queries``
+            queries.
+        loss_weights: Factors of the tasks' losses, 1 by default.
+        init_cfg: See ``BaseModel``.
 
     Raises:
         UserError: If a task has an invalid name, or queries cannot be shared
@@ -130,8 +129,8 @@ class MultitaskGLID(BaseModel):
         """Losses or predictions of batches.
 
         Args:
-            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
-            **batches (dict): By task, arguments of its model's ``forward``.
+            mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+            **batches: By task, arguments of its model's ``forward``.
 
         Returns:
             dict[str, Tensor] | list | dict: Losses by ``<task>/<name of the

@@ -21,8 +21,8 @@ class SharedGLID(nn.Module):
     stores ``rows`` in checkpoints, the indices of its queries.
 
     Args:
-        glid (GLID): The shared GLID.
-        rows (range): The task's queries in the table of all queries.
+        glid: The shared GLID.
+        rows: The task's queries in the table of all queries.
     """
 
     def __init__(self, glid: GLID, rows: range) -> None:
@@ -45,14 +45,12 @@ class SharedGLID(nn.Module):
         """Decode the task's queries; see :class:`glid_mm.models.GLID`.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised.
-            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
-                padding.
-            *groups (slice): Groups of the task's queries; by default a single
-                group.
+            images: ``(B, 3, H, W)``, standardised.
+            padding_mask: ``(B, H, W)`` bool, True at padding.
+            *groups: Groups of the task's queries; by default a single group.
 
         Returns:
-            GLIDOutput: Inputs of the head.
+            Inputs of the head.
         """
         return self.glid(images, padding_mask, *self._own(groups))
 
@@ -85,10 +83,9 @@ class QueryTables:
     """The queries of tasks: prefixes of shared tables.
 
     Args:
-        tasks (mapping): By task, the :data:`SETTINGS` of its ``backbone``.
-        tables (sequence[sequence[str]], optional): The tasks of each table;
-            by default all share one, as in the paper (§4, "Multitask
-            fine-tuning").
+        tasks: By task, the :data:`SETTINGS` of its ``backbone``.
+        tables: The tasks of each table; by default all share one, as in the
+            paper (§4, "Multitask fine-tuning").
 
     Attributes:
         rows (dict[str, range]): The queries of each task.
@@ -150,7 +147,7 @@ class QueryTables:
         """Initialize queries as the tasks require.
 
         Args:
-            queries (Queries): The queries, :attr:`num_queries` of them.
+            queries: The queries, :attr:`num_queries` of them.
         """
         dims = queries.embeddings.shape[1]
         for first, stop, wanted in self._starts:

@@ -138,9 +138,8 @@ class CocoPanopticDataset(datasets.CocoPanopticDataset):
         """Read the annotation file.
 
         Returns:
-            list[dict]: For each image: paths, size, ``num_classes``, and
-            ``segments_info`` (``id``, ``category``, ``is_thing``,
-            ``iscrowd``).
+            For each image: paths, size, ``num_classes``, and ``segments_info``
+            (``id``, ``category``, ``is_thing``, ``iscrowd``).
         """
         with fileio.get_local_path(
                 self.ann_file, backend_args=self.backend_args) as path:

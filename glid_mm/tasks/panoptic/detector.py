@@ -18,15 +18,15 @@ class GLIDMaskFormer(MaskFormer):
     panoptic maps.
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
-        panoptic_head (dict): ``glid_mm.PanopticHead``.
-        train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
-        test_cfg (dict): For ``MaskFormerFusionHead``: ``panoptic_on`` and
+        backbone: ``glid_mm.GLID`` with the task's ``num_queries``.
+        panoptic_head: ``glid_mm.PanopticHead``.
+        train_cfg: Arguments of :class:`MaskLoss`.
+        test_cfg: For ``MaskFormerFusionHead``: ``panoptic_on`` and
             ``instance_on`` select the results; ``object_mask_thr``,
             ``iou_thr`` and ``filter_low_score`` of panoptic maps;
             ``max_per_image`` instances.
-        data_preprocessor (dict, optional): See ``MaskFormer``.
-        init_cfg (dict, optional): See ``MaskFormer``.
+        data_preprocessor: See ``MaskFormer``.
+        init_cfg: See ``MaskFormer``.
 
     Raises:
         UserError: If the queries cannot predict that many instances.
@@ -65,12 +65,11 @@ class GLIDMaskFormer(MaskFormer):
         """Features of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample], optional): Give the
-                padding of each image.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Give the padding of each image.
 
         Returns:
-            GLIDOutput: Inputs of the head.
+            Inputs of the head.
         """
         return dense_features(self.backbone, batch_inputs, batch_data_samples,
                               self.panoptic_head.focus)
@@ -88,18 +87,17 @@ class GLIDMaskFormer(MaskFormer):
         """Predictions of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape``,
-                ``batch_input_shape`` and ``ori_shape``.
-            rescale (bool): Whether masks have the size of the original instead
-                of the resized images.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: With ``img_shape``, ``batch_input_shape`` and
+                ``ori_shape``.
+            rescale: Whether masks have the size of the original instead of the
+                resized images.
 
         Returns:
-            list[DetDataSample]: The samples with ``pred_instances`` (``masks``
-            ``(n, H, W)`` bool, their ``bboxes``, ``scores`` and ``labels``),
-            ``pred_panoptic_seg`` (``sem_seg`` ``(1, H, W)``: class + 1000 ·
-            number of the object, or the number of classes for empty pixels),
-            or both.
+            The samples with ``pred_instances`` (``masks`` ``(n, H, W)`` bool,
+            their ``bboxes``, ``scores`` and ``labels``), ``pred_panoptic_seg``
+            (``sem_seg`` ``(1, H, W)``: class + 1000 · number of the object, or
+            the number of classes for empty pixels), or both.
         """
         x = self.extract_feat(batch_inputs, batch_data_samples)
         results = self.panoptic_fusion_head.predict(

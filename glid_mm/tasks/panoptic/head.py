@@ -21,11 +21,10 @@ class PanopticHead(MaskHead):
     """The head of a :class:`GLIDMaskFormer`.
 
     Args:
-        num_things_classes (int): Classes with separate objects; they come
-            first.
-        num_stuff_classes (int): Classes that have one mask each; 0 for
-            instance segmentation.
-        test_cfg (dict, optional): Settings of the detector; not used.
+        num_things_classes: Classes with separate objects; they come first.
+        num_stuff_classes: Classes that have one mask each; 0 for instance
+            segmentation.
+        test_cfg: Settings of the detector; not used.
         **kwargs: See :class:`MaskHead`.
     """
 
@@ -42,7 +41,7 @@ class PanopticHead(MaskHead):
         """Losses against the ground truth of each image.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
             batch_data_samples (list[DetDataSample]): With
                 ``gt_panoptic_seg`` of :class:`PackPanopticInputs`, or with
                 masks in ``gt_instances``.
@@ -67,12 +66,12 @@ class PanopticHead(MaskHead):
         """Class and mask logits for mmdet's fusion head.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
             batch_data_samples (list[DetDataSample]): With
                 ``batch_input_shape``.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(B, M, K + 1)`` and ``(B, M, H, W)``.
+            ``(B, M, K + 1)`` and ``(B, M, H, W)``.
         """
         return self.answer(x, batch_data_samples[0].batch_input_shape)
 
@@ -86,10 +85,10 @@ class PanopticHead(MaskHead):
         Args:
             data_samples (list[DetDataSample]): With ``gt_instances`` and
                 ``ignored_instances``.
-            size (tuple[int, int]): H and W of the masks.
+            size: H and W of the masks.
 
         Returns:
-            MaskTargets: The targets; padding is unknown.
+            The targets; padding is unknown.
 
         Raises:
             UserError: If they have no masks.
@@ -127,10 +126,10 @@ class PanopticHead(MaskHead):
         Args:
             data_samples (list[DetDataSample]): Of
                 :class:`PackPanopticInputs`.
-            size (tuple[int, int]): H and W of the masks.
+            size: H and W of the masks.
 
         Returns:
-            MaskTargets: The targets; void, crowds and padding are unknown.
+            The targets; void, crowds and padding are unknown.
         """
         first = data_samples[0].gt_panoptic_seg.sem_seg
         maps = first.new_full((len(data_samples), *size), self.num_classes)

@@ -22,10 +22,10 @@ def segment_ids(png: np.ndarray) -> np.ndarray:
     """Convert colours to COCO's ids.
 
     Args:
-        png (ndarray): ``(H, W, 3)`` uint8 RGB.
+        png: ``(H, W, 3)`` uint8 RGB.
 
     Returns:
-        ndarray: ``(H, W)`` int32, R + 256·G + 256²·B.
+        ``(H, W)`` int32, R + 256·G + 256²·B.
     """
     red, green, blue = np.moveaxis(png.astype(np.int32), -1, 0)
     return red + (green << 8) + (blue << 16)
@@ -51,7 +51,7 @@ class LoadPanopticMap(BaseTransform):
     index.
 
     Args:
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
@@ -61,10 +61,10 @@ class LoadPanopticMap(BaseTransform):
         """Read the map.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The results with the map.
+            The results with the map.
 
         Raises:
             UserError: If the PNG is missing or cannot be read, is not as

@@ -25,12 +25,12 @@ class PanopticMetric(BaseMetric):
     from the pipeline: a map of :class:`LoadPanopticMap` that is not resized.
 
     Args:
-        classwise (bool): Whether to log a table of classes as well.
-        outfile_prefix (str, optional): Prefix for writing predictions in
-            COCO's format: ``PREFIX.panoptic.json`` and PNGs in the folder
+        classwise: Whether to log a table of classes as well.
+        outfile_prefix: Prefix for writing predictions in COCO's format:
+            ``PREFIX.panoptic.json`` and PNGs in the folder
             ``PREFIX.panoptic``.
-        collect_device (str): See ``BaseMetric``.
-        prefix (str, optional): See ``BaseMetric``.
+        collect_device: See ``BaseMetric``.
+        prefix: See ``BaseMetric``.
     """
 
     default_prefix = 'coco_panoptic'
@@ -48,9 +48,8 @@ class PanopticMetric(BaseMetric):
         """Count the segments of a batch.
 
         Args:
-            data_batch (dict): Not used.
-            data_samples (Sequence[dict]): With ``pred_panoptic_seg`` and
-                ``gt_panoptic_seg``.
+            data_batch: Not used.
+            data_samples: With ``pred_panoptic_seg`` and ``gt_panoptic_seg``.
         """
         classes = len(self.dataset_meta['classes'])
         for sample in data_samples:
@@ -66,11 +65,11 @@ class PanopticMetric(BaseMetric):
         """Qualities of the data set.
 
         Args:
-            results (list): Results of :meth:`process`.
+            results: Results of :meth:`process`.
 
         Returns:
-            dict[str, float]: ``PQ``, ``SQ``, ``RQ``, and the same for things
-            (``_th``) and stuff (``_st``); NaN if there are none.
+            ``PQ``, ``SQ``, ``RQ``, and the same for things (``_th``) and stuff
+            (``_st``); NaN if there are none.
         """
         counts, rows = zip(*results)
         if self.outfile_prefix is not None:

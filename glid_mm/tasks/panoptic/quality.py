@@ -13,14 +13,14 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
     more than half of it is void or in a crowd of its class.
 
     Args:
-        guess (ndarray): ``(H, W)`` int: class + 1000 · number of the object, 0
-            for stuff; the number of classes for empty pixels.
-        truth (ndarray): The same; objects of crowds have the number -1.
-        num_classes (int): Number of classes.
+        guess: ``(H, W)`` int: class + 1000 · number of the object, 0 for
+            stuff; the number of classes for empty pixels.
+        truth: The same; objects of crowds have the number -1.
+        num_classes: Number of classes.
 
     Returns:
-        ndarray: ``(4, num_classes)``: sum of IoU, matches, false positives and
-        false negatives.
+        ``(4, num_classes)``: sum of IoU, matches, false positives and false
+        negatives.
     """
     # There are far fewer runs of equal pixels than pixels.
     pairs = (truth.astype(np.int64) << 32 | guess.astype(np.int64)).ravel()
@@ -59,13 +59,11 @@ def qualities(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Qualities of classes.
 
     Args:
-        counts (ndarray): ``(4, K)``, the sum of :func:`count_segments` over
-            all images.
+        counts: ``(4, K)``, the sum of :func:`count_segments` over all images.
 
     Returns:
-        dict[str, ndarray]: ``PQ`` and its factors ``SQ``, the mean IoU of
-        matches, and ``RQ``, the F1 score; ``(K,)`` from 0 to 1, NaN for
-        classes without segments.
+        ``PQ`` and its factors ``SQ``, the mean IoU of matches, and ``RQ``, the
+        F1 score; ``(K,)`` from 0 to 1, NaN for classes without segments.
     """
     iou, match, mistake, missed = counts
     number = match + (mistake + missed) / 2

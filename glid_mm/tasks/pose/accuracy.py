@@ -13,14 +13,14 @@ def heatmap_accuracy(heatmaps: Tensor, targets: Tensor,
     mmpose's function needs all heatmaps on the CPU.
 
     Args:
-        heatmaps (Tensor): ``(B, K, H, W)``.
-        targets (Tensor): The same shape.
-        visible (Tensor): ``(B, K)`` bool, the keypoints to evaluate.
+        heatmaps: ``(B, K, H, W)``.
+        targets: The same shape.
+        visible: ``(B, K)`` bool, the keypoints to evaluate.
 
     Returns:
-        Tensor: A scalar, fp64: the share of keypoints whose peaks are less
-        than :data:`NEAR` of the size apart, averaged over the keypoints that
-        are visible in some image; 0 if there are none.
+        A scalar, fp64: the share of keypoints whose peaks are less than
+        :data:`NEAR` of the size apart, averaged over the keypoints that are
+        visible in some image; 0 if there are none.
     """
     height, width = heatmaps.shape[-2:]
     (x, y), (true_x, true_y) = map(_peaks, (heatmaps, targets))

@@ -76,7 +76,7 @@ class CocoPoseDataset(CocoDataset):
         """Samples of the annotation file, or of ``bbox_file``.
 
         Returns:
-            list[dict]: The samples, at least one.
+            The samples, at least one.
         """
         for name in ('ann_file', 'bbox_file'):
             path = getattr(self, name)
@@ -178,10 +178,10 @@ class CocoPoseDataset(CocoDataset):
         """Make a sample of an annotation.
 
         Args:
-            raw_data_info (dict): ``raw_ann_info`` and ``raw_img_info``.
+            raw_data_info: ``raw_ann_info`` and ``raw_img_info``.
 
         Returns:
-            dict, optional: The sample; None if it has no keypoints.
+            The sample; None if it has no keypoints.
         """
         annotation = raw_data_info['raw_ann_info']
         if not self._check_count(annotation):

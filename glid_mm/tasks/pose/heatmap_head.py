@@ -31,12 +31,12 @@ class QueryHeatmapHead(HeatmapHead):
     precision the pixels around a peak tie.
 
     Args:
-        in_channels (int): Channels of queries.
-        mask_channels (int): Channels of the mask features.
-        loss (dict): Loss between heatmaps, from mmpose or glid_mm.
-        decoder (dict, optional): mmpose codec of the targets, ``UDPHeatmap``
-            or ``MSRAHeatmap``.
-        init_cfg (dict, optional): See ``BaseModule``.
+        in_channels: Channels of queries.
+        mask_channels: Channels of the mask features.
+        loss: Loss between heatmaps, from mmpose or glid_mm.
+        decoder: mmpose codec of the targets, ``UDPHeatmap`` or
+            ``MSRAHeatmap``.
+        init_cfg: See ``BaseModule``.
 
     Raises:
         UserError: If the heatmaps of codec and head differ.
@@ -69,11 +69,11 @@ class QueryHeatmapHead(HeatmapHead):
         """Heatmaps.
 
         Args:
-            feats (GLIDOutput): Features.
+            feats: Features.
 
         Returns:
-            Tensor: ``(B, K, ⌈H/4⌉, ⌈W/4⌉)`` fp32, keypoints in the order of
-            the queries.
+            ``(B, K, ⌈H/4⌉, ⌈W/4⌉)`` fp32, keypoints in the order of the
+            queries.
         """
         features, queries = feats.mask_features, feats.query_features[-1]
         with torch.autocast(features.device.type, enabled=False):
@@ -86,8 +86,8 @@ class QueryHeatmapHead(HeatmapHead):
         """Heights and places of the peaks of the heatmaps.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Not used: crops are not padded.
+            x: Features of one image.
+            size: Not used: crops are not padded.
         """
         heatmaps = self(x)[0]
         scores, place = heatmaps.flatten(1).max(1)
@@ -102,10 +102,10 @@ class QueryHeatmapHead(HeatmapHead):
         """Keypoints.
 
         Args:
-            feats (GLIDOutput | list[GLIDOutput]): Features; for the flip
-                test, those of the images and of their mirror images.
+            feats: Features; for the flip test, those of the images and of
+                their mirror images.
             batch_data_samples (list[PoseDataSample]): Samples of the crops.
-            test_cfg (dict): See ``HeatmapHead``.
+            test_cfg: See ``HeatmapHead``.
 
         Returns:
             list[InstanceData] | tuple: See ``HeatmapHead``.
@@ -131,10 +131,10 @@ class QueryHeatmapHead(HeatmapHead):
         """Loss of heatmaps, and their accuracy.
 
         Args:
-            feats (GLIDOutput): Features.
+            feats: Features.
             batch_data_samples (list[PoseDataSample]): With heatmaps and
                 weights of the keypoints.
-            train_cfg (dict): ``compute_acc``, by default True.
+            train_cfg: ``compute_acc``, by default True.
 
         Returns:
             dict[str, Tensor]: ``loss_kpt``; ``acc_pose``, the share of

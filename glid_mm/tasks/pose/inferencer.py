@@ -26,12 +26,12 @@ class PoseInferencer(Pose2DInferencer):
 
     Args:
         model (str | Config): Config of the pose model, or its path.
-        weights (str): Its checkpoint.
-        det_model (str, optional): Path of the detector's config; without
-            one the whole image is a person.
-        det_weights (str, optional): Its checkpoint.
-        det_class (str): The detector's class whose boxes are used.
-        device (str, optional): Device to compute on.
+        weights: Its checkpoint.
+        det_model: Path of the detector's config; without one the whole image
+            is a person.
+        det_weights: Its checkpoint.
+        det_class: The detector's class whose boxes are used.
+        device: Device to compute on.
 
     Raises:
         UserError: If the detector has no such class.
@@ -80,13 +80,13 @@ class PoseInferencer(Pose2DInferencer):
         """Prepare images one by one.
 
         Args:
-            inputs (Sequence[str | ndarray]): Paths, or ``(H, W, 3)`` BGR.
+            inputs: Paths, or ``(H, W, 3)`` BGR.
             **kwargs: See :meth:`preprocess_single`; other arguments of
                 mmpose's inferencers have no effect.
 
         Yields:
-            tuple[dict | str, list]: A batch of the image's persons, or the
-            image's name if there are none, and the image.
+            A batch of the image's persons, or the image's name if there are
+            none, and the image.
 
         Raises:
             UserError: If an image cannot be read.
@@ -112,15 +112,15 @@ class PoseInferencer(Pose2DInferencer):
         """Detect persons and crop them.
 
         Args:
-            input (ndarray): ``(H, W, 3)`` uint8, BGR.
-            name (str): Its path or name.
-            bbox_thr (float): Minimum score of boxes.
-            nms_thr (float): Overlap (IoU) above which the box with the lower
-                score is removed.
+            input: ``(H, W, 3)`` uint8, BGR.
+            name: Its path or name.
+            bbox_thr: Minimum score of boxes.
+            nms_thr: Overlap (IoU) above which the box with the lower score is
+                removed.
             **kwargs: Not used.
 
         Returns:
-            list[dict]: A sample for each person.
+            A sample for each person.
         """
         if self.detector is None:
             boxes = np.array([[0, 0, *input.shape[1::-1], 1]], np.float32)
@@ -144,12 +144,11 @@ class PoseInferencer(Pose2DInferencer):
         """Skeletons of an image.
 
         Args:
-            inputs (dict | str): A result of :meth:`preprocess`.
+            inputs: A result of :meth:`preprocess`.
             **kwargs: See ``Pose2DInferencer``.
 
         Returns:
-            list[PoseDataSample]: A single sample with all persons of the
-            image.
+            A single sample with all persons of the image.
         """
         if not isinstance(inputs, str):
             return super().forward(inputs, **kwargs)

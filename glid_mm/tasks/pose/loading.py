@@ -11,7 +11,7 @@ class LoadImage(transforms.LoadImage):
     """mmpose's ``LoadImage``; reads a picture correctly or refuses it.
 
     Args:
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
@@ -21,11 +21,11 @@ class LoadImage(transforms.LoadImage):
         """Read the picture, unless ``img`` already exists.
 
         Args:
-            results (dict): Results of a pipeline, with ``img_path``, or with
-                ``img``, ``(H, W, 3)`` uint8 in BGR.
+            results: Results of a pipeline, with ``img_path``, or with ``img``,
+                ``(H, W, 3)`` uint8 in BGR.
 
         Returns:
-            dict: The results with ``img``, ``img_shape`` and ``ori_shape``.
+            The results with ``img``, ``img_shape`` and ``ori_shape``.
 
         Raises:
             UserError: See :func:`glid_mm.datasets.loading.load_image`.

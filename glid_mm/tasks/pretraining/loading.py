@@ -18,12 +18,11 @@ class CanvasCrop(NamedTuple):
     """A crop of an image on a canvas.
 
     Attributes:
-        box (tuple[float, float, float, float]): Left, top, right and bottom
-            edge of the part.
-        size (tuple[int, int]): Width and height of the image in the canvas's
-            upper left corner; the rest is empty.
-        flip (bool): Whether to flip left and right.
-        scale (tuple[int, int]): Height and width of the resized part.
+        box: Left, top, right and bottom edge of the part.
+        size: Width and height of the image in the canvas's upper left corner;
+            the rest is empty.
+        flip: Whether to flip left and right.
+        scale: Height and width of the resized part.
     """
 
     box: tuple[float, float, float, float]
@@ -47,17 +46,17 @@ class LoadRandomResizedCrop(RandomResizedCrop):
 
     Args:
         scale (int | tuple[int, int]): Height and width of the output.
-        crop_ratio_range (tuple[float, float]): Share of the image's area.
-        interpolation (str): 'bilinear' or 'bicubic'.
-        flip_prob (float): Probability of flipping left and right.
-        canvas (int, optional): Leave resizing and flipping to
-            :class:`CropPreprocessor`, which does both on the model's device:
-            ``img`` is a ``(canvas, canvas, 3)`` uint8 tensor with the decoded
-            part in its upper left corner, and ``crop`` a :class:`CanvasCrop`,
-            which must be one of the ``algorithm_keys`` of ``PackInputs``.
-            Larger parts are reduced to fit. With shards of shorter side S,
-            4/3·S is always enough. By default, ``img`` is the finished crop.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        crop_ratio_range: Share of the image's area.
+        interpolation: 'bilinear' or 'bicubic'.
+        flip_prob: Probability of flipping left and right.
+        canvas: Leave resizing and flipping to :class:`CropPreprocessor`, which
+            does both on the model's device: ``img`` is a ``(canvas, canvas,
+            3)`` uint8 tensor with the decoded part in its upper left corner,
+            and ``crop`` a :class:`CanvasCrop`, which must be one of the
+            ``algorithm_keys`` of ``PackInputs``. Larger parts are reduced to
+            fit. With shards of shorter side S, 4/3·S is always enough. By
+            default, ``img`` is the finished crop.
+        backend_args: See ``mmengine.fileio.get``.
         **kwargs: See ``mmpretrain.datasets.RandomResizedCrop``.
 
     Raises:
@@ -93,10 +92,10 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         """Read, crop, resize and flip.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The results with the image, in BGR as in mmcv.
+            The results with the image, in BGR as in mmcv.
 
         Raises:
             ImageError: If the file is damaged or not an image.
@@ -143,7 +142,7 @@ def crop_size(config: Config) -> int:
     """The side of the square crops in pre-training.
 
     Args:
-        config (Config): Config of the pre-training.
+        config: Config of the pre-training.
 
     Raises:
         UserError: If its pipeline has no random crop.

@@ -30,9 +30,9 @@ class PlanAhead:
         """The plan of this iteration on a device, without waiting for it.
 
         Args:
-            plan (Callable): Called with ``args`` and a generator.
-            args (tuple): Arguments of the plan, such as the batch size.
-            device (torch.device): Device of the step.
+            plan: Called with ``args`` and a generator.
+            args: Arguments of the plan, such as the batch size.
+            device: Device of the step.
         """
         hub = MessageHub.get_current_instance()
         if hub.get_info('loop_stage') != 'train':
@@ -54,8 +54,8 @@ def move_plan(grid: TokenGrid, device: torch.device) -> TokenGrid:
     """Copy a plan to a device without waiting for the copy.
 
     Args:
-        grid (TokenGrid): The plan on the CPU.
-        device (torch.device): Target device.
+        grid: The plan on the CPU.
+        device: Target device.
     """
 
     def move(x: Tensor) -> Tensor:

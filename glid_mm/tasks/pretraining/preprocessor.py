@@ -24,13 +24,13 @@ class CropPreprocessor(SelfSupDataPreprocessor):
         """Turn a batch into inputs of the model.
 
         Args:
-            data (dict): ``inputs``, ``(B, 3, H, W)`` uint8, or canvases
-                ``(B, S, S, 3)`` with ``crop`` in each of ``data_samples``.
-            training (bool): Not used.
+            data: ``inputs``, ``(B, 3, H, W)`` uint8, or canvases ``(B, S, S,
+                3)`` with ``crop`` in each of ``data_samples``.
+            training: Not used.
 
         Returns:
-            dict: ``inputs``, ``(B, 3, H, W)`` float32, standardised, and
-            unchanged ``data_samples``.
+            ``inputs``, ``(B, 3, H, W)`` float32, standardised, and unchanged
+            ``data_samples``.
         """
         inputs = self.cast_data(data['inputs'])
         samples = data.get('data_samples')
@@ -51,11 +51,11 @@ def resize_crops(canvases: Tensor, crops: list[CanvasCrop]) -> Tensor:
     antialiasing when shrinking. Unlike Pillow, it does not round after each.
 
     Args:
-        canvases (Tensor): ``(B, S, S, C)`` uint8.
-        crops (list[CanvasCrop]): One for each, of the same ``scale``.
+        canvases: ``(B, S, S, C)`` uint8.
+        crops: One for each, of the same ``scale``.
 
     Returns:
-        Tensor: ``(B, C, H, W)`` float32 within 0 and 255.
+        ``(B, C, H, W)`` float32 within 0 and 255.
     """
     height, width = crops[0].scale
     side = canvases.shape[1]
@@ -76,11 +76,11 @@ def _bicubic(start: Tensor, end: Tensor, size: Tensor, pixels: int,
     """Weights ``(B, samples, pixels)`` that resample a line.
 
     Args:
-        start (Tensor): ``(B, )``, start of the part in pixels.
-        end (Tensor): ``(B, )``, end of the part.
-        size (Tensor): ``(B, )``, existing pixels of the line.
-        pixels (int): Pixels of the line.
-        samples (int): Number of samples of the part.
+        start: ``(B, )``, start of the part in pixels.
+        end: ``(B, )``, end of the part.
+        size: ``(B, )``, existing pixels of the line.
+        pixels: Pixels of the line.
+        samples: Number of samples of the part.
     """
     start, end, size = (x[:, None, None] for x in (start, end, size))
     step = (end - start) / samples

@@ -23,9 +23,9 @@ class Reconstruction(NamedTuple):
     """Pictures of a pre-training step, standardised like the input.
 
     Attributes:
-        masked (Tensor): ``(B, 3, H, W)``, masked units zero.
-        reconstructed (Tensor): ``(B, 3, H, W)``, visible units unchanged,
-            masked units predicted.
+        masked: ``(B, 3, H, W)``, masked units zero.
+        reconstructed: ``(B, 3, H, W)``, visible units unchanged, masked units
+            predicted.
     """
 
     masked: Tensor
@@ -37,15 +37,15 @@ class GLIDPretrainer(BaseSelfSupervisor):
     """Masked image modeling with queries (paper §3.1).
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` with ``num_queries=0``.
-        head (dict): ``glid_mm.PixelHead``.
-        mask_ratio (float): Share of units that are masked.
-        mask_strategy (str): 'random', 'block' or 'grid'.
-        images_per_mask (int): Images of a batch that share a mask. Sharing
-            saves bookkeeping and padding; the masks still change with every
+        backbone: ``glid_mm.GLID`` with ``num_queries=0``.
+        head: ``glid_mm.PixelHead``.
+        mask_ratio: Share of units that are masked.
+        mask_strategy: 'random', 'block' or 'grid'.
+        images_per_mask: Images of a batch that share a mask. Sharing saves
+            bookkeeping and padding; the masks still change with every
             iteration.
-        data_preprocessor (dict, optional): See ``BaseSelfSupervisor``.
-        init_cfg (dict, optional): See ``BaseSelfSupervisor``.
+        data_preprocessor: See ``BaseSelfSupervisor``.
+        init_cfg: See ``BaseSelfSupervisor``.
 
     Raises:
         UserError: If the head does not fit the backbone.
@@ -79,8 +79,8 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Loss of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            data_samples (list[DataSample], optional): Not used.
+            inputs: ``(B, 3, H, W)``, standardised.
+            data_samples: Not used.
 
         Returns:
             dict[str, Tensor]: ``loss``.
@@ -98,12 +98,12 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Mask a batch and reconstruct it.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            visible (Tensor, optional): ``(G, V)`` int64, visible units of
-                image ``b`` in row ``b % G``; by default drawn as in training.
+            inputs: ``(B, 3, H, W)``, standardised.
+            visible: ``(G, V)`` int64, visible units of image ``b`` in row ``b
+                % G``; by default drawn as in training.
 
         Returns:
-            Reconstruction: The visible part and the reconstruction.
+            The visible part and the reconstruction.
         """
         if visible is None:
             grid = self._plan(inputs)
@@ -121,11 +121,10 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Dense encoder features for mmpretrain's tools.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised, any size.
+            inputs: ``(B, 3, H, W)``, standardised, any size.
 
         Returns:
-            tuple[Tensor]: ``(B, C, H / stride, W / stride)`` at strides 4,
-            8, 16 and 32.
+            ``(B, C, H / stride, W / stride)`` at strides 4, 8, 16 and 32.
         """
         return self.backbone.encode(inputs)
 
@@ -147,13 +146,12 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Draw masks and plan a step, on the host.
 
         Args:
-            units (tuple[int, int]): Rows and columns of units in an image.
-            batch (int): Number of images of this process.
-            generator (torch.Generator): Source of randomness, the same in all
-                processes.
+            units: Rows and columns of units in an image.
+            batch: Number of images of this process.
+            generator: Source of randomness, the same in all processes.
 
         Returns:
-            TokenGrid: The plan on the CPU.
+            The plan on the CPU.
         """
         # All processes draw the masks of the joint batch; each keeps those
         # that its images would have had in a single process.
@@ -173,7 +171,7 @@ def build_pretrainer(config: Config) -> GLIDPretrainer:
     """Build the model of a pre-training config.
 
     Args:
-        config (Config): Also sets the default scope.
+        config: Also sets the default scope.
 
     Raises:
         UserError: If it is the config of a task.

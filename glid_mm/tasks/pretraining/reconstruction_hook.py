@@ -26,12 +26,12 @@ class ReconstructionHook(Hook):
     training.
 
     Args:
-        interval (int): Iterations between panels. There is also one before the
-            first iteration and one after the last.
-        num_images (int): Images to draw.
-        images (str | list[str], optional): Image files and folders of images;
-            by default the first images of the training set. They are
-            centre-cropped to the size of training images.
+        interval: Iterations between panels. There is also one before the first
+            iteration and one after the last.
+        num_images: Images to draw.
+        images: Image files and folders of images; by default the first images
+            of the training set. They are centre-cropped to the size of
+            training images.
 
     Raises:
         ValueError: If ``interval`` or ``num_images`` is below 1.

@@ -10,14 +10,14 @@ def reconstruction_panel(model: nn.Module, images: Tensor,
     """Draw rows of inputs, visible parts, and reconstructions.
 
     Args:
-        model (GLIDPretrainer): Runs in eval mode; its own mode is restored.
-        images (Tensor): ``(B, 3, H, W)`` uint8 BGR, on CPU.
-        visible (Tensor): ``(G, V)`` int64, visible units of image ``b`` in
-            row ``b % G``.
+        model: Runs in eval mode; its own mode is restored.
+        images: ``(B, 3, H, W)`` uint8 BGR, on CPU.
+        visible: ``(G, V)`` int64, visible units of image ``b`` in row ``b %
+            G``.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB, one column per image. Masked units
-        have the mean colour, which the model normalizes to zero.
+        ``(H', W', 3)`` uint8 RGB, one column per image. Masked units have the
+        mean colour, which the model normalizes to zero.
     """
     training = model.training
     model.eval()

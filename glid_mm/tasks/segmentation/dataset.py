@@ -19,7 +19,7 @@ class SemanticDataset(BaseSegDataset):
     :mod:`glid_mm.datasets.folders` describes the reading of folders.
 
     Args:
-        img_suffix (sequence[str]): Suffixes of images, in lower case.
+        img_suffix: Suffixes of images, in lower case.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``. Lines of ``ann_file``
             name images without their suffix. If images and label maps have
             different names, a line has the image's path, a tab, and the label
@@ -37,7 +37,7 @@ class SemanticDataset(BaseSegDataset):
         """Find images and label maps.
 
         Returns:
-            list[dict]: ``img_path`` and, if there is a folder of label maps,
+            ``img_path`` and, if there is a folder of label maps,
             ``seg_map_path`` of each, ordered by name or as in ``ann_file``.
         """
         folder = self.data_prefix['img_path']

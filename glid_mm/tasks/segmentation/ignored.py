@@ -19,8 +19,8 @@ def follow(part: Any, ignore_index: int, where: str) -> None:
     Args:
         part: A transform, a preprocessor or a metric; changed in place. A
             part without such a setting does not change.
-        ignore_index (int): The head's value.
-        where (str): Name of the part in errors.
+        ignore_index: The head's value.
+        where: Name of the part in errors.
 
     Raises:
         UserError: If it is set to another value; names both settings.

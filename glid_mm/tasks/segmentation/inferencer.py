@@ -58,7 +58,7 @@ class SegInferencer(MMSegInferencer):
             **kwargs: See there; ``out_dir``, ``return_vis``, ``batch_size``.
 
         Returns:
-            dict: ``predictions``, ``(H, W)`` classes, and with ``return_vis``
+            ``predictions``, ``(H, W)`` classes, and with ``return_vis``
             ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
@@ -119,13 +119,13 @@ class SegInferencer(MMSegInferencer):
         """Draw a prediction.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): The prediction for it.
-            opacity (float): Opacity of the classes' colours.
-            with_labels (bool): Whether to write class names.
+            opacity: Opacity of the classes' colours.
+            with_labels: Whether to write class names.
 
         Returns:
-            ndarray: RGB picture.
+            RGB picture.
         """
         self.visualizer.set_dataset_meta(**self.model.dataset_meta)
         self.visualizer.alpha = opacity
@@ -153,7 +153,7 @@ class SegInferencer(MMSegInferencer):
             pred (SegDataSample): The prediction for an image.
 
         Returns:
-            ndarray: ``(H, W)`` uint8, or uint16 for more than 256 classes.
+            ``(H, W)`` uint8, or uint16 for more than 256 classes.
         """
         classes = pred.pred_sem_seg.data[0].cpu().numpy()
         few = self.model.decode_head.num_classes <= 256

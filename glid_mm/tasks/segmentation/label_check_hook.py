@@ -36,8 +36,8 @@ class LabelCheckHook(DataCheckHook):
     :func:`~glid_mm.tasks.segmentation.ignored.follow`.
 
     Args:
-        num_maps (int): Largest number of maps to read per data set, evenly
-            spread over it; 0 reads none.
+        num_maps: Largest number of maps to read per data set, evenly spread
+            over it; 0 reads none.
     """
 
     def __init__(self, num_maps: int = 200) -> None:

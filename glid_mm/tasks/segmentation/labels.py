@@ -9,15 +9,15 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
     """The error for labels that are neither a class nor ignored.
 
     Args:
-        wrong (Sequence[int]): Some of these labels, including the largest,
-            after ``reduce_zero_label``.
-        meta (dict): Meta information of the label map: ``seg_map_path`` and
+        wrong: Some of these labels, including the largest, after
+            ``reduce_zero_label``.
+        meta: Meta information of the label map: ``seg_map_path`` and
             ``reduce_zero_label``, if known.
-        num_classes (int): Number of classes of the model.
-        ignore_index (int): The ignored label.
+        num_classes: Number of classes of the model.
+        ignore_index: The ignored label.
 
     Returns:
-        UserError: Names file, label and cure.
+        Names file, label and cure.
     """
     wrong = [int(label) for label in wrong]
     reduced = bool(meta.get('reduce_zero_label'))

@@ -15,12 +15,12 @@ class LoadSemanticMap(LoadAnnotations):
     its numbers are the labels.
 
     Args:
-        reduce_zero_label (bool, optional): Whether 0 means unlabelled and 1 is
-            the first class. By default the data set's setting.
-        ignore_index (int): Value of unlabelled pixels with
-            ``reduce_zero_label`` and of classes that ``metainfo`` leaves out;
-            in a run it follows the head's ``ignore_index``.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        reduce_zero_label: Whether 0 means unlabelled and 1 is the first class.
+            By default the data set's setting.
+        ignore_index: Value of unlabelled pixels with ``reduce_zero_label`` and
+            of classes that ``metainfo`` leaves out; in a run it follows the
+            head's ``ignore_index``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self,
@@ -36,10 +36,10 @@ class LoadSemanticMap(LoadAnnotations):
         """Read a file.
 
         Args:
-            path (str): Path of a picture with one channel.
+            path: Path of a picture with one channel.
 
         Returns:
-            ndarray: See :func:`~glid_mm.datasets.label_maps.read_label_map`.
+            See :func:`~glid_mm.datasets.label_maps.read_label_map`.
 
         Raises:
             UserError: See there.
@@ -50,12 +50,12 @@ class LoadSemanticMap(LoadAnnotations):
         """Convert the file's labels to the model's.
 
         Args:
-            labels (ndarray): Labels in any shape.
-            results (dict): With ``reduce_zero_label`` and ``label_map`` of
-                the data set.
+            labels: Labels in any shape.
+            results: With ``reduce_zero_label`` and ``label_map`` of the data
+                set.
 
         Returns:
-            ndarray: Labels of the same shape.
+            Labels of the same shape.
 
         Raises:
             UserError: If transform and data set disagree on
@@ -88,7 +88,7 @@ class LoadSemanticMap(LoadAnnotations):
         """Read the label map.
 
         Args:
-            results (dict): Results of a pipeline, with ``seg_map_path``, and
+            results: Results of a pipeline, with ``seg_map_path``, and
                 ``ori_shape`` of the image. Gets ``gt_seg_map``. Images without
                 a label map pass unchanged.
 

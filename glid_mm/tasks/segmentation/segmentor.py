@@ -37,12 +37,11 @@ class GLIDSegmentor(EncoderDecoder):
         """Features of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (list[dict], optional): Give the padding of each
-                image.
+            inputs: ``(B, 3, H, W)``, standardised.
+            batch_img_metas: Give the padding of each image.
 
         Returns:
-            GLIDOutput: Inputs of the head.
+            Inputs of the head.
         """
         return dense_features(self.backbone, inputs, batch_img_metas,
                               self.decode_head.focus)

@@ -20,11 +20,11 @@ class SemanticHead(MaskHead):
     """The decode head of a GLID segmentor.
 
     Args:
-        num_classes (int): Number of classes.
-        ignore_index (int): Label without supervision. Padding, loading and
-            metrics follow it.
-        align_corners (bool): Whether resizing of logits to the original image
-            aligns corners.
+        num_classes: Number of classes.
+        ignore_index: Label without supervision. Padding, loading and metrics
+            follow it.
+        align_corners: Whether resizing of logits to the original image aligns
+            corners.
         **kwargs: See :class:`MaskHead`.
     """
 
@@ -43,9 +43,9 @@ class SemanticHead(MaskHead):
         """Losses against the classes in each image.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
             batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``.
-            train_cfg (dict): Settings of the segmentor; not used.
+            train_cfg: Settings of the segmentor; not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
@@ -58,11 +58,11 @@ class SemanticHead(MaskHead):
         """Class scores per pixel: Σ_q p_q(class) · mask_q(pixel).
 
         Args:
-            x (GLIDOutput): Features.
-            size (tuple[int, int]): Height and width of the input.
+            x: Features.
+            size: Height and width of the input.
 
         Returns:
-            Tensor: ``(B, K, H, W)``.
+            ``(B, K, H, W)``.
         """
         scores, masks = self.answer(x, size)
         scores = scores.softmax(-1)[..., :-1]
