@@ -11,7 +11,7 @@ ITSELF = 'CHECKPOINT.pth'
 
 
 class UserError(RuntimeError):
-    """An error that the user can fix: the message names problem and cure.
+    """An error that the user can fix; it names the problem and the cure.
 
     The tools print it without a traceback.
     """

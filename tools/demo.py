@@ -257,8 +257,7 @@ class Demo:
                               sizes.epochs)
 
     def reconstruction(self) -> Stage:
-        """The same pictures, reconstructed with the shipped weights.
-        """
+        """The same pictures, reconstructed with the shipped weights."""
         folder = self.out / 'pretraining' / 'shipped'
         images = sorted(
             (ROOT / self.out / 'scenes/images/unlabelled').iterdir())[:3]
@@ -490,9 +489,9 @@ def live_text(demo: Demo, results: Results) -> str:
         row[0] for row in results.twins()[1:] if row[-1].verdict != 'better'
     ]
     if behind:
-        text += (f'\n\nPre-training is not ahead here in '
+        text += ('\n\nPre-training is not ahead here in '
                  f'{" and ".join(behind).lower()}. The curves above come from '
-                 'runs that are long enough to tell.')
+                 'runs that are long enough for a verdict.')
     return text
 
 
@@ -557,8 +556,8 @@ def write_report(demo: Demo, results: Results, stages: list,
             ]
         if demo.shows:
             figures.append(
-                (f'Test images and what {SCHEME}{TRAINED} '
-                 'predicts.', demo.gallery(task, 'trained', 'prediction')))
+                (f'Test images and predictions of {SCHEME}{TRAINED}.',
+                 demo.gallery(task, 'trained', 'prediction')))
         if figures:
             report.add_section(task.title, figures=figures)
     report.add_section(

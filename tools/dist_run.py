@@ -16,7 +16,8 @@ def first_failure(error: ChildFailedError) -> str:
     """The first error as one message.
 
     If one process ends, others lose their connection to it and fail too.
-    Errors that the user can fix are never such a consequence.
+    Errors that the user can fix are never consequences of others, so they take
+    precedence.
 
     Args:
         error: The errors of all failed processes.

@@ -297,7 +297,7 @@ class Configs(Kind):
         if repr(value.to_dict()) != repr(
             {k: written[k]
              for k in value.to_dict() if k in written}):
-            raise Finding('the settings are not those that Python reads')
+            raise Finding("the settings differ from Python's")
 
 
 class Settings(Configs):
@@ -416,7 +416,7 @@ class Shards(Kind):
         from mmengine import fileio
         addresses = shard_addresses(str(path.parent))
         if len(addresses) != len(value):
-            raise Finding('not as many images as the index says')
+            raise Finding('the number of images differs from the index')
         for address, pixels in zip(addresses, value):
             image = Image.open(io.BytesIO(fileio.get(address)))
             if not np.array_equal(

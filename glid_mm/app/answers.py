@@ -66,7 +66,7 @@ def answer(predictor: Predictor,
             predictions, for example to show progress.
 
     Returns:
-        What to show.
+        The results to show.
 
     Raises:
         UserError: If there are no files, or see :meth:`Predictor.stream`.

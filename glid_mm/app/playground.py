@@ -18,7 +18,7 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 
 def with_mask(picture: Image.Image, mask: np.ndarray) -> Image.Image:
-    """Draw the units of a picture, masked ones in grey.
+    """Draw the units of a picture, masked units in grey.
 
     Args:
         picture: A picture whose sides are multiples of 32 pixels.

@@ -132,7 +132,7 @@ class GLIDBackbone(models.GLID):
             initialize(self, self.init_cfg)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Fit weights to this model; refuse those of another architecture.
+        """Fit weights to this model; refuse another architecture.
 
         mmengine loads without strictness and would only log differences.
         Task, queries and windows may differ: position

@@ -40,7 +40,7 @@ def windows_text(windows: Sequence[int]) -> str:
 
 
 def resize_bias_table(table: Tensor, window: int) -> Tensor:
-    """Resize a table bicubically to a window of another side."""
+    """Resize a table bicubically for another window size."""
     side = 2 * table_window(table) - 1
     grid = table.t().unflatten(1, (side, side))[None]
     grid = F.interpolate(

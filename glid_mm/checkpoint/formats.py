@@ -192,7 +192,7 @@ def facts_of(checkpoint: dict) -> EncoderFacts | None:
     """The facts of the encoder in a checkpoint that has GLID's names.
 
     Args:
-        checkpoint: Of GLID, see :func:`recognise`.
+        checkpoint: A checkpoint of GLID; see :func:`recognise`.
 
     Returns:
         None if the encoder is incomplete.

@@ -35,7 +35,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
 
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
                  revise_keys: Iterable[tuple]) -> LoadReport:
-    """Load a checkpoint into a model of any task and report what was loaded.
+    """Load a checkpoint into a model of any task and report the result.
 
     Args:
         model: A host's model, usually with GLID as its backbone.
@@ -44,7 +44,7 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
         revise_keys: Patterns of names and their replacements.
 
     Returns:
-        What was loaded.
+        The report.
 
     Raises:
         CheckpointError: If the model has a GLID and the checkpoint has

@@ -28,8 +28,8 @@ class Pretrained:
     encoder and classifier, take a classifier's own file.
 
     Args:
-        checkpoint: A file of glid_mm, or of a library that :func:`to_glid`
-            knows; of ×Net, see :func:`plan_published`.
+        checkpoint: A file of glid_mm or of a library that :func:`to_glid`
+            supports; for ×Net, see :func:`plan_published`.
         parts: Any of encoder, neck, queries and decoder, or encoder and
             classifier; by default all parts of the model. The queries are
             ``[CLS]``, the mask token and, from a task with the same number of
@@ -63,7 +63,7 @@ class Pretrained:
         self.task = task
 
     def __call__(self, module: nn.Module) -> None:
-        """Load the parts and log what was loaded.
+        """Load the parts and log a report.
 
         Args:
             module: The model's backbone.
@@ -121,7 +121,8 @@ def plan(checkpoint: dict,
     """Find the weights of a checkpoint for parts of a model.
 
     Args:
-        checkpoint: From glid_mm, or from a library that :func:`to_glid` knows.
+        checkpoint: A checkpoint of glid_mm, or of a library that
+            :func:`to_glid` supports.
         model: The model.
         parts: The parts to load.
         source: See :func:`to_glid`.

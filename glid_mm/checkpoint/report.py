@@ -22,8 +22,8 @@ class Part(NamedTuple):
 
     Attributes:
         matched: Loaded without change.
-        resized: Position biases of another window.
-        missing: Not in the checkpoint, or of another shape there.
+        resized: Position biases for another window size.
+        missing: Absent from the checkpoint, or of another shape.
         unexpected: Not in the model.
     """
 
@@ -135,9 +135,9 @@ class LoadReport:
         text = (f'the checkpoint lacks {len(missing)} weights '
                 f'of {", ".join(poor)}, first {missing[0]!r}. ')
         if strange and known:
-            text += (f'It has {len(strange)} that this version does not know, '
-                     f'such as {strange[0]!r}, so another version of glid_mm '
-                     'wrote it. Use that version.')
+            text += (f'It has {len(strange)} that are unknown to this '
+                     f'version, such as {strange[0]!r}, so another version of '
+                     'glid_mm wrote it. Use that version.')
         elif found:
             text += ('To load what it has and initialize the rest, give '
                      f'{start_from(found)} and remove load_from.')

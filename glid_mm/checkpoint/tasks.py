@@ -114,7 +114,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
 
     Args:
         checkpoint: See :func:`read_checkpoint`.
-        task: Its name in the mixture.
+        task: Name of the task in the mixture.
 
     Returns:
         ``state_dict`` and ``meta``.

@@ -84,7 +84,7 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
         folder: Folder for files that describe the data.
 
     Returns:
-        Complete.
+        The complete config.
 
     Raises:
         UserError: If options or weights do not fit.

@@ -56,6 +56,6 @@ def _declare_if_missing(extension):
 
 
 def install() -> None:
-    """Wait for torchvision to say whether its ops loaded."""
+    """Wait until torchvision has tried to load its ops."""
     # The package imports this module first and loads the ops in it.
     after_import('torchvision.extension', _declare_if_missing)

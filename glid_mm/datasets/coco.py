@@ -223,5 +223,5 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
             and min(y + height, image['height']) > max(y, 0)):
         return 'they lie outside their image'
     if box.get('ignore'):
-        return "they say 'ignore'"
+        return "they are marked 'ignore'"
     return CROWD if box.get('iscrowd') else None

@@ -54,8 +54,7 @@ class ImageError(UserError):
 
     @classmethod
     def of(cls, name: str, reason: str) -> 'ImageError':
-        """Create an error; data loaders recreate it from its text alone.
-        """
+        """Create an error; data loaders recreate it from its text alone."""
         error = cls(f'cannot read the image {name}: {reason}')
         error.reason = reason
         return error
@@ -194,7 +193,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
         The image in any mode, not decoded yet.
 
     Raises:
-        ImageError: If Pillow does not know the format, the image exceeds
+        ImageError: If Pillow does not support the format, the image exceeds
             Pillow's limit, or the checksums of a PNG are wrong.
     """
     with naming(name):
@@ -218,7 +217,8 @@ def open_image(data: bytes, name: str) -> Image.Image:
             if data[4:8] == b'ftyp' and data[8:12] in _HEIC:
                 raise ValueError('Pillow does not read HEIC. Convert it to '
                                  'JPEG or PNG') from None
-            raise ValueError('it is not an image that Pillow knows') from None
+            raise ValueError('it is not an image that Pillow can '
+                             'read') from None
 
 
 def upright_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -285,7 +285,7 @@ def orientation(image: Image.Image) -> int:
         image: An image of any mode.
 
     Returns:
-        From 1, which is upright, to 8; 1 if the file has no readable
+        A number from 1, which is upright, to 8; 1 if the file has no readable
         orientation.
     """
     try:

@@ -49,11 +49,11 @@ def load_image(path: str, backend_args: dict | None = None) -> Image.Image:
     """Read a picture; see :func:`glid_mm.datasets.decode.upright_rgb`.
 
     Args:
-        path: A file, or an address that ``mmengine.fileio`` knows.
+        path: A file, or an address that ``mmengine.fileio`` supports.
         backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        RGB, turned upright.
+        The picture in RGB, turned upright.
 
     Raises:
         ImageError: If the picture cannot be used.
@@ -66,7 +66,7 @@ def read_file(path: str, backend_args: dict | None = None) -> bytes:
     """Read the file of a picture.
 
     Args:
-        path: A file, or an address that ``mmengine.fileio`` knows.
+        path: A file, or an address that ``mmengine.fileio`` supports.
         backend_args: See ``mmengine.fileio.get``.
 
     Returns:

@@ -37,8 +37,8 @@ def shard_addresses(folder: str) -> list[str]:
     """Addresses of the images in a folder of shards.
 
     Args:
-        folder: A folder, or an address of an object store that fsspec knows,
-            such as ``s3://bucket/folder``.
+        folder: A folder, or an address of an object store that fsspec
+            supports, such as ``s3://bucket/folder``.
 
     Returns:
         ``shard://…`` for each image in order, for ``mmengine.fileio``.

@@ -52,7 +52,7 @@ class Environment:
     """Facts about an environment.
 
     Args:
-        versions: Version by distribution, for those installed.
+        versions: Versions of installed distributions, by name.
         missing: Import names that a task needs and that cannot be imported.
         torchvision_wants: The version of torch that torchvision was built for,
             if it names one.
@@ -128,8 +128,7 @@ class Environment:
 
     @property
     def torchvision_wanted(self) -> str:
-        """The requirement of the torchvision that fits this torch, for pip.
-        """
+        """The requirement of the torchvision that fits this torch, for pip."""
         if not self.between('torch', '2.0', '2.14'):
             return 'torchvision>=0.29.2'  # newer ones fit later torch
         _, minor, *_ = release(self.versions['torch'])

@@ -16,7 +16,7 @@ from .randomness import seeded_sample
 
 
 class Place(int):
-    """An index into the data set that knows its place in the stream.
+    """An index into the data set with its place in the stream.
 
     Batch samplers and data sets use it as an ordinary integer.
 
@@ -43,7 +43,7 @@ class _Transparent:
         object.__setattr__(self, 'wrapped', wrapped)
 
     def __getattr__(self, name):
-        # Unpickling asks for methods before there is a wrapped object.
+        # Unpickling looks up methods before there is a wrapped object.
         if name == 'wrapped' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.wrapped, name)
@@ -136,7 +136,7 @@ class StreamBatchSampler(_Transparent, Sampler):
     """A batch sampler that can start anywhere.
 
     Args:
-        batch_sampler: Any batch sampler; what it draws from becomes a
+        batch_sampler: Any batch sampler; its own sampler becomes a
             :class:`StreamSampler`.
 
     Attributes:

@@ -39,11 +39,11 @@ class Graphs:
         Args:
             function: Maps tensors to tensors. Functions of the same name and
                 kind count as the same function.
-            *inputs: On the device, without gradients.
+            *inputs: Tensors on the device, without gradients.
             kind (hashable): Anything else that the function depends on.
 
         Returns:
-            What the function returns. It is overwritten by the next call.
+            The function's result, which the next call overwrites.
         """
         # The graph writes gradients to the same memory each time, so
         # accumulated gradients are moved elsewhere first.

@@ -73,7 +73,7 @@ class Interruption:
         returns the result one call later, so that it does not run idle.
 
         Args:
-            due: Whether this rank wants a checkpoint.
+            due: Whether this rank needs a checkpoint.
             device: Device for exchanging tensors between ranks.
 
         Returns:

@@ -156,7 +156,7 @@ def read_run(args: argparse.Namespace) -> Config:
         args: Options of :func:`add_common_arguments`.
 
     Returns:
-        With ``launcher`` and ``work_dir`` set.
+        The config with ``launcher`` and ``work_dir`` set.
 
     Raises:
         UserError: See :func:`read_config`.

@@ -28,7 +28,7 @@ def rescale(config: Config, unit: str, length: int) -> None:
     Args:
         config: Changed in place.
         unit: ``'epochs'`` or ``'iters'``.
-        length: At least 1.
+        length: The new length, at least 1.
 
     Raises:
         UserError: If the config does not train, or uses the other unit.
@@ -101,7 +101,7 @@ def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
 
     Returns:
         The schedulers without warm-ups of fewer than two steps, because
-        mmengine would keep the first rate of those.
+        mmengine would keep their first rate.
     """
     if not isinstance(schedulers, list):
         return schedulers

@@ -48,8 +48,8 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Add the groups of a model.
 
         Args:
-            params (list[dict]): Groups, to which those of the model are
-                added.
+            params (list[dict]): List of groups, to which the model's groups
+                are added.
             module: The model.
             kwargs: Not used.
         """

@@ -35,7 +35,7 @@ def mix_seed(*numbers: int) -> int:
         numbers: The run's seed, one of the kinds above, and a place.
 
     Returns:
-        Below 2**63; places next to each other get unrelated seeds.
+        A seed below 2**63; neighbouring places get unrelated seeds.
     """
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return int(state[0]) >> 1
@@ -111,7 +111,7 @@ def image_generators(count: int,
         device: Device of the generators.
 
     Returns:
-        In the order of the images.
+        Generators in the order of the images.
     """
     rank, world_size = get_dist_info()
     # Samplers distribute samples in turn: image i of this rank is image i *

@@ -174,7 +174,7 @@ class Runner(runner.Runner):
             without_short_warm_ups(scheduler, len(self.train_dataloader)))
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register the config's hooks, and those for exact resuming."""
+        """Register the config's hooks and the hooks for exact resuming."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
         self._accumulation = AccumulationHook()
@@ -214,7 +214,7 @@ class Runner(runner.Runner):
         return loop
 
     def train(self) -> torch.nn.Module:
-        """Train, and evaluate where the config says so.
+        """Train, and evaluate if the config has validation.
 
         Workers that load data are stopped at the end.
 

@@ -13,7 +13,7 @@ class ScalarHub(MessageHub):
 
     mmengine's hub reads each loss from the device in each iteration and waits
     until the device has computed it. This one reads all of them in one copy
-    when the log, a checkpoint or other code asks for them. The values are the
+    when the log, a checkpoint or other code needs them. The values are the
     same.
     """
 

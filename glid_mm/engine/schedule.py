@@ -69,7 +69,7 @@ class Schedule:
         Args:
             then: :attr:`facts` of the run that wrote the checkpoint. None if
                 the checkpoint has none.
-            progress: Where the run continues.
+            progress: The progress at which the run continues.
 
         Returns:
             The changes and the new learning rate; empty if nothing has
@@ -149,8 +149,7 @@ class Schedule:
                     self._step(by_epoch=True)
 
     def _step(self, by_epoch: bool) -> None:
-        """Step schedulers in the order of ``ParamSchedulerHook``.
-        """
+        """Step schedulers in the order of ``ParamSchedulerHook``."""
         for scheduler in self._schedulers:
             if scheduler.by_epoch == by_epoch:
                 scheduler.step()

@@ -54,7 +54,7 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
         picture: ``(H, W, 3)`` uint8, RGB; by default a square one.
 
     Returns:
-        Multiples of 32.
+        Height and width, multiples of 32.
 
     Raises:
         UserError: If the size is invalid or cannot be determined.

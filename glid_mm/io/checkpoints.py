@@ -258,7 +258,7 @@ def _allows_more() -> bool:
 
 
 def _safe_globals():
-    """Allow what mmengine's checkpoints hold besides tensors."""
+    """Allow the objects in mmengine's checkpoints besides tensors."""
     if not _allows_more():
         return nullcontext()
     try:

@@ -25,7 +25,7 @@ def read_settings(text: str) -> Settings:
         text: The config.
 
     Returns:
-        Its values, and code that would have to be run.
+        The values, and the source of any code in the config.
 
     Raises:
         SyntaxError: If the text is not Python.

@@ -18,7 +18,7 @@ class BoxCollector:
         left_out: Collects unused data.
 
     Attributes:
-        parts (dict[str, Part]): What was collected, by split.
+        parts (dict[str, Part]): The collected parts, by split.
     """
 
     def __init__(self, tree: Tree, left_out: LeftOut) -> None:

@@ -83,7 +83,7 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.

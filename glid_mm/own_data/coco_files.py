@@ -130,7 +130,7 @@ def _by_split(tree: Tree, names: Sequence[str]) -> dict[str, str]:
     if 'train' not in found:
         files = [names[0] for names in found.values()]
         raise UserError(
-            f'{tree.root} has annotation files for {listed(found)} and none '
+            f'{tree.root} has annotation files for {listed(found)} but none '
             'for training. If one is for training, give its path instead of '
             f'the folder: {tree.path(files[0])}')
     return {split: found[split][0] for split in ('train', 'val', 'test')

@@ -157,7 +157,7 @@ class Reader:
 
     def complete(self, row: dict, image: dict,
                  left_out: LeftOut) -> dict | None:
-        """Add missing fields that runs read; unchanged if none is missing."""
+        """Add missing fields that runs read; None if that is impossible."""
         whole = row
         outline = outline_of(row.get('segmentation'))
         if self.task == 'instance':
@@ -256,7 +256,7 @@ class Reader:
                 image['width'], image['height'] = size
                 self.as_is = False
             elif size != (said := (image['width'], image['height'])):
-                left_out.add('picture', 'of another size than its labels say',
+                left_out.add('picture', 'whose size differs from the labels',
                              unlike_sizes(name, size, said))
                 broken.add(image['id'])
         self.as_is &= not broken

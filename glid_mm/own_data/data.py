@@ -97,9 +97,9 @@ class OwnData:
                  left_out: LeftOut | None = None) -> None:
         if 'train' not in parts:
             raise UserError(
-                f'{root} has images for {listed(parts)} and none for '
-                'training. Put the word "train" into the names of the '
-                'folders or files for training.')
+                f'{root} has images for {listed(parts)} but none for '
+                'training. Put the word "train" into the names of the folders '
+                'or files for training.')
         self.task, self.root, self.layout = task, root, layout
         self.parts = parts
         self.classes = tuple(classes)
@@ -119,8 +119,8 @@ class OwnData:
         """The data in one paragraph.
 
         Returns:
-            Format, images, classes, rare classes, image sizes, and what is
-            left out and why.
+            Format, images, classes, rare classes, image sizes, and skipped
+            data with reasons.
         """
         sizes = [
             s.size for part in self.parts.values() for s in part.samples
@@ -204,7 +204,7 @@ class OwnData:
             dataset: Settings of the data set to evaluate.
 
         Returns:
-            By dotted names.
+            Settings by dotted names.
         """
         return {}
 

@@ -194,7 +194,7 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> PoseData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.

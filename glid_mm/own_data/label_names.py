@@ -32,7 +32,7 @@ class LabelNames:
 
     Attributes:
         file: Path of the file in the folder.
-        names: In the order of their numbers.
+        names: Names of the classes, in the order of their numbers.
         colours: RGB of each; empty if the file has only names.
     """
 

@@ -27,8 +27,8 @@ LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
 SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 #: How many label maps are read to count the labels.
 LOOKED_AT = 500
-# At least one of so many consecutive numbers occurs in label maps of class
-# numbers, unlike in grey levels.
+# Largest ratio of the range of labels to their number for class numbers; grey
+# levels have wider gaps.
 _DENSE = 4
 
 
@@ -125,7 +125,7 @@ def read(tree: Tree,
          pairs: Pairs,
          task: str,
          classes: Sequence[str] | None = None) -> MaskData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.
@@ -231,7 +231,7 @@ def _count(tree: Tree, samples: list[Sample], reader: Reader,
             continue
         if labels.shape != sample.size[::-1]:
             left_out.add(
-                'picture', 'of another size than its label map',
+                'picture', 'whose size differs from the label map',
                 f'{sample.picture}: {sample.size[0]}×{sample.size[1]} and '
                 f'{labels.shape[1]}×{labels.shape[0]}')
             continue

@@ -164,12 +164,12 @@ def paired_parts(tree: Tree, pairs: Pairs, what: str,
 
     Args:
         tree: The folder.
-        pairs: Pictures and what belongs to them.
+        pairs: Pictures and their label files.
         what: Noun for the labels.
         left_out: Collects unused data.
 
     Returns:
-        By split.
+        The parts by split.
     """
     left_out.update(tree.left_out)
     left_out.add('picture', f'without a {what}', *pairs.pictures)

@@ -188,7 +188,7 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> PanopticData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.

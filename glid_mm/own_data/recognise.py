@@ -116,7 +116,7 @@ def _nothing(tree: Tree, task: str) -> UserError:
 
 def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
                     depth_scale: float | None) -> None:
-    """Set the validation data that the user asks for."""
+    """Set the validation data requested by the user."""
     if not data.validates:
         raise UserError(f'{data.task} has no validation. Omit val.')
     if 'val' in data.parts:

@@ -19,7 +19,7 @@ from .words import LeftOut, counted
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
           '*.npy in metres, with or without train and val below')
 SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
-#: Number of depth maps to read to tell unit and range.
+#: Number of depth maps to read to find unit and range.
 LOOKED_AT = 100
 MILLIMETRES, KITTI = 1000., 256.
 # Lidar maps are empty except for some points.
@@ -92,7 +92,7 @@ def read(tree: Tree,
          task: str,
          classes: Sequence[str] | None = None,
          depth_scale: float | None = None) -> DepthData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.

@@ -93,7 +93,7 @@ class Tree:
         root (Path): The folder, absolute.
         files (list[str]): Paths in it with ``/``, sorted; neither hidden nor
             empty.
-        pictures (list[str]): Those that are pictures.
+        pictures (list[str]): The pictures among them.
         photos (list[str]): Pictures that are not labels: those in folders for
             images if there are any, else those in folders without a role.
         left_out (LeftOut): Empty pictures.
@@ -155,7 +155,8 @@ class Tree:
         if not path.is_file():
             raise UserError(f'there is no data folder {path}. Check the path.')
         folder = path.absolute().parent
-        # Annotation files mostly lie in a folder beside those of pictures.
+        # Annotation files are usually in a folder beside the pictures'
+        # folders.
         alone = ROLES.get(folder.name.lower()) == 'labels' and not any(
             entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
         return cls(folder.parent if alone else folder, path)

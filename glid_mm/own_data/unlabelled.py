@@ -50,13 +50,13 @@ def read(tree: Tree,
          found: bool,
          task: str,
          classes: Sequence[str] | None = None) -> ImageFolder:
-    """Read what :func:`find` has found.
+    """Read the pictures or shards of a folder.
 
     Args:
         tree: The folder.
         found: True.
         task: ``'pretrain'``.
-        classes: None: there are no classes.
+        classes: Must be None, because there are no classes.
 
     Returns:
         The data.

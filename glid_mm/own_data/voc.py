@@ -41,7 +41,7 @@ def read(tree: Tree,
          pairs: Pairs,
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.
@@ -114,7 +114,7 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
     if all(text and text.strip().isdigit() and int(text) for text in said):
         said = tuple(int(text) for text in said)
         if said != size:
-            left_out.add('picture', 'of another size than its labels say',
+            left_out.add('picture', 'whose size differs from the labels',
                          unlike_sizes(picture, size, said))
             return None
     objects = []

@@ -14,7 +14,7 @@ def counted(number: int, noun: str) -> str:
 
     Args:
         number: The number.
-        noun: Its singular.
+        noun: The noun in the singular.
 
     Returns:
         Both.
@@ -85,8 +85,8 @@ class LeftOut:
         Args:
             noun: Singular, such as ``'picture'``.
             why: Text after the noun: ``'without a label file'``.
-            *names: Their names, if they have any.
-            count: Their number, if they have no names.
+            *names: Names of the things, if any.
+            count: Number of the things, if they have no names.
         """
         if count or names:
             self._names.setdefault((noun, why), []).extend(names)

@@ -79,7 +79,7 @@ def read(tree: Tree,
          layout: Layout,
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
         tree: The folder.

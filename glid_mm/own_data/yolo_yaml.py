@@ -115,7 +115,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
 def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
     """The YAML's folder of pictures; None if it is outside the tree.
 
-    Programs differ in what the paths are relative to.
+    Programs differ in the base folder of the paths.
     """
     here = tree.path(file).parent
     entry = entry.rstrip('/')

@@ -62,7 +62,7 @@ def list_pictures(pictures) -> list[Picture]:
             ``(H, W, 4)`` with alpha), or a list of these.
 
     Returns:
-        In the given order; those of a folder by name.
+        Pictures in the given order, within a folder by name.
 
     Raises:
         UserError: If there is no such picture, a folder has none, or an item

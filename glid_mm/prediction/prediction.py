@@ -57,8 +57,7 @@ class Prediction:
         names: ``N``, the names of these classes.
         masks: ``(N, H, W)`` bool.
         semantic: ``(H, W)``, the class of each pixel.
-        panoptic: ``(H, W)`` int32, the segment of each pixel, 0 where there is
-            none.
+        panoptic: ``(H, W)`` int32, the segment of each pixel, 0 for none.
         segments: Segments of ``panoptic``: ``id``, ``label``, ``name`` and
             ``area`` in pixels.
         depth: ``(H, W)`` float32, in metres.
@@ -157,8 +156,7 @@ class Prediction:
         return paths
 
     def to_dict(self) -> dict:
-        """All data except maps as plain JSON values; masks as COCO's RLE.
-        """
+        """All data except maps as plain JSON values; masks as COCO's RLE."""
         facts = dict(
             name=self.name,
             task=self.task,
@@ -236,7 +234,7 @@ class Prediction:
                 scores = np.asarray(self.keypoint_scores[i])
                 result['keypoints'] = np.column_stack(
                     [np.asarray(self.keypoints[i]), scores]).ravel().tolist()
-                # As mmpose ranks poses.
+                # Rank poses like mmpose.
                 result['score'] *= float(scores.mean())
             results.append(result)
         return results
@@ -256,7 +254,7 @@ def prediction_of(origin: Origin, sample, size: tuple[int, int]) -> Prediction:
         size: Height and width of the picture.
 
     Returns:
-        Only with objects above the threshold.
+        The prediction, with only the objects above the threshold.
     """
     # These are as large as the maps of all classes and never read.
     for name in ('seg_logits', 'pred_fields'):

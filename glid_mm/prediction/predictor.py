@@ -140,7 +140,7 @@ class Predictor:
             detector_class: The detector's class of people.
 
         Yields:
-            In the order of the pictures.
+            Predictions in the order of the pictures.
 
         Raises:
             UserError: If a picture is missing, cannot be read or is not a
@@ -150,8 +150,7 @@ class Predictor:
             raise UserError(
                 f'{self.path} comes from pre-training and has no task yet. '
                 'Fine-tune it first: `glid train TASK DATA --weights '
-                'WEIGHTS`. '
-                'To see what it has learnt, call '
+                'WEIGHTS`. To see a reconstruction, call '
                 'predictor.reconstruct(picture).')
         if batch_size < 1:
             raise UserError(f'batch_size must be 1 or more, not {batch_size}')

@@ -78,9 +78,9 @@ def read_run(path: str | Path,
              config: str | Path | Config | None = None) -> Run:
     """Read weights along with their config.
 
-    A config in a weights file is read as data. It may name only what glid_mm
-    and the OpenMMLab libraries register, so reading and building it runs no
-    code from the file.
+    A config in a weights file is read as data. It may name only classes that
+    glid_mm and the OpenMMLab libraries register, so reading and building it
+    runs no code from the file.
 
     Args:
         path: See :func:`find_run`.

@@ -147,8 +147,8 @@ def single_config(config: Config, name: str) -> Config:
         single.model.backbone.compile = False
     if kind != 'pretrain':
         single.setdefault('visualizer', dict(type=_VISUALIZERS[kind]))
-        # Nothing is written beside what is asked for. And mmengine gives one
-        # visualizer to all that want the same name, with classes of the last.
+        # Write no other files. Unique names, because for equal names mmengine
+        # reuses a visualizer with the classes of the last task.
         single.visualizer.update(vis_backends=None, name=uuid.uuid4().hex)
         single.test_dataloader = _pictures_only(single)
     if kind == 'pose':

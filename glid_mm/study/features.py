@@ -100,7 +100,7 @@ def extract_features(model: nn.Module,
     """Compute features of whole images, without masking.
 
     Args:
-        model: On any device; is left in evaluation mode.
+        model: The model on any device; it stays in eval mode.
         paths: Image files.
         size: Side in pixels of the central square of each image that the model
             sees; a multiple of 32.

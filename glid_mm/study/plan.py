@@ -94,7 +94,7 @@ def read_start(text: str, checkpoint: str = '') -> Start:
         checkpoint: The file if the text names none.
 
     Raises:
-        UserError: If there is no such part or no file.
+        UserError: If the part does not exist or there is no file.
     """
     name, given, rest = text.partition('=')
     file, _, parts = rest.rpartition(':') if given else (checkpoint, '', name)

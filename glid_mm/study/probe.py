@@ -18,8 +18,8 @@ class Accuracy(NamedTuple):
     """Shares of correctly classified validation images.
 
     Attributes:
-        knn: By weighted nearest neighbours.
-        linear: By a linear layer.
+        knn: Share by weighted nearest neighbours.
+        linear: Share by a linear layer.
     """
 
     knn: float
@@ -180,7 +180,7 @@ def fit_linear(features: Tensor, labels: Tensor, penalty: float) -> nn.Linear:
         penalty: λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are not penalized.
 
     Returns:
-        From C to the classes, without gradients.
+        A layer from C to the classes, without gradients.
     """
     layer = nn.Linear(features.shape[1], int(labels.max()) + 1)
     nn.init.zeros_(layer.weight)

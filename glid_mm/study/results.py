@@ -184,7 +184,7 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
 
 
 def read_csv(path: Path) -> tuple[str, list[Outcome]]:
-    """Read what :func:`write_csv` has written.
+    """Read a file of :func:`write_csv`.
 
     Args:
         path: A ``study.csv``.

@@ -200,7 +200,7 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     count, a loss would have more weight in processes with smaller counts.
 
     Args:
-        numbers: Any shape.
+        numbers: Numbers in any shape.
 
     Returns:
         The same shape, fp32, without a gradient.

@@ -45,8 +45,8 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
         repeats: Number of predictions for each object.
 
     Returns:
-        ``(3, L, P)`` int64: image, prediction, and object among those of all
-        images.
+        ``(3, L, P)`` int64: image, prediction, and object (numbered over all
+        images).
 
     Raises:
         CostsError: If a cost is not finite.

@@ -83,7 +83,7 @@ def read_metrics(work_dir: str | Path) -> dict[str, float]:
         By name, such as 'mIoU'.
 
     Raises:
-        UserError: If there is no test.
+        UserError: If no test has written metrics.
     """
     files = sorted(Path(work_dir).glob('*/*.json'))
     if not files:

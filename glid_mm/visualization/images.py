@@ -20,7 +20,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
         paths: Files and folders.
 
     Returns:
-        Files in the given order; those of a folder and its subfolders by name.
+        Files in the given order; within a folder and its subfolders by name.
 
     Raises:
         UserError: If a path does not exist or a folder has no images.
@@ -106,7 +106,7 @@ def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
 
     Args:
         paths (Sequence[str | Path]): Image files, or addresses that
-            ``mmengine.fileio`` knows.
+            ``mmengine.fileio`` supports.
         size: Height and width in pixels.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Time all steps and those of peers on one GPU, in under four minutes.
+"""Time all steps of GLID and its peers on one GPU, in under four minutes.
 
 Training steps of segmentation, depth, detection, pose and pre-training, and
 inference of segmentation, each as in ``benchmark_*.py``, in bf16, without the

@@ -79,8 +79,7 @@ METHODS = dict(
 
 
 def _glid(checkpointed):
-    """GLID with Swin-B; recomputes first stages and decoder, or nothing.
-    """
+    """GLID with Swin-B; recomputes first stages and decoder, or nothing."""
     model = Config.fromfile(OURS).model
     model.backbone.encoder.checkpointed_stages = 2 * checkpointed
     model.backbone.decoder.gradient_checkpointing = checkpointed

@@ -63,8 +63,7 @@ class Step(ABC):
         """Build the model; also returns height and width of its images."""
 
     def plan(self):
-        """Make labels, masks and plans, as training does one step ahead.
-        """
+        """Make labels, masks and plans, as training does one step ahead."""
         self.samples = self.draw()
 
     def draw(self):

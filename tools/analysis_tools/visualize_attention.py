@@ -172,8 +172,8 @@ def main():
             ])
     for stride, (own, others) in zip(SCALES,
                                      np.mean(found, 0) if found else ()):
-        print(f'stride {stride}: attention is {own:.1f} px from the place of '
-              f'a query on average, {others:.1f} px from those of the others')
+        print(f"stride {stride}: attention is {own:.1f} px from a query's own "
+              f"place on average, {others:.1f} px from other queries' places")
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Extract one task from a mixture's checkpoint.
 
-tools/train.py and tools/test.py need no such file: the config of a single task
-loads its own part. The hosts' inferencers need it.
+The hosts' inferencers need such a file. tools/train.py and tools/test.py do
+not: the config of a single task loads its own part.
 """
 import argparse
 from pathlib import Path

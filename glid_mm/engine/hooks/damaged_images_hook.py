@@ -36,8 +36,7 @@ class DamagedImagesHook(Hook):
         self.max_share = max_share
 
     def before_train(self, runner) -> None:
-        """Enable skipping in the data set; continue a resumed run's count.
-        """
+        """Enable skipping in the data set; continue a resumed run's count."""
         dataset = runner.train_dataloader.dataset
         if hasattr(dataset, 'skip_damaged'):
             dataset.skip_damaged = True

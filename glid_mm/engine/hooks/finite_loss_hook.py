@@ -183,7 +183,7 @@ def image_paths(data) -> Iterator[str]:
 
 
 def _mean(value) -> Tensor:
-    """The contribution of a loss to the sum: a tensor or a list of them."""
+    """The mean of a loss, which is a tensor or a list of tensors."""
     if not isinstance(value, Tensor):
         return torch.stack([_mean(part) for part in value]).mean()
     value = value.detach().float()

@@ -293,7 +293,7 @@ def _unmatchable(truth: InstanceData, meta: dict) -> UserError:
                 'not finite: lower the learning rate, clip gradients '
                 '(optim_wrapper.clip_grad), or start from finite weights.')
     else:
-        cure = 'Correct its annotations: those boxes are not finite.'
+        cure = 'Correct its annotations: the boxes are not finite.'
     return UserError(
         'predictions and ground truth cannot be matched in '
         f'{meta.get("img_path", "an image without a path")}: costs are not '

@@ -63,8 +63,7 @@ class SharedGLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Callable | None = None) -> GLIDOutput:
-        """Decode the task's queries; see ``glid_mm.models.GLID.answers``.
-        """
+        """Decode the task's queries; see ``glid_mm.models.GLID.answers``."""
         return self.glid.answers(x, *self._own(groups), focus=focus)
 
     def _own(self, groups: Sequence[slice]) -> Sequence[slice]:

@@ -124,7 +124,7 @@ class PanopticHead(MaskHead):
         """A mask for each segment of panoptic maps.
 
         Args:
-            data_samples (list[DetDataSample]): Of
+            data_samples (list[DetDataSample]): Samples from
                 :class:`PackPanopticInputs`.
             size: H and W of the masks.
 

@@ -145,8 +145,7 @@ class CocoPoseDataset(CocoDataset):
         self._check_order(coco)
 
     def _check_order(self, coco: COCO) -> None:
-        """Check that keypoints have the order of ``metainfo``.
-        """
+        """Check that keypoints have the order of ``metainfo``."""
         ours = list(self.metainfo['keypoint_name2id'])
         for category in coco.dataset.get('categories', ()):
             names = category.get('keypoints', ours)
@@ -160,8 +159,7 @@ class CocoPoseDataset(CocoDataset):
                     'the order of the file.')
 
     def _check_count(self, annotation: dict) -> int:
-        """Check that an annotation has no keypoints or all of ``metainfo``.
-        """
+        """Check that an annotation has no keypoints or all of ``metainfo``."""
         count = len(annotation.get('keypoints', ()))
         wanted = self.metainfo['num_keypoints']
         if count not in (0, 3 * wanted):
@@ -246,10 +244,10 @@ class CocoPoseDataset(CocoDataset):
 
 
 def _check_box(box: Sequence[float], image: dict, what: str) -> None:
-    """Raise an error if a box lies outside its image.
+    """Check that a box overlaps its image.
 
     Raises:
-        UserError: If so.
+        UserError: If it lies outside.
     """
     x, y, w, h = box
     if x >= image['width'] or y >= image['height'] or x + w < 0 or y + h < 0:
@@ -261,10 +259,10 @@ def _check_box(box: Sequence[float], image: dict, what: str) -> None:
 
 
 def _check_metainfo(metainfo: dict) -> None:
-    """Raise an error if a definition of keypoints contradicts itself.
+    """Check that a definition of keypoints is consistent.
 
     Raises:
-        UserError: If so.
+        UserError: If it contradicts itself.
     """
     what = f'the metainfo of {metainfo["dataset_name"]!r}'
     count = metainfo['num_keypoints']
@@ -294,7 +292,7 @@ def _reading(path: str):
     """Name a file that is not JSON, or not in COCO's format.
 
     Raises:
-        UserError: If so.
+        UserError: If a file cannot be read.
     """
     try:
         yield

@@ -102,8 +102,8 @@ class QueryHeatmapHead(HeatmapHead):
         """Keypoints.
 
         Args:
-            feats: Features; for the flip test, those of the images and of
-                their mirror images.
+            feats: Features; for the flip test, of the images and of their
+                mirror images.
             batch_data_samples (list[PoseDataSample]): Samples of the crops.
             test_cfg: See ``HeatmapHead``.
 
@@ -173,7 +173,7 @@ def _check_codec(codec) -> None:
     """Check the heatmaps' size, their number, and the places of peaks.
 
     Raises:
-        UserError: If so; names the setting.
+        UserError: If the codec does not fit the head; names the setting.
     """
     if not isinstance(codec, (MSRAHeatmap, UDPHeatmap)):
         raise UserError(

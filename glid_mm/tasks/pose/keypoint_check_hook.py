@@ -6,8 +6,7 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class KeypointCheckHook(DataCheckHook):
-    """Stop before the first batch if keypoints of model and data differ.
-    """
+    """Stop before the first batch if keypoints of model and data differ."""
 
     def check(self, model, dataset) -> None:
         """See :class:`DataCheckHook`."""

@@ -99,8 +99,8 @@ class SemanticHead(MaskHead):
         """Raise an error for labels that evaluation would ignore.
 
         Args:
-            data_samples (list[SegDataSample]): Those with ``gt_sem_seg`` are
-                checked.
+            data_samples (list[SegDataSample]): Samples; those with
+                ``gt_sem_seg`` are checked.
 
         Raises:
             UserError: If a label is neither a class nor ignored.
