@@ -126,7 +126,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
     weights = checkpoint.get('state_dict', checkpoint)
     tasks = tasks_of(weights)
     if task not in tasks:
-        raise CheckpointError(f'it has no task {task!r}: it  ' + (
+        raise CheckpointError(f'it has no task {task!r}: it ' + (
             f'is a mixture of {", ".join(tasks)}. Name one of these, or give '
             f'a checkpoint of a mixture with {task}.'
             if tasks else 'is not of a mixture. Omit the task.'))

@@ -155,7 +155,7 @@ class Schedule:
                 scheduler.step()
 
     def _refuse_ended(self, progress: Progress) -> None:
-        """Refuse to train on at the tiny rate after the end of the schedule.
+        """Refuse to train beyond the end of the schedule at a tiny rate.
         """
         rates = [s for s in self._schedulers if s.param_name == 'lr']
         share = max(group['lr'] / group['initial_lr']

@@ -281,7 +281,7 @@ def test_another_number_for_what_is_ignored_is_refused(run):
     with pytest.raises(
             UserError,
             match='^seg_pad_val of model.data_preprocessor '
-            'is 7, and .* is 254'):
+            'is 7, but .* is 254'):
         run(lambda labels: labels, **other,
             **{'model.data_preprocessor.seg_pad_val': 7})
 
