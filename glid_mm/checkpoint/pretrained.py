@@ -24,7 +24,7 @@ class Pretrained:
 
     As ``model.backbone.init_cfg``, such as ``dict(type='glid_mm.Pretrained',
     checkpoint='glid.pth', parts=('encoder', 'neck'))``. A Swin of another
-    library is converted on the way, for ``parts=('encoder',)``. ×Net's parts,
+    library is converted on loading, for ``parts=('encoder',)``. ×Net's parts,
     encoder and classifier, take a classifier's own file.
 
     Args:

@@ -219,7 +219,7 @@ def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
         return []
     return [
         f'these weights were trained with{"" if given else "out"} shifted '
-        f'windows; set encoder.shifted_windows={given} to keep that'
+        f'windows; set encoder.shifted_windows={given} to match'
     ]
 
 

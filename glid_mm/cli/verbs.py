@@ -47,7 +47,7 @@ def run(*arguments: str) -> None:
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
-    """A parser that knows the options of one verb."""
+    """A parser with the options of one verb."""
     parser = argparse.ArgumentParser(
         prog='glid',
         description='Pre-train one encoder-decoder on unlabelled pictures, '

@@ -43,7 +43,7 @@ _HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
 
 
 class ImageError(UserError):
-    """A picture that cannot be used: damaged, or of an unknown kind.
+    """A picture cannot be used: it is damaged or in an unknown format.
 
     Files that cannot be opened or read at all raise other errors.
 

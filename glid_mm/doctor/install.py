@@ -27,7 +27,7 @@ def install_command(libraries: Iterable[str], env: Environment) -> str:
             libraries come from.
 
     Returns:
-        A line for the shell.
+        A shell command.
     """
     libraries = set(libraries)
     alone = sorted(_for_pip(n, env) for n in libraries.intersection(ALONE))

@@ -7,7 +7,7 @@ from torch.func import functional_call
 
 
 class _Pass(nn.Module):
-    """A function as a module that has a model's parameters."""
+    """Wrap a function as a module with a model's parameters."""
 
     def __init__(self, model: nn.Module, function: Callable) -> None:
         super().__init__()

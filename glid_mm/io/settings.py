@@ -17,7 +17,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(text: str) -> Settings:
-    """Read a config as mmengine saves it with a checkpoint.
+    """Read a config that mmengine saved in a checkpoint.
 
     Such a config assigns literals and ``dict(…)`` to names.
 

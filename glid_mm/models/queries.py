@@ -56,8 +56,8 @@ class Queries(nn.Module):
             ValueError: If the model has no task queries.
         """
         if not self.num_queries:
-            raise ValueError('num_queries=0 is for pre-training: a task sets '
-                             'its number (model.backbone.num_queries)')
+            raise ValueError('num_queries=0 is for pre-training; a task needs '
+                             'its own number (model.backbone.num_queries)')
         return (self.cls_token + self.embeddings).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class CocoData(OwnData):
         return path, part.root
 
     def _content(self, part: Part) -> dict:
-        """The part in COCO's format; classes are numbered from 1 on."""
+        """The part in COCO's format; classes are numbered from 1."""
         numbers = {name: i for i, name in enumerate(self.classes, 1)}
         categories = [
             dict(id=i, name=name, **self.category())

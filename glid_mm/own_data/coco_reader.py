@@ -237,7 +237,7 @@ class Reader:
         return ordered[0] if ordered else ''
 
     def _look(self, images: list[dict], left_out: LeftOut) -> set:
-        """Ids of images whose pictures cannot be used; sizes are set."""
+        """Check pictures and fill in sizes; returns ids of unusable images."""
         broken = set()
         some = {image['id'] for image in spread(images, LOOKED_AT)}
         for image in images:

@@ -49,7 +49,7 @@ class PoseData(CocoData):
 
     Attributes:
         keypoints: Their names, in the order of the annotations.
-        skeleton: Lines to draw, from 0 on.
+        skeleton: Lines to draw, with keypoints numbered from 0.
     """
 
     unit = 'object'
@@ -173,7 +173,7 @@ class KeypointReader(Reader):
 
     @property
     def skeleton(self) -> list[tuple[int, int]]:
-        """Lines between keypoints, from 0 on."""
+        """Lines between keypoints, numbered from 0."""
         lines = [c.get('skeleton') for c in self.content['categories']]
         pairs = [
             pair for skeleton in lines if isinstance(skeleton, list)
@@ -274,7 +274,7 @@ def metainfo(name: str, keypoints: Sequence[str],
     Args:
         name: Name of the data set.
         keypoints: Their names, in the order of annotations.
-        skeleton: Lines to draw, from 0 on.
+        skeleton: Lines to draw, with keypoints numbered from 0.
 
     Returns:
         ``dataset_name``, ``keypoint_info``, ``skeleton_info``,

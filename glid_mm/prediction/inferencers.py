@@ -87,7 +87,7 @@ def build_inferencer(kind: str, config: Config, checkpoint: dict,
         kind: Kind of task.
         config: See :func:`~.tasks.single_config`.
         checkpoint: Weights of that config.
-        device: Where to compute.
+        device: Device to compute on.
 
     Returns:
         The inferencer.

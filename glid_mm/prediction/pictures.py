@@ -1,4 +1,4 @@
-"""Read the user's pictures the way training reads them."""
+"""Read the user's pictures as in training."""
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple

@@ -31,7 +31,7 @@ class Predictor:
 
     Args:
         run: Weights and their config.
-        device: Where to compute, such as ``'cuda:1'``; by default a GPU if
+        device: Device to compute on, such as ``'cuda:1'``; by default a GPU if
             there is one.
         task: The task of a mixture to use, or the expected task of other
             weights.

@@ -37,7 +37,7 @@ def build(run: Run, device: torch.device) -> nn.Module:
 
     Args:
         run: Run of a pre-training.
-        device: Where to compute.
+        device: Device to compute on.
 
     Raises:
         CheckpointError: If weights are missing.

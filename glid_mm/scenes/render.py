@@ -10,7 +10,7 @@ from .world import SKY, WALL, sample_world
 
 MIN_SIZE = 32
 # Things with fewer visible pixels are removed from the world before labelling,
-# so they are in no kind of label.
+# so that no label contains them.
 MIN_VISIBLE = 12
 # The largest thing covers at least this part of the image.
 MIN_LARGEST = 0.04

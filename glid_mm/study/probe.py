@@ -123,7 +123,7 @@ def knn(features: Tensor,
     Args:
         features: ``(n, C)`` of the images that vote.
         labels: ``(n,)`` int64, their classes.
-        queries: ``(m, C)`` of the images in question.
+        queries: ``(m, C)`` of the images to classify.
         k: Number of neighbours that vote, n or fewer.
         temperature: Smaller values give more weight to the nearest neighbours.
 
@@ -152,7 +152,7 @@ def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
     Args:
         features: ``(n, C)`` of the images to learn from.
         labels: ``(n,)`` int64, their classes, with two or more images each.
-        queries: ``(m, C)`` of the images in question.
+        queries: ``(m, C)`` of the images to classify.
         seed: Seed of the draw of the held-out images.
 
     Returns:

@@ -160,7 +160,7 @@ def dense_features(model: GLID,
         model: The backbone.
         inputs: ``(B, 3, H, W)``, standardised.
         metas: See :func:`padding_mask`.
-        focus: Limits attention of queries to features; see
+        focus: Limits the attention of queries; see
             :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:

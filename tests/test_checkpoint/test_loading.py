@@ -145,7 +145,8 @@ def test_another_architecture_is_named(theirs, ours):
     report = LoadReport(shapes(arch=ours), shapes(arch=theirs))
     with pytest.raises(
             CheckpointError,
-            match=rf'its encoder is Swin {theirs} \(.*the config has {ours} \('):
+            match=rf'its encoder is Swin {theirs} \(.*the config has {ours} \('
+    ):
         report.refuse(('encoder', ))
 
 

@@ -83,8 +83,8 @@ class CheckpointHook(hooks.CheckpointHook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Save between iterations if it is time, or end after a signal.
 
-        At this point, the epoch's end and the validation of the previous
-        iteration are over.
+        At this point, the end of the epoch and the validation of the previous
+        iteration are finished.
         """
         if self._interruption is None:
             return

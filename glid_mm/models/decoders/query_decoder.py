@@ -91,7 +91,7 @@ class QueryDecoder(nn.Module):
             queries: ``(B, M, dims)``, content + position.
             memory: Tokens of strides 32, 16 and 8.
             every_layer: Return all layers' outputs, not only the last.
-            focus: Limits attention of queries after the first layer; by
+            focus: Limits the attention of queries after the first layer; by
                 default no limit.
 
         Returns:

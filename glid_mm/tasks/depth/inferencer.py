@@ -15,19 +15,19 @@ PNG_SCALES = (1000, 256, 100, 10, 1)
 
 @INFERENCERS.register_module()
 class DepthInferencer(SegInferencer):
-    """Metric depth of images, in an array, a PNG and a picture.
+    """Estimate metric depth of images, as arrays, PNGs and pictures.
 
     ``inferencer('photo.jpg')['predictions']`` is the depth in metres, ``(H,
-    W)`` float32; for several images it is a list of them. With
-    ``out_dir=...`` there are two PNGs of each image's name, or of a number if
-    it is an array: in ``pred`` the depth in 16 bits, ``png_scale`` units per
-    metre, and in ``vis`` the image beside its depth in colours with a scale.
+    W)`` float32; for several images it is a list of them. With ``out_dir=...``
+    it writes two PNGs for each image, named like the image, or by a number for
+    an array: in ``pred`` the depth in 16 bits, ``png_scale`` units per metre,
+    and in ``vis`` the image beside its depth in colours with a scale.
 
     Args:
         model (str | Config): A config of depth estimation. Images go through
             its test pipeline.
         weights: A checkpoint of that config.
-        device: Where to compute; by default a GPU if there is one.
+        device: Device to compute on; by default a GPU if there is one.
         show_progress: Whether to draw a bar.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""mmseg's depth metrics, for every list of metrics and every image."""
+"""mmseg's depth metrics, in any selection, also for images without depth."""
 from collections.abc import Sequence
 
 import numpy as np

@@ -71,7 +71,7 @@ class MaskHead(BaseModule):
 
     @property
     def focus(self) -> Callable[[Features], Foreground] | None:
-        """Limits attention of queries to features; None for no limit."""
+        """Limits the attention of queries; None for no limit."""
         if not self.masked_attention:
             return None
         return lambda x: Foreground(x, self.mask_embed)

@@ -26,8 +26,7 @@ def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     Returns:
         ``custom_imports``, ``model``, ``train_dataloader``, ``default_hooks``,
         and ``val_cfg``, ``val_dataloader``, ``val_evaluator`` and the same for
-        ``test``, for use in a
-        config::
+        ``test``, for use in a config::
 
             globals().update(mixture('{{ fileDirname }}/..', tasks=dict(…)))
 

@@ -1,9 +1,9 @@
 """Load COCO's panoptic PNGs for a model.
 
-In a pipeline, a map holds the index of each pixel's segment, from 1 on, and 0
-for none. When packed, it has the values that mmdet's models predict: class +
-1000 · number of the object, 0 for stuff, and the number of classes for empty
-pixels. Objects of a crowd have the number -1.
+In a pipeline, a map holds the index of each pixel's segment, starting at 1,
+and 0 for none. When packed, it has the values that mmdet's models predict:
+class + 1000 · number of the object, 0 for stuff, and the number of classes for
+empty pixels. Objects of a crowd have the number -1.
 """
 import numpy as np
 import torch

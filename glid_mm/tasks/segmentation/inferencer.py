@@ -38,9 +38,9 @@ class SegInferencer(MMSegInferencer):
     drawn in their true colours; and label maps with more than 256 classes have
     16 bits.
 
-    With ``out_dir=...`` there are two PNGs of each image's name, or of a
-    number if it is an array: in ``pred`` the number of the class in each
-    pixel, and in ``vis`` the image with the classes in colours.
+    With ``out_dir=...`` it writes two PNGs for each image, named like the
+    image, or by a number for an array: in ``pred`` the class of each pixel,
+    and in ``vis`` the image with the classes in colours.
 
     Args:
         *args: See ``mmseg.apis.MMSegInferencer``.
@@ -67,7 +67,7 @@ class SegInferencer(MMSegInferencer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _inputs_to_list(self, inputs) -> list:
-        """Paths and arrays."""
+        """List paths and arrays."""
         return list_inputs(inputs)
 
     def _get_chunk_data(self, inputs: Iterable,
