@@ -510,7 +510,7 @@ def write_report(demo: Demo, results: Results, stages: list,
     Args:
         demo: The finished demo.
         results: Its results.
-        stages (list[Stage]): All, in order.
+        stages (list[Stage]): All stages, in order.
         path: Path of the page.
     """
     report = Report('GLID on Scenes')
@@ -609,7 +609,7 @@ def run_all(steps: list[Step], console: Console) -> list[Stage]:
     """Run unfinished stages, and show the remaining time.
 
     Args:
-        steps: In order.
+        steps: The steps, in order.
         console: Console for the progress.
 
     Returns:

@@ -166,7 +166,7 @@ def mistaken_json(rng: random.Random, data: bytes, other: bytes) -> bytes:
         other: Another file.
 
     Returns:
-        The file.
+        The resulting file.
     """
     if rng.random() < .2:
         return damaged(rng, data, other)

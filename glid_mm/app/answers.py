@@ -69,7 +69,7 @@ def answer(predictor: Predictor,
         The results to show.
 
     Raises:
-        UserError: If there are no files, or see :meth:`Predictor.stream`.
+        UserError: If there are no files; see also :meth:`Predictor.stream`.
     """
     if not files:
         raise UserError(

@@ -108,7 +108,7 @@ class Converted(NamedTuple):
     """A checkpoint in another format.
 
     Attributes:
-        checkpoint: With ``state_dict`` and ``meta``.
+        checkpoint: The checkpoint, with ``state_dict`` and ``meta``.
         missing: Weights that the source lacks.
         left: Weights of the source that the target lacks.
         notes: Further remarks.
@@ -214,7 +214,7 @@ def to_glid(checkpoint: dict,
             of the source's library; by default they are not resized.
 
     Returns:
-        With names such as ``backbone.encoder.norms.0.weight``.
+        The weights, with names such as ``backbone.encoder.norms.0.weight``.
 
     Raises:
         CheckpointError: If it contains no such Swin.

@@ -23,7 +23,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
         checkpoint: See :func:`read_checkpoint`.
 
     Raises:
-        CheckpointError: With the cure.
+        CheckpointError: If so; names the cure.
     """
     found = recognise(checkpoint) if glid_of(model) is not None else None
     if found is not None and found.format != 'glid':

@@ -148,7 +148,7 @@ def plan(checkpoint: dict,
         there = _parts_of(checkpoint, PARTS)
         there = tuple(p for p in PARTS if p in map(part_of, there))
         raise CheckpointError(f'it holds no {" and no ".join(absent)}: set '
-                              f'parts={there}, or fewer')
+                              f'parts={there}, or some of them')
     if 'encoder' in parts:
         notes += shift_note(checkpoint, model)
     own = {

@@ -15,7 +15,7 @@ def plan_published(
     """Find the weights of a checkpoint for networks of a model.
 
     Args:
-        checkpoint: From ``read_checkpoint``: a classifier of timm or of
+        checkpoint: Result of ``read_checkpoint``: a classifier of timm or of
             mmpretrain, each for its own networks, or a model of glid_mm with
             the same parts.
         model: ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
@@ -33,7 +33,7 @@ def plan_published(
     if absent:
         raise CheckpointError(
             f'{type(model).__name__} has no {" and no ".join(sorted(absent))}:'
-            f' set parts={parts_of(model)}, or fewer')
+            f' set parts={parts_of(model)}, or some of them')
     weights = checkpoint['state_dict']
     if any(name.startswith(_HOST) for name in weights):
         weights = {

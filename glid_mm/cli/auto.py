@@ -35,11 +35,11 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     """Fit a config to machine and data.
 
     Args:
-        config: For the user's own data; changed in place.
-        task: Such as ``'detection'``.
-        size: Such as ``'tiny'``.
+        config: Config for the user's own data; changed in place.
+        task: The task, such as ``'detection'``.
+        size: The model size, such as ``'tiny'``.
         images: Pictures for training.
-        devices: Processes, each with a GPU of its own if there are any.
+        devices: Number of processes, each with its own GPU if there are any.
         length: Whether to fit the length too.
 
     Yields:

@@ -74,7 +74,7 @@ class Start:
         """Set these weights as the start of a training.
 
         Args:
-            config: Changed in place.
+            config: The config; changed in place.
         """
         if self.format == 'glid':
             config.load_from = self.path

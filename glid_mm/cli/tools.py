@@ -60,7 +60,7 @@ def tool(script: str, *arguments: str) -> list[str]:
     """The command that runs a script of ``tools/``.
 
     Args:
-        script: Its path there.
+        script: Path of the script in ``tools/``.
         *arguments: Its arguments.
 
     Returns:

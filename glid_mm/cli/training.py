@@ -132,7 +132,7 @@ def command(run: Path, devices: int, *options: str) -> list[str]:
 
     Args:
         run: Folder of the run.
-        devices: Processes.
+        devices: Number of processes.
         *options: Options of ``tools/train.py``.
 
     Returns:

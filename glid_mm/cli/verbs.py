@@ -37,7 +37,7 @@ def run(*arguments: str) -> None:
         *arguments: Arguments without the command's name.
 
     Raises:
-        UserError: Depending on the verb.
+        UserError: If the verb reports one.
     """
     name = arguments[0] if arguments else '--help'
     if name in PASSED_ON:

@@ -8,7 +8,7 @@ def require_names(classes: Sequence[str]) -> None:
     """Refuse a string in place of names: its letters would become classes.
 
     Args:
-        classes: From ``metainfo``.
+        classes: Class names from ``metainfo``.
 
     Raises:
         UserError: If it is a string.

@@ -210,7 +210,7 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
         image: The entry of its image, with its size.
 
     Returns:
-        The reason, in words about several boxes.
+        The reason, phrased for several boxes.
     """
     if image is None:
         return 'the file does not list the image of their image_id'

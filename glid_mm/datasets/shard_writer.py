@@ -144,7 +144,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
         data: The content of an image file.
         name: Name in error messages.
         shorter_side: Pixels of the shorter side. Smaller images keep their
-            size, and if they are upright JPEGs every byte.
+            size; upright JPEGs among them are copied unchanged.
         quality: Quality of the JPEG, 1 to 95.
 
     Returns:

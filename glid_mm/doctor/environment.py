@@ -57,7 +57,7 @@ class Environment:
         torchvision_wants: The version of torch that torchvision was built for,
             if it names one.
         mmcv_ops: Whether mmcv's compiled ops are installed.
-        broken: Error messages by the module whose import failed.
+        broken: Error messages of failed imports, by module.
     """
     versions: dict[str, str] = field(default_factory=dict)
     missing: set = field(default_factory=set)

@@ -265,8 +265,8 @@ def stop_workers(loader: DataLoader) -> None:
     that is still alive, without telling it to stop.
 
     Args:
-        loader: Or several, in a dict ``loaders``. Iterating over it again
-            starts new workers.
+        loader: A loader, or an object with several in a dict ``loaders``.
+            Iterating over it again starts new workers.
     """
     for part in getattr(loader, 'loaders', {}).values():
         stop_workers(part)

@@ -77,8 +77,8 @@ class Interruption:
             device: Device for exchanging tensors between ranks.
 
         Returns:
-            The signal that ends the run, or 0, and whether a checkpoint is
-            duein any rank.
+            The signal that ends the run, or 0, and whether a checkpoint is due
+            in any rank.
         """
         word = 2 * self.signal + due
         if get_world_size() > 1:

@@ -79,7 +79,7 @@ def set_length(config: Config, args: argparse.Namespace) -> None:
     """Set the length of a training from the command line.
 
     Args:
-        config: Changed in place.
+        config: The config; changed in place.
         args: Options of :func:`add_length_options` and
             :func:`add_config_options`.
 

@@ -26,7 +26,7 @@ def rescale(config: Config, unit: str, length: int) -> None:
     validation keeps its share, and the only numbered checkpoint is the last.
 
     Args:
-        config: Changed in place.
+        config: The config; changed in place.
         unit: ``'epochs'`` or ``'iters'``.
         length: The new length, at least 1.
 

@@ -122,7 +122,7 @@ def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
     override of them would come too late.
 
     Args:
-        config: Changed in place.
+        config: The config; changed in place.
         overrides: Values by dotted names, such as
             ``train_dataloader.batch_size``.
 

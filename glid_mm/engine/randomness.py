@@ -88,7 +88,7 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
         ahead: Number of iterations after this one.
 
     Returns:
-        Draw from it on the CPU.
+        The generator, to draw from on the CPU.
     """
     hub = MessageHub.get_current_instance()
     if hub.get_info('loop_stage') != 'train':

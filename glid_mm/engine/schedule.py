@@ -39,8 +39,8 @@ class Schedule:
     """The optimizer's settings at each iteration, according to a config.
 
     Args:
-        optim_wrapper: Just built.
-        schedulers: Just built for it.
+        optim_wrapper: The wrapper, just built.
+        schedulers: Its schedulers, just built.
         end: Iterations of the whole run.
     """
 

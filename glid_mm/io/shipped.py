@@ -40,8 +40,8 @@ def read_card(name: str) -> dict:
 
     Returns:
         ``name``, ``file``, ``sha256``, ``config``, ``data``, ``length``,
-        ``loss`` and ``metrics``, a dictionary of floats by the names that
-        ``tools/test.py`` gives them; see ``publish_model.py``.
+        ``loss`` and ``metrics``, a dictionary of floats with the names in
+        ``tools/test.py``; see ``publish_model.py``.
     """
     text = (FOLDER / f'{name}.md').read_text(encoding='utf-8')
     return yaml.safe_load(text.split('---')[1])

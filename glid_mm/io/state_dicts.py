@@ -30,8 +30,8 @@ def plain_weights(path: Path, content: dict) -> dict:
     average (EMA) beside them.
 
     Raises:
-        CheckpointError: If there are several dictionaries of weights, and
-            their names do not tell which is the model's.
+        CheckpointError: If there are several dictionaries of weights with
+            ambiguous names.
     """
     found = _find_weights(content)
     if not found:
@@ -42,8 +42,8 @@ def plain_weights(path: Path, content: dict) -> dict:
         ]
         if len(others) > 1:
             raise CheckpointError(
-                f'{path} holds weights under {", ".join(others)}, but glid_mm '
-                f'knows none of these names ({", ".join(_WEIGHTS)}). Save the '
+                f'{path} holds weights under {", ".join(others)}, but none of '
+                f'these names is supported ({", ".join(_WEIGHTS)}). Save the '
                 'ones you want: '
                 f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
         found = others

@@ -17,7 +17,7 @@ def sample_visible(units: tuple[int, int],
         ratio: Share of units to mask, rounded to whole units; at least one
             unit is masked and one visible.
         strategy: 'random' draws units uniformly; 'block' masks random
-            rectangles, as BEiT does; 'grid' keeps a shifted lattice.
+            rectangles, as in BEiT; 'grid' keeps a shifted lattice.
         groups: Number of masks to draw.
         generator: Source of randomness, on CPU.
 

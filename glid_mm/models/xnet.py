@@ -35,10 +35,10 @@ class XNet(nn.Module):
     Re-Shape before each.
 
     Args:
-        encoder: ``(B, 3, H, W)`` to maps; the last is at 1/32.
-        classifier: ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and 1/32. For
-            ``'reversed'`` it needs ``stage(i, x)``, its ``i``-th quarter,
-            which takes the previous map or the image.
+        encoder: Maps ``(B, 3, H, W)`` to feature maps; the last is at 1/32.
+        classifier: Maps ``(B, 3, H, W)`` to feature maps at 1/4, 1/8, 1/16 and
+            1/32. For ``'reversed'`` it needs ``stage(i, x)``, its ``i``-th
+            quarter, which takes the previous map or the image.
         encoder_channels: Channels of the encoder's last map.
         classifier_channels: Channels of the four maps.
         channels: Channels of the result.

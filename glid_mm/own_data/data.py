@@ -71,8 +71,8 @@ class OwnData:
         task: The task to train.
         root: The folder.
         layout: The format, in words.
-        parts: ``'train'`` at least.
-        classes: Their names, in the order of their numbers.
+        parts: The parts, at least ``'train'``.
+        classes: Class names, in the order of their numbers.
         left_out: Data that is not used, with reasons.
 
     Raises:

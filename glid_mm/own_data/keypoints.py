@@ -48,7 +48,7 @@ class PoseData(CocoData):
     """Objects with keypoints.
 
     Attributes:
-        keypoints: Their names, in the order of the annotations.
+        keypoints: Names, in the order of the annotations.
         skeleton: Lines to draw, with keypoints numbered from 0.
     """
 
@@ -273,7 +273,7 @@ def metainfo(name: str, keypoints: Sequence[str],
 
     Args:
         name: Name of the data set.
-        keypoints: Their names, in the order of annotations.
+        keypoints: Names, in the order of the annotations.
         skeleton: Lines to draw, with keypoints numbered from 0.
 
     Returns:

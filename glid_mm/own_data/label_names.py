@@ -48,8 +48,8 @@ def find_names(tree: Tree) -> LabelNames | None:
         tree: The folder.
 
     Returns:
-        From ``labelmap.txt``, ``classes.txt``, a JSON of a list or of names
-        and numbers, or Roboflow's ``_classes.csv``.
+        Names from ``labelmap.txt``, ``classes.txt``, a JSON of a list or of
+        names and numbers, or Roboflow's ``_classes.csv``.
 
     Raises:
         UserError: If such a file is invalid, or there are several.

@@ -22,7 +22,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         path: A file.
 
     Returns:
-        In pixels.
+        Width and height in pixels.
 
     Raises:
         ImageError: If it is not a usable picture.
@@ -54,7 +54,7 @@ def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
         said: Width and height according to the labels.
 
     Returns:
-        Both, and the likely reason if sides are swapped.
+        Both sizes, and the likely reason if sides are swapped.
     """
     text = f'{name}: {size[0]}×{size[1]} instead of {said[0]}×{said[1]}'
     if size == said[::-1]:
@@ -66,11 +66,11 @@ def spread(items: Sequence, most: int) -> list:
     """Select items evenly from a sequence.
 
     Args:
-        items: All.
+        items: All items.
         most: Largest number of selected items.
 
     Returns:
-        In their order.
+        The selected items, in order.
     """
     count = min(most, len(items))
     return [items[i * len(items) // count] for i in range(count)]

@@ -98,14 +98,14 @@ def read(tree: Tree,
         tree: The folder.
         pairs: Pictures and depth maps.
         task: ``'depth'``.
-        classes: None: depth has no classes.
+        classes: Must be None, because depth has no classes.
         depth_scale: Units per metre; by default guessed.
 
     Returns:
         The data.
 
     Raises:
-        UserError: If maps are not depth, differ in kind, or mostly cannot be
+        UserError: If maps are not depth, differ in type, or mostly cannot be
             used.
     """
     left_out = LeftOut()

@@ -23,7 +23,7 @@ def number_of(share: float | int, images: int) -> int:
         images: Number of all images.
 
     Returns:
-        At least 1, and at most all but one.
+        A number between 1 and all but one.
 
     Raises:
         UserError: If there are fewer than two images.

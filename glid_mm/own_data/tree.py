@@ -61,7 +61,7 @@ def place_of(path: str) -> Place:
     """Read split and role from a path.
 
     Args:
-        path: In the folder, with ``/``.
+        path: Path in the folder, with ``/``.
 
     Returns:
         The split, the role and the rest of the path.

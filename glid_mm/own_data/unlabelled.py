@@ -54,7 +54,7 @@ def read(tree: Tree,
 
     Args:
         tree: The folder.
-        found: True.
+        found: Always true.
         task: ``'pretrain'``.
         classes: Must be None, because there are no classes.
 

@@ -17,7 +17,7 @@ def counted(number: int, noun: str) -> str:
         noun: The noun in the singular.
 
     Returns:
-        Both.
+        The number and the noun.
     """
     if number != 1:
         noun = (f'{noun[:-1]}ies' if noun[-1] == 'y' else

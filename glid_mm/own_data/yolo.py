@@ -29,7 +29,7 @@ class Layout:
 
     Attributes:
         yaml: The file that describes the data set.
-        pairs: Pictures and texts.
+        pairs: Pictures and label files.
     """
 
     yaml: str | None

@@ -93,7 +93,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
     """``(split, folder or set of pictures)`` from the YAML.
 
     Returns:
-        None if it has none in the tree.
+        The splits; None if the tree has none.
     """
     found = []
     for key, entries in settings.items():

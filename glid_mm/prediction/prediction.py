@@ -130,7 +130,7 @@ class Prediction:
             folder: ``vis/NAME.png`` in it is the drawing, ``pred/NAME.json``
                 has all data except maps, and ``pred/NAME.png`` has the map, if
                 there is one: classes of pixels; ids of segments as COCO
-                colours them (red + 256 · green + 65536 · blue); or depth in 16
+                colours (red + 256 · green + 65536 · blue); or depth in 16
                 bits, ``png_scale`` units per metre.
 
         Returns:
@@ -184,8 +184,8 @@ class Prediction:
                 so on.
 
         Returns:
-            With ``image_id``, ``category_id`` and ``score``; and ``bbox``
-            (left, top, width, height), ``segmentation`` (RLE) or
+            Entries with ``image_id``, ``category_id`` and ``score``; and
+            ``bbox`` (left, top, width, height), ``segmentation`` (RLE) or
             ``keypoints``. A semantic map gives one per class, without a score;
             a panoptic map gives one, with ``segments_info``.
 

@@ -109,7 +109,7 @@ class Predictor:
             **options: See :meth:`stream`.
 
         Returns:
-            One for one picture; a list for a list or a folder.
+            A single prediction for one picture; a list for a list or a folder.
 
         Raises:
             UserError: See :meth:`stream`.
@@ -180,8 +180,8 @@ class Predictor:
         """Mask units of a picture and reconstruct them.
 
         Args:
-            picture (str | Path | Image | ndarray): One; its centre is cropped
-                and resized.
+            picture (str | Path | Image | ndarray): A single picture; its
+                centre is cropped and resized.
             masked: ``(size / 32, size / 32)`` bool, True where a unit of 32×32
                 pixels is masked; by default drawn as in training.
             size: Side in pixels, a multiple of 32; by default the training

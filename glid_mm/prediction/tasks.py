@@ -121,11 +121,11 @@ def single_config(config: Config, name: str) -> Config:
         name: Name of a task in it.
 
     Returns:
-        With ``default_scope``, ``model``, ``test_dataloader``, ``visualizer``
-        and other settings of the config. Its model fits the weights of
-        :func:`glid_mm.checkpoint.tasks.take_task`. It loads pictures without
-        labels and compiles nothing, because each new picture size would take
-        minutes.
+        A config with ``default_scope``, ``model``, ``test_dataloader``,
+        ``visualizer`` and other settings of the config. Its model fits the
+        weights of :func:`glid_mm.checkpoint.tasks.take_task`. It loads
+        pictures without labels and compiles nothing, because each new picture
+        size would take minutes.
     """
     single = ConfigDict(config.to_dict())
     kind = tasks_of(config)[name]

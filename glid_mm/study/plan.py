@@ -147,7 +147,7 @@ def plan_runs(configs: dict[str, Config],
         cover_classes: See :func:`fraction_of`.
 
     Returns:
-        Seed by seed, so that an interrupted study is balanced.
+        The runs, seed by seed, so that an interrupted study is balanced.
 
     Raises:
         UserError: If the folder holds runs of another study, or a setting is

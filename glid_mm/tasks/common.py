@@ -244,7 +244,7 @@ def losses_by_layer(**terms: Tensor) -> dict:
 
     Returns:
         dict[str, Tensor]: ``loss_cls`` of the last layer, then ``d0.loss_cls``
-        and so on of those before it.
+        and so on of earlier layers.
     """
     layers = len(next(iter(terms.values())))
     return {

@@ -95,7 +95,7 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
         glid: The backbone; its results do not change.
 
     Yields:
-        The passes, one more after each.
+        A list of passes that grows with every pass.
     """
     passes = []
 

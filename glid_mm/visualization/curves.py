@@ -36,7 +36,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
         run_dir: A work dir, or a ``scalars.json``.
 
     Returns:
-        By name, such as 'loss' and 'mIoU'.
+        Values by name, such as 'loss' and 'mIoU'.
 
     Raises:
         UserError: If there are no scalars, or a file is damaged.
@@ -80,7 +80,7 @@ def read_metrics(work_dir: str | Path) -> dict[str, float]:
         work_dir: Work directory of ``tools/test.py``.
 
     Returns:
-        By name, such as 'mIoU'.
+        Values by name, such as 'mIoU'.
 
     Raises:
         UserError: If no test has written metrics.

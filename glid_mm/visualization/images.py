@@ -92,7 +92,7 @@ def refuse_same_names(images: Iterable[Path]) -> None:
     """Refuse images whose results would be written to the same file.
 
     Raises:
-        UserError: Names them.
+        UserError: If there are any; names them.
     """
     for name, count in Counter(image.stem for image in images).items():
         if count > 1:
@@ -122,7 +122,7 @@ def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
     """Resize and centre-crop images.
 
     Args:
-        images: RGB.
+        images: Images in RGB.
         size: Height and width in pixels.
 
     Returns:

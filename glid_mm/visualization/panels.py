@@ -15,8 +15,8 @@ def tile(
     """Arrange pictures in rows and columns.
 
     Args:
-        rows: ``(H, W, 3)`` uint8 RGB each. They keep their size; all cells
-            have the size of the largest.
+        rows: Pictures ``(H, W, 3)``, uint8 RGB. They keep their size; all
+            cells have the size of the largest.
         titles: Titles above the columns.
 
     Returns:

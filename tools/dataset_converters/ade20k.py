@@ -99,7 +99,7 @@ def convert_image(root, folder, split, image_id, path):
     """Write the PNG of an image and return its annotations.
 
     Returns:
-        tuple: Its entry, its instances, and its panoptic annotation.
+        tuple: The image's entry, its instances, and its panoptic annotation.
     """
     names = [
         root / kind / folder / f'{path.stem}.png'
@@ -155,7 +155,7 @@ def convert(root, workers):
 
     Args:
         root (Path): The data set's folder.
-        workers (int): Processes.
+        workers (int): Number of processes.
 
     Raises:
         UserError: If something is missing or does not fit.

@@ -65,7 +65,7 @@ def facts_of(checkpoint: dict) -> dict:
     """Facts published along with the weights.
 
     Args:
-        checkpoint: Checkpoint of a run, or converted.
+        checkpoint: Checkpoint of a run, or a converted one.
 
     Returns:
         ``glid_mm`` (format, versions, windows), ``config``, ``tasks`` by name,
@@ -153,7 +153,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
         facts: Result of :func:`facts_of`.
         path: Path of the published file.
         data: Its content.
-        checkpoint: Checkpoint of the run; scalars lie in its folder.
+        checkpoint: Checkpoint of the run; its folder holds the scalars.
         run: The checkpoint's ``meta``.
         tests: Work dirs of tests.
 

@@ -40,7 +40,7 @@ class RandomColour(BaseTransform):
             results: Results of a pipeline.
 
         Returns:
-            The same with another ``img``.
+            The results with the changed ``img``.
         """
         if np.random.rand() < self.prob:
             factors = np.random.uniform(*self.brightness)

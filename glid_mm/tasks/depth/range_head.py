@@ -58,11 +58,11 @@ class RangeHead(BaseModule):
         """Losses at the size of the input.
 
         Args:
-            x: Features, as ``forward`` takes them.
-            batch_data_samples (list[SegDataSample]): With ``gt_depth_map`` in
-                metres, 0 where unknown, and ``img_shape``: padding is not
-                supervised, whatever its depth.
-            train_cfg: The estimator's, not used.
+            x: Features for ``forward``.
+            batch_data_samples (list[SegDataSample]): Samples with
+                ``gt_depth_map`` in metres, 0 where unknown, and ``img_shape``:
+                padding is not supervised, whatever its depth.
+            train_cfg: Settings of the estimator; not used.
 
         Returns:
             dict[str, Tensor]: ``loss_silog`` of the last prediction, and
@@ -87,7 +87,7 @@ class RangeHead(BaseModule):
         """Depth of images.
 
         Args:
-            x: Features, as ``forward`` takes them.
+            x: Features for ``forward``.
             size: Height and width of the input.
 
         Returns:
@@ -138,7 +138,7 @@ class _UnitCheck:
         """Raise an error if the unit is wrong.
 
         Raises:
-            UserError: If it is; names the image and the settings.
+            UserError: If it is wrong; names the image and the settings.
         """
         wrong = self.wrong.get()
         if not wrong.any():

@@ -96,8 +96,8 @@ class DepthVisualizer(SegLocalVisualizer):
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
-            data_sample (SegDataSample, optional): With ``gt_depth_map``,
-                ``pred_depth_map`` or both.
+            data_sample (SegDataSample, optional): Samples with
+                ``gt_depth_map``, ``pred_depth_map`` or both.
             draw_gt: Whether to draw the truth, if there is one.
             draw_pred: Whether to draw the prediction, if there is one.
             with_image: Whether to put the image to the left.

@@ -160,7 +160,8 @@ class BoxHead(DETRHead):
         Args:
             hidden_states: ``(L, B, M, in_channels)``, the queries with
                 one-to-one matching first.
-            batch_data_samples (list[DetDataSample]): With ``gt_instances``.
+            batch_data_samples (list[DetDataSample]): Samples with
+                ``gt_instances``.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_bbox`` and ``loss_iou`` of
@@ -189,7 +190,7 @@ class BoxHead(DETRHead):
             all_layers_bbox_preds: ``(L, B, M, 4)``; see :meth:`forward`.
             batch_gt_instances: ``bboxes`` ``(n, 4)``, x1, y1, x2, y2 in
                 pixels, and ``labels`` ``(n,)``.
-            batch_img_metas: With ``img_shape``.
+            batch_img_metas: Meta information with ``img_shape``.
 
         Returns:
             dict[str, Tensor]: See :meth:`loss`.

@@ -68,7 +68,8 @@ class GLIDDetector(BaseDetector):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: With ``img_shape`` and ``gt_instances``.
+            batch_data_samples: Samples with ``img_shape`` and
+                ``gt_instances``.
 
         Returns:
             dict[str, Tensor]: See :meth:`BoxHead.loss`.
@@ -85,8 +86,8 @@ class GLIDDetector(BaseDetector):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: With ``img_shape``, and ``scale_factor`` for
-                rescaling.
+            batch_data_samples: Samples with ``img_shape``, and
+                ``scale_factor`` for rescaling.
             rescale: Whether boxes are in pixels of the original instead of the
                 resized images.
 
@@ -113,7 +114,8 @@ class GLIDDetector(BaseDetector):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: Give the padding of each image.
+            batch_data_samples: Meta information with the padding of each
+                image.
 
         Returns:
             Inputs of the head.

@@ -66,7 +66,8 @@ class GLIDMaskFormer(MaskFormer):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: Give the padding of each image.
+            batch_data_samples: Meta information with the padding of each
+                image.
 
         Returns:
             Inputs of the head.
@@ -88,8 +89,8 @@ class GLIDMaskFormer(MaskFormer):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: With ``img_shape``, ``batch_input_shape`` and
-                ``ori_shape``.
+            batch_data_samples: Samples with ``img_shape``,
+                ``batch_input_shape`` and ``ori_shape``.
             rescale: Whether masks have the size of the original instead of the
                 resized images.
 

@@ -42,7 +42,7 @@ class PanopticHead(MaskHead):
 
         Args:
             x: Features.
-            batch_data_samples (list[DetDataSample]): With
+            batch_data_samples (list[DetDataSample]): Samples with
                 ``gt_panoptic_seg`` of :class:`PackPanopticInputs`, or with
                 masks in ``gt_instances``.
 
@@ -67,7 +67,7 @@ class PanopticHead(MaskHead):
 
         Args:
             x: Features.
-            batch_data_samples (list[DetDataSample]): With
+            batch_data_samples (list[DetDataSample]): Samples with
                 ``batch_input_shape``.
 
         Returns:
@@ -83,8 +83,8 @@ class PanopticHead(MaskHead):
         Objects outside the crop are omitted.
 
         Args:
-            data_samples (list[DetDataSample]): With ``gt_instances`` and
-                ``ignored_instances``.
+            data_samples (list[DetDataSample]): Samples with ``gt_instances``
+                and ``ignored_instances``.
             size: H and W of the masks.
 
         Returns:

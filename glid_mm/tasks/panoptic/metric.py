@@ -49,7 +49,8 @@ class PanopticMetric(BaseMetric):
 
         Args:
             data_batch: Not used.
-            data_samples: With ``pred_panoptic_seg`` and ``gt_panoptic_seg``.
+            data_samples: Samples with ``pred_panoptic_seg`` and
+                ``gt_panoptic_seg``.
         """
         classes = len(self.dataset_meta['classes'])
         for sample in data_samples:

@@ -38,7 +38,7 @@ class CocoPoseDataset(CocoDataset):
     Args:
         metainfo (dict, optional): Definition of the keypoints in mmpose's
             format, by default COCO's. A ``from_file`` that does not exist is
-            searched in mmpose.
+            looked up in mmpose.
         **kwargs: See ``mmpose.datasets.CocoDataset``. ``bbox_file`` is a JSON
             list of ``image_id``, ``category_id``, ``bbox`` (x, y, width and
             height in pixels) and ``score``, as in COCO's box results.

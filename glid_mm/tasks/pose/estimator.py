@@ -16,7 +16,7 @@ class GLIDPoseEstimator(TopdownPoseEstimator):
         **kwargs: See ``mmpose.models.TopdownPoseEstimator``.
 
     Raises:
-        UserError: If they do not.
+        UserError: If they do not fit.
     """
 
     def __init__(self, *args, **kwargs) -> None:

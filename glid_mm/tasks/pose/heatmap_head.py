@@ -132,8 +132,8 @@ class QueryHeatmapHead(HeatmapHead):
 
         Args:
             feats: Features.
-            batch_data_samples (list[PoseDataSample]): With heatmaps and
-                weights of the keypoints.
+            batch_data_samples (list[PoseDataSample]): Samples with heatmaps
+                and weights of the keypoints.
             train_cfg: ``compute_acc``, by default True.
 
         Returns:

@@ -30,7 +30,7 @@ class PlanAhead:
         """The plan of this iteration on a device, without waiting for it.
 
         Args:
-            plan: Called with ``args`` and a generator.
+            plan: Function that is called with ``args`` and a generator.
             args: Arguments of the plan, such as the batch size.
             device: Device of the step.
         """

@@ -171,7 +171,7 @@ def build_pretrainer(config: Config) -> GLIDPretrainer:
     """Build the model of a pre-training config.
 
     Args:
-        config: Also sets the default scope.
+        config: The config; it also sets the default scope.
 
     Raises:
         UserError: If it is the config of a task.

@@ -17,7 +17,7 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
         ignore_index: The ignored label.
 
     Returns:
-        Names file, label and cure.
+        The error, which names file, label and cure.
     """
     wrong = [int(label) for label in wrong]
     reduced = bool(meta.get('reduce_zero_label'))

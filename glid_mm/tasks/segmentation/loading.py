@@ -51,8 +51,8 @@ class LoadSemanticMap(LoadAnnotations):
 
         Args:
             labels: Labels in any shape.
-            results: With ``reduce_zero_label`` and ``label_map`` of the data
-                set.
+            results: Results of a pipeline, with ``reduce_zero_label`` and
+                ``label_map`` of the data set.
 
         Returns:
             Labels of the same shape.

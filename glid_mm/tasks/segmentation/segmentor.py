@@ -38,7 +38,7 @@ class GLIDSegmentor(EncoderDecoder):
 
         Args:
             inputs: ``(B, 3, H, W)``, standardised.
-            batch_img_metas: Give the padding of each image.
+            batch_img_metas: Meta information with the padding of each image.
 
         Returns:
             Inputs of the head.

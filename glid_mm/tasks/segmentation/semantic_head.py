@@ -44,7 +44,8 @@ class SemanticHead(MaskHead):
 
         Args:
             x: Features.
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``.
+            batch_data_samples (list[SegDataSample]): Samples with
+                ``gt_sem_seg``.
             train_cfg: Settings of the segmentor; not used.
 
         Returns:
