@@ -483,7 +483,7 @@ def live_text(demo: Demo, results: Results) -> str:
     text = (
         f'The twins have the same seed, the same {sizes.train} images and the '
         f'same {sizes.iters} steps; one starts from random weights, the other '
-        f'from {SCHEME}{PRETRAINED}. These are smoke figures: so few steps, '
+        f'from {SCHEME}{PRETRAINED}. These are rough figures: so few steps, '
         f'one seed and {sizes.val} test images show only a tendency.')
     behind = [
         row[0] for row in results.twins()[1:] if row[-1].verdict != 'better'
@@ -498,9 +498,9 @@ def live_text(demo: Demo, results: Results) -> str:
 def trained_text(demo: Demo, results: Results) -> str:
     """Explanation of the table of trained weights."""
     return (f'One model performs all of these tasks: {SCHEME}{TRAINED} '
-            f'({results.card["length"]}). "Here" is a smoke figure, on the '
+            f'({results.card["length"]}). "Here" is a rough figure, on the '
             f'{demo.sizes.val} test images of this demo. The reliable figure '
-            'is that of its model card.')
+            'is in its model card.')
 
 
 def write_report(demo: Demo, results: Results, stages: list,
@@ -647,11 +647,12 @@ def main() -> None:
     stages = run_all(demo.steps(), console)
     results = Results.of(demo)
     write_report(demo, results, stages, out / 'report.html')
-    show_table(f'Twins after {sizes.iters} steps: smoke figures of one seed',
+    show_table(f'Twins after {sizes.iters} steps: rough figures of one seed',
                results.twins(), console)
     if demo.shows:
-        show_table(f'{SCHEME}{TRAINED}: a smoke figure, and that of its card',
-                   results.trained(), console)
+        show_table(
+            f'{SCHEME}{TRAINED}: a rough figure, and the one in its card',
+            results.trained(), console)
     else:
         console.print(f'{SCHEME}{TRAINED} does not come with this glid_mm, so '
                       'trained models are not shown.')

@@ -15,7 +15,9 @@ from glid_mm.io.checkpoints import find_checkpoint
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('inputs', help='an image, a folder of images, a video')
+    parser.add_argument(
+        'inputs', help='an image, a folder of images, or a '
+        'video')
     parser.add_argument('config', help='path of the pose config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(

@@ -43,8 +43,8 @@ class Stage(NamedTuple):
         folder: Folder for its log and the file that marks it as finished,
             relative to the project.
         command: A script, relative to the project, and its arguments.
-        epochs: Epochs of a training that counts them, for the length of the
-            bar.
+        epochs: Epochs of a training run that counts them, for the length of
+            the bar.
     """
 
     title: str
@@ -67,7 +67,7 @@ def run(stages: Sequence[Stage],
     Args:
         stages: The stages, which share the machine's cores. The file ``done``
             in a stage's folder marks it as finished and holds the command. A
-            training with a checkpoint in the folder resumes from it.
+            training run with a checkpoint in the folder resumes from it.
         console: Console for the progress; output goes into ``log.txt`` in each
             stage's folder.
         jobs: Number of parallel stages; by default all.

@@ -20,7 +20,7 @@ COLUMNS = dict(
 
 
 class Answer(NamedTuple):
-    """Results of pictures that were dropped.
+    """Results for the dropped pictures.
 
     Attributes:
         pictures: Drawings: path and caption.

@@ -68,8 +68,8 @@ def run(predictor: Predictor,
     Args:
         predictor: See :func:`build_app`.
         port: By default the first free one from 7860 on.
-        share: Whether gradio gives it a public address as well, over its own
-            servers, for anyone who knows the address.
+        share: Whether gradio also serves it at a public address, through its
+            own servers, for anyone with the address.
 
     Raises:
         MissingLibraryError: If gradio is not installed.

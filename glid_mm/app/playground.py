@@ -25,7 +25,7 @@ def with_mask(picture: Image.Image, mask: np.ndarray) -> Image.Image:
         mask: ``(rows, columns)`` bool, True where masked.
 
     Returns:
-        Enlarged; :func:`unit_at` finds units in it.
+        The enlarged picture; :func:`unit_at` finds units in it.
     """
     shown = enlarged(picture)
     draw = ImageDraw.Draw(shown)

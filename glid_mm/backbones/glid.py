@@ -134,9 +134,9 @@ class GLIDBackbone(models.GLID):
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Fit weights to this model; refuse another architecture.
 
-        mmengine loads without strictness and would only log differences.
-        Task, queries and windows may differ: position
-        biases are resized, and extended for a task's larger images.
+        mmengine does not load strictly and would only log differences. Task,
+        queries and windows may differ: position biases are resized, and
+        extended for a task's larger images.
 
         Raises:
             CheckpointError: If weights are missing or of other shapes.

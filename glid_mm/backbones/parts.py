@@ -1,8 +1,8 @@
 """Parts of GLID as backbones of the hosts' own models.
 
-Weights have the same names as in GLID, so a GLID checkpoint starts a Mask
-R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
-which transfers only the encoder.
+Weights have the same names as in GLID, so a GLID checkpoint can initialize a
+Mask R-CNN, a UPerNet or a MaskFormer without conversion. This is Figure 1's
+baseline, which transfers only the encoder.
 """
 from collections.abc import Sequence
 

@@ -41,7 +41,7 @@ def config_for(task: str, size: str) -> Path:
 
 
 class Start:
-    """The initial weights of a training.
+    """The initial weights of a training run.
 
     Args:
         path: A checkpoint of glid_mm, ``weights:NAME``, or a Swin in a known
@@ -71,7 +71,7 @@ class Start:
         self.size = facts and facts.published
 
     def put_into(self, config: Config) -> None:
-        """Set these weights as the start of a training.
+        """Set these weights as the start of a training run.
 
         Args:
             config: The config; changed in place.

@@ -13,7 +13,7 @@ TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that determine the config of a training."""
+    """Add the options that determine the config of a training run."""
     parser.add_argument(
         '--weights',
         metavar='W',

@@ -76,7 +76,7 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
 
 
 def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
-    """The config of a training on the user's data.
+    """The config of a training run on the user's data.
 
     Args:
         args: The training's options.

@@ -32,7 +32,7 @@ class UnlabelledImages(BaseDataset):
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
     Attributes:
-        skip_damaged (bool): Whether a random other sample replaces one whose
+        skip_damaged (bool): Whether another random sample replaces one whose
             picture cannot be decoded. Its data sample then lists the skipped
             pictures in ``damaged``, reasons by path.
             :class:`glid_mm.engine.DamagedImagesHook` sets this and counts.

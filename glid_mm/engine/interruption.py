@@ -18,7 +18,7 @@ SIGNALS = tuple(
 
 
 class Interrupted(SystemExit):
-    """A signal has stopped a training after it saved a checkpoint.
+    """A signal has stopped a run after a checkpoint was saved.
 
     Args:
         number: Signal number. The exit status is 128 + number, as if the
@@ -30,7 +30,7 @@ class Interrupted(SystemExit):
 
 
 class Interruption:
-    """A signal that waits until the training can end.
+    """A signal that waits until training can stop.
 
     As a context manager it restores the signal handlers that
     :meth:`watch` replaced.

@@ -35,7 +35,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_length_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that change the length of a training."""
+    """Add the options that change the length of a training run."""
     group = parser.add_mutually_exclusive_group()
     for unit in LENGTHS:
         group.add_argument(
@@ -47,7 +47,7 @@ def add_length_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that changes the image size of a pre-training."""
+    """Add the option that changes the image size in pre-training."""
     parser.add_argument(
         '--size',
         type=_side,

@@ -1,4 +1,4 @@
-"""Change the length of a training and its schedule."""
+"""Change the length of a training run and its schedule."""
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,11 +19,11 @@ _SHORTEST = 2
 
 
 def rescale(config: Config, unit: str, length: int) -> None:
-    """Change the length of a training and scale its schedule.
+    """Change the length of a training run and scale its schedule.
 
-    Warm-up, decay and milestones keep their share of the training. Intervals
-    do not change if the training is long enough for them; otherwise
-    validation keeps its share, and the only numbered checkpoint is the last.
+    Warm-up, decay and milestones keep their share of the length. Intervals do
+    not change if the length allows them; otherwise validation keeps its share,
+    and the only numbered checkpoint is the last.
 
     Args:
         config: The config; changed in place.

@@ -1,7 +1,7 @@
 """Pack checkpoint files, and read them without running their code.
 
-A checkpoint is a pickle, and reading a pickle may run any code. This module
-reads only tensors, plain Python values, NumPy arrays and mmengine's log
+A checkpoint is a pickle, and reading a pickle can run arbitrary code. This
+module reads only tensors, plain Python values, NumPy arrays and mmengine's log
 buffers, and refuses files that need more.
 """
 import argparse

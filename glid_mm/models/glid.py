@@ -142,7 +142,7 @@ class GLID(nn.Module):
         Args:
             images: ``(B, 3, H, W)``, standardised, H and W multiples of 32.
             visible: ``(G, V)`` int, the visible units of image ``b`` in row
-                ``b % G``, where the images are; G divides B. Or a grid from
+                ``b % G``, on the images' device; G divides B. Or a grid from
                 :meth:`plan`.
 
         Returns:

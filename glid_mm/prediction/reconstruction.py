@@ -36,7 +36,7 @@ def build(run: Run, device: torch.device) -> nn.Module:
     """Build a pre-trained model with its weights.
 
     Args:
-        run: Run of a pre-training.
+        run: A pre-training run.
         device: Device to compute on.
 
     Raises:

@@ -61,7 +61,7 @@ class Arm(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One training.
+    """One training run.
 
     Attributes:
         arm: Its arm.

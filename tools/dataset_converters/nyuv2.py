@@ -10,8 +10,8 @@ The data is distributed in two forms; each takes one call:
       folders of scenes with rgb_*.jpg and sync_depth_*.png, such as the 24k
       synchronised frames used in papers; --list selects frames
 
-Both make OUT/images/<split>/<scene>_00000.jpg and, of the same name,
-OUT/annotations/<split>/<scene>_00000.png: 16 bits, millimetres, 0 unknown.
+Both write OUT/images/<split>/<scene>_00000.jpg, and with the same name
+OUT/annotations/<split>/<scene>_00000.png: 16 bits, millimetres, 0 if unknown.
 """
 import argparse
 import os

@@ -237,7 +237,7 @@ def main() -> None:
         write_atomically(args.out.with_suffix('.md'), card.encode())
     write_atomically(out, data)
     if 'ema_state_dict' in checkpoint:
-        print('The weights are the averaged ones (EMA).')
+        print('The weights are the moving average (EMA).')
     left = sorted(set(checkpoint) - {'meta', 'state_dict'})
     if left:
         print(f'Left out: {", ".join(left)}')

@@ -30,10 +30,10 @@ class CheckpointHook(hooks.CheckpointHook):
     best checkpoints while the best is replaced.
 
     Between checkpoints of ``interval`` there is ``recent.pth``: written when
-    the last checkpoint is ``minutes`` old, and when a signal asks the
-    training to stop (Ctrl-C, SIGTERM, SIGUSR1). Each replaces the previous
-    one, and the next checkpoint of ``interval`` replaces the last. A run
-    resumes from it as from any other, also within an epoch or an accumulation.
+    the last checkpoint is ``minutes`` old, and when a signal requests a stop
+    (Ctrl-C, SIGTERM, SIGUSR1). Each replaces the previous one, and the next
+    checkpoint of ``interval`` replaces the last. A run resumes from it as from
+    any other, also within an epoch or an accumulation.
 
     After a signal, all ranks finish the same step or validation batch; then
     the process ends with status 128 + signal and one line on stderr. A second

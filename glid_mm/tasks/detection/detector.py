@@ -114,8 +114,7 @@ class GLIDDetector(BaseDetector):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: Meta information with the padding of each
-                image.
+            batch_data_samples: Samples with the padding of each image.
 
         Returns:
             Inputs of the head.

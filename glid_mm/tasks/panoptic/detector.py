@@ -66,8 +66,7 @@ class GLIDMaskFormer(MaskFormer):
 
         Args:
             batch_inputs: ``(B, 3, H, W)``, standardised.
-            batch_data_samples: Meta information with the padding of each
-                image.
+            batch_data_samples: Samples with the padding of each image.
 
         Returns:
             Inputs of the head.

@@ -142,7 +142,7 @@ def crop_size(config: Config) -> int:
     """The side of the square crops in pre-training.
 
     Args:
-        config: Config of the pre-training.
+        config: The pre-training config.
 
     Raises:
         UserError: If its pipeline has no random crop.
