@@ -368,7 +368,7 @@ class Checkpoints(Kind):
 
 
 class Safetensors(Checkpoints):
-    """Checkpoints of safetensors."""
+    """Checkpoints in safetensors format."""
     suffix = '.safetensors'
 
     def compare(self, path, value):

@@ -123,9 +123,9 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     missing = [name for name in wanted if not there[name]]
     if missing:
         raise UserError(
-            f'the list {path} names {len(wanted)} images, and '
-            f'{len(missing)} are missing, the first being {missing[0]}. '
-            'Check data_root and data_prefix of the data set')
+            f'the list {path} names {len(wanted)} images, but {len(missing)} '
+            f'are missing, the first being {missing[0]}. Check data_root and '
+            'data_prefix of the data set')
     name, times = there.most_common(1)[0]
     if times > 1:
         raise UserError(f'the list {path} has {name}, which matches {times} '

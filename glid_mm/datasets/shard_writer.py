@@ -44,8 +44,8 @@ def write_shards(folder: Path,
         images_per_shard: Images in a tar file.
         workers: Processes that decode and encode.
         progress: Called after each image with the number of finished images,
-            its name, and the reason for skipping it or None. The first call
-            has the number of images that an earlier call finished.
+            the image's name, and the reason for skipping it or None. The first
+            call has the number of images that an earlier call finished.
 
     Returns:
         The content of ``shards.json``: ``shards`` with the ``name`` and

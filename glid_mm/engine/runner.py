@@ -285,10 +285,10 @@ class Runner(runner.Runner):
                                                      'of an unknown version')
             raise CheckpointError(
                 f'{filename}: its optimizer state does not fit the weights of '
-                f'this model ({error}). It was written by glid_mm '
-                f'{version}, and this is {__version__}: finish the '
-                'run with that version, or, to start from its weights, set '
-                'load_from and do not resume.') from error
+                f'this model ({error}). It was written by glid_mm {version}, '
+                f'but this is {__version__}: finish the run with that '
+                'version, or, to start from its weights, set load_from and do '
+                'not resume.') from error
         if isinstance(self.optim_wrapper, OptimWrapper):
             restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop

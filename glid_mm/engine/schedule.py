@@ -128,10 +128,10 @@ class Schedule:
         """Set the values that a run with this config would have now."""
         if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
             raise UserError(
-                'the schedule has changed, and a scheduler in param_scheduler '
+                'the schedule has changed, but a scheduler in param_scheduler '
                 'follows validation results, which this run does not have. '
-                'Resume with the original config, or start a new run from '
-                'its weights (load_from, without --resume)')
+                'Resume with the original config, or start a new run from its '
+                'weights (load_from, without --resume)')
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
             group.update(fresh)

@@ -137,7 +137,7 @@ def find_checkpoint(path: PathLike) -> Path:
     """
     if '://' in str(path):
         raise CheckpointError(
-            f'{path} is a URL, and glid_mm downloads no checkpoints. '
+            f'{path} is a URL, but glid_mm does not download checkpoints. '
             'Download the file, check its source, and give its path.')
     if str(path).startswith(SCHEME):
         return _find_shipped(str(path).removeprefix(SCHEME))
@@ -238,8 +238,8 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
         if not _allows_more():
             return CheckpointError(
                 f'{path} is refused: torch {torch.__version__} can safely '
-                f'read only tensors, and the file holds {refused[1]}, as '
-                'all training checkpoints do. Update torch: pip install '
+                f'read only tensors, but the file holds {refused[1]}, as all '
+                'training checkpoints do. Update torch: pip install '
                 '"torch>=2.6". Published weights need no update.')
         return CheckpointError(
             f'{path} is refused: besides data it needs {refused[1]}, and '

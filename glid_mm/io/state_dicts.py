@@ -42,10 +42,10 @@ def plain_weights(path: Path, content: dict) -> dict:
         ]
         if len(others) > 1:
             raise CheckpointError(
-                f'{path} holds weights under {", ".join(others)}, but none of '
-                f'these names is supported ({", ".join(_WEIGHTS)}). Save the '
-                'ones you want: '
-                f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
+                f'{path} holds weights under {", ".join(others)}, but the '
+                f'supported names are {", ".join(_WEIGHTS)}. Save the ones '
+                f"you want: torch.save(torch.load('{path}')['{others[0]}'], "
+                "'one.pth')")
         found = others
         if not found:
             return content

@@ -212,7 +212,7 @@ class Reader:
             first = next(iter(names.values()), 'none')
             raise UserError(
                 f'{self.path} lists {counted(len(names), "image")}, such as '
-                f'{first}, and {self.tree.root} has none of them. Put the '
+                f'{first}, but {self.tree.root} has none of them. Put the '
                 'pictures into that folder.')
         return base, found
 

@@ -160,7 +160,7 @@ class KeypointReader(Reader):
         if len(found) > 1:
             raise UserError(
                 f'{self.path}: {listed(found.values())} have different '
-                'keypoints, and a model predicts only one set. Put each '
+                'keypoints, but a model predicts only one set. Put each '
                 'category into its own file.')
         if found:
             return next(iter(found))
@@ -216,7 +216,7 @@ def read(tree: Tree,
         if reader.keypoints != first.keypoints:
             raise UserError(
                 f'{reader.path} has the keypoints '
-                f'{", ".join(reader.keypoints)}, and {first.path} has '
+                f'{", ".join(reader.keypoints)}, but {first.path} has '
                 f'{", ".join(first.keypoints)}. Both must have the same '
                 'keypoints in the same order.')
     for split, part in parts.items():

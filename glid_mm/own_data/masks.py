@@ -268,7 +268,6 @@ def _class_names(tree: Tree, names: LabelNames | None,
     if len(given) < number:
         raise UserError(
             f'the label maps in {tree.root} have labels up to {number - 1}, '
-            f'and {source} names {len(given)} classes: '
-            f'{listed(given, 10)}. Name all classes, in the order of their '
-            'labels.')
+            f'but {source} names {len(given)} classes: {listed(given, 10)}. '
+            'Name all classes, in the order of their labels.')
     return given, f'Label 0 is {given[0]}'

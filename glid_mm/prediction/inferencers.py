@@ -18,7 +18,7 @@ _HEADS = ('bbox_head', 'panoptic_head', 'decode_head')
 
 
 class _ReadWeights:
-    """An inferencer whose ``weights`` are a checkpoint, not its path.
+    """An inferencer that takes a loaded checkpoint as ``weights``.
 
     The weights of a mixture's task have no file of their own. Missing weights
     raise an error. Class names come from the weights or else from the config;

@@ -87,8 +87,9 @@ def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
         return
     if isinstance(picture, (str, Path)):
         if '://' in str(picture):
-            raise UserError(f'{picture} is a URL, and glid_mm downloads '
-                            'nothing. Save the picture and give its path.')
+            raise UserError(f'{picture} is a URL, but glid_mm does not '
+                            'download anything. Save the picture and give its '
+                            'path.')
         path = Path(picture).expanduser()
         for file in find_images([path]):
             inside = file.relative_to(path) if path.is_dir() else file.name

@@ -160,8 +160,8 @@ class Predictor:
             options['bbox_thr'] = threshold
         elif detector is not None:
             raise UserError(
-                f'only pose models use a detector, and {self.path} '
-                f'is for {self.task}. Omit the detector.')
+                f'only pose models use a detector, but {self.path} is for '
+                f'{self.task}. Omit the detector.')
         pictures = list_pictures(pictures)
         for start in range(0, len(pictures), batch_size):
             part = pictures[start:start + batch_size]

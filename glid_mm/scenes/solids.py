@@ -1,10 +1,10 @@
 """Solids and the surfaces that bound them.
 
 Every surface is a piece of a quadric ``p'Ap + 2b'p + c = 0`` that is positive
-on the outer side: ellipsoids, the mantles of cones, and, with ``A = 0``,
-planes. Up to two slabs ``|s . (p, 1)| <= 1`` select the piece. Every surface
-also lies in the convex hull of four ellipsoids, which may be flat or single
-points; its bounds in the image and its shadow follow from the hull.
+on the outer side: ellipsoids, the sides of cones, and, with ``A = 0``, planes.
+Up to two slabs ``|s . (p, 1)| <= 1`` select the piece. Every surface also lies
+in the convex hull of four ellipsoids, which may be flat or single points; its
+bounds in the image and its shadow follow from the hull.
 """
 from typing import NamedTuple
 

@@ -113,8 +113,8 @@ def padding_mask(inputs: Tensor, metas: Sequence | None) -> Tensor | None:
     """The mask of padding in a batch.
 
     Args:
-        inputs: ``(B, 3, H, W)``; the hosts' preprocessors pad to the right and
-            below.
+        inputs: ``(B, 3, H, W)``; the hosts' preprocessors pad at the right and
+            bottom.
         metas: For each image a dictionary or data sample with ``img_shape``,
             the height and width without padding; by default there is no
             padding.

@@ -64,7 +64,7 @@ class DamagedImagesHook(Hook):
                 'pictures seen so far are damaged and were skipped')
 
     def _settle(self, runner, iterations: int) -> None:
-        """Exchange new ones among processes; stop if there are too many.
+        """Exchange new finds among processes; stop if there are too many.
 
         Raises:
             UserError: In all processes, if there are too many.

@@ -28,7 +28,7 @@ class Recomputing(nn.Module):
     recompute: bool | None = None
 
     def interior(self, function, *args):
-        """``function(*args)``, of which the first is a tensor."""
+        """Call ``function(*args)``; the first argument is a tensor."""
         again = args[0].is_cpu if self.recompute is None else self.recompute
         if not again or not torch.is_grad_enabled():
             return function(*args)
