@@ -1,4 +1,4 @@
-"""Masks that users click, and their pictures."""
+"""Masks for the user to click, and their pictures."""
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -171,7 +171,7 @@ def recognise(checkpoint: dict) -> Source | None:
 def _format_of(names: set, prefix: str) -> str | None:
     if any(name.endswith('.logit_scale') for name in names):
         raise CheckpointError(
-            'the checkpoint is of a Swin V2, which uses a different '
+            'the checkpoint holds a Swin V2, which uses a different '
             "attention. Give a checkpoint of Swin V1, such as timm's "
             'swin_base_patch4_window12_384.')
     if 'stages.0.blocks.0.attn.qkv.weight' in names:
@@ -231,8 +231,8 @@ def to_glid(checkpoint: dict,
                       found.format) and not any({source, found.format} <= alike
                                                 for alike in _ALIKE):
         raise CheckpointError(
-            f'the checkpoint holds a Swin of {found.format}, not of {source}. '
-            'Omit the source, or name that library')
+            f'the checkpoint holds a Swin from {found.format}, not from '
+            f'{source}. Omit the source, or name that library')
     name = found.format if source == 'auto' else source
     format, theirs = FORMATS[name], dict(found.weights)
     depths = block_counts(k.replace('layers.', 'stages.', 1) for k in theirs
@@ -297,8 +297,8 @@ def from_glid(checkpoint: dict,
     found = recognise(checkpoint)
     if found is None or found.format != 'glid':
         raise CheckpointError(
-            'the checkpoint is not of GLID' if found is None else
-            f'the checkpoint is of {found.format}, not of GLID. Convert it '
+            'the checkpoint is not from GLID' if found is None else
+            f'the checkpoint is from {found.format}, not from GLID. Convert it '
             'with to_glid.py first.')
     weights, format = found.encoder, FORMATS[target]
     shifted = stamped_facts(checkpoint).get('shifted', True)

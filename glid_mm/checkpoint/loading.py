@@ -28,7 +28,7 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     found = recognise(checkpoint) if glid_of(model) is not None else None
     if found is not None and found.format != 'glid':
         raise CheckpointError(
-            f'the checkpoint is a Swin of {found.format}, not of GLID. To '
+            f'the checkpoint is a Swin from {found.format}, not from GLID. To '
             f'start the encoder from it, give {start_from(["encoder"])} and '
             'remove load_from.')
 
@@ -47,9 +47,9 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
         The report.
 
     Raises:
-        CheckpointError: If the model has a GLID and the checkpoint has
-            another architecture, or is of a mixture and the choice of its
-            task is ambiguous.
+        CheckpointError: If the model has a GLID and the checkpoint has another
+            architecture, or belongs to a mixture with an ambiguous choice of
+            the task.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     metadata = getattr(weights, '_metadata', {})

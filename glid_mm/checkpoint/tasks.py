@@ -129,7 +129,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
         raise CheckpointError(f'it has no task {task!r}: it ' + (
             f'is a mixture of {", ".join(tasks)}. Name one of these, or give '
             f'a checkpoint of a mixture with {task}.'
-            if tasks else 'is not of a mixture. Omit the task.'))
+            if tasks else 'is not from a mixture. Omit the task.'))
     own = tasks[task]
     alone = {
         name: value

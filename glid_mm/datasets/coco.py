@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from ..errors import UserError
 
-CROWD = 'they are of crowds (iscrowd)'
+CROWD = 'they mark crowds (iscrowd)'
 
 
 def require_fields(file: str, content: Mapping[str, Sequence[dict]],

@@ -165,7 +165,7 @@ class EncodedImage:
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode a picture as every task reads it.
+    """Decode a picture, in the same way for every task.
 
     See :func:`upright_rgb`.
 
@@ -174,7 +174,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         name: Name in error messages: the path.
 
     Returns:
-        RGB.
+        The picture in RGB.
 
     Raises:
         ImageError: See :func:`open_image` and :func:`upright_rgb`.
@@ -237,7 +237,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
         name: Name in error messages: the path.
 
     Returns:
-        RGB.
+        The picture in RGB.
 
     Raises:
         ImageError: If the file is damaged, or its pixels have no known

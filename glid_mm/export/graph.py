@@ -29,7 +29,7 @@ class Graph(nn.Module):
         OUTPUTS: Names of the outputs and their descriptions.
 
     Raises:
-        UserError: If the model is of another class than the task needs.
+        UserError: If the model has another class than the task needs.
     """
     OUTPUTS: Mapping[str, str] = {}
 

@@ -110,7 +110,7 @@ class GLID(nn.Module):
     def encode(self, images: Tensor, neck=False) -> tuple[Tensor, ...]:
         """Maps of the encoder or neck, ``(B, C, ⌈H/4⌉, ⌈W/4⌉)`` and so on.
 
-        Images are of any size; the strides of maps are 4, 8, 16 and 32.
+        Images can have any size; the strides of maps are 4, 8, 16 and 32.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, None)

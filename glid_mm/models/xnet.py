@@ -60,7 +60,7 @@ class XNet(nn.Module):
         super().__init__()
         if mixing not in MIXINGS or order not in ORDERS:
             raise ValueError(f'mixing={mixing!r} and order={order!r} must be '
-                             f'of {MIXINGS} and {ORDERS}')
+                             f'in {MIXINGS} and {ORDERS}')
         self.encoder = encoder
         self.classifier: Any = classifier
         # Channels and stride of each stage's input, and of its source, which

@@ -80,7 +80,7 @@ class LeftOut:
         return sum(self._counts.values())
 
     def add(self, noun: str, why: str, *names: str, count: int = 0) -> None:
-        """Note some things.
+        """Record unused things and the reason.
 
         Args:
             noun: Singular, such as ``'picture'``.

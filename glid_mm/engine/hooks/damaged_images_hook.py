@@ -92,7 +92,7 @@ class DamagedImagesHook(Hook):
                 f'{len(self._found)} of the {self._seen(runner, iterations)} '
                 f'pictures seen so far are damaged: {share:.1%}, more than '
                 f'the {self.max_share:.1%} allowed. The copy may be '
-                'incomplete, or the files may be of another kind. Repair or '
+                'incomplete, or the files may have another format. Repair or '
                 'remove them; to train without them, set '
                 f'default_hooks.damaged_images.max_share={2 * share:.2g}. '
                 f'Latest:\n  {names}')

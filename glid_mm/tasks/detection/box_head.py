@@ -67,7 +67,7 @@ class BoxHead(DETRHead):
         loss_iou: Loss of boxes in pixels.
         sync_cls_avg_factor: See ``DETRHead``.
         train_cfg: Replaces :data:`MATCHING`. Only ``match_costs`` of
-            ``assigner`` are used: each cost is of one query and one object.
+            ``assigner`` are used: each cost relates one query to one object.
         test_cfg: ``max_per_img``, boxes to return per image.
         init_cfg: See ``DETRHead``.
 
@@ -238,7 +238,7 @@ class BoxHead(DETRHead):
         corners = bbox_cxcywh_to_xyxy(boxes) * sizes[:, None]
         costs = []
         for i, (truth, meta) in enumerate(zip(instances, metas)):
-            # Costs are of one query and one object, so the queries of all
+            # Costs relate one query to one object, so the queries of all
             # layers form one list.
             queries = InstanceData(
                 scores=scores[:, i].flatten(0, 1),

@@ -26,7 +26,7 @@ class CocoMetric(metrics.CocoMetric):
             self._coco_api.createIndex()
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """See mmdet's.
+        """Compute the metrics; see mmdet's ``CocoMetric``.
 
         Args:
             results: Pairs of ground truth and prediction.

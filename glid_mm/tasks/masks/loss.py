@@ -143,7 +143,7 @@ class MaskLoss(nn.Module):
                 2,
                 generator=generators[i],
                 device=scores.device) * inside[i]
-            # Costs are of one query and one mask, so the queries of all layers
+            # Costs relate one query to one mask, so the queries of all layers
             # form one list.
             logits = sample(masks[:, i].flatten(0, 1)[None], points)[0]
             every = torch.arange(count, device=scores.device)[:, None]
