@@ -298,8 +298,8 @@ def from_glid(checkpoint: dict,
     if found is None or found.format != 'glid':
         raise CheckpointError(
             'the checkpoint is not from GLID' if found is None else
-            f'the checkpoint is from {found.format}, not from GLID. Convert it '
-            'with to_glid.py first.')
+            f'the checkpoint is from {found.format}, not from GLID. Convert '
+            'it with to_glid.py first.')
     weights, format = found.encoder, FORMATS[target]
     shifted = stamped_facts(checkpoint).get('shifted', True)
     facts = EncoderFacts.of(weights, shifted)

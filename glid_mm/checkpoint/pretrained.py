@@ -53,7 +53,7 @@ class Pretrained:
         unknown = set(parts or ()) - set(ALL_PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
-                f'glid_mm.Pretrained: parts={parts!r} has unknown parts. Name '
+                f'glid_mm.Pretrained: parts={parts!r} has unknown parts. Use '
                 f'some of {", ".join(ALL_PARTS)}. Write a single part as '
                 "parts=('encoder',)")
         self.checkpoint = checkpoint

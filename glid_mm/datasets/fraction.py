@@ -75,7 +75,7 @@ def fraction_of(dataset: dict,
         twin = next(p for p in samples if names[Path(p).stem] != p)
         raise UserError(
             f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have the '
-            'same name, and images are drawn by name')
+            'same name, but images are drawn by name')
     order = drawn_order(names, seed)
     # 0.1 is slightly more than a tenth: 0.1 of 30 must give 3, not 4.
     count = int(fraction) if fraction > 1 else math.ceil(

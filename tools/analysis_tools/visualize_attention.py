@@ -1,4 +1,4 @@
-"""Draw the decoder's attention of queries over images.
+"""Draw the attention of decoder queries over images.
 
 For a task, it draws test images and the most confident queries; for
 pre-training, training images with masked units and the queries of these units.

@@ -35,7 +35,7 @@ class Level(NamedTuple):
     Attributes:
         shape: Rows and columns of the map.
         coords: ``(G, n, 2)`` int32, row and column of every token.
-        move: From the tokens of ``G`` groups to their maps.
+        move: The move of the tokens of ``G`` groups to their maps.
         valid: ``(B or 1, n)`` bool, False for tokens that cover only padding;
             None if all are valid.
     """

@@ -22,8 +22,8 @@ class Windows(NamedTuple):
     """Windows of a level's tokens.
 
     Attributes:
-        move: From the tokens of ``G`` groups to the slots of their windows;
-            None if tokens are not moved.
+        move: The move of the tokens of ``G`` groups to the slots of their
+            windows; None if tokens are not moved.
         place: ``(g, m)`` int32, row · side + column of each slot in its
             window; ``g`` is 1 or ``G``.
         cell: ``(g, m)`` int32, the window of each token, if several windows
