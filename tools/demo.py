@@ -367,7 +367,7 @@ class Demo:
         return options
 
     def _weights(self, *folder) -> Path:
-        """The last checkpoint of a finished training."""
+        """The last checkpoint of a finished training run."""
         folder = self.out.joinpath(*folder)
         note = ROOT / folder / 'last_checkpoint'
         return folder / Path(note.read_text().strip()).name

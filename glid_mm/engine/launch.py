@@ -76,7 +76,7 @@ _side.__name__ = f'multiple of {UNIT}'
 
 
 def set_length(config: Config, args: argparse.Namespace) -> None:
-    """Set the length of a training from the command line.
+    """Set the length of a training run from the command line.
 
     Args:
         config: The config; changed in place.

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 
-#: Units of a training's length, and their settings in ``train_cfg``.
+#: Units of the training length, and their settings in ``train_cfg``.
 LENGTHS = dict(epochs='max_epochs', iters='max_iters')
 # Settings of schedulers in the unit that they count.
 _TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',

@@ -98,7 +98,7 @@ class GLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Focus | None = None) -> GLIDOutput:
-        """Decode queries, in groups that do not attend to each other if any.
+        """Decode queries; groups, if any, do not attend to each other.
 
         ``focus`` limits cross-attention; see :class:`QueryDecoder`.
         """

@@ -222,8 +222,7 @@ def read(tree: Tree,
     for split, part in parts.items():
         if not any(sample.counts for sample in part.samples):
             raise UserError(f'{readers[split].path}: no object has a labelled '
-                            'keypoint, whose third number is 1 '
-                            'or 2.')
+                            'keypoint (third number 1 or 2).')
     data = PoseData(task, tree.root, 'COCO keypoints', parts, names, left_out)
     data.keypoints, data.skeleton = first.keypoints, first.skeleton
     note_looked_at(data)

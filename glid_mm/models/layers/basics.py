@@ -19,8 +19,8 @@ class LayerNorm(nn.LayerNorm):
 class Recomputing(nn.Module):
     """A module that can recompute its interior in the backward pass.
 
-    For interiors that are cheaper to recompute than to store and draw no
-    random numbers. Gradients are bit for bit the same.
+    The interior must be cheaper to recompute than to store, and draw no random
+    numbers. Gradients are bit for bit the same.
     """
 
     # None: recompute on CPUs only. GPUs have enough memory, and each call

@@ -9,7 +9,7 @@ from .loading import CanvasCrop
 
 @MODELS.register_module()
 class CropPreprocessor(SelfSupDataPreprocessor):
-    """mmpretrain's preprocessor that can resize and flip crops as well.
+    """mmpretrain's preprocessor, extended to resize and flip crops.
 
     Images are resized if the pipeline leaves that to the device (``canvas`` of
     :class:`LoadRandomResizedCrop`). Random numbers are drawn in the pipeline
