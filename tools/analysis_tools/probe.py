@@ -90,9 +90,9 @@ def main():
     tested = train if val is None else val
     chance = tested.labels.bincount().max() / len(tested.labels)
     table = Table(title=f'{len(train.paths)} images to draw from, '
-                        f'{len(val.paths) if val else "the rest"} for '
-                        f'validation, {size} px; {len(train.classes)} '
-                        f'classes, the largest with {chance:.1%} of them')
+                  f'{len(val.paths) if val else "the rest"} for '
+                  f'validation, {size} px; {len(train.classes)} '
+                  f'classes, the largest with {chance:.1%} of them')
     table.add_column('weights', overflow='fold')
     for title in ('features', f'k-NN, k = {args.k}', 'linear'):
         table.add_column(title, justify='right')
