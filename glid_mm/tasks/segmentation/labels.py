@@ -34,5 +34,5 @@ def no_class(wrong: Sequence[int], meta: dict, num_classes: int,
     return UserError(
         f'label {label} in {str(meta.get("seg_map_path", "a label map"))!r} '
         f'is not a class: labels are {first} to {last}, or {ignore_index} '
-        f'to ignore{", like 0 (reduce_zero_label)" if reduced else ""}. {cure}.'
-    )
+        f'to ignore{", like 0 (reduce_zero_label)" if reduced else ""}. '
+        f'{cure}.')
