@@ -341,8 +341,9 @@ class Runner(runner.Runner):
         elif not changed and epoch == loop.epoch:
             loop.dataloader.batch_sampler.start = done
         elif not changed and epoch == loop.epoch + 1 and not done:
-            # Saved after the last iteration of an epoch, whose end is still
-            # to come: schedulers that count epochs, and the validation.
+            # Saved after the last iteration of an epoch but before its end:
+            # schedulers that count epochs, and the validation, are still to
+            # run.
             loop.dataloader.batch_sampler.start = length
         else:
             self.logger.warning(
