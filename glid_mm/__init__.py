@@ -1,6 +1,6 @@
 """GLID for the OpenMMLab libraries.
 
-Importing this package imports no other: the parts do, each what it needs.
+Importing this package imports no other; its parts import what they need.
 """
 
 __version__ = '0.2.0.dev0'
@@ -16,7 +16,7 @@ def load(run_or_weights, device=None, task=None, config=None):
         run_or_weights (str | Path): Work dir of a run, whose best or else
             last checkpoint is used; a checkpoint; a weights
             file (``.safetensors`` or ``.pth``); or ``weights:NAME``.
-        device (str, optional): Where to compute, such as ``'cuda:1'``; by
+        device (str, optional): Device to compute on, such as ``'cuda:1'``; by
             default a GPU if there is one.
         task (str, optional): The task of a mixture to use.
         config (str | Path | Config, optional): The config; by default the one

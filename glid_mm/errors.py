@@ -1,4 +1,4 @@
-"""Errors whose message is all that a user needs."""
+"""Errors whose messages tell the user everything needed."""
 import importlib.util
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ITSELF = 'CHECKPOINT.pth'
 
 
 class UserError(RuntimeError):
-    """An error that the user can fix: the message names problem and cure.
+    """An error that the user can fix; it names the problem and the cure.
 
     The tools print it without a traceback.
     """
@@ -43,8 +43,8 @@ def require(*libraries: str, task: str) -> None:
     """Check that libraries are installed, without importing them.
 
     Args:
-        libraries (str): Import names, such as ``'mmseg'``.
-        task (str): What they are needed for, in words.
+        libraries: Import names, such as ``'mmseg'``.
+        task: The purpose in words, for the message.
 
     Raises:
         MissingLibraryError: If some are missing; names them, the task, and

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _child(parent, *locations):
-    # Without any, mmengine looks for a function that the hosts have.
+    # Without locations, mmengine calls a function that only the hosts have.
     return Registry(
         parent.name,
         parent=parent,

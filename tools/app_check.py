@@ -1,9 +1,9 @@
-"""Try the app in a real browser, without a window.
+"""Check the app in a real headless browser.
 
-Drops pictures, predicts with every task of the weights, downloads the results,
-and clicks a mask of pre-training. Fails if something is missing, a picture
-does not load, the console has errors, or the page contacts another host. It
-needs gradio, playwright and Chromium.
+It drops pictures, predicts with every task of the weights, downloads the
+results, and clicks a mask of pre-training. It fails if something is missing, a
+picture does not load, the console has errors, or the page contacts another
+host. It needs gradio, playwright and Chromium.
 """
 import argparse
 import contextlib
@@ -52,7 +52,7 @@ def serve(weights: str, task: str | None, port: int) -> None:
 
 @contextlib.contextmanager
 def served(weights: str, task: str | None) -> Iterator[str]:
-    """The address of a page that another process serves."""
+    """Serve the page in another process; gives its address."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -73,12 +73,12 @@ def served(weights: str, task: str | None) -> Iterator[str]:
 
 
 class Tab:
-    """A page in the browser, and what went wrong in it.
+    """A page in the browser and its errors.
 
     Args:
-        browser (playwright Browser): Which opens it.
-        address (str): Address of the app.
-        out (Path): Folder for screenshots.
+        browser (playwright Browser): The browser.
+        address: Address of the app.
+        out: Folder for screenshots.
     """
 
     def __init__(self, browser, address: str, out: Path) -> None:
@@ -103,12 +103,13 @@ class Tab:
             self.faults.append(f'console: {message.text}')
 
     def _ask(self, request, what: str) -> None:
-        # A stream of events that ends when the tab has what it wants.
+        # The browser cancels this stream of events when it is no longer
+        # needed.
         if 'net::ERR_ABORTED' not in what:
             self.faults.append(request.url + what)
 
     def pictures(self, place: str) -> list[int]:
-        """Widths of the pictures in a place, 0 if one has not loaded."""
+        """Widths of the pictures in an element, 0 if one has not loaded."""
         return self.page.eval_on_selector_all(
             f'{place} img', 'images => images.map(i => i.naturalWidth)')
 
@@ -122,7 +123,7 @@ class Tab:
             self.page.wait_for_timeout(100)
 
     def close(self, name: str) -> None:
-        """Look at it, and refuse faults."""
+        """Take a screenshot, and raise an error for faults."""
         self.page.wait_for_timeout(500)
         self.page.screenshot(path=self.out / f'{name}.png', full_page=True)
         self.page.close()
@@ -132,7 +133,7 @@ class Tab:
 
 def check_task(tab: Tab, pictures: list[Path], task: str,
                several: bool) -> None:
-    """Predict, look at pictures and table, download."""
+    """Predict, check pictures and table, download."""
     page = tab.page
     if several:
         page.click('#task input')
@@ -185,14 +186,14 @@ def check_playground(tab: Tab, picture: Path) -> None:
                  lambda: all(tab.pictures('#seen') or [0]))
 
     def masked() -> int | None:
-        # While it computes, the page says for how long.
+        # During the computation, the page shows the time.
         found = re.search(r'(\d+) of \d+ units', page.inner_text('#summary'))
         return int(found[1]) if found else None
 
     tab.wait_for('a mask', lambda: masked() is not None)
     before, first = masked(), page.get_attribute('#made img', 'src')
     box = page.locator('#seen img').bounding_box()
-    # Clicked twice, a unit is as it was.
+    # Two clicks restore a unit.
     for wanted in ({before - 1, before + 1}, {before}):
         page.mouse.click(box['x'] + box['width'] / 8,
                          box['y'] + box['height'] / 8)

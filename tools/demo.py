@@ -1,9 +1,9 @@
-"""The demo: what pre-training is worth, on generated data.
+"""The demo: the gain from pre-training, on generated data.
 
-It makes Scenes, pre-trains a small GLID for two minutes, fine-tunes twins from
-random weights and from the pre-trained weights that ship with glid_mm, and
-shows all tasks with trained weights that ship with it. It ends with tables and
-a page of results. Run it again to continue an interrupted demo.
+It generates Scenes, pre-trains a small GLID for two minutes, fine-tunes twins
+from random weights and from the pre-trained weights that ship with glid_mm,
+and shows all tasks with shipped trained weights. It prints tables and writes a
+page of results. Run it again to continue an interrupted demo.
 """
 import argparse
 import json
@@ -34,16 +34,16 @@ from glid_mm.visualization import (Gain, Gallery, Report, plot_curves,
 
 
 class Sizes(NamedTuple):
-    """How much there is of everything.
+    """Numbers of images and iterations.
 
     Attributes:
-        unlabelled, train, val (int): Images.
-        batch (int): Unlabelled images in an iteration of pre-training.
-        epochs (int): Epochs of pre-training.
-        panels (int): Iterations from one picture of it to the next.
-        iters (int): Iterations of fine-tuning, for each live task and twin.
-        evaluations (int): Evaluations of the task's metric while fine-tuning.
-        pictures (int): Test images to draw of each task.
+        unlabelled, train, val (int): Numbers of images.
+        batch: Unlabelled images in an iteration of pre-training.
+        epochs: Epochs of pre-training.
+        panels: Iterations between pictures of pre-training.
+        iters: Iterations of fine-tuning, for each live task and twin.
+        evaluations: Evaluations of the task's metric while fine-tuning.
+        pictures: Test images to draw of each task.
     """
 
     unlabelled: int
@@ -57,7 +57,7 @@ class Sizes(NamedTuple):
     pictures: int
 
 
-# Chosen by time, for a quarter of an hour on two quiet cores.
+# Chosen for a quarter of an hour on two idle cores.
 FULL = Sizes(
     unlabelled=3200,
     train=800,
@@ -68,7 +68,7 @@ FULL = Sizes(
     iters=200,
     evaluations=2,
     pictures=3)
-# To see that everything runs; nothing is learnt.
+# Only checks that everything runs; the models learn nothing.
 QUICK = Sizes(
     unlabelled=16,
     train=8,
@@ -82,7 +82,7 @@ QUICK = Sizes(
 
 PRETRAINING = 'configs/pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
 MIXTURE = 'configs/multitask/glid_nano_1xb24-14k_scenes-128x128.py'
-#: Weights that come with glid_mm: a pre-training, and all tasks trained on.
+#: Weights that ship with glid_mm: pre-trained, and trained for all tasks.
 PRETRAINED = 'nano-scenes'
 TRAINED = 'nano-scenes-tasks'
 # Settings of the mixture's decoder that have no weights.
@@ -90,19 +90,18 @@ OF_MIXTURE = ('model.backbone.decoder.value_positions=True', )
 
 
 class Task(NamedTuple):
-    """A task to show; another one is another entry of ``TASKS``.
+    """A task to show, an entry of ``TASKS``.
 
     Attributes:
-        name (str): Its name in the mixture.
-        title (str): Its usual name.
-        config (str): With dataloaders that have a ``data_root``.
-        metric (str): Name of the metric in the config's evaluator.
-        label (str): Name of the metric in tables.
-        higher_is_better (bool): Whether more of the metric is good.
-        live (bool): Whether twins are trained on it.
-        annotations (str): File among the data that the evaluator reads
-            besides what the dataloader does.
-        drawing (tuple[str]): Arguments of visualize_predictions.py.
+        name: Its name in the mixture.
+        title: Its usual name.
+        config: Path of the config; its data loaders need a ``data_root``.
+        metric: Name of the metric in the config's evaluator.
+        label: Name of the metric in tables.
+        higher_is_better: Whether higher values of the metric are better.
+        live: Whether twins are trained on it.
+        annotations: Another file of the data that the evaluator reads.
+        drawing: Arguments of visualize_predictions.py.
     """
 
     name: str
@@ -170,7 +169,7 @@ PURPOSE = (
     'long and labels are many: the pose model leads for most of the way and '
     'ends level. It pays little if pre-training was short, or used pictures '
     "of another kind than the task's.")
-# Long runs, from docs/results.md. A study.csv of tools/study.py will do.
+# Long runs, from docs/results.md, in the format of tools/study.py.
 CURVES = [
     ('docs/curves/detection.csv', 'Detection on Scenes, 12000 labelled '
      'images. Pre-training leads throughout. One seed.'),
@@ -180,12 +179,12 @@ CURVES = [
 
 
 class Step(NamedTuple):
-    """Stages that run side by side.
+    """Stages that run in parallel.
 
     Attributes:
-        seconds (int): Approximate duration on two quiet cores.
-        stages (callable): Makes them, when what they start from is there.
-        jobs (int, optional): How many run at a time; by default all.
+        seconds: Approximate duration on two idle cores.
+        stages: Makes the stages, once their inputs exist.
+        jobs: Number of parallel stages; by default all.
     """
 
     seconds: int
@@ -194,15 +193,15 @@ class Step(NamedTuple):
 
 
 class Demo:
-    """The stages of the tour and where they leave what they make.
+    """The stages of the demo and the places of their results.
 
     Args:
-        out (Path): Folder for everything.
-        sizes (Sizes): How much of everything.
-        seed (int): Seed of data and trainings.
+        out: Folder for everything.
+        sizes: Numbers of images and iterations.
+        seed: Seed of data and training.
 
     Attributes:
-        shows (bool): Whether trained weights come with this glid_mm.
+        shows (bool): Whether this glid_mm has trained weights.
     """
 
     def __init__(self, out: Path, sizes: Sizes, seed: int) -> None:
@@ -210,7 +209,7 @@ class Demo:
         self.sizes = sizes
         self.seed = seed
         self.shows = TRAINED in shipped()
-        # Few images are loaded faster than workers start.
+        # Loading few images is faster than starting workers.
         self.few = sizes is QUICK
 
     def steps(self) -> list[Step]:
@@ -235,7 +234,7 @@ class Demo:
         return steps
 
     def scenes(self) -> Stage:
-        """Make the data."""
+        """Generate the data."""
         command = ['tools/dataset_converters/make_scenes.py']
         command += ['--out', self.out / 'scenes', '--workers', 2]
         for split in ('unlabelled', 'train', 'val'):
@@ -258,7 +257,7 @@ class Demo:
                               sizes.epochs)
 
     def reconstruction(self) -> Stage:
-        """The same pictures by the pre-training that comes with glid_mm."""
+        """The same pictures, reconstructed with the shipped weights."""
         folder = self.out / 'pretraining' / 'shipped'
         images = sorted(
             (ROOT / self.out / 'scenes/images/unlabelled').iterdir())[:3]
@@ -268,7 +267,7 @@ class Demo:
         ])
 
     def finetuning(self, task: Task, twin: str) -> Stage:
-        """A task's training of one twin."""
+        """Train one twin for a task."""
         sizes = self.sizes
         warmup = max(sizes.iters // 10, 1)
         options = self._data('train', 'val') + [
@@ -296,7 +295,7 @@ class Demo:
         """Metrics of all tasks with trained weights."""
         options = list(OF_MIXTURE)
         for task in TASKS:
-            # Workers of six tasks would be more than cores.
+            # Workers of six tasks would exceed the number of cores.
             options += self._loading(f'test_dataloader.{task.name}', False)
             if task.annotations:
                 file = self.out / 'scenes' / task.annotations
@@ -326,7 +325,7 @@ class Demo:
         ] for row in range(self.sizes.pictures)])
 
     def reconstructions(self) -> list:
-        """Panels of pre-training: its first, one in between, its last."""
+        """The first, a middle and the last panel of pre-training."""
         pattern = 'pretraining/*/vis_data/vis_image/reconstruction_*.png'
         panels = {
             int(re.search(r'(\d+)\.png', path.name)[1]): path
@@ -368,27 +367,27 @@ class Demo:
         return options
 
     def _weights(self, *folder) -> Path:
-        """The last checkpoint of a finished training."""
+        """The last checkpoint of a finished training run."""
         folder = self.out.joinpath(*folder)
         note = ROOT / folder / 'last_checkpoint'
         return folder / Path(note.read_text().strip()).name
 
 
 def _shown(path: Path) -> Path:
-    """A path as it is typed in the project's folder, if it lies there."""
+    """A path relative to the project's folder, if it is inside."""
     path = (ROOT / path).resolve()
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def settle(out: Path, settings: dict) -> None:
-    """Make sure that a folder holds this tour and no other.
+    """Check that a folder holds this demo and nothing else.
 
     Args:
-        out (Path): Folder of the tour.
-        settings (dict): Settings that the tour depends on.
+        out: Folder of the demo.
+        settings: Settings that the demo depends on.
 
     Raises:
-        UserError: If it holds a tour with other settings, or something else.
+        UserError: If it holds a demo with other settings, or other files.
     """
     note = out / 'demo.json'
     if note.exists():
@@ -403,7 +402,7 @@ def settle(out: Path, settings: dict) -> None:
 
 
 def machine() -> str:
-    """The machine, in a sentence."""
+    """A description of the machine."""
     device = (
         torch.cuda.get_device_name() if torch.cuda.is_available() else
         f'no GPU, {torch.get_num_threads()} threads')
@@ -413,13 +412,13 @@ def machine() -> str:
 
 
 class Results(NamedTuple):
-    """Measurements of the tour.
+    """Measurements of the demo.
 
     Attributes:
-        live (dict): ``{task: {twin: score}}``, of the tasks with twins.
-        shown (dict): ``{task: score}`` of the trained weights; empty if none
-            come with this glid_mm.
-        card (dict): Contents of their model card.
+        live: ``{task: {twin: score}}``, of the tasks with twins.
+        shown: ``{task: score}`` of the trained weights; empty if this glid_mm
+            has none.
+        card: Contents of their model card.
     """
 
     live: dict[str, dict[str, float]]
@@ -428,7 +427,7 @@ class Results(NamedTuple):
 
     @classmethod
     def of(cls, demo: Demo) -> 'Results':
-        """Collect them."""
+        """Collect the measurements."""
         live = {
             task.name: {
                 twin: demo.score(task, twin)
@@ -484,24 +483,24 @@ def live_text(demo: Demo, results: Results) -> str:
     text = (
         f'The twins have the same seed, the same {sizes.train} images and the '
         f'same {sizes.iters} steps; one starts from random weights, the other '
-        f'from {SCHEME}{PRETRAINED}. These are smoke figures: so few steps, '
+        f'from {SCHEME}{PRETRAINED}. These are rough figures: so few steps, '
         f'one seed and {sizes.val} test images show only a tendency.')
     behind = [
         row[0] for row in results.twins()[1:] if row[-1].verdict != 'better'
     ]
     if behind:
-        text += (f'\n\nPre-training is not ahead here in '
+        text += ('\n\nPre-training is not ahead here in '
                  f'{" and ".join(behind).lower()}. The curves above come from '
-                 'runs that are long enough to tell.')
+                 'runs that are long enough for a verdict.')
     return text
 
 
 def trained_text(demo: Demo, results: Results) -> str:
     """Explanation of the table of trained weights."""
     return (f'One model performs all of these tasks: {SCHEME}{TRAINED} '
-            f'({results.card["length"]}). "Here" is a smoke figure, on the '
+            f'({results.card["length"]}). "Here" is a rough figure, on the '
             f'{demo.sizes.val} test images of this demo. The reliable figure '
-            'is that of its model card.')
+            'is in its model card.')
 
 
 def write_report(demo: Demo, results: Results, stages: list,
@@ -509,10 +508,10 @@ def write_report(demo: Demo, results: Results, stages: list,
     """Write the page.
 
     Args:
-        demo (Demo): Has been run.
-        results (Results): Its results.
-        stages (list[Stage]): All, in order.
-        path (Path): Path of the page.
+        demo: The finished demo.
+        results: Its results.
+        stages (list[Stage]): All stages, in order.
+        path: Path of the page.
     """
     report = Report('GLID on Scenes')
     report.add_section('Pre-training, and when it pays', PURPOSE,
@@ -557,8 +556,8 @@ def write_report(demo: Demo, results: Results, stages: list,
             ]
         if demo.shows:
             figures.append(
-                (f'Test images and what {SCHEME}{TRAINED} '
-                 'predicts.', demo.gallery(task, 'trained', 'prediction')))
+                (f'Test images and predictions of {SCHEME}{TRAINED}.',
+                 demo.gallery(task, 'trained', 'prediction')))
         if figures:
             report.add_section(task.title, figures=figures)
     report.add_section(
@@ -607,20 +606,20 @@ def parse_args() -> argparse.Namespace:
 
 
 def run_all(steps: list[Step], console: Console) -> list[Stage]:
-    """Run what has not been run, and say how long the rest will take.
+    """Run unfinished stages, and show the remaining time.
 
     Args:
-        steps (list[Step]): In order.
-        console (Console): Where the progress goes.
+        steps: The steps, in order.
+        console: Console for the progress.
 
     Returns:
-        list[Stage]: All, also those that were done before.
+        All stages, including those finished earlier.
     """
     stages, expected, spent = [], 0, 0.
     for number, step in enumerate(steps, 1):
         mine = step.stages()
         stages += mine
-        # Other machines are slower or faster, and so are other days.
+        # Scale by the measured speed of this machine.
         pace = spent / expected if expected else 1
         left = sum(other.seconds for other in steps[number - 1:]) * pace
         console.print(f'[bold]Step {number} of {len(steps)}[/], about '
@@ -639,7 +638,7 @@ def main() -> None:
     console = Console()
     sizes = QUICK if args.quick else FULL
     out = args.out.resolve()
-    # Without it there is nothing to compare with.
+    # Without it, there is nothing to compare with.
     weights = [find_checkpoint(SCHEME + PRETRAINED).name]
     weights += [p.name for n, p in shipped().items() if n == TRAINED]
     settle(out, dict(sizes._asdict(), seed=args.seed, weights=weights))
@@ -648,11 +647,12 @@ def main() -> None:
     stages = run_all(demo.steps(), console)
     results = Results.of(demo)
     write_report(demo, results, stages, out / 'report.html')
-    show_table(f'Twins after {sizes.iters} steps: smoke figures of one seed',
+    show_table(f'Twins after {sizes.iters} steps: rough figures of one seed',
                results.twins(), console)
     if demo.shows:
-        show_table(f'{SCHEME}{TRAINED}: a smoke figure, and that of its card',
-                   results.trained(), console)
+        show_table(
+            f'{SCHEME}{TRAINED}: a rough figure, and the one in its card',
+            results.trained(), console)
     else:
         console.print(f'{SCHEME}{TRAINED} does not come with this glid_mm, so '
                       'trained models are not shown.')
@@ -662,7 +662,7 @@ def main() -> None:
 
 
 def interrupt(*_) -> None:
-    """Stop alike however one is told to, in the background too."""
+    """Stop in the same way for every signal, also in the background."""
     raise KeyboardInterrupt
 
 

@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='path of a depth estimation config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
-        'images', nargs='+', help='image files, or folders of them')
+        'images', nargs='+', help='image files or folders of images')
     parser.add_argument(
         '--out',
         default='work_dirs/depth_inference',
@@ -31,7 +31,8 @@ def main() -> None:
     from glid_mm.visualization.images import find_images, refuse_same_names
     inferencer = DepthInferencer(
         args.config, args.checkpoint, args.device, show_progress=False)
-    # One by one: depth maps of a large folder would fill the memory.
+    # One by one, because the depth maps of a large folder would fill the
+    # memory.
     images = find_images(args.images)
     refuse_same_names(images)
     for image in images:

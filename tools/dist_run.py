@@ -1,7 +1,8 @@
-"""torchrun whose output ends with one clear error message.
+"""Run torchrun and end its output with one clear error message.
 
 It takes torchrun's arguments. Failing processes report the reason, see
-``glid_mm.engine.launch.main``; torchrun alone would end in its own traceback.
+``glid_mm.engine.launch.main``; torchrun alone would end with its own
+traceback.
 """
 import sys
 
@@ -15,13 +16,14 @@ def first_failure(error: ChildFailedError) -> str:
     """The first error as one message.
 
     If one process ends, others lose their connection to it and fail too.
-    Errors that the user can fix are never such a consequence.
+    Errors that the user can fix are never consequences of others, so they take
+    precedence.
 
     Args:
-        error (ChildFailedError): The errors of all failed processes.
+        error: The errors of all failed processes.
 
     Returns:
-        str: The message of one of them.
+        The message of one of them.
     """
     rank, failure = min(
         error.failures.items(),

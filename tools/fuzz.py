@@ -1,12 +1,12 @@
-"""Read thousands of damaged inputs; what is read wrong is a finding.
+"""Read thousands of damaged inputs, and report those that are read wrongly.
 
 Pictures, label maps, depth maps, COCO's boxes and keypoints, configs,
 settings, checkpoints (.pth and .safetensors) and shards are damaged at random.
-Each has to be refused by one error that names the file, or read as the
-library that the format is from reads it strictly: Pillow, pycocotools,
-PyTorch, safetensors, json, tarfile. Whatever is read is written on, where the
-package writes such a thing: nothing half-written may stay behind. The same
-seed gives the same inputs, and a finding names the one command that shows it.
+Each must raise one error that names the file, or be read like in strict mode
+by the format's own library: Pillow, pycocotools, PyTorch, safetensors, json,
+tarfile. If the package writes such data, the result is written too, and no
+partial file may remain. The same seed gives the same inputs, and a finding
+names the command that reproduces it.
 """
 import argparse
 import collections
@@ -57,18 +57,18 @@ class Kind:
     """A kind of input.
 
     Args:
-        originals (Path): Folder for what it is made of.
+        originals: Folder for original files.
     """
 
     def __init__(self, originals: Path) -> None:
         self.files = self.make(originals)
 
     def make(self, folder: Path) -> list:
-        """Valid files: pairs of a name and bytes."""
+        """Make valid files: pairs of a name and bytes."""
         raise NotImplementedError
 
     def damage(self, rng, data: bytes, other: bytes) -> bytes:
-        """A file that is damaged."""
+        """Damage a file."""
         return damaged(rng, data, other)
 
     def write(self, rng, folder: Path) -> Path:
@@ -79,21 +79,21 @@ class Kind:
         return path
 
     def read(self, path: Path):
-        """Read it as the package does, and write it on."""
+        """Read it with the package, and write the result."""
         raise NotImplementedError
 
     def compare(self, path: Path, value) -> None:
-        """Read it by other means, strictly.
+        """Read it strictly with another library.
 
         Raises:
-            Finding: If these see something else.
-            Exception: If they refuse it.
+            Finding: If the results differ.
+            Exception: If the library refuses it.
         """
         raise NotImplementedError
 
 
 class Pictures(Kind):
-    """Every kind of picture, for training and on its way into a shard."""
+    """All kinds of pictures, for training and for shards."""
 
     def make(self, folder):
         scene = render_scene(0, 'train', 0, (40, 56)).image
@@ -124,7 +124,7 @@ class Pictures(Kind):
         part = EncodedImage(path.read_bytes(), str(path)).crop(
             (0, 0, 2, 2)).image
         if not np.array_equal(part, np.asarray(image)[:2, :2]):
-            raise Finding('the crop is not of the picture')
+            raise Finding('the crop does not match the picture')
         data, why = shard_file(path, 32, 90)
         if data is None:
             raise Finding(f'a picture that can be used is left out: {why}')
@@ -297,7 +297,7 @@ class Configs(Kind):
         if repr(value.to_dict()) != repr(
             {k: written[k]
              for k in value.to_dict() if k in written}):
-            raise Finding('the settings are not those that Python reads')
+            raise Finding("the settings differ from Python's")
 
 
 class Settings(Configs):
@@ -324,7 +324,7 @@ class Settings(Configs):
                     f'setting.txt: {refused.getvalue()}') from error
 
     def compare(self, path, value):
-        """Any text is a setting that somebody may want."""
+        """Any text may be a valid setting."""
 
 
 class Checkpoints(Kind):
@@ -368,7 +368,7 @@ class Checkpoints(Kind):
 
 
 class Safetensors(Checkpoints):
-    """Checkpoints of safetensors."""
+    """Checkpoints in safetensors format."""
     suffix = '.safetensors'
 
     def compare(self, path, value):
@@ -416,7 +416,7 @@ class Shards(Kind):
         from mmengine import fileio
         addresses = shard_addresses(str(path.parent))
         if len(addresses) != len(value):
-            raise Finding('not as many images as the index says')
+            raise Finding('the number of images differs from the index')
         for address, pixels in zip(addresses, value):
             image = Image.open(io.BytesIO(fileio.get(address)))
             if not np.array_equal(
@@ -439,7 +439,7 @@ def _same(ours, theirs) -> None:
     if not isinstance(theirs, dict):
         if ours is not None and not isinstance(ours, dict):
             return
-        raise Finding('there are weights where the file has none')
+        raise Finding('there are weights that the file does not have')
     theirs = {
         name.replace('_orig_mod.', '').removeprefix('module.'): value
         for name, value in theirs.items()
@@ -454,16 +454,16 @@ def try_input(kind: Kind, rng: random.Random, folder: Path) -> str:
     """Read one damaged input.
 
     Args:
-        kind (Kind): The kind of input.
-        rng (Random): Source of the damage.
-        folder (Path): An empty folder.
+        kind: The kind of input.
+        rng: Random generator of the damage.
+        folder: An empty folder.
 
     Returns:
-        str: ``'refused'`` or ``'read'``.
+        ``'refused'`` or ``'read'``.
 
     Raises:
-        Finding: If it is read wrong, refused without its name, refused by
-            the wrong error, or something is left behind.
+        Finding: If it is read wrongly, the error has the wrong type or lacks
+            the file's name, or partial files remain.
     """
     path = kind.write(rng, folder)
     try:
@@ -485,7 +485,7 @@ def try_input(kind: Kind, rng: random.Random, folder: Path) -> str:
             raise
         except Exception as error:
             raise Finding(
-                'it is read, and strictly it is refused: '
+                'it is read, but strict reading fails: '
                 f'{type(error).__name__}: {str(error)[:300]}') from error
         outcome = 'read'
     half = [
@@ -507,7 +507,7 @@ def parse_args():
         '--inputs', type=int, default=10000, help='by default %(default)s')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--only', type=int, help='number of the one input to read')
+        '--only', type=int, help='number of a single input to read')
     parser.add_argument(
         '--kinds',
         nargs='+',
@@ -526,7 +526,7 @@ def main():
     warnings.simplefilter('ignore')
     logging.disable(logging.WARNING)
     signal.signal(signal.SIGALRM, _too_long)
-    # Headers may promise any size; the limit need not be the memory's.
+    # Headers may claim any size, so limit it before memory runs out.
     Image.MAX_IMAGE_PIXELS = 4 * 10**6
     counts = {name: collections.Counter() for name in args.kinds}
     found, start = collections.defaultdict(list), time.time()
@@ -535,11 +535,11 @@ def main():
         originals.mkdir()
         kinds = {k.__name__: k(originals) for k in KINDS}
         for number in range(args.inputs):
-            # As many of each, whichever are chosen.
+            # The same number for each kind, independent of the selection.
             name = KINDS[number % len(KINDS)].__name__
             if args.only not in (None, number) or name not in counts:
                 continue
-            # Each has its own: open files are kept by their path.
+            # Each has its own folder, because open files are cached by path.
             folder = Path(temporary) / str(number)
             folder.mkdir()
             rng = random.Random(f'{args.seed} {number}')

@@ -1,4 +1,4 @@
-"""How the inputs of ``tools/fuzz.py`` are damaged."""
+"""Damage inputs for ``tools/fuzz.py``."""
 import copy
 import json
 import random
@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-# What people and programs write where something else belongs.
+# Values that people and programs write by mistake.
 STRANGE = (None, True, False, 0, -1, 1e308, -1e308, 10**30, 2**31, 0.5,
            float('nan'), float('inf'), '', 'text', '0', 'NaN', [], {}, [[]],
            [1], {'id': 1}, 'ä\u2028', -0.0, 1e-320)  # yapf: disable
@@ -14,15 +14,15 @@ _WORDS = (0, 1, 0xff, 0x7fffffff, 0x80000000, 0xffffffff)
 
 
 def damaged(rng: random.Random, data: bytes, other: bytes) -> bytes:
-    """Bytes with one to three damages.
+    """Damage bytes one to three times.
 
     Args:
-        rng (Random): Source of randomness.
-        data (bytes): A valid file.
-        other (bytes): Another one, parts of which may get into it.
+        rng: Source of randomness.
+        data: A valid file.
+        other: Another file, parts of which may be copied.
 
     Returns:
-        bytes: Perhaps the same: not every damage changes something.
+        The result, possibly unchanged.
     """
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         data = rng.choice(_DAMAGES)(rng, bytearray(data), other)
@@ -37,7 +37,7 @@ def _flip(rng, data, other):
 
 
 def _flip_head(rng, data, other):
-    """Most of what decides how a file is read stands at its start."""
+    """Damage the start of a file, which has most of the format's fields."""
     if data:
         data[rng.randrange(min(64, len(data)))] = rng.randrange(256)
     return data
@@ -105,15 +105,15 @@ _DAMAGES: tuple[Callable,
 
 
 def mistaken(rng: random.Random, value: Any) -> Any:
-    """A tree of dicts and lists with one to three mistakes.
+    """Add one to three mistakes to a tree of dicts and lists.
 
     Args:
-        rng (Random): Source of randomness.
-        value: What a JSON file holds.
+        rng: Source of randomness.
+        value: Content of a JSON file.
 
     Returns:
-        Any: A copy in which something is gone, of another type, of another
-        size, twice there, or where something else was.
+        A copy with values removed, repeated, swapped, or of another type or
+        size.
     """
     value = copy.deepcopy(value)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -137,7 +137,7 @@ def mistaken(rng: random.Random, value: Any) -> Any:
 
 
 def _choose(rng, places):
-    """A place; such of few are likelier than their number says."""
+    """Choose a place, with equal chances for every depth."""
     if not places:
         return None, None
     depth = rng.choice(sorted({deep for deep, _, _ in places}))
@@ -145,7 +145,7 @@ def _choose(rng, places):
 
 
 def _places(value, depth=0) -> list[tuple]:
-    """Depth, container and key of all that a tree holds."""
+    """Depth, container and key of all values in a tree."""
     if isinstance(value, dict):
         items = list(value.items())
     elif isinstance(value, list):
@@ -158,15 +158,15 @@ def _places(value, depth=0) -> list[tuple]:
 
 
 def mistaken_json(rng: random.Random, data: bytes, other: bytes) -> bytes:
-    """A JSON file with mistakes, or one that is damaged.
+    """Add mistakes to a JSON file, or damage it.
 
     Args:
-        rng (Random): Source of randomness.
-        data (bytes): A valid file.
-        other (bytes): Another one.
+        rng: Source of randomness.
+        data: A valid file.
+        other: Another file.
 
     Returns:
-        bytes: The file.
+        The resulting file.
     """
     if rng.random() < .2:
         return damaged(rng, data, other)

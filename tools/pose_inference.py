@@ -1,4 +1,4 @@
-"""Skeletons from images: a detector finds persons, a pose model their joints.
+"""Predict skeletons: a detector finds persons, a pose model their joints.
 
 Writes pictures to OUT/visualizations and keypoints, as JSON, to
 OUT/predictions.
@@ -15,7 +15,9 @@ from glid_mm.io.checkpoints import find_checkpoint
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('inputs', help='an image, a folder of images, a video')
+    parser.add_argument(
+        'inputs', help='an image, a folder of images, or a '
+        'video')
     parser.add_argument('config', help='path of the pose config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
@@ -48,7 +50,8 @@ def parse_args() -> argparse.Namespace:
         help='by default %(default)s')
     args = parser.parse_args()
     if (args.det_config is None) != (args.det_checkpoint is None):
-        parser.error('--det-config and --det-checkpoint need each other')
+        parser.error('--det-config and --det-checkpoint must be given '
+                     'together')
     return args
 
 
@@ -59,7 +62,7 @@ def main() -> None:
             raise UserError(f'there is no {path}')
     for path in filter(None, (args.checkpoint, args.det_checkpoint)):
         find_checkpoint(path)
-    # Here, so that a library that is missing is named without a traceback.
+    # Imported here, so that a missing library is reported without a traceback.
     from glid_mm.tasks.pose import PoseInferencer
     from glid_mm.tasks.pose.inferencer import is_video
     from glid_mm.visualization.images import find_images, refuse_same_names

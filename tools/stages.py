@@ -1,4 +1,4 @@
-"""Commands that are each run once, with their progress to see."""
+"""Run commands once each, and show their progress."""
 import math
 import os
 import re
@@ -23,7 +23,7 @@ from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-# Seconds between lines where there is no terminal to draw a bar on.
+# Seconds between lines of progress without a terminal.
 QUIET = 30
 # mmengine's log: "Epoch(train)  [3][20/46]", "Iter(train) [  50/2000]".
 _EPOCH = re.compile(r'Epoch\(train\)\s+\[\s*(\d+)\]\[\s*(\d+)/(\d+)\]')
@@ -36,16 +36,15 @@ class StageError(UserError):
 
 
 class Stage(NamedTuple):
-    """A command, and where it leaves its traces.
+    """A command, and the folder of its files.
 
     Attributes:
-        title (str): Title of the stage.
-        folder (Path): Where its log and the mark that it is done go;
+        title: Title of the stage.
+        folder: Folder for its log and the file that marks it as finished,
             relative to the project.
-        command (list[str]): A script, relative to the project, and its
-            arguments.
-        epochs (int): Epochs of a training that counts them; makes the
-            length of the bar known.
+        command: A script, relative to the project, and its arguments.
+        epochs: Epochs of a training run that counts them, for the length of
+            the bar.
     """
 
     title: str
@@ -55,7 +54,7 @@ class Stage(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The command as a user types it in the project's folder."""
+        """The command as typed in the project's folder."""
         return _line(self.command)
 
 
@@ -63,22 +62,22 @@ def run(stages: Sequence[Stage],
         console: Console,
         jobs: int | None = None,
         until: float = math.inf) -> None:
-    """Run stages side by side, but for those that have been done.
+    """Run all unfinished stages in parallel.
 
     Args:
-        stages (Sequence[Stage]): They share the machine's cores. A stage's
-            mark is the file ``done`` in its folder, which holds the command.
-            A training with a checkpoint there resumes from it.
-        console (Console): Where the progress goes; the output goes into
-            ``log.txt`` in each stage's folder.
-        jobs (int, optional): How many run at a time; by default all.
-        until (float): Time, in seconds since the epoch, after which no stage
-            is started.
+        stages: The stages, which share the machine's cores. The file ``done``
+            in a stage's folder marks it as finished and holds the command. A
+            training run with a checkpoint in the folder resumes from it.
+        console: Console for the progress; output goes into ``log.txt`` in each
+            stage's folder.
+        jobs: Number of parallel stages; by default all.
+        until: Time, in seconds since the epoch, after which no stage starts.
 
     Raises:
-        StageError: If a command fails; with the end of its output. The
-            others have been stopped.
-        KeyboardInterrupt: After the commands have been stopped as well.
+        StageError: If a command fails, with the end of its output; the other
+            commands are stopped.
+        KeyboardInterrupt: After an interruption, when all commands have
+            stopped.
     """
     missing = []
     for stage in stages:
@@ -104,7 +103,7 @@ def run(stages: Sequence[Stage],
                 process = _start(stage, jobs, place, console)
                 processes.append(process)
                 if ending.is_set():
-                    # It came too late to be stopped with the others.
+                    # It started too late to be stopped with the others.
                     _stop(process)
                 _follow(stage, process, display, console)
             finally:
@@ -122,7 +121,7 @@ def run(stages: Sequence[Stage],
 
 
 def is_done(stage: Stage) -> bool:
-    """Whether a stage has been run to its end."""
+    """Whether a stage is finished."""
     return _mark(stage).exists()
 
 
@@ -140,8 +139,8 @@ def _start(stage: Stage, neighbours: int, place: int,
     console.print(
         f'$ {_line(command)}', style='dim', highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
-    # Threads that wait sleep: where other programs want the cores, those that
-    # spin hold up the ones that work, by a factor of ten and more.
+    # Let waiting threads sleep: if other programs use the cores, spinning
+    # threads slow down the working ones by a factor of ten and more.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
     if neighbours > 1:
         cores = int(environment.get('OMP_NUM_THREADS', os.cpu_count()))
@@ -151,8 +150,8 @@ def _start(stage: Stage, neighbours: int, place: int,
             gpus = list(map(str, range(torch.cuda.device_count())))
         if gpus:
             environment['CUDA_VISIBLE_DEVICES'] = gpus[place % len(gpus)]
-    # In a session of its own, so that an interrupt comes to it from here,
-    # once, and to all of its processes.
+    # In its own process session, so that it gets interrupts only from here,
+    # once, in all of its processes.
     return subprocess.Popen([sys.executable, *command],
                             cwd=ROOT,
                             env=environment,
@@ -165,7 +164,7 @@ def _start(stage: Stage, neighbours: int, place: int,
 
 def _follow(stage: Stage, process: subprocess.Popen, display: '_Display',
             console: Console) -> None:
-    """Log and show what a stage's process says until it ends."""
+    """Log and show the output of a stage's process until it ends."""
     log = ROOT / stage.folder / 'log.txt'
     tail = deque(maxlen=15)
     start = time.monotonic()
@@ -185,14 +184,14 @@ def _follow(stage: Stage, process: subprocess.Popen, display: '_Display',
 
 
 def progress_of(line: str, epochs: int) -> tuple[int, int] | None:
-    """Iterations done and to do, if a line of a log tells.
+    """Finished and total iterations in a line of a log, if any.
 
     Args:
-        line (str): A line of mmengine's log.
-        epochs (int): All epochs, where epochs are counted.
+        line: A line of mmengine's log.
+        epochs: Number of epochs, if epochs are counted.
 
     Returns:
-        tuple[int, int] or None: Done, and all.
+        Finished and total iterations.
     """
     if match := _EPOCH.search(line):
         epoch, iteration, length = map(int, match.groups())
@@ -207,7 +206,7 @@ def _line(command) -> str:
 
 
 class _Display:
-    """A bar for each stage on a terminal; now and then a line elsewhere."""
+    """A bar for each stage on a terminal; otherwise occasional lines."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -231,12 +230,12 @@ class _Display:
         self.bars.stop()
 
     def add(self, stage: Stage) -> '_Row':
-        """The row of a stage that begins."""
+        """Add the row of a stage that starts."""
         return _Row(stage, self)
 
 
 class _Row:
-    """How far one stage is."""
+    """The progress of one stage."""
 
     def __init__(self, stage: Stage, display: _Display) -> None:
         self.stage = stage
@@ -245,7 +244,7 @@ class _Row:
         self.told = time.monotonic()
 
     def show(self, line: str) -> None:
-        """Take what a line of the log says."""
+        """Update the progress from a line of the log."""
         progress = progress_of(line, self.stage.epochs)
         if progress is None:
             return
@@ -261,7 +260,7 @@ class _Row:
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """Interrupt a process and its children, or else kill them."""
+    """Interrupt a process and its children; kill them if they do not end."""
     for sign, patience in (signal.SIGINT, 10), (signal.SIGKILL, None):
         if process.poll() is None:
             os.killpg(process.pid, sign)

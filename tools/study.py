@@ -1,4 +1,4 @@
-"""Does pre-training pay, here? Trains arms that differ in one thing.
+"""Measure whether pre-training pays: train arms that differ in one thing.
 
 The arms are all combinations of starts, fractions of the training images and
 settings, each trained with every seed. With several learning rates each arm is
@@ -138,7 +138,7 @@ def main():
             console.print(f'{one.run.arm}: learning rate {one.run.lr:g}')
     outcomes += train(args.seeds[1:])
     if not outcomes:
-        raise UserError('no run has been finished yet; give more --hours')
+        raise UserError('no run has finished yet; increase --hours')
     rows = compare(outcomes, higher)
     command = shlex.join(['python', 'tools/study.py', *sys.argv[1:]])
     write_csv(outcomes, metric, args.out / 'study.csv')
@@ -177,7 +177,7 @@ def _stage(one):
 
 
 def _best(outcomes, higher):
-    """Of each arm the outcome of its best learning rate."""
+    """The outcome of each arm with its best learning rate."""
     best = {}
     for one in outcomes:
         held = best.get(one.run.arm)

@@ -81,7 +81,7 @@ def main() -> None:
         elif next(checkpoints_of(config.work_dir), None):
             config.load_from = None
         elif config.get('load_from'):
-            # Nothing is done yet: the run starts from the weights it is for.
+            # No step is done yet, so the run starts from its initial weights.
             config.resume = False
     randomness = config.setdefault('randomness', {})
     if args.seed is not None:

@@ -20,14 +20,14 @@ COLUMNS = dict(
 
 
 class Answer(NamedTuple):
-    """Results of pictures that were dropped.
+    """Results for the dropped pictures.
 
     Attributes:
-        pictures (list[tuple[str, str]]): Drawings: path and caption.
-        columns (list[str]): Columns of the table.
-        rows (list[list]): Rows of the table.
-        file (str): A zip file of drawings and data.
-        summary (str): One line.
+        pictures: Drawings: path and caption.
+        columns: Columns of the table.
+        rows: Rows of the table.
+        file: A zip file of drawings and data.
+        summary: One line.
     """
 
     pictures: list[tuple[str, str]]
@@ -57,19 +57,19 @@ def answer(predictor: Predictor,
     """Predict on pictures, and write the files for download.
 
     Args:
-        predictor (Predictor): Predictor of the chosen task.
-        files (Sequence[str]): The pictures.
-        threshold (float): See :meth:`Predictor.stream`.
-        folder (str or Path): An empty folder to write to.
-        detector (Predictor, optional): See :meth:`Predictor.stream`.
-        watch (callable, optional): Gets the predictions and how many there
-            will be, and gives them on.
+        predictor: Predictor of the chosen task.
+        files: The pictures.
+        threshold: See :meth:`Predictor.stream`.
+        folder: An empty folder to write to.
+        detector: See :meth:`Predictor.stream`.
+        watch: Called with the predictions and their number; yields the
+            predictions, for example to show progress.
 
     Returns:
-        Answer: What to show.
+        The results to show.
 
     Raises:
-        UserError: If there are no files, or see :meth:`Predictor.stream`.
+        UserError: If there are no files; see also :meth:`Predictor.stream`.
     """
     if not files:
         raise UserError(

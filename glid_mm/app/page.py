@@ -17,22 +17,22 @@ from .playground import enlarged, toggled, unit_at, with_mask
 if TYPE_CHECKING:
     import gradio
 
-# Whose scores a threshold is for.
+# Tasks with a score threshold.
 _SCORED = ('detection', 'instance', 'pose')
 _SIDES = 64, 512
-# Without the one that shares pictures with the world.
+# Without the button that publishes pictures.
 _BUTTONS = ['download', 'fullscreen']
 
 
 def build_app(predictor: Predictor) -> 'gradio.Blocks':
     """Make a page to try a model on.
 
-    Of a task: drop pictures, choose a threshold, and of a mixture the task;
-    see and download predictions. Of pre-training: click the units of a
-    picture that are masked, and see what becomes of them.
+    For a task: drop pictures, choose a threshold (and the task of a mixture),
+    then view and download the predictions. For a pre-trained model: click the
+    units of a picture to mask, and view the reconstruction.
 
     Args:
-        predictor (Predictor): A predictor of any task.
+        predictor: A predictor of any task.
 
     Returns:
         gradio.Blocks: The page; :func:`run` serves it.
@@ -44,14 +44,14 @@ def build_app(predictor: Predictor) -> 'gradio.Blocks':
     with gr.Blocks(
             title='glid_mm',
             analytics_enabled=False,
-            # Copies that are a day old go, every hour.
+            # Every hour, delete copies older than a day.
             delete_cache=(3600, 86400)) as page:
         file = '/'.join(predictor.path.parts[-2:])
         gr.Markdown(f'# glid_mm\n`{file}` on {predictor.device}')
         if predictor.task == 'pretrain':
             _add_playground(gr, predictor)
         else:
-            # It goes with the page.
+            # The folder is removed with the page.
             page.results = tempfile.TemporaryDirectory()
             _add_predictions(gr, predictor, page.results.name)
     return page
@@ -66,10 +66,10 @@ def run(predictor: Predictor,
     data.
 
     Args:
-        predictor (Predictor): See :func:`build_app`.
-        port (int, optional): By default the first free one from 7860 on.
-        share (bool): Whether gradio gives it a public address as well, over
-            its own servers, for anyone who knows the address.
+        predictor: See :func:`build_app`.
+        port: By default the first free one from 7860 on.
+        share: Whether gradio also serves it at a public address, through its
+            own servers, for anyone with the address.
 
     Raises:
         MissingLibraryError: If gradio is not installed.
@@ -106,7 +106,7 @@ def _gradio() -> ModuleType:
 
 @contextmanager
 def _said(gr: ModuleType, files: Sequence[str]) -> Iterator[None]:
-    """Show errors that the user can fix in the page.
+    """Show user errors on the page.
 
     They use the user's file names, not the paths of gradio's upload folder.
     """
@@ -211,7 +211,7 @@ def _add_playground(gr: ModuleType, predictor: Predictor) -> None:
             button = gr.Button('Another mask', elem_id='another')
         with gr.Column(scale=3):
             summary = gr.Markdown(
-                'Give a picture, then click units to mask them.',
+                'Add a picture, then click units to mask them.',
                 elem_id='summary')
             with gr.Row():
                 seen = gr.Image(
@@ -235,7 +235,7 @@ def _add_playground(gr: ModuleType, predictor: Predictor) -> None:
 
     def another(path, side, share):
         if path is None:
-            return None, None, None, 'Give a picture first.'
+            return None, None, None, 'Add a picture first.'
         return show(
             path,
             random_mask(
@@ -249,7 +249,7 @@ def _add_playground(gr: ModuleType, predictor: Predictor) -> None:
           another, [picture, side, share],
           shown,
           show_progress='hidden')
-    # A click while another is computed is not lost.
+    # Keep clicks that arrive during a computation.
     seen.select(
         click, [picture, state],
         shown,

@@ -1,10 +1,10 @@
-"""Masks that users click, and their pictures."""
+"""Masks for the user to click, and their pictures."""
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ..models.layers.tokens import UNIT
 
-# Pixels of a picture's side on the page, at least about so many.
+# Approximate minimum side of a picture on the page, in pixels.
 _SHOWN = 448
 _LINE = (255, 255, 255)
 _MASKED = (90, 90, 90)
@@ -18,14 +18,14 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 
 def with_mask(picture: Image.Image, mask: np.ndarray) -> Image.Image:
-    """Draw the units of a picture, masked ones in grey.
+    """Draw the units of a picture, masked units in grey.
 
     Args:
-        picture (Image): A picture whose sides are multiples of 32 pixels.
-        mask (ndarray): ``(rows, columns)`` bool, True where masked.
+        picture: A picture whose sides are multiples of 32 pixels.
+        mask: ``(rows, columns)`` bool, True where masked.
 
     Returns:
-        Image: Enlarged; :func:`unit_at` finds units in it.
+        The enlarged picture; :func:`unit_at` finds units in it.
     """
     shown = enlarged(picture)
     draw = ImageDraw.Draw(shown)
@@ -50,12 +50,12 @@ def _scale(width: int) -> int:
 
 
 def _side(mask: np.ndarray) -> int:
-    """Pixels of a unit that is shown."""
+    """Displayed size of a unit in pixels."""
     return UNIT * _scale(mask.shape[1] * UNIT)
 
 
 def toggled(mask: np.ndarray, unit: tuple[int, int]) -> np.ndarray:
-    """Mask a unit or show it; the last of either kind stays as it is."""
+    """Mask a unit or show it; at least one of either kind remains."""
     changed = mask.copy()
     changed[unit] = not changed[unit]
     return mask if changed.all() or not changed.any() else changed

@@ -26,32 +26,31 @@ class GLIDBackbone(models.GLID):
     """Build :class:`glid_mm.models.GLID` from a config.
 
     Args:
-        encoder (dict): Arguments of :class:`~glid_mm.models.SwinEncoder`,
-            such as ``dict(arch='base', drop_path_rate=0.3)``.
-        neck (dict, optional): Arguments of :class:`~glid_mm.models.BiFPN`
-            but for ``in_channels``.
-        decoder (dict, optional): Arguments of
-            :class:`~glid_mm.models.QueryDecoder` but for ``memory_dims``.
-        num_queries (int): Queries of the task; 0 for pre-training.
-        embedding_std (float): Standard deviation that the queries' own
-            embeddings start with; 0 is the paper's.
-        embedding_positions (bool): Whether they start as positions spread
-            over the image instead.
-        recompute (bool, optional): Whether cheap activations are computed
-            again in the backward pass instead of stored; None does so on
-            CPUs.
-        compile (bool): Whether blocks, fusions and decoder layers are
-            compiled at their first call. Each input shape takes a minute or
-            more, so use it for images of one size.
-        cuda_graph (bool): Whether training steps on a GPU replay the passes
-            of the model as CUDA graphs, where nothing is padded.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, to start all or
-            some parts from a checkpoint.
+        encoder: Arguments of :class:`~glid_mm.models.SwinEncoder`, such as
+            ``dict(arch='base', drop_path_rate=0.3)``.
+        neck: Arguments of :class:`~glid_mm.models.BiFPN` except
+            ``in_channels``.
+        decoder: Arguments of :class:`~glid_mm.models.QueryDecoder` except
+            ``memory_dims``.
+        num_queries: Queries of the task; 0 for pre-training.
+        embedding_std: Initial standard deviation of the queries' own
+            embeddings; 0 in the paper.
+        embedding_positions: Whether they start as positions spread over the
+            image.
+        recompute: Whether cheap activations are computed again in the backward
+            pass instead of stored; None does so on CPUs.
+        compile: Whether blocks, fusions and decoder layers are compiled at
+            their first call. Each input shape takes a minute or more, so use
+            it for images of one size.
+        cuda_graph: Whether training steps on a GPU replay the passes of the
+            model as CUDA graphs, where nothing is padded.
+        init_cfg: ``glid_mm.Pretrained``, to start all or some parts from a
+            checkpoint.
 
     Raises:
         UserError: If a width is invalid.
     """
-    #: What takes the settings of groups that name no type.
+    #: Classes for groups of settings without a type.
     PARTS = dict(
         encoder=models.SwinEncoder,
         neck=models.BiFPN,
@@ -133,11 +132,11 @@ class GLIDBackbone(models.GLID):
             initialize(self, self.init_cfg)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Fit weights to this model; refuse those of another architecture.
+        """Fit weights to this model; refuse another architecture.
 
-        mmengine loads without strictness and would only log differences.
-        Task, queries and windows may differ: position
-        biases are resized, and extended for a task's larger images.
+        mmengine does not load strictly and would only log differences. Task,
+        queries and windows may differ: position biases are resized, and
+        extended for a task's larger images.
 
         Raises:
             CheckpointError: If weights are missing or of other shapes.

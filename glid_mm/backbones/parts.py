@@ -1,8 +1,8 @@
 """Parts of GLID as backbones of the hosts' own models.
 
-Weights have the same names as in GLID, so a GLID checkpoint starts a Mask
-R-CNN, a UPerNet or a MaskFormer without a converter: Figure 1's baseline,
-which transfers only the encoder.
+Weights have the same names as in GLID, so a GLID checkpoint can initialize a
+Mask R-CNN, a UPerNet or a MaskFormer without conversion. This is Figure 1's
+baseline, which transfers only the encoder.
 """
 from collections.abc import Sequence
 
@@ -20,9 +20,9 @@ class GLIDEncoder(GLIDBackbone):
 
     Args:
         encoder, recompute, compile: See :class:`GLIDBackbone`.
-        out_indices (sequence[int]): Indices of the maps to return, of four.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, which by default
-            loads all parts of this backbone.
+        out_indices: Indices of the maps to return, of four.
+        init_cfg: ``glid_mm.Pretrained``, which by default loads all parts of
+            this backbone.
     """
 
     def __init__(self,
@@ -37,7 +37,7 @@ class GLIDEncoder(GLIDBackbone):
         self.out_indices = tuple(out_indices)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` of the wanted strides s; C doubles."""
+        """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` at the selected strides s; C doubles."""
         maps = self.encode(images)
         return tuple(maps[i] for i in self.out_indices)
 
@@ -52,7 +52,7 @@ class GLIDPyramid(GLIDBackbone):
 
     Args:
         encoder, neck, recompute, compile: See :class:`GLIDBackbone`.
-        init_cfg (dict, optional): See :class:`GLIDEncoder`.
+        init_cfg: See :class:`GLIDEncoder`.
     """
 
     def __init__(self,

@@ -1,4 +1,4 @@
-"""Networks of timm as backbones, and as the halves of ×Net."""
+"""timm's networks as backbones and as the halves of ×Net."""
 from mmengine.model import initialize
 from torch import Tensor, nn
 
@@ -14,10 +14,11 @@ class TimmFeatures(nn.Module):
     Weights come from a file, by ``glid_mm.Pretrained``; nothing is downloaded.
 
     Args:
-        name (str): timm's, such as ``convnext_base``.
-        init_cfg (dict, optional): ``glid_mm.Pretrained``, to start it from a
-            checkpoint of timm's network.
-        **kwargs: Of ``timm.create_model``, such as ``drop_path_rate=0.3``.
+        name: timm's name, such as ``convnext_base``.
+        init_cfg: ``glid_mm.Pretrained``, to start it from a checkpoint of
+            timm's network.
+        **kwargs: Arguments of ``timm.create_model``, such as
+            ``drop_path_rate=0.3``.
 
     Attributes:
         encoder (nn.ModuleList): The layers before each of the maps.
@@ -25,7 +26,7 @@ class TimmFeatures(nn.Module):
             name here.
 
     Raises:
-        MissingLibraryError: Without timm.
+        MissingLibraryError: If timm is not installed.
         UserError: If timm lacks the network, or the network lacks the maps.
     """
 
@@ -46,7 +47,7 @@ class TimmFeatures(nn.Module):
                 f'{name}: glid_mm downloads no weights. Give their file with '
                 "init_cfg=dict(type='glid_mm.Pretrained', checkpoint=…)")
         if name.startswith('swin'):
-            # Of any size, as other networks.
+            # Accept images of any size, like other networks.
             kwargs.setdefault('strict_img_size', False)
         network = timm.create_model(name, **kwargs)
         self._last = getattr(network, 'output_fmt', 'NCHW') == 'NHWC'
@@ -82,7 +83,7 @@ class TimmFeatures(nn.Module):
         return maps[1:]
 
     def stage(self, index: int, x: Tensor) -> Tensor:
-        """A map from the one before it, or the first from images."""
+        """Compute a map from the previous one, or the first from images."""
         if self._last and index:
             x = x.movedim(1, -1)
         x = self.encoder[index](x)
@@ -98,6 +99,6 @@ class TimmFeatures(nn.Module):
 
 
 def _names(module: nn.Module) -> dict[int, str]:
-    """Names of weights by their identity."""
+    """Names of weights by the ``id`` of their tensors."""
     weights = module.state_dict(keep_vars=True)
     return {id(value): name for name, value in weights.items()}

@@ -8,7 +8,7 @@ from ..errors import UserError
 from ..models.layers.tokens import STRIDES
 from ..registry import MODELS
 
-# Of an image that tells which maps a network gives.
+# Side of a test image that reveals the maps of a network.
 _PROBE = 64
 _LEAST = STRIDES[-1]
 
@@ -23,16 +23,16 @@ class XNet(models.XNet):
     ``glid_mm.GLIDEncoder``.
 
     Args:
-        encoder (dict): The encoder; only its last map is used.
-        classifier (dict): The decoder.
-        channels (int): Channels of the result.
-        mixing (str): ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
+        encoder: The encoder; only its last map is used.
+        classifier: The decoder.
+        channels: Channels of the result.
+        mixing: ``'sum'``, ``'concat'``, ``'gate'`` or ``'none'``; see
             :class:`glid_mm.models.xnet.Mixing`.
-        order (str): ``'forward'`` or ``'reversed'``; see
+        order: ``'forward'`` or ``'reversed'``; see
             :class:`glid_mm.models.XNet`.
         init_cfg (dict | list[dict], optional): ``glid_mm.Pretrained``, to
             start encoder, classifier or both from a checkpoint; a list for
-            one of each.
+            separate checkpoints.
 
     Raises:
         UserError: If the encoder's last map or the classifier's four are at
@@ -64,14 +64,13 @@ class XNet(models.XNet):
         """Features of images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size from 32
-                pixels on.
+            images: ``(B, 3, H, W)``, standardised, any size from 32 pixels on.
 
         Returns:
-            tuple[Tensor]: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+            ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
 
         Raises:
-            UserError: If images are smaller.
+            UserError: If images are smaller than 32 pixels.
         """
         height, width = images.shape[-2:]
         if min(height, width) < _LEAST:
@@ -96,10 +95,10 @@ class XNet(models.XNet):
 
 @torch.no_grad()
 def _maps(network: nn.Module, part: str, strides: tuple[int]) -> tuple[int]:
-    """Channels of a network's maps, of which the last have such strides."""
+    """Channels of a network's maps; checks the strides of the last ones."""
     device = next(network.parameters()).device
     image = torch.zeros(1, 3, _PROBE, _PROBE, device=device)
-    network.eval()  # some of the hosts' return nothing
+    network.eval()  # some of the hosts' networks return None
     maps = network(image)
     network.train()
     maps = list(maps) if isinstance(maps, (tuple, list)) else [maps]

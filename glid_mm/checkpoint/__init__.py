@@ -1,1 +1,1 @@
-"""Reading, matching, resizing, reporting and converting weights."""
+"""Read, match, resize, report and convert weights."""

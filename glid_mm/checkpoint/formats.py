@@ -1,4 +1,4 @@
-"""Swin as other libraries name and lay it out, and as GLID does."""
+"""Convert Swin between other libraries' names and layouts and GLID's."""
 import re
 from collections.abc import Mapping
 from typing import NamedTuple, Union
@@ -13,7 +13,7 @@ from .upgrade import upgrade
 
 ENCODER = 'backbone.encoder.'
 
-# How ours reads there, applied one after the other.
+# Replacements from our names to theirs, applied in turn.
 _MICROSOFT = (('stages.', 'layers.'), )
 _OPENMMLAB = (('patch_embed.proj.', 'patch_embed.projection.'),
               ('.attn.', '.attn.w_msa.'), ('.mlp.fc1.', '.ffn.layers.0.0.'),
@@ -26,19 +26,18 @@ class Format(NamedTuple):
     """A library's Swin.
 
     Attributes:
-        words (tuple): Pairs of our and their part of a name.
-        resizing (str): A key of :data:`RESIZINGS`.
-        merges_late (bool): Whether patch merging belongs to the end of the
-            stage before, and not to the start of a stage.
-        unfolds (bool): Whether merged channels are ordered as nn.Unfold does,
-            by channel, row, column, and not by column, row, channel.
-        four_norms (bool): Whether it writes a norm for the output of every
-            stage and not of the last alone; both are read.
-        index_buffers (bool): Whether it wants the index of each bias table
-            with it. mmpretrain resizes no table without; mmdet resizes none
-            with.
-        shifted (bool): Whether every other block shifts its windows.
-        prefix (str): Prefix of names when it writes a model.
+        words: Pairs of parts of names, ours and theirs.
+        resizing: A key of :data:`RESIZINGS`.
+        merges_late: Whether patch merging ends the previous stage instead of
+            starting a stage.
+        unfolds: Whether merged channels are ordered by channel, row, column,
+            like nn.Unfold, instead of by column, row, channel.
+        four_norms: Whether it writes a norm for the output of every stage
+            instead of only the last; both can be read.
+        index_buffers: Whether each bias table comes with its index. mmpretrain
+            resizes only tables with an index, mmdet only tables without.
+        shifted: Whether every other block shifts its windows.
+        prefix: Prefix of names in a written model.
     """
 
     words: tuple[tuple[str, str], ...]
@@ -51,7 +50,7 @@ class Format(NamedTuple):
     prefix: str = ''
 
 
-#: By the name of the library or method.
+#: Formats by the name of the library or method.
 FORMATS: dict[str, Format] = dict(
     microsoft=Format(_MICROSOFT, 'bicubic'),
     esvit=Format(_MICROSOFT, 'bicubic'),
@@ -77,7 +76,7 @@ FORMATS: dict[str, Format] = dict(
         shifted=False,
         prefix='backbone.'))
 
-# Formats whose names are alike; what tells them apart may be missing.
+# Formats with similar names; the distinguishing weights may be missing.
 _ALIKE = ({'microsoft', 'simmim', 'esvit'}, {'mmdet', 'mmpretrain'})
 
 Windows = Union[int, tuple[int, ...], None]
@@ -87,9 +86,9 @@ class Source(NamedTuple):
     """The Swin of a checkpoint.
 
     Attributes:
-        format (str): ``'glid'`` or a key of :data:`FORMATS`.
-        prefix (str): Prefix of the names of the encoder's weights.
-        weights (dict): All weights of the checkpoint.
+        format: ``'glid'`` or a key of :data:`FORMATS`.
+        prefix: Prefix of the names of the encoder's weights.
+        weights: All weights of the checkpoint.
     """
 
     format: str
@@ -109,10 +108,10 @@ class Converted(NamedTuple):
     """A checkpoint in another format.
 
     Attributes:
-        checkpoint (dict): With ``state_dict`` and ``meta``.
-        missing (list[str]): Weights that the source does not have.
-        left (list[str]): Weights of the source that the target lacks.
-        notes (list[str]): Further remarks.
+        checkpoint: The checkpoint, with ``state_dict`` and ``meta``.
+        missing: Weights that the source lacks.
+        left: Weights of the source that the target lacks.
+        notes: Further remarks.
     """
 
     checkpoint: dict
@@ -134,10 +133,10 @@ def recognise(checkpoint: dict) -> Source | None:
     """Recognize the library of a checkpoint's Swin by its names.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
+        checkpoint: See :func:`read_checkpoint`.
 
     Returns:
-        Source or None: None if it contains no Swin.
+        None if it contains no Swin.
 
     Raises:
         CheckpointError: If it is a Swin V2, whose attention differs.
@@ -172,7 +171,7 @@ def recognise(checkpoint: dict) -> Source | None:
 def _format_of(names: set, prefix: str) -> str | None:
     if any(name.endswith('.logit_scale') for name in names):
         raise CheckpointError(
-            'the checkpoint is of a Swin V2, which uses a different '
+            'the checkpoint holds a Swin V2, which uses a different '
             "attention. Give a checkpoint of Swin V1, such as timm's "
             'swin_base_patch4_window12_384.')
     if 'stages.0.blocks.0.attn.qkv.weight' in names:
@@ -193,10 +192,10 @@ def facts_of(checkpoint: dict) -> EncoderFacts | None:
     """The facts of the encoder in a checkpoint that has GLID's names.
 
     Args:
-        checkpoint (dict): Of GLID, see :func:`recognise`.
+        checkpoint: A checkpoint of GLID; see :func:`recognise`.
 
     Returns:
-        EncoderFacts or None: None if the encoder is incomplete.
+        None if the encoder is incomplete.
     """
     return EncoderFacts.of(
         recognise(checkpoint).encoder,
@@ -206,18 +205,16 @@ def facts_of(checkpoint: dict) -> EncoderFacts | None:
 def to_glid(checkpoint: dict,
             source: str = 'auto',
             windows: Windows = None) -> Converted:
-    """Make a checkpoint of GLID's encoder from any library's Swin.
+    """Convert any library's Swin to a checkpoint of GLID's encoder.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        source (str): A key of :data:`FORMATS`, or ``'auto'`` to recognise
-            it.
-        windows (int or tuple[int], optional): Sides of the windows to resize
-            bias tables to, by the method of the source's library; by
-            default they are not resized.
+        checkpoint: See :func:`read_checkpoint`.
+        source: A key of :data:`FORMATS`, or ``'auto'`` to recognise it.
+        windows: Sides of the windows to resize bias tables to, by the method
+            of the source's library; by default they are not resized.
 
     Returns:
-        Converted: With names such as ``backbone.encoder.norms.0.weight``.
+        The weights, with names such as ``backbone.encoder.norms.0.weight``.
 
     Raises:
         CheckpointError: If it contains no such Swin.
@@ -228,14 +225,14 @@ def to_glid(checkpoint: dict,
             'the checkpoint holds no known Swin: none of its weights are '
             f'named as in {", ".join(FORMATS)}')
     if found.format == 'glid':
-        raise CheckpointError('the checkpoint is of GLID already: load it '
-                              'without conversion')
+        raise CheckpointError("the checkpoint already has GLID's format: load "
+                              'it without conversion')
     if source not in ('auto',
                       found.format) and not any({source, found.format} <= alike
                                                 for alike in _ALIKE):
         raise CheckpointError(
-            f'the checkpoint holds a Swin of {found.format}, not of {source}. '
-            'Omit the source, or name that library')
+            f'the checkpoint holds a Swin from {found.format}, not from '
+            f'{source}. Omit the source, or name that library')
     name = found.format if source == 'auto' else source
     format, theirs = FORMATS[name], dict(found.weights)
     depths = block_counts(k.replace('layers.', 'stages.', 1) for k in theirs
@@ -257,7 +254,7 @@ def to_glid(checkpoint: dict,
     weights = _with_windows(weights, windows, RESIZINGS[format.resizing])
     resized = EncoderFacts.of(weights, format.shifted)
     for stage, window in enumerate(resized.windows):
-        # The whole table has been trained, so nothing needs extending.
+        # The whole table is trained, so it needs no extension.
         weights[f'stages.{stage}.trained_extent'] = torch.tensor(window)
     left = [
         k for k in theirs
@@ -283,16 +280,16 @@ def to_glid(checkpoint: dict,
 def from_glid(checkpoint: dict,
               target: str,
               windows: Windows = None) -> Converted:
-    """Make another library's Swin from the encoder of a GLID checkpoint.
+    """Convert the encoder of a GLID checkpoint to another library's Swin.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        target (str): A key of :data:`FORMATS`.
-        windows (int or tuple[int], optional): Sides of the windows to resize
-            bias tables to; by default they are not resized.
+        checkpoint: See :func:`read_checkpoint`.
+        target: A key of :data:`FORMATS`.
+        windows: Sides of the windows to resize bias tables to; by default they
+            are not resized.
 
     Returns:
-        Converted: With the names of the library's own models.
+        The weights, with the names of the library's own models.
 
     Raises:
         CheckpointError: If it contains no GLID.
@@ -300,9 +297,9 @@ def from_glid(checkpoint: dict,
     found = recognise(checkpoint)
     if found is None or found.format != 'glid':
         raise CheckpointError(
-            'the checkpoint is not of GLID' if found is None else
-            f'the checkpoint is of {found.format}, not of GLID. Convert it '
-            'with to_glid.py first.')
+            'the checkpoint is not from GLID' if found is None else
+            f'the checkpoint is from {found.format}, not from GLID. Convert '
+            'it with to_glid.py first.')
     weights, format = found.encoder, FORMATS[target]
     shifted = stamped_facts(checkpoint).get('shifted', True)
     facts = EncoderFacts.of(weights, shifted)
@@ -338,7 +335,7 @@ def from_glid(checkpoint: dict,
 
 
 def _names(depths: tuple[int, ...]) -> list[str]:
-    """Names of the weights of our encoder."""
+    """Names of our encoder's weights."""
     both = ('weight', 'bias')
     names = [f'patch_embed.{m}.{p}' for m in ('proj', 'norm') for p in both]
     for stage, depth in enumerate(depths):
@@ -358,7 +355,7 @@ def _names(depths: tuple[int, ...]) -> list[str]:
 
 
 def _names_there(name: str, format: Format) -> list[str]:
-    """Possible names of our weight in that format, the usual one first."""
+    """Possible names of our weight in a format, the usual one first."""
     if name.endswith('trained_extent'):
         return []
     norm = re.fullmatch(r'norms\.(\d)\.(\w+)', name)
@@ -379,12 +376,12 @@ def _layout(name: str,
             value: Tensor,
             format: Format,
             back: bool = False) -> Tensor:
-    """Reorder a weight's entries from their layout to ours, or back."""
+    """Reorder a weight's entries between their layout and ours."""
     if name == 'patch_embed.proj.weight':
-        # A linear layer on patches here, a convolution there.
+        # Ours is a linear layer on patches, theirs a convolution.
         return value.unflatten(1, (3, 4, 4)) if back else value.flatten(1)
     if format.unfolds and '.downsample.' in name:
-        # Both ways swap the first and the last of three axes.
+        # Either direction swaps the first and the last of three axes.
         split = (2, 2, -1) if back else (-1, 2, 2)
         return value.unflatten(-1, split).transpose(-1, -3).flatten(-3)
     return value
@@ -412,7 +409,7 @@ def _with_windows(weights: dict[str, Tensor], windows: Windows,
 
 
 def _with_key_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """One bias for queries, keys and values; that of keys is zero."""
+    """The joint bias of queries, keys and values, with zeros for keys."""
     joined = {}
     for name, value in weights.items():
         if name.endswith('attn.q_bias'):
@@ -425,7 +422,7 @@ def _with_key_biases(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _bias_index(window: int) -> Tensor:
-    """The row of a table for each pair of tokens: ``(w², w²)``."""
+    """The table row of each pair of tokens, ``(w², w²)``."""
     place = torch.arange(window)
     place = torch.cartesian_prod(place, place)
     offset = place[:, None] - place + window - 1

@@ -1,4 +1,4 @@
-"""Loading a checkpoint into a model of any task."""
+"""Load a checkpoint into a model of any task."""
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -19,39 +19,37 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
     """Raise if a model has a GLID and the checkpoint is another library's.
 
     Args:
-        model (nn.Module): A model of any task.
-        checkpoint (dict): See :func:`read_checkpoint`.
+        model: A model of any task.
+        checkpoint: See :func:`read_checkpoint`.
 
     Raises:
-        CheckpointError: With the cure.
+        CheckpointError: If so; names the cure.
     """
     found = recognise(checkpoint) if glid_of(model) is not None else None
     if found is not None and found.format != 'glid':
         raise CheckpointError(
-            f'the checkpoint is a Swin of {found.format}, not of GLID. To '
+            f'the checkpoint is a Swin from {found.format}, not from GLID. To '
             f'start the encoder from it, give {start_from(["encoder"])} and '
             'remove load_from.')
 
 
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
                  revise_keys: Iterable[tuple]) -> LoadReport:
-    """Load a checkpoint into a model of any task and report what was loaded.
+    """Load a checkpoint into a model of any task and report the result.
 
     Args:
-        model (nn.Module): A host's model with GLID as its backbone, or
-            any other.
-        checkpoint (dict): See :func:`read_checkpoint`.
-        strict (bool): Whether names and shapes must agree entirely.
-        revise_keys (iterable[tuple]): Patterns of names and their
-            replacements.
+        model: A host's model, usually with GLID as its backbone.
+        checkpoint: See :func:`read_checkpoint`.
+        strict: Whether names and shapes must agree entirely.
+        revise_keys: Patterns of names and their replacements.
 
     Returns:
-        LoadReport: What was loaded.
+        The report.
 
     Raises:
-        CheckpointError: If the model has a GLID and the checkpoint has
-            another architecture, or is of a mixture and the choice of its
-            task is ambiguous.
+        CheckpointError: If the model has a GLID and the checkpoint has another
+            architecture, or belongs to a mixture with an ambiguous choice of
+            the task.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     metadata = getattr(weights, '_metadata', {})
@@ -75,8 +73,8 @@ def load_to_evaluate(model: nn.Module, path: str) -> None:
     """Load a checkpoint into a model for evaluation.
 
     Args:
-        model (nn.Module): A model of any task.
-        path (str): See :func:`read_checkpoint`.
+        model: A model of any task.
+        path: See :func:`read_checkpoint`.
 
     Raises:
         CheckpointError: See :func:`load_weights`; also if the checkpoint

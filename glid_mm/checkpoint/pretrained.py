@@ -14,7 +14,7 @@ from .published import plan_published
 from .report import ALL_PARTS, PARTS, LoadReport, part_of, parts_of, shift_note
 from .tasks import take_task, without_tasks
 
-#: Other libraries' Swin lacks the norms of the first three stages' outputs.
+#: Other libraries' Swin lacks the output norms of the first three stages.
 MIN_SHARE = .9
 
 
@@ -24,21 +24,21 @@ class Pretrained:
 
     As ``model.backbone.init_cfg``, such as ``dict(type='glid_mm.Pretrained',
     checkpoint='glid.pth', parts=('encoder', 'neck'))``. A Swin of another
-    library is converted on the way, for ``parts=('encoder',)``. ×Net's parts,
+    library is converted on loading, for ``parts=('encoder',)``. ×Net's parts,
     encoder and classifier, take a classifier's own file.
 
     Args:
-        checkpoint (str): A file of glid_mm, or of a library that
-            :func:`to_glid` knows; of ×Net, see :func:`plan_published`.
-        parts (sequence[str], optional): Any of encoder, neck, queries and
-            decoder, or encoder and classifier; by default all that the model
-            has. The queries are ``[CLS]``, the mask token and, from a task
-            with as many queries, those.
-        source (str): Library of the Swin; see :func:`to_glid`.
-        min_share (float): Smallest share of each part's weights that the
-            file must have.
-        task (str, optional): Task of a mixture whose queries to load; without
-            it, a task's own queries start untrained.
+        checkpoint: A file of glid_mm or of a library that :func:`to_glid`
+            supports; for ×Net, see :func:`plan_published`.
+        parts: Any of encoder, neck, queries and decoder, or encoder and
+            classifier; by default all parts of the model. The queries are
+            ``[CLS]``, the mask token and, from a task with the same number of
+            queries, the task's queries.
+        source: Library of the Swin; see :func:`to_glid`.
+        min_share: Minimum share of each part's weights that the file must
+            have.
+        task: Task of a mixture whose queries to load; without it, a task's own
+            queries start untrained.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -53,7 +53,7 @@ class Pretrained:
         unknown = set(parts or ()) - set(ALL_PARTS)
         if unknown or isinstance(parts, str):
             raise CheckpointError(
-                f'glid_mm.Pretrained: parts={parts!r} has unknown parts. Name '
+                f'glid_mm.Pretrained: parts={parts!r} has unknown parts. Use '
                 f'some of {", ".join(ALL_PARTS)}. Write a single part as '
                 "parts=('encoder',)")
         self.checkpoint = checkpoint
@@ -63,10 +63,10 @@ class Pretrained:
         self.task = task
 
     def __call__(self, module: nn.Module) -> None:
-        """Load the parts and log what was loaded.
+        """Load the parts and log a report.
 
         Args:
-            module (nn.Module): The model's backbone.
+            module: The model's backbone.
 
         Raises:
             CheckpointError: If the file cannot be read, holds other parts,
@@ -98,7 +98,7 @@ class Pretrained:
 
     def _load_networks(self, checkpoint: dict, module: nn.Module,
                        parts: Sequence[str]) -> LoadReport:
-        """Load parts that are networks of several libraries or of ours."""
+        """Load parts that are networks of other libraries or ours."""
         encoder = getattr(module, 'encoder', None)
         if isinstance(encoder, GLID) and 'encoder' in parts:
             if len(parts) > 1:
@@ -109,7 +109,7 @@ class Pretrained:
             return self._load(encoder, parts)
         report, weights = plan_published(checkpoint, module, parts)
         report.refuse(parts, self.min_share)
-        # GLID's encoder refuses what has none of it.
+        # GLID's encoder refuses a state dict without its weights.
         module.load_state_dict({**module.state_dict(), **weights})
         return report
 
@@ -121,14 +121,14 @@ def plan(checkpoint: dict,
     """Find the weights of a checkpoint for parts of a model.
 
     Args:
-        checkpoint (dict): From glid_mm, or from a library that :func:`to_glid`
-            knows.
-        model (GLID): The model.
-        parts (sequence[str]): The parts to load.
-        source (str): See :func:`to_glid`.
+        checkpoint: A checkpoint of glid_mm, or of a library that
+            :func:`to_glid` supports.
+        model: The model.
+        parts: The parts to load.
+        source: See :func:`to_glid`.
 
     Returns:
-        tuple[LoadReport, dict]: A report, and the weights to load.
+        A report, and the weights to load.
 
     Raises:
         CheckpointError: If there is no such part.
@@ -148,7 +148,7 @@ def plan(checkpoint: dict,
         there = _parts_of(checkpoint, PARTS)
         there = tuple(p for p in PARTS if p in map(part_of, there))
         raise CheckpointError(f'it holds no {" and no ".join(absent)}: set '
-                              f'parts={there}, or fewer')
+                              f'parts={there}, or some of them')
     if 'encoder' in parts:
         notes += shift_note(checkpoint, model)
     own = {

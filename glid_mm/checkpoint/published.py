@@ -1,4 +1,4 @@
-"""Weights of classifiers as published by their own libraries."""
+"""Load classifiers' weights as published by their libraries."""
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -15,16 +15,16 @@ def plan_published(
     """Find the weights of a checkpoint for networks of a model.
 
     Args:
-        checkpoint (dict): From ``read_checkpoint``: a classifier of timm or of
+        checkpoint: Result of ``read_checkpoint``: a classifier of timm or of
             mmpretrain, each for its own networks, or a model of glid_mm with
             the same parts.
-        model (nn.Module): ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
-        parts (sequence[str]): Any of ``encoder`` and ``classifier``; each gets
-            all that the checkpoint has.
+        model: ``glid_mm.XNet`` or ``glid_mm.TimmFeatures``.
+        parts: Any of ``encoder`` and ``classifier``; each gets all its weights
+            in the checkpoint.
 
     Returns:
-        tuple[LoadReport, dict]: A report, and the weights to load. The
-        head of the classifier counts as unexpected.
+        A report, and the weights to load. The head of the classifier counts as
+        unexpected.
 
     Raises:
         CheckpointError: If the model has no such part.
@@ -33,7 +33,7 @@ def plan_published(
     if absent:
         raise CheckpointError(
             f'{type(model).__name__} has no {" and no ".join(sorted(absent))}:'
-            f' set parts={parts_of(model)}, or fewer')
+            f' set parts={parts_of(model)}, or some of them')
     weights = checkpoint['state_dict']
     if any(name.startswith(_HOST) for name in weights):
         weights = {
@@ -62,7 +62,7 @@ def plan_published(
 
 
 def _published(model: nn.Module, part: str) -> dict[str, str]:
-    """Published names of a part's weights, by the names here."""
+    """Published names of a part's weights, by our names."""
     if hasattr(model, 'published_names'):
         return model.published_names
     network = getattr(model, part)

@@ -1,4 +1,4 @@
-"""Report what a checkpoint loads into a model, and refuse what is wrong."""
+"""Report what a checkpoint loads into a model, and refuse mismatches."""
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,23 +8,23 @@ from ..errors import ITSELF, CheckpointError
 from ..models import GLID
 from .facts import EncoderFacts, stamped_facts
 
-#: Of GLID. Everything else in a model, such as its head, counts as others.
+#: Parts of GLID. The rest of a model, such as its head, counts as others.
 PARTS = ('encoder', 'neck', 'queries', 'decoder')
-#: Of GLID and of ×Net, whose decoder is a classifier.
+#: Parts of GLID and of ×Net, whose decoder is a classifier.
 ALL_PARTS = (*PARTS, 'classifier')
-# A task's own queries; a different number starts untrained.
+# A task's own queries; they start untrained if their number differs.
 _EMBEDDINGS = 'queries.embeddings'
 _NAMES_SHOWN = 3
 
 
 class Part(NamedTuple):
-    """Names of one part's weights, by what happens to them.
+    """Names of one part's weights, by outcome of loading.
 
     Attributes:
-        matched (list[str]): Loaded without change.
-        resized (list[str]): Position biases of another window.
-        missing (list[str]): Not in the checkpoint, or of another shape there.
-        unexpected (list[str]): Not in the model.
+        matched: Loaded without change.
+        resized: Position biases for another window size.
+        missing: Absent from the checkpoint, or of another shape.
+        unexpected: Not in the model.
     """
 
     matched: list[str]
@@ -34,17 +34,17 @@ class Part(NamedTuple):
 
 
 class LoadReport:
-    """Compares the weights of a model and of a checkpoint.
+    """Compare the weights of a model and of a checkpoint.
 
     Args:
-        own (mapping): The model's weights by name.
-        given (mapping): The checkpoint's.
-        notes (iterable[str]): Further remarks.
-        left (iterable[str]): Names of weights that a conversion has left
-            out; they count as unexpected.
+        own: The model's weights by name.
+        given: The checkpoint's weights by name.
+        notes: Further remarks.
+        left: Names of weights that a conversion omitted; they count as
+            unexpected.
 
     Attributes:
-        parts (dict[str, Part]): By part, in the order encoder, neck, queries,
+        parts (dict[str, Part]): The parts in the order encoder, neck, queries,
             decoder, classifier, others.
         differing (dict[str, tuple]): Shapes in the checkpoint and in the
             model of weights whose shapes differ.
@@ -93,13 +93,13 @@ class LoadReport:
             self.differing[name] = tuple(given.shape), tuple(own.shape)
 
     def refuse(self, parts: Sequence[str] = PARTS, min_share=1.) -> None:
-        """Raise if the checkpoint is not for this model.
+        """Raise an error if the checkpoint does not fit this model.
 
         A task's own queries may be missing or differ in number.
 
         Args:
-            parts (sequence[str]): Parts to load.
-            min_share (float): Smallest share of each part's weights that the
+            parts: Parts to load.
+            min_share (float): Minimum share of each part's weights that the
                 checkpoint must have.
 
         Raises:
@@ -109,8 +109,8 @@ class LoadReport:
         theirs, ours = self._facts
         if 'encoder' in parts and theirs and ours and theirs[:3] != ours[:3]:
             raise CheckpointError(
-                'the checkpoint is of another architecture: its encoder is '
-                f'Swin {theirs.architecture}, and the config asks for '
+                'the checkpoint has another architecture: its encoder is Swin '
+                f'{theirs.architecture}, but the config has '
                 f'{ours.architecture}. Set model.backbone.encoder.arch to '
                 'match the checkpoint, or give another checkpoint.')
         for part in parts:
@@ -118,7 +118,7 @@ class LoadReport:
                 if name in self.differing:
                     shapes = self.differing[name]
                     raise CheckpointError(
-                        f'the checkpoint is of another architecture: {name!r} '
+                        f'the checkpoint has another architecture: {name!r} '
                         f'has shape {shapes[0]} there and {shapes[1]} here, '
                         f'and {len(self.differing) - 1} more weights differ. '
                         f'Configure {", ".join(parts)} as in its training.')
@@ -135,9 +135,9 @@ class LoadReport:
         text = (f'the checkpoint lacks {len(missing)} weights '
                 f'of {", ".join(poor)}, first {missing[0]!r}. ')
         if strange and known:
-            text += (f'It has {len(strange)} that this version does not know, '
-                     f'such as {strange[0]!r}, so another version of glid_mm '
-                     'wrote it. Use that version.')
+            text += (f'It has {len(strange)} that are unknown to this '
+                     f'version, such as {strange[0]!r}, so another version of '
+                     'glid_mm wrote it. Use that version.')
         elif found:
             text += ('To load what it has and initialize the rest, give '
                      f'{start_from(found)} and remove load_from.')
@@ -146,10 +146,11 @@ class LoadReport:
         raise CheckpointError(text)
 
     def refuse_untrained(self) -> None:
-        """Raise if weights of the model, including its head, stay random.
+        """Raise an error if weights of the model or its head stay random.
 
         Raises:
-            CheckpointError: If so; for models that are only evaluated.
+            CheckpointError: If some do. Only models to be evaluated need all
+                weights.
         """
         missing = [name for part in self.parts.values()
                    for name in part.missing]  # yapf: disable
@@ -199,7 +200,7 @@ class LoadReport:
 
 
 def parts_of(backbone: nn.Module) -> tuple[str, ...]:
-    """The parts of a model; some models of hosts have only the first."""
+    """The parts of a model; some hosts' models have only the encoder."""
     return tuple(
         part for part in ALL_PARTS
         if getattr(backbone, part, None) is not None)
@@ -217,8 +218,8 @@ def shift_note(checkpoint: dict, glid: GLID) -> list[str]:
     if given == glid.encoder.shifted_windows:
         return []
     return [
-        f'windows were {"" if given else "not "}shifted when these weights '
-        f'were trained; set encoder.shifted_windows={given} to keep that'
+        f'these weights were trained with{"" if given else "out"} shifted '
+        f'windows; set encoder.shifted_windows={given} to match'
     ]
 
 
@@ -226,8 +227,8 @@ def start_from(parts: Iterable[str], checkpoint: str = ITSELF) -> str:
     """The command-line option that starts parts of GLID from a checkpoint.
 
     Args:
-        parts (iterable[str]): Any of :data:`PARTS`.
-        checkpoint (str): Path of the file.
+        parts: Any of :data:`PARTS`.
+        checkpoint: Path of the file.
     """
     return ('--cfg-options "model.backbone.init_cfg=dict('
             f"type='glid_mm.Pretrained', checkpoint='{checkpoint}', "

@@ -2,7 +2,7 @@
 
 A mixture names the weights of a task ``tasks.<task>.*`` where its own model
 has ``*``; encoder, neck, decoder and queries are ``backbone.*`` in both.
-``tasks.<task>.backbone.rows`` tells which queries belong to a task.
+``tasks.<task>.backbone.rows`` are the indices of a task's queries.
 """
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ..errors import ITSELF, CheckpointError
 _TASKS = 'tasks.'
 _ROWS = 'backbone.rows'
 _TABLE = 'backbone.queries.embeddings'
-# Cures if the choice of a task is ambiguous.
+# Cures for an ambiguous choice of a task.
 _TAKE_OUT = ('Extract the one you want and load that: '
              f'tools/model_converters/take_task.py {ITSELF} TASK TASK.pth')
 _SHARED = ('Load only the shared parts: model.backbone.init_cfg=dict(type='
@@ -26,9 +26,9 @@ class Task(NamedTuple):
     """The weights of one task.
 
     Attributes:
-        prefix (str): Prefix of the names of its head's weights.
-        head (dict[str, Tensor]): These weights, without the prefix.
-        rows (slice): Its queries.
+        prefix: Prefix of the names of its head's weights.
+        head: These weights, without the prefix.
+        rows: Indices of its queries.
     """
 
     prefix: str
@@ -61,13 +61,12 @@ def fit_tasks(own: Mapping[str, Tensor],
     the same shapes.
 
     Args:
-        own (mapping): The model's weights.
-        given (OrderedDict): The checkpoint's, with PyTorch's ``_metadata``.
+        own: The model's weights.
+        given: The checkpoint's, with PyTorch's ``_metadata``.
 
     Returns:
-        tuple[OrderedDict, list[str]]: The checkpoint's weights by the model's
-        names, and notes. If neither has tasks, nothing
-        changes.
+        The checkpoint's weights by the model's names, and notes; unchanged if
+        neither has tasks.
 
     Raises:
         CheckpointError: If several tasks of the mixture match.
@@ -86,7 +85,7 @@ def fit_tasks(own: Mapping[str, Tensor],
         pairs = [(alone, task) for task in _matching(alone, ours, _SHARED)]
     weights = OrderedDict((name, value) for name, value in given.items()
                           if name.startswith('backbone.') and name != _TABLE)
-    # It has the versions of modules, by their names.
+    # ``_metadata`` holds the versions of modules by name.
     weights._metadata = dict(given._metadata)
     for its, mine in pairs:
         for name, value in its.head.items():
@@ -114,11 +113,11 @@ def take_task(checkpoint: dict, task: str) -> dict:
     """Extract one task of a mixture's checkpoint.
 
     Args:
-        checkpoint (dict): See :func:`read_checkpoint`.
-        task (str): Its name in the mixture.
+        checkpoint: See :func:`read_checkpoint`.
+        task: Name of the task in the mixture.
 
     Returns:
-        dict: ``state_dict`` and ``meta``.
+        ``state_dict`` and ``meta``.
 
     Raises:
         CheckpointError: If it is not of a mixture, or the mixture lacks the
@@ -130,7 +129,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
         raise CheckpointError(f'it has no task {task!r}: it ' + (
             f'is a mixture of {", ".join(tasks)}. Name one of these, or give '
             f'a checkpoint of a mixture with {task}.'
-            if tasks else 'is not of a mixture. Omit the task.'))
+            if tasks else 'is not from a mixture. Omit the task.'))
     own = tasks[task]
     alone = {
         name: value
@@ -138,7 +137,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
     }
     alone[_TABLE] = weights[_TABLE][own.rows].clone()
     meta = dict(checkpoint.get('meta') or {})
-    # Of the mixture; the task's own config is another.
+    # This is the mixture's config, not the task's.
     meta.pop('cfg', None)
     if task in (meta.get('dataset_meta') or {}):
         meta['dataset_meta'] = meta['dataset_meta'][task]
@@ -146,7 +145,7 @@ def take_task(checkpoint: dict, task: str) -> dict:
 
 
 def without_tasks(checkpoint: dict) -> dict:
-    """A checkpoint without the queries of tasks if it is of a mixture."""
+    """Remove the queries of tasks from a mixture's checkpoint."""
     weights = checkpoint.get('state_dict', checkpoint)
     if not tasks_of(weights):
         return checkpoint
@@ -181,9 +180,10 @@ def _shapes(task: Task) -> dict:
 
 def _fit_table(own: Mapping[str, Tensor], given: Mapping[str, Tensor],
                pairs: list[tuple[Task, Task]]) -> Tensor | None:
-    """The model's queries, filled with those of the checkpoint's tasks.
+    """Fill the model's queries with those of the checkpoint's tasks.
 
-    Tasks with a different number of queries start untrained, as a single task.
+    Tasks with a different number of queries start untrained, like a single
+    task.
     """
     if _TABLE not in own or _TABLE not in given:
         return None

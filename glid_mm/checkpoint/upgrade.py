@@ -9,14 +9,14 @@ _KEY = re.compile(r'.*layers\.\d+\.(cross|self)_attn\.k\.bias')
 
 
 def upgrade(weights: MutableMapping[str, Tensor], prefix: str = '') -> None:
-    """Leave out the biases of keys, which version 0.1.0 had.
+    """Remove the biases of keys, which version 0.1.0 had.
 
-    They add the same to all logits of a query and so change nothing.
+    They add the same value to all logits of a query, so they have no effect.
 
     Args:
-        weights (mapping): Weights of an encoder, a decoder or a larger model;
-            changed in place.
-        prefix (str): Prefix of the names to change.
+        weights: Weights of an encoder, a decoder or a larger model; changed in
+            place.
+        prefix: Prefix of the names to change.
     """
     for name in [name for name in weights if name.startswith(prefix)]:
         attention = _QKV.fullmatch(name)

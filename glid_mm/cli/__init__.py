@@ -1,4 +1,4 @@
-"""The command ``glid``: from a folder of pictures to a model in use.
+"""The command ``glid``: from a folder of pictures to predictions.
 
 It writes complete configs and starts the scripts of ``tools/``.
 """

@@ -1,4 +1,4 @@
-"""Batch size, workers, length and rate, from machine and data."""
+"""Choose batch size, workers, length and rate for machine and data."""
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..doctor.environment import available_cores
 from ..engine.length import LENGTHS, rescale
 
-# GiB that a training image takes on an H100 in bfloat16, Swin-B, from
+# GiB per training image with Swin-B in bfloat16 on an H100, from
 # docs/performance.md.
 _MEMORY = dict(
     pretrain=0.045,
@@ -19,12 +19,13 @@ _MEMORY = dict(
     detection=1.3,
     depth=1.05,
     pose=0.19)
-# Relative to Swin-B, roughly.
+# Approximate memory relative to Swin-B.
 _SIZES = dict(nano=0.1, tiny=0.6, small=0.9, base=1., large=1.6)
-# Share of a GPU's memory; weights, optimizer state and peaks need the rest.
+# Share of a GPU's memory for images; weights, optimizer state and peaks need
+# the rest.
 _SHARE = 0.6
 _MOST_WORKERS = 8
-# Passes over few pictures, and the fewest steps.
+# Epochs for small data sets, and the minimum number of steps.
 _EPOCHS, _STEPS = 100, 1000
 # The same for pre-training. Nano's are the shortest runs that gained in
 # docs/getting-started.md. For Swins it is a rule of thumb: few pictures need
@@ -39,15 +40,15 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     """Fit a config to machine and data.
 
     Args:
-        config (Config): For the user's own data; changed in place.
-        task (str): Such as ``'detection'``.
-        size (str): Such as ``'tiny'``.
-        images (int): Pictures for training.
-        devices (int): Processes, each with a GPU of its own if there are any.
-        length (bool): Whether to fit the length too.
+        config: Config for the user's own data; changed in place.
+        task: The task, such as ``'detection'``.
+        size: The model size, such as ``'tiny'``.
+        images: Pictures for training.
+        devices: Number of processes, each with its own GPU if there are any.
+        length: Whether to fit the length too.
 
     Yields:
-        str: Each choice and its reason, one line each.
+        Each choice and its reason, one line each.
     """
     loader = config.train_dataloader
     planned = loader.batch_size
@@ -99,23 +100,23 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
 
 
 def _batch(config, task, size, images, devices) -> tuple[int, str]:
-    """Pictures per step of one process, and the reason."""
+    """The batch size of one process, and the reason for it."""
     planned = config.train_dataloader.batch_size
     gpus = int(re.search(r'_(\d+)xb', Path(config.filename).name)[1])
     wanted = -(-planned * gpus // devices)
     if not torch.cuda.is_available():
-        wanted, why = planned, "the config's, on a CPU"
+        wanted, why = planned, 'as in the config, on a CPU'
     else:
         memory = min(
             torch.cuda.get_device_properties(i).total_memory
             for i in range(torch.cuda.device_count())) / 2**30
         room = _SHARE * memory / (_MEMORY[task] * _SIZES[size])
         fits = 2**max(0, int(room).bit_length() - 1)
-        why = ("the config's, on as many GPUs as it is for"
+        why = ('as in the config, for the same number of GPUs'
                if gpus == devices else f'{planned} on {gpus} GPUs in the '
                'config')
         if fits < wanted:
-            why = f'about what fits into {memory:.0f} GiB'
+            why = f'about the most that fits into {memory:.0f} GiB'
         wanted = min(wanted, fits)
     share = images // devices
     if share < wanted:

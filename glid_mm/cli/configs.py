@@ -29,11 +29,11 @@ def config_for(task: str, size: str) -> Path:
     """The config of a task for the user's own data.
 
     Args:
-        task (str): A key of :data:`FOLDERS`.
-        size (str): A key of :data:`SIZES`.
+        task: A key of :data:`FOLDERS`.
+        size: A key of :data:`SIZES`.
 
     Returns:
-        Path: The file. Pre-training has one config per size, for any pictures.
+        The file. Pre-training has one config per size, for any pictures.
     """
     data = '*' if task == 'pretrain' else '*_custom*'
     path, = (SHIPPED / 'configs' /
@@ -42,7 +42,7 @@ def config_for(task: str, size: str) -> Path:
 
 
 class Start:
-    """Weights that a training starts from.
+    """The initial weights of a training run.
 
     Args:
         path (str): A checkpoint of glid_mm, the folder of a run,
@@ -74,10 +74,10 @@ class Start:
         self.size = facts and facts.published
 
     def put_into(self, config: Config) -> None:
-        """Make a training start from these weights.
+        """Set these weights as the start of a training run.
 
         Args:
-            config (Config): Changed in place.
+            config: The config; changed in place.
         """
         if self.format == 'glid':
             config.load_from = self.path

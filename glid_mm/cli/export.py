@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=launch.count,
         metavar=('HEIGHT', 'WIDTH'),
-        help='size of the input pictures; by default that of testing')
+        help='size of the input pictures; by default the size in testing')
     parser.add_argument(
         '--pictures',
         nargs='+',
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> None:
     predictor = load(args.weights, args.device, args.task)
     print(predictor)
     if predictor.task == 'pretrain':
-        raise UserError(f'{args.weights} are weights of pre-training, which '
-                        'answer no task. Fine-tune them first: `glid train '
-                        'TASK DATA --weights WEIGHTS`.')
+        raise UserError(f'{args.weights} comes from pre-training and has no '
+                        'task yet. Fine-tune it first: `glid train TASK DATA '
+                        '--weights WEIGHTS`.')
     print('Exporting and comparing, which takes a minute or more', flush=True)
     report = _FORMATS[out.suffix](
         predictor.model,

@@ -1,4 +1,4 @@
-"""Options that verbs share, in the same order and with the same meaning."""
+"""Options that verbs share, with the same order and meaning."""
 import argparse
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TASKS = tuple(task for task in FOLDERS if task != 'pretrain')
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides the config of a training."""
+    """Add the options that determine the config of a training run."""
     parser.add_argument(
         '--weights',
         metavar='W',
@@ -51,7 +51,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides where and whether a training runs."""
+    """Add the options for the run's folder and for checking only."""
     parser.add_argument(
         '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
     parser.add_argument(
@@ -121,13 +121,13 @@ def add_device(parser: argparse.ArgumentParser,
 
 
 def make_out(path: Path) -> None:
-    """Make the folder that results go to, before the work begins.
+    """Create the output folder before the work begins.
 
     Args:
-        path (Path): The folder.
+        path: The folder.
 
     Raises:
-        UserError: If it cannot be made or written to.
+        UserError: If it cannot be created or written to.
     """
     try:
         make_folder(path)

@@ -1,7 +1,7 @@
 """Predict on pictures and draw the predictions.
 
-Results have the names of their pictures. A pre-trained model reconstructs
-them:
+Results are named like their pictures. A pre-trained model reconstructs the
+pictures:
 
   glid predict RUN photo.jpg folder/ --out predictions
 """

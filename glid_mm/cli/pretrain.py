@@ -1,7 +1,7 @@
 """Pre-train on a folder of pictures.
 
-It needs no labels, and searches subfolders. It also reads shards, which
-`glid convert shards` makes:
+It needs no labels and searches subfolders. It also reads shards, which `glid
+convert shards` creates:
 
   glid pretrain PHOTOS --size tiny --epochs 100
 """

@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> None:
     if args.data is not None:
         _use(args, config, out)
     elif config.get('test_dataloader') is None:
-        raise UserError(f'{weights} is from pre-training, which has no test. '
-                        '`glid predict` shows what it reconstructs.')
+        raise UserError(f'{weights} comes from pre-training, which has no '
+                        'test. `glid predict` shows what it reconstructs.')
     apply_overrides(config, args.cfg_options)
     write_config(config, out / CONFIG)
     pictures = ['--show-dir', str(out / 'pictures')] if args.pictures else []
@@ -74,7 +74,7 @@ def _use(args, config, out: Path) -> None:
     tasks = tasks_of(config)
     if len(tasks) > 1 or 'pretrain' in tasks.values():
         raise UserError(f'--data: {args.weights} is for {", ".join(tasks)}; '
-                        'other data needs a model of one task with labels')
+                        '--data needs a model of one task with labels')
     task, = tasks.values()
     meta = config.test_dataloader.dataset.get('metainfo') or {}
     own = [] if task in ('depth', 'pose') else [*(meta.get('classes') or ())]

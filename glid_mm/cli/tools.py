@@ -8,13 +8,13 @@ from pathlib import Path
 #: Where OpenMMLab's ``mim`` looks for configs and tools of a package.
 SHIPPED = Path(__file__).resolve().parents[1] / '.mim'
 
-#: Verbs that pass their arguments to a script, and what they do.
+#: Verbs that pass their arguments to a script, and their help texts.
 PASSED_ON = dict(
     convert='inspect, convert and publish checkpoints; put pictures into '
     'shards',
-    study='compare starting points on your data, with a table and a verdict',
-    doctor='report what this environment has and what is missing',
-    demo='show what pre-training is worth, on generated pictures')
+    study='compare initial weights on your data, with a table and a verdict',
+    doctor='report installed and missing packages',
+    demo='show the gain from pre-training on generated pictures')
 
 _CONVERSIONS = dict(
     inspect='model_converters/inspect_checkpoint.py',
@@ -32,12 +32,12 @@ def pass_on(verb: str, *arguments: str) -> None:
     """Run the script of a verb; does not return.
 
     Args:
-        verb (str): A key of :data:`PASSED_ON`.
-        *arguments (str): Arguments of the verb.
+        verb: A key of :data:`PASSED_ON`.
+        *arguments: Arguments of the verb.
 
     Raises:
-        SystemExit: If there is no such conversion, or only a checkout has the
-            script.
+        SystemExit: If the conversion does not exist, or only a checkout has
+            the script.
     """
     if verb == 'doctor':
         start([sys.executable, '-m', 'glid_mm.doctor', *arguments])
@@ -60,11 +60,11 @@ def tool(script: str, *arguments: str) -> list[str]:
     """The command that runs a script of ``tools/``.
 
     Args:
-        script (str): Its path there.
-        *arguments (str): Its own.
+        script: Path of the script in ``tools/``.
+        *arguments: Its arguments.
 
     Returns:
-        list[str]: The command.
+        The command.
 
     Raises:
         SystemExit: If only a checkout has the script.
@@ -78,11 +78,11 @@ def tool(script: str, *arguments: str) -> list[str]:
 
 
 def start(command: Sequence[str]) -> None:
-    """Replace this process by another; does not return.
+    """Replace this process with another; does not return.
 
     Args:
-        command (sequence[str]): The new process gets the signals for this
-            one, such as Slurm's before it ends a job.
+        command: The command. Its process receives the signals sent to this
+            one, such as Slurm's before the end of a job.
     """
     sys.stdout.flush()
     if os.name == 'posix':

@@ -1,4 +1,4 @@
-"""From data and options to a complete config and its run."""
+"""Turn data and options into a complete config and train it."""
 import argparse
 import shlex
 import tempfile
@@ -17,7 +17,8 @@ from .auto import adapt
 from .configs import Start, config_for
 from .tools import start, tool
 
-#: The complete config in a run's folder, and the description of the data.
+#: Names of the complete config and of the data's description in a run's
+#: folder.
 CONFIG, DATA = 'config.py', 'data'
 
 
@@ -25,8 +26,8 @@ def train(args: argparse.Namespace, task: str) -> None:
     """Check data, write a config and train; does not return.
 
     Args:
-        args (Namespace): The training's options.
-        task (str): The task.
+        args: The training's options.
+        task: The task.
 
     Raises:
         UserError: If data, weights or options do not fit, or the folder
@@ -52,11 +53,11 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
     """Recognize data and print its description.
 
     Args:
-        args (Namespace): ``data`` and the data options.
-        task (str): The task to train.
+        args: ``data`` and the data options.
+        task: The task to train.
 
     Returns:
-        OwnData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`recognise`.
@@ -72,15 +73,15 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
 
 
 def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
-    """The config of a training on the user's data.
+    """The config of a training run on the user's data.
 
     Args:
-        args (Namespace): The training's options.
-        data (OwnData): The data.
-        folder (Path): Folder for files that describe the data.
+        args: The training's options.
+        data: The data.
+        folder: Folder for files that describe the data.
 
     Returns:
-        Config: Complete.
+        The complete config.
 
     Raises:
         UserError: If options or weights do not fit.
@@ -93,10 +94,9 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
                          'tiny' if torch.cuda.is_available() else 'nano')
     if origin is not None and origin.size != size:
         raise UserError(
-            f'--weights {args.weights} are of size '
-            f'{origin.size or "unknown (no config has it)"}, and the '
-            f'model is of size {size}. Omit --size to use that of the '
-            'weights.')
+            f'--weights {args.weights} have size '
+            f'{origin.size or "unknown (no config has it)"}, but the model '
+            f'has size {size}. Omit --size to use that of the weights.')
     print(f'model of size {size}')
     config = launch.read_config(str(config_for(data.task, size)), {})
     config.merge_from_dict(data.prepare(folder))
@@ -120,8 +120,8 @@ def write_config(config: Config, path: Path) -> None:
     """Write a config without base configs.
 
     Args:
-        config (Config): The config.
-        path (Path): The file.
+        config: The config.
+        path: The file.
     """
     write_atomically(path, config.pretty_text.encode())
     print(f'The config is {path}')
@@ -131,12 +131,12 @@ def command(run: Path, devices: int, *options: str) -> list[str]:
     """The training command; also prints it.
 
     Args:
-        run (Path): Folder of the run.
-        devices (int): Processes.
-        *options (str): Options of ``tools/train.py``.
+        run: Folder of the run.
+        devices: Number of processes.
+        *options: Options of ``tools/train.py``.
 
     Returns:
-        list[str]: The command.
+        The command.
     """
     arguments = (str(run / CONFIG), '--work-dir', str(run), *options)
     line = tool('train.py', *arguments)

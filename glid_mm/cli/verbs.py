@@ -8,7 +8,7 @@ from .. import __version__
 from .tools import PASSED_ON, pass_on
 
 # Each is a module here, imported on demand because PyTorch takes long to
-# import. In the order in which a newcomer meets them.
+# import. In the order of first use.
 _VERBS = dict(
     pretrain='pre-train on a folder of pictures',
     train='train for a task on labelled data',
@@ -40,10 +40,10 @@ def run(*arguments: str) -> None:
     """Run a command line.
 
     Args:
-        *arguments (str): Without the command's own name.
+        *arguments: Arguments without the command's name.
 
     Raises:
-        UserError: Depending on the verb.
+        UserError: If the verb reports one.
     """
     name = arguments[0] if arguments else '--help'
     if name in PASSED_ON:
@@ -53,7 +53,7 @@ def run(*arguments: str) -> None:
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
-    """A parser that knows the options of one verb."""
+    """A parser with the options of one verb."""
     parser = argparse.ArgumentParser(
         prog='glid',
         description='Pre-train one encoder-decoder on unlabelled pictures, '

@@ -1,9 +1,8 @@
 """Workarounds for quirks of library versions, all in one place.
 
-Every shim has its own file, documents what it fixes, acts only if the real
-thing is missing or broken, and otherwise changes nothing.
-All of them wait inside the import system: :func:`prepare` imports no library,
-and a shim acts when its library is imported.
+Every shim has its own file and documents its purpose. It changes nothing if
+the original works. :func:`prepare` imports no library: shims wait in the
+import system and act when their library is imported.
 """
 import functools
 
@@ -22,9 +21,8 @@ def prepare(*libraries: str, task: str = '') -> None:
     they import an OpenMMLab library.
 
     Args:
-        libraries (str): Import names of required libraries, such as
-            ``'mmseg'``.
-        task (str): What they are needed for, in words.
+        libraries: Import names of required libraries, such as ``'mmseg'``.
+        task: The purpose in words, for the message.
 
     Raises:
         MissingLibraryError: See :func:`glid_mm.errors.require`.

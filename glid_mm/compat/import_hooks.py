@@ -1,4 +1,4 @@
-"""How a shim waits for an import: two small finders on ``sys.meta_path``."""
+"""Two small finders on ``sys.meta_path`` that let shims wait for imports."""
 import importlib.abc
 import importlib.machinery
 import sys
@@ -9,7 +9,7 @@ ModuleAction = Callable[[ModuleType], None]
 
 
 class _Mender(importlib.abc.MetaPathFinder):
-    """The first finder; lets the others find a module, then patches it."""
+    """The first finder, which lets others find a module, then patches it."""
 
     def __init__(self):
         self.mends: dict[str, ModuleAction] = {}
@@ -26,7 +26,7 @@ class _Mender(importlib.abc.MetaPathFinder):
             run(module)
             self.mends[name](module)
 
-        # On this one instance, so that the loader's class does not change.
+        # Patch this instance only, not the loader's class.
         spec.loader.exec_module = run_and_mend
         return spec
 
@@ -67,9 +67,9 @@ def after_import(name: str, mend: ModuleAction) -> None:
     """Patch a module as soon as it is imported.
 
     Args:
-        name (str): The module's full name. If it is already imported, it is
-            patched now.
-        mend (Callable): Takes the module and changes it in place.
+        name: The module's full name. If it is already imported, it is patched
+            now.
+        mend: Takes the module and changes it in place.
     """
     if _MENDER not in sys.meta_path:
         sys.meta_path.insert(0, _MENDER)
@@ -79,11 +79,11 @@ def after_import(name: str, mend: ModuleAction) -> None:
 
 
 def stand_in(name: str, fill: ModuleAction) -> None:
-    """Offer a module under a name for which no real module is found.
+    """Provide a module under a name if no real module is found.
 
     Args:
-        name (str): The module's full name.
-        fill (Callable): Takes the new, empty module and fills it.
+        name: The module's full name.
+        fill: Takes the new, empty module and fills it.
     """
     if _UNDERSTUDY not in sys.meta_path:
         sys.meta_path.append(_UNDERSTUDY)

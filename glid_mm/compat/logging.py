@@ -12,7 +12,7 @@ import warnings
 from .import_hooks import after_import
 
 _NOTE = 'Could not import OneDL'
-# Of mmengine's own calls, whenever training begins.
+# Caused by mmengine's own calls at the start of training.
 _OWN = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
@@ -32,6 +32,6 @@ def _respect_level(module):
 
 
 def install() -> None:
-    """Keep these notes off the screen, and no others."""
+    """Hide these notes, and no others."""
     after_import('mmengine.logging', _respect_level)
     warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')

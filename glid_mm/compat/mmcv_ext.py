@@ -1,8 +1,8 @@
 """Fixes: mmdet, mmseg and mmpose do not import without mmcv's compiled ops.
 
-They import ``mmcv.ops``, whose modules load their functions from
-``mmcv._ext`` at once, used or not. If there is no ``mmcv._ext``, this offers
-one whose functions can be looked up and pickled, but not called.
+They import ``mmcv.ops``, whose modules load their functions from ``mmcv._ext``
+at once, used or not. If there is no ``mmcv._ext``, this provides one whose
+functions can be looked up and pickled, but not called.
 """
 from ..doctor.environment import Environment, installed_versions
 from ..errors import MissingOpError
@@ -28,8 +28,8 @@ def _make_op(name):
 def _fill(module):
 
     def get_op(name):
-        # Python, pickle and inspect ask a module for names of this form to
-        # learn what it is; no op has one.
+        # Python, pickle and inspect look up names of this form in modules; no
+        # op has such a name.
         if name.startswith('_'):
             raise AttributeError(f'module {NAME!r} has no attribute {name!r}')
         op = _make_op(name)
@@ -37,11 +37,11 @@ def _fill(module):
         return op
 
     module.__getattr__ = get_op
-    # Reports of the environment call these and should not fail.
+    # Environment reports call these and should not fail.
     module.get_compiler_version = lambda: 'n/a'
     module.get_compiling_cuda_version = lambda: 'n/a'
 
 
 def install() -> None:
-    """Offer the stand-in if there is no real ``mmcv._ext``."""
+    """Provide the stand-in if there is no real ``mmcv._ext``."""
     stand_in(NAME, _fill)

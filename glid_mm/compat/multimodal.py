@@ -16,7 +16,7 @@ def _obstacle(env: Environment) -> str | None:
     """Why mmpretrain cannot use this transformers, or None if it can."""
     instead = env.transformers_instead
     if instead is not None:
-        return f'it takes {instead}'
+        return f'it needs {instead}'
     try:
         importlib.import_module('transformers')
     except Exception as error:  # it checks its own requirements

@@ -2,8 +2,8 @@
 
 It reads configs only of packages on a list, and looks up their types in the
 package's own scope. Our configs are written for the scope of their host, so
-they are read as if they were beside the config that names them. They come
-from the running code, however it was installed.
+they are read as if they were beside the config that names them. They come from
+the running code, independent of its installation.
 """
 from pathlib import Path
 
@@ -33,6 +33,6 @@ def _find(module) -> None:
 
 
 def install() -> None:
-    """Put the package on the list, and make its configs findable."""
+    """Add the package to the list, and make its configs findable."""
     after_import('mmengine.config.utils', _add_to_list)
     after_import('mmengine.config.config', _find)

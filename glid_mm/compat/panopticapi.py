@@ -7,7 +7,7 @@ from .import_hooks import after_import
 
 
 def _colours(ids):
-    """``(H, W)`` whole numbers as ``(H, W, 3)`` RGB: R + 256·G + 256²·B."""
+    """Convert ids ``(H, W)`` to RGB ``(H, W, 3)``: R + 256·G + 256²·B."""
     import numpy as np
     return np.stack([ids >> shift & 255 for shift in (0, 8, 16)], -1)
 

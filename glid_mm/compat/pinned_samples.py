@@ -1,8 +1,8 @@
 """Fixes: a data loader that pins memory does not pin ground truth.
 
-A GPU fetches data while it computes only from pinned memory. PyTorch's
-loaders pin tensors, and objects with a method for it. mmengine's data
-samples, which hold labels, heatmaps and masks, have no such method.
+A GPU fetches data while it computes only from pinned memory. PyTorch's loaders
+pin tensors, and objects with a ``pin_memory`` method. mmengine's data samples,
+which hold labels, heatmaps and masks, have no such method.
 """
 from .import_hooks import after_import
 
@@ -22,5 +22,5 @@ def _add_method(module) -> None:
 
 
 def install() -> None:
-    """Give data samples the method."""
+    """Add the method to data samples."""
     after_import('mmengine.structures.base_data_element', _add_method)

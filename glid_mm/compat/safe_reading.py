@@ -1,4 +1,4 @@
-"""Fixes: mmengine runs code in a checkpoint that it cannot read as data.
+"""Fixes: mmengine runs code in checkpoints that are not pure data.
 
 A checkpoint is a pickle. If ``torch.load(weights_only=True)`` refuses one,
 mmengine reads it again without that protection. Here everything that reads

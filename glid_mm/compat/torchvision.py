@@ -1,9 +1,9 @@
 """Fixes: torchvision does not import when its compiled ops do not load.
 
-They do not load with a torch of another build, for instance torchvision's
-CUDA wheel with a CPU torch. The rest of torchvision is plain Python, but
-its import stops where it describes the shapes of ``nms`` and ``qnms``: an
-operator must be declared before that. This declares the two.
+They do not load with another build of torch, for instance torchvision's CUDA
+wheel with a CPU torch. The rest of torchvision is plain Python, but its import
+fails where it registers shapes for ``nms`` and ``qnms``, because operators
+must be declared first. This declares the two.
 """
 import sys
 
@@ -15,8 +15,8 @@ _SCHEMAS = {
     for name in ('nms', 'qnms')
 }
 
-# Kept for the life of the process: a library that is dropped takes its
-# declarations with it.
+# Kept for the life of the process: freeing the library would remove its
+# declarations.
 _libraries = []
 
 
@@ -56,6 +56,6 @@ def _declare_if_missing(extension):
 
 
 def install() -> None:
-    """Wait for torchvision to say whether its ops loaded."""
-    # The package imports this module first of all, and loads the ops in it.
+    """Wait until torchvision has tried to load its ops."""
+    # The package imports this module first and loads the ops in it.
     after_import('torchvision.extension', _declare_if_missing)

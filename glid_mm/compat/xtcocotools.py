@@ -1,8 +1,8 @@
 """Fixes: mmpose does not import without xtcocotools, which is hard to install.
 
-Its wheels are built against NumPy 1 and end at Python 3.11; elsewhere it must
-be compiled. mmpose uses little of it, and pycocotools has all of that except
-two arguments of the evaluation. If xtcocotools is missing, this offers
+Its wheels are built for NumPy 1 and Python up to 3.11; elsewhere it must be
+compiled. pycocotools has everything that mmpose uses of it, except two
+arguments of the evaluation. If xtcocotools is missing, this provides
 pycocotools under its name, with the same results for ``'keypoints'``,
 ``'bbox'`` and ``'segm'``; it refuses the rest (whole body, CrowdPose).
 """
@@ -41,7 +41,7 @@ def _fill_cocoeval(module):
             iouType (str): ``'keypoints'``, ``'bbox'`` or ``'segm'``.
             sigmas (Sequence[float], optional): One per keypoint; COCO's by
                 default.
-            use_area (bool): Only True: the annotations have areas.
+            use_area (bool): Must be True: the annotations have areas.
 
         Raises:
             NotImplementedError: For any other type, or without areas.
@@ -70,15 +70,15 @@ def _fill_cocoeval(module):
                     truth.setdefault('num_keypoints', 0)
             super()._prepare()
             for key, truths in self._gts.items():
-                # Copies, since the caller's annotations keep their numbers.
-                # To pycocotools a match with number 0 is no match at all.
+                # pycocotools reads a match with id 0 as no match. Copies, so
+                # that the caller's annotations keep their ids.
                 self._gts[key] = [dict(t, id=t['id'] + 1) for t in truths]
             if keypoints:
                 self._trust_keypoints_only()
 
         def _trust_keypoints_only(self):
-            """Ignore people without a labelled joint, whatever they say of
-            themselves, and predictions without any."""
+            """Ignore people without a labelled joint, independent of their
+            ``ignore`` field, and predictions without joints."""
             for key, truths in self._gts.items():
                 for truth in truths:
                     truth['ignore'] = bool(
@@ -100,7 +100,7 @@ def _fill_mask(module):
 
 
 def install() -> None:
-    """Offer the stand-in if there is no real xtcocotools."""
+    """Provide the stand-in if there is no real xtcocotools."""
     stand_in('xtcocotools', lambda module: None)
     stand_in('xtcocotools.coco', _fill_coco)
     stand_in('xtcocotools.cocoeval', _fill_cocoeval)

@@ -5,10 +5,10 @@ from ..errors import UserError
 
 
 def require_names(classes: Sequence[str]) -> None:
-    """Refuse a string in place of names: it would be read as its letters.
+    """Refuse a string in place of names: its letters would become classes.
 
     Args:
-        classes (Sequence[str]): From ``metainfo``.
+        classes: Class names from ``metainfo``.
 
     Raises:
         UserError: If it is a string.

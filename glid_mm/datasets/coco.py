@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from ..errors import UserError
 
-CROWD = 'they are of crowds (iscrowd)'
+CROWD = 'they mark crowds (iscrowd)'
 
 
 def require_fields(file: str, content: Mapping[str, Sequence[dict]],
@@ -16,10 +16,9 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
     """Refuse annotations that lack required fields.
 
     Args:
-        file (str): Name of the file.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
-        fields (Mapping[str, Sequence[str]]): Its parts, and the required
-            fields of their entries.
+        file: Name of the file.
+        content: The file's JSON object.
+        fields: Its parts, and the required fields of their entries.
 
     Raises:
         UserError: If a part or a field is missing, or a value has the wrong
@@ -44,12 +43,12 @@ def require_fields(file: str, content: Mapping[str, Sequence[dict]],
 def require_types(file: str, content: Any, parts: Iterable[str]) -> None:
     """Refuse values of a type that COCO's format does not allow.
 
-    Hosts would raise an error that names no file, or compute with them.
+    Hosts would use them, or raise an error without the file's name.
 
     Args:
-        file (str): Name of the file.
+        file: Name of the file.
         content: Content of the file.
-        parts (Iterable[str]): The parts to check, if they exist.
+        parts: The parts to check, if they exist.
 
     Raises:
         UserError: If the content is not an object, a part is not a list of
@@ -85,7 +84,7 @@ def _is_id(value) -> bool:
 
 
 def _is_number(value) -> bool:
-    # Not so large that a float32 would be infinite.
+    # Also exclude numbers that are infinite in float32.
     return (isinstance(value, (int, float)) and not isinstance(value, bool)
             and abs(value) < 3e38)
 
@@ -130,11 +129,11 @@ def require_categories(file: str, content: Mapping[str,
     """Refuse annotations of categories that the file does not list.
 
     Args:
-        file (str): Where they are from.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
-        UserError: If there are any: evaluation would ignore them.
+        UserError: If there are any, because evaluation would ignore them.
     """
     known = {category['id'] for category in content['categories']}
     strange = [
@@ -157,12 +156,12 @@ def require_unique_ids(file: str, content: Mapping[str,
     """Refuse ids that occur twice.
 
     Args:
-        file (str): Where they are from.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
-        UserError: If there are any: COCO's reader would keep the last entry
-            and assign the annotations of both to it.
+        UserError: If there are any, because COCO's reader would keep the last
+            entry and assign the annotations of both to it.
     """
     for part in ('images', 'annotations', 'categories'):
         counts = Counter(entry['id'] for entry in content.get(part, ()))
@@ -177,11 +176,11 @@ def require_unique_ids(file: str, content: Mapping[str,
 
 def count_unusable_boxes(file: str, content: Mapping[str,
                                                      Sequence[dict]]) -> None:
-    """Log how many boxes hosts leave out, and why.
+    """Log the number of boxes that hosts skip, with reasons.
 
     Args:
-        file (str): Where they are from.
-        content (Mapping[str, Sequence[dict]]): The file's JSON object.
+        file: Name of their file.
+        content: The file's JSON object.
 
     Raises:
         UserError: If no box is left.
@@ -204,14 +203,14 @@ def count_unusable_boxes(file: str, content: Mapping[str,
 
 
 def why_unusable(box: dict, image: dict | None) -> str | None:
-    """Why hosts leave a box out, if they do.
+    """The reason why hosts skip a box, if they do.
 
     Args:
-        box (dict): An annotation with ``bbox``.
-        image (dict, optional): The entry of its image, with its size.
+        box: An annotation with ``bbox``.
+        image: The entry of its image, with its size.
 
     Returns:
-        str, optional: The reason, in words about several boxes.
+        The reason, phrased for several boxes.
     """
     if image is None:
         return 'the file does not list the image of their image_id'
@@ -224,5 +223,5 @@ def why_unusable(box: dict, image: dict | None) -> str | None:
             and min(y + height, image['height']) > max(y, 0)):
         return 'they lie outside their image'
     if box.get('ignore'):
-        return "they say 'ignore'"
+        return "they are marked 'ignore'"
     return CROWD if box.get('iscrowd') else None

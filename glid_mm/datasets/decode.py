@@ -19,8 +19,8 @@ from ..errors import UserError
 
 Box = tuple[float, float, float, float]
 
-# Orientations, as cameras note them, that swap the sides of the stored image,
-# and those whose upright image begins at its right or at its lower edge.
+# EXIF orientations that swap the sides of the stored image, and those whose
+# upright image begins at its right or lower edge.
 _TURNED, _FROM_RIGHT, _FROM_BELOW = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,20 +32,20 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What shows through transparent pixels: the mean of ImageNet, as behind grey
-# images with alpha in OpenMMLab. On black, black drawings would vanish.
+# The colour behind transparent pixels: the mean of ImageNet, as behind grey
+# images with alpha in OpenMMLab. Black drawings would vanish on black.
 BACKGROUND = (124, 117, 104)
 
-# Brands of HEIC in the file's first box, which Pillow alone does not read.
+# Brands of HEIC in the file's first box. Pillow cannot read these without a
+# plugin.
 _HEIC = (b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1',
          b'msf1')
 
 
 class ImageError(UserError):
-    """A picture that cannot be used: damaged, or of an unknown kind.
+    """A picture cannot be used: it is damaged or in an unknown format.
 
-    Its content is the reason. Files that cannot be opened or read at all
-    raise other errors.
+    Files that cannot be opened or read at all raise other errors.
 
     Attributes:
         reason (str): The reason for the error.
@@ -54,7 +54,7 @@ class ImageError(UserError):
 
     @classmethod
     def of(cls, name: str, reason: str) -> 'ImageError':
-        """Make one; loaders make their workers' anew from a text alone."""
+        """Create an error; data loaders recreate it from its text alone."""
         error = cls(f'cannot read the image {name}: {reason}')
         error.reason = reason
         return error
@@ -64,29 +64,28 @@ class Crop(NamedTuple):
     """A part of an image, perhaps at reduced scale.
 
     Attributes:
-        image (Image): RGB, whole pixels that cover the part.
-        box (tuple[float, float, float, float]): Left, top, right and bottom
-            edge of the part in it.
+        image: RGB, whole pixels that cover the part.
+        box: Left, top, right and bottom edge of the part in it.
     """
 
     image: Image.Image
     box: Box
 
     def resize(self, size: tuple[int, int], interpolation: str) -> np.ndarray:
-        """The part in another size.
+        """Resize the part.
 
         Args:
-            size (tuple[int, int]): Width and height.
-            interpolation (str): 'bilinear' or 'bicubic'; averages where it
-                makes the part smaller.
+            size: Width and height.
+            interpolation: 'bilinear' or 'bicubic', with antialiasing when
+                shrinking.
 
         Returns:
-            ndarray: ``(H, W, 3)`` uint8, BGR.
+            ``(H, W, 3)`` uint8, BGR.
         """
         if self.box != (0, 0, *self.image.size):
             resample = Image.Resampling[interpolation.upper()]
             return bgr(self.image.resize(size, resample, self.box))
-        # PyTorch's vectors do what Pillow does, in a quarter of the time.
+        # PyTorch gives Pillow's result in a quarter of the time.
         pixels = torch.from_numpy(bgr(self.image)).permute(2, 0, 1)
         pixels = functional.interpolate(
             pixels[None], size[::-1], mode=interpolation, antialias=True)
@@ -97,14 +96,14 @@ class EncodedImage:
     """An image that is decoded when its crop is known.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Attributes:
         size (tuple[int, int]): Width and height, turned upright.
 
     Raises:
-        ImageError: If this is not an image, or not a usable one.
+        ImageError: If this is not a usable image.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -126,14 +125,12 @@ class EncodedImage:
         """Decode a part. This works only once per image.
 
         Args:
-            box (tuple[int, int, int, int]): Left, top, right and bottom edge
-                in the upright image.
-            size (tuple[int, int], optional): Width and height that the part
-                has to have at least, where it has them at all. By default it
-                is decoded at full resolution.
+            box: Left, top, right and bottom edge in the upright image.
+            size: Minimum width and height of the part, as far as its
+                resolution allows. By default it is decoded at full resolution.
 
         Returns:
-            Crop: The part; at full resolution exactly its pixels.
+            The part; at full resolution, its exact pixels.
 
         Raises:
             ImageError: If the file is damaged.
@@ -143,8 +140,8 @@ class EncodedImage:
         if scale == 1:
             return Crop(
                 image.crop(box), (0, 0, box[2] - box[0], box[3] - box[1]))
-        # The reduced image begins where the stored one does, and is rounded
-        # up at the other end, which turning may have made the first.
+        # The reduced image starts at the same edge as the stored one and is
+        # rounded up at the other end, which comes first after some rotations.
         before = [(reduced - whole / scale) * (self._orientation in mirrored)
                   for reduced, whole, mirrored in zip(image.size, self.size, (
                       _FROM_RIGHT, _FROM_BELOW))]
@@ -156,11 +153,11 @@ class EncodedImage:
             tuple(edge - (left, top)[i % 2] for i, edge in enumerate(exact)))
 
     def _reduce(self, box, size) -> int:
-        """Make the decoder reduce the image; by how much it will."""
+        """Let the decoder reduce the image; returns the factor."""
         scale = min((box[2] - box[0]) // size[0], (box[3] - box[1]) // size[1])
         scale = max((s for s in (2, 4, 8) if s <= scale), default=1)
         width, height = self._image.size
-        # Pillow takes the largest of these scales that leaves such a size.
+        # Pillow chooses the strongest reduction that still gives this size.
         if scale > 1 and self._image.draft(None,
                                            (width // scale, height // scale)):
             return scale
@@ -168,16 +165,16 @@ class EncodedImage:
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode a picture as every task reads it.
+    """Decode a picture, in the same way for every task.
 
     See :func:`upright_rgb`.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: RGB.
+        The picture in RGB.
 
     Raises:
         ImageError: See :func:`open_image` and :func:`upright_rgb`.
@@ -189,29 +186,29 @@ def open_image(data: bytes, name: str) -> Image.Image:
     """Read the header of a picture.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str): Name in error messages: the path.
+        data: The content of an image file.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: Of any mode, not decoded yet.
+        The image in any mode, not decoded yet.
 
     Raises:
-        ImageError: If Pillow does not know the format, the image exceeds
+        ImageError: If Pillow does not support the format, the image exceeds
             Pillow's limit, or the checksums of a PNG are wrong.
     """
     with naming(name):
         try:
             image = Image.open(io.BytesIO(data))
             if image.format == 'PNG':
-                # Its checksums, which decoding does not look at.
+                # Check the checksums, which decoding ignores.
                 image.verify()
                 image = Image.open(io.BytesIO(data))
             if image.format == 'TIFF' and image.tile:
                 ends = map(max, zip(*(tile[1][2:] for tile in image.tile)))
-                # The size may be that of the image turned upright already.
+                # The size may already be that of the upright image.
                 pairs = zip(sorted(ends), sorted(image.size))
                 if any(end < size for end, size in pairs):
-                    # The rest would be black.
+                    # The missing parts would be black.
                     raise ValueError('its parts do not cover its size')
             return image
         except UnidentifiedImageError:
@@ -220,7 +217,8 @@ def open_image(data: bytes, name: str) -> Image.Image:
             if data[4:8] == b'ftyp' and data[8:12] in _HEIC:
                 raise ValueError('Pillow does not read HEIC. Convert it to '
                                  'JPEG or PNG') from None
-            raise ValueError('it is not an image that Pillow knows') from None
+            raise ValueError('it is not an image that Pillow can '
+                             'read') from None
 
 
 def upright_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -230,16 +228,16 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
       ignored.
     - Transparent pixels show :data:`BACKGROUND`.
     - 16 bits are scaled to 8; OpenMMLab's backend would make them white.
-    - Of an animation or of several pages it is the first.
+    - Animations and multi-page files give the first picture.
 
-    Apart from that, pixels are those of OpenMMLab's Pillow backend.
+    Otherwise, pixels equal those of OpenMMLab's Pillow backend.
 
     Args:
-        image (Image): An image of any mode; may be changed.
-        name (str): Name in error messages: the path.
+        image: An image of any mode; may be changed.
+        name: Name in error messages: the path.
 
     Returns:
-        Image: RGB.
+        The picture in RGB.
 
     Raises:
         ImageError: If the file is damaged, or its pixels have no known
@@ -247,7 +245,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     """
     with naming(name):
         image.load()
-        # Formats whose integers Pillow keeps in 32 bits, though they have 16.
+        # Formats with 16-bit integers that Pillow stores in 32 bits.
         wide = image.mode == 'I' and image.format in ('PNG', 'PPM')
         if image.mode in ('I', 'F') and not wide:
             raise ValueError(
@@ -269,7 +267,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
                 image = behind
         if image.mode != 'RGB':
             image = image.convert('RGB')
-        # What has been applied must not be found there again.
+        # The EXIF orientation must not be applied again.
         image.info.clear()
         return image
 
@@ -284,10 +282,10 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation of a picture.
 
     Args:
-        image (Image): An image of any mode.
+        image: An image of any mode.
 
     Returns:
-        int: From 1, which is upright, to 8; 1 if the file has no readable
+        A number from 1, which is upright, to 8; 1 if the file has no readable
         orientation.
     """
     try:
@@ -303,7 +301,7 @@ def naming(name: str) -> Iterator[None]:
     """Turn Pillow's errors about a picture into one kind of error.
 
     Args:
-        name (str): Name of the picture: its path.
+        name: Name of the picture: its path.
 
     Raises:
         ImageError: For any error except a lack of memory.

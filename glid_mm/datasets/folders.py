@@ -22,15 +22,15 @@ SUFFIXES = ('.jpg', '.jpeg', '.jfif', '.png', '.ppm', '.bmp', '.pgm', '.tif',
 def list_images(folder: str,
                 suffixes: Sequence[str] = SUFFIXES,
                 backend_args: dict | None = None) -> list[str]:
-    """Find the images of a folder; log what is left out.
+    """Find the images of a folder; log skipped files.
 
     Args:
-        folder (str): Where to look.
-        suffixes (sequence[str]): Suffixes of images, in lower case.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        folder: The folder.
+        suffixes: Suffixes of images, in lower case.
+        backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        list[str]: Their paths in the folder, with ``/``, sorted.
+        Their paths in the folder, with ``/``, sorted.
 
     Raises:
         UserError: If the folder or a subfolder cannot be read.
@@ -77,10 +77,10 @@ def read_names(path: str) -> list[str]:
     """The lines of a list of names, without empty lines.
 
     Args:
-        path (str): Path of a text file.
+        path: Path of a text file.
 
     Returns:
-        list[str]: The names, in the order of the file.
+        The names, in the order of the file.
 
     Raises:
         UserError: If it cannot be read, is empty, or has a name twice.
@@ -99,14 +99,14 @@ def read_names(path: str) -> list[str]:
 
 
 def chosen_images(images: Sequence[str], path: str) -> list[str]:
-    """The images that a list names, with their suffixes or without.
+    """Select the images that a list names, with or without suffixes.
 
     Args:
-        images (sequence[str]): Names of all, as :func:`list_images` has them.
-        path (str): Path of the list.
+        images: Names of all images, from :func:`list_images`.
+        path: Path of the list.
 
     Returns:
-        list[str]: Names of some, in the order of ``images``.
+        Names of the selected images, in the order of ``images``.
 
     Raises:
         UserError: See :func:`read_names`; or if a line matches no image, or
@@ -123,9 +123,9 @@ def chosen_images(images: Sequence[str], path: str) -> list[str]:
     missing = [name for name in wanted if not there[name]]
     if missing:
         raise UserError(
-            f'the list {path} names {len(wanted)} images, and '
-            f'{len(missing)} are missing, the first being {missing[0]}. '
-            'Check data_root and data_prefix of the data set')
+            f'the list {path} names {len(wanted)} images, but {len(missing)} '
+            f'are missing, the first being {missing[0]}. Check data_root and '
+            'data_prefix of the data set')
     name, times = there.most_common(1)[0]
     if times > 1:
         raise UserError(f'the list {path} has {name}, which matches {times} '
@@ -139,14 +139,13 @@ def walk(folder: str,
     """Path and size of every file; folders below hidden ones count as one.
 
     Args:
-        folder (str): Where to look.
-        prefix (str): Its path from where the search began.
-        above (tuple[tuple]): Folders it lies in, so that links that lead back
-            to one of them do not go on forever.
+        folder: The folder.
+        prefix: Its path relative to the start of the search.
+        above (tuple[tuple]): Its parent folders, to stop at links that lead
+            back to one of them.
 
     Yields:
-        tuple[str, int]: Path with ``/``, in no order, and bytes; 1 for what
-        is hidden.
+        Path with ``/``, unsorted, and size in bytes; 1 for hidden files.
 
     Raises:
         OSError: If the folder or one below cannot be read.

@@ -14,14 +14,14 @@ from ..registry import DATASETS
 
 
 def drawn_order(names: Iterable[str], seed: int) -> list[str]:
-    """The order in which images are drawn: by a hash of seed and name.
+    """Order images by a hash of seed and name.
 
     Args:
-        names (Iterable[str]): Names of images, without folders and endings.
-        seed (int): Another seed gives another order.
+        names: Names of images, without folders and endings.
+        seed: Seed of the order.
 
     Returns:
-        list[str]: The names.
+        The names.
     """
     return sorted(
         names,
@@ -39,21 +39,21 @@ def fraction_of(dataset: dict,
     dataset=dict(type='CocoDataset', …))``.
 
     Images are ordered by a hash of the seed and their names without folders
-    and endings. A smaller fraction is therefore within a larger one, and data
-    sets of different tasks, whose images have the same names, keep the same.
-    All samples of an image (persons, for example) are kept, or none.
+    and endings. A larger fraction therefore contains every smaller one, and
+    data sets of different tasks keep the same images if their names are the
+    same. Either all samples of an image (persons, for example) are kept, or
+    none.
 
     Args:
-        dataset (dict): Any host's data set.
-        fraction (float | int): In (0, 1] a share of the images, rounded up;
-            above 1 the number of images.
-        seed (int): Seed of the order.
-        cover_classes (bool): Whether images that together show all classes
-            come first. The data set must have label maps or instances with
-            classes.
+        dataset: Any host's data set.
+        fraction: In (0, 1] a share of the images, rounded up; above 1 the
+            number of images.
+        seed: Seed of the order.
+        cover_classes: Whether images that together show all classes come
+            first. The data set must have label maps or instances with classes.
 
     Returns:
-        BaseDataset: The host's data set, with fewer samples.
+        The host's data set, with fewer samples.
 
     Raises:
         UserError: If the fraction is invalid or exceeds the images, two
@@ -75,9 +75,9 @@ def fraction_of(dataset: dict,
         twin = next(p for p in samples if names[Path(p).stem] != p)
         raise UserError(
             f'glid_mm.Fraction: {twin} and {names[Path(twin).stem]} have the '
-            'same name, and images are drawn by name')
+            'same name, but images are drawn by name')
     order = drawn_order(names, seed)
-    # Not 4 of 30 for 0.1, which is a little more than a tenth.
+    # 0.1 is slightly more than a tenth: 0.1 of 30 must give 3, not 4.
     count = int(fraction) if fraction > 1 else math.ceil(
         round(fraction * len(order), 6))
     if count > len(order):
@@ -89,8 +89,8 @@ def fraction_of(dataset: dict,
         if len(first) > count:
             raise UserError(
                 f'glid_mm.Fraction: {fraction:g} of {len(order)} images are '
-                f'{count}, and covering all classes takes {len(first)}. '
-                'Omit cover_classes, or raise the fraction')
+                f'{count}, but covering all classes takes {len(first)}. Omit '
+                'cover_classes, or raise the fraction')
         order = first + [name for name in order if name not in set(first)]
     kept = order[:count]
     digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
@@ -103,11 +103,11 @@ def fraction_of(dataset: dict,
 
 
 def _covering(order: list[str], classes_of) -> list[str]:
-    """Few names whose images show all classes: most new ones first."""
+    """A small set of images that shows all classes, chosen greedily."""
     shown = {name: classes_of(name) for name in order}
     missing, chosen = set().union(*shown.values()), []
     while missing:
-        # Of equals the first.
+        # In a tie, take the first.
         best = max(order, key=lambda name: len(shown[name] & missing))
         chosen.append(best)
         missing -= shown[best]

@@ -10,19 +10,19 @@ _SPREAD = {'L;2': 85, 'L;4': 17}
 
 
 class ColouredMapError(UserError):
-    """A label map has several channels: colours in place of numbers."""
+    """A label map has several channels, so it has colours, not numbers."""
 
 
 def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
     """Read the numbers of a file without changes.
 
     Args:
-        path (str): Path of a one-channel picture; a palette is ignored, and
-            the numbers are read.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        path: Path of a one-channel picture; a palette is ignored, and the
+            numbers are read.
+        backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        ndarray: ``(H, W)`` uint8, uint16 or int32, as the file has it.
+        ``(H, W)`` uint8, uint16 or int32, as in the file.
 
     Raises:
         ColouredMapError: If it has more than one channel.

@@ -17,7 +17,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
     files within that scope.
 
     Args:
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
@@ -27,11 +27,11 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
         """Read the picture.
 
         Args:
-            results (dict): Results of a pipeline, with ``img_path``.
+            results: Results of a pipeline, with ``img_path``.
 
         Returns:
-            dict: The same with ``img``, ``(H, W, 3)`` uint8 in BGR,
-            ``img_shape`` and ``ori_shape``.
+            The results with ``img``, ``(H, W, 3)`` uint8 in BGR, ``img_shape``
+            and ``ori_shape``.
 
         Raises:
             UserError: See :func:`load_image`.
@@ -49,11 +49,11 @@ def load_image(path: str, backend_args: dict | None = None) -> Image.Image:
     """Read a picture; see :func:`glid_mm.datasets.decode.upright_rgb`.
 
     Args:
-        path (str): A file, or an address that ``mmengine.fileio`` knows.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        path: A file, or an address that ``mmengine.fileio`` supports.
+        backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        Image: RGB, turned upright.
+        The picture in RGB, turned upright.
 
     Raises:
         ImageError: If the picture cannot be used.
@@ -66,11 +66,11 @@ def read_file(path: str, backend_args: dict | None = None) -> bytes:
     """Read the file of a picture.
 
     Args:
-        path (str): A file, or an address that ``mmengine.fileio`` knows.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        path: A file, or an address that ``mmengine.fileio`` supports.
+        backend_args: See ``mmengine.fileio.get``.
 
     Returns:
-        bytes: Its content.
+        Its content.
 
     Raises:
         UserError: If it cannot be read.

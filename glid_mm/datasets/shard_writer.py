@@ -36,24 +36,24 @@ def write_shards(folder: Path,
     completely or not at all. Images that cannot be decoded are left out.
 
     Args:
-        folder (Path): Folder of the images.
-        names (sequence[str]): Their paths in it, with ``/``.
-        out (Path): Folder to create.
-        shorter_side (int): See :func:`shard_image`.
-        quality (int): See :func:`shard_image`.
-        images_per_shard (int): Images in a tar file.
-        workers (int): Processes that decode and encode.
-        progress (callable, optional): Called after each image with the
-            number of images done, this one's name, and why it is left out,
-            or None. Called first with the number that an earlier call did.
+        folder: Folder of the images.
+        names: Their paths in it, with ``/``.
+        out: Folder to create.
+        shorter_side: See :func:`shard_image`.
+        quality: See :func:`shard_image`.
+        images_per_shard: Images in a tar file.
+        workers: Processes that decode and encode.
+        progress: Called after each image with the number of finished images,
+            the image's name, and the reason for skipping it or None. The first
+            call has the number of images that an earlier call finished.
 
     Returns:
-        dict: What ``shards.json`` holds: ``shards`` with the ``name`` and
+        The content of ``shards.json``: ``shards`` with the ``name`` and
         ``images`` of each, and ``left_out`` with reasons by name.
 
     Raises:
-        UserError: If ``out`` holds something else, no image can be decoded,
-            the disk is full, or a worker is killed.
+        UserError: If ``out`` has other files, no image can be decoded, the
+            disk is full, or a worker is killed.
     """
     state = _begin(
         out,
@@ -118,7 +118,7 @@ def write_shards(folder: Path,
 
 
 def _begin(out: Path, job: dict) -> dict:
-    """The state of earlier calls."""
+    """Read the state of earlier calls."""
     if (out / MANIFEST).exists():
         state = json.loads((out / MANIFEST).read_text())
         differ = [k for k, v in job.items() if state['job'].get(k) != v]
@@ -141,14 +141,14 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
     """Prepare an image for a shard.
 
     Args:
-        data (bytes): The content of an image file.
-        name (str | Path): Name in error messages.
-        shorter_side (int): Pixels of the shorter side. Smaller images keep
-            their size, and if they are upright JPEGs every byte.
-        quality (int): Quality of the JPEG, 1 to 95.
+        data: The content of an image file.
+        name: Name in error messages.
+        shorter_side: Pixels of the shorter side. Smaller images keep their
+            size; upright JPEGs among them are copied unchanged.
+        quality: Quality of the JPEG, 1 to 95.
 
     Returns:
-        bytes: A JPEG, turned upright.
+        A JPEG, turned upright.
 
     Raises:
         ImageError: If the image cannot be used.
@@ -160,7 +160,7 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
             upright_rgb(image, name)
             return data
     else:
-        # At twice the resolution the decoder's reducing leaves no trace.
+        # At twice the resolution, the decoder's reduction is invisible.
         factor = 2 * shorter_side / min(width, height)
         image.draft(None, (round(width * factor), round(height * factor)))
     grey = image.mode == 'L'
@@ -177,15 +177,15 @@ def shard_image(data: bytes, name: str | Path, shorter_side: int,
 
 def shard_file(path: Path, shorter_side: int,
                quality: int) -> tuple[bytes | None, str | None]:
-    """Prepare an image file for a shard, or return why it cannot be used.
+    """Prepare an image file for a shard, or return the reason to skip it.
 
     Args:
-        path (Path): Path of the file.
-        shorter_side (int): See :func:`shard_image`.
-        quality (int): See :func:`shard_image`.
+        path: Path of the file.
+        shorter_side: See :func:`shard_image`.
+        quality: See :func:`shard_image`.
 
     Returns:
-        tuple[bytes | None, str | None]: A JPEG, or a reason.
+        A JPEG, or a reason.
     """
     try:
         return shard_image(path.read_bytes(), path, shorter_side,
@@ -200,12 +200,11 @@ def write_shard(path: Path, images: Iterable[tuple[str, bytes]]) -> int:
     """Write a tar file and its index, completely or not at all.
 
     Args:
-        path (Path): The tar file; the same content gives the same bytes.
-        images (iterable[tuple[str, bytes]]): Names, without suffix, and
-            JPEGs.
+        path: The tar file; the same content gives the same bytes.
+        images: Names, without suffix, and JPEGs.
 
     Returns:
-        int: Number of images; if there are none, nothing is written.
+        Number of images; if there are none, nothing is written.
 
     Raises:
         OSError: If it cannot be written.
@@ -240,8 +239,8 @@ def write_manifest(folder: Path, state: dict) -> None:
     """Write ``shards.json``.
 
     Args:
-        folder (Path): Folder of the shards.
-        state (dict): See :func:`write_shards`.
+        folder: Folder of the shards.
+        state: See :func:`write_shards`.
 
     Raises:
         OSError: If it cannot be written.
@@ -250,15 +249,15 @@ def write_manifest(folder: Path, state: dict) -> None:
 
 
 def member_name(index: int, path: str) -> str:
-    """A name that all readers of shards take.
+    """A file name that all readers of shards accept.
 
     Args:
-        index (int): Index of the image among all; makes the name unique.
-        path (str): Path of its file in its folder, with ``/``.
+        index: Index of the image, which makes the name unique.
+        path: Path of its file in its folder, with ``/``.
 
     Returns:
-        str: ``folder/00000017_stem``. A dot would end WebDataset's name of
-        the sample, and a space DALI's.
+        ``folder/00000017_stem``. WebDataset ends sample names at a dot, and
+        DALI at a space.
     """
     path = PurePosixPath(path)
     name = path.parent / f'{index:08d}_{path.stem}'
@@ -282,7 +281,7 @@ def _sync(file) -> None:
 
 
 def _as_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends."""
+    """Ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():

@@ -6,9 +6,9 @@
     FOLDER/000000.idx    where each of them starts
     FOLDER/shards.json   sources, settings, and whether it is complete
 
-The tar files are in WebDataset's layout and the indices are in that of
-NVIDIA DALI, so both read them, and so does ``tar``. Here every image is read
-by its place, in the order that a sampler chooses, as for plain files.
+The tar files have WebDataset's layout and the indices NVIDIA DALI's, so both
+can read them, and so can ``tar``. Here every image is read by its offset, in
+the sampler's order, like plain files.
 """
 import io
 import json
@@ -29,20 +29,19 @@ _MEMBER = re.compile(r'jpg (\d+) (\d+) ([\w/-]+\.jpg)', re.ASCII)
 
 
 def is_sharded(folder: str) -> bool:
-    """Whether a folder has shards; addresses with ``://`` are of shards."""
+    """Whether a folder has shards; addresses with ``://`` always do."""
     return '://' in folder or os.path.exists(os.path.join(folder, MANIFEST))
 
 
 def shard_addresses(folder: str) -> list[str]:
-    """Where the images of a folder of shards are.
+    """Addresses of the images in a folder of shards.
 
     Args:
-        folder (str): A folder, or an address of an object store that fsspec
-            knows, such as ``s3://bucket/folder``.
+        folder: A folder, or an address of an object store that fsspec
+            supports, such as ``s3://bucket/folder``.
 
     Returns:
-        list[str]: ``shard://…`` of each image in order; ``mmengine.fileio``
-        reads them.
+        ``shard://…`` for each image in order, for ``mmengine.fileio``.
 
     Raises:
         UserError: If the shards are incomplete or cannot be read.
@@ -84,7 +83,7 @@ def shard_addresses(folder: str) -> list[str]:
 
 @register_backend('glid_mm.shard', prefixes='shard')
 class ShardBackend(BaseStorageBackend):
-    """Reads what :func:`shard_addresses` gives.
+    """Read images at the addresses of :func:`shard_addresses`.
 
     Files stay open, and forked processes share them. That is safe because
     every read gives its own offset. A spawned process opens its own.
@@ -94,10 +93,10 @@ class ShardBackend(BaseStorageBackend):
         """Read an image's file.
 
         Args:
-            filepath (str): ``shard://…``.
+            filepath: ``shard://…``.
 
         Returns:
-            bytes: A JPEG.
+            A JPEG.
 
         Raises:
             OSError: If the shard is missing or truncated.
@@ -111,7 +110,7 @@ class ShardBackend(BaseStorageBackend):
             data = files.cat_file(path, start=start, end=start + size)
         else:
             file = _open(tar)
-            # A damaged index may give any place.
+            # A damaged index may give any offset.
             inside = start + size <= os.fstat(file.fileno()).st_size
             data = os.pread(file.fileno(), size, start) if inside else b''
         if len(data) != size:
@@ -129,7 +128,7 @@ def _open(path: str) -> io.FileIO:
 
 
 def _read(paths: list[str]) -> list[bytes]:
-    """Whole files of one place; those of an object store side by side."""
+    """Read whole files of one storage; from object stores in parallel."""
     try:
         if '://' not in paths[0]:
             return [Path(path).read_bytes() for path in paths]

@@ -13,7 +13,7 @@ from .shards import is_sharded, shard_addresses
 
 @DATASETS.register_module()
 class UnlabelledImages(BaseDataset):
-    """Any folder of images, or of shards made of one.
+    """Any folder of images or shards.
 
     ``tools/dataset_converters/shard_images.py`` makes shards: few large
     files, faster to decode and easier on shared file systems. They may be in
@@ -21,23 +21,21 @@ class UnlabelledImages(BaseDataset):
     control order, seeds and resuming.
 
     Args:
-        data_root (str): The folder; sub-folders are searched too. Addresses
-            with ``://``, such as ``s3://bucket/shards``, are of shards that
-            fsspec reads, an image at a time: where that is too slow, copy
-            them to a local disk first.
-        data_prefix (str): A folder in it, if not the whole.
-        extensions (sequence[str]): Suffixes, in lower case, of files that
-            are images.
-        ann_file (str): A list of the images to use, if not all: a text file
-            in ``data_root`` with one name in the folder per line, with or
-            without suffix.
+        data_root: The folder; sub-folders are searched too. Addresses with
+            ``://``, such as ``s3://bucket/shards``, must hold shards, which
+            fsspec reads image by image; if that is too slow, copy them to a
+            local disk first.
+        data_prefix: A subfolder to use; by default the whole folder.
+        extensions: Suffixes of image files, in lower case.
+        ann_file: A list of the images to use, by default all: a text file in
+            ``data_root`` with one name per line, with or without suffix.
         **kwargs: See ``mmengine.dataset.BaseDataset``.
 
     Attributes:
-        skip_damaged (bool): Whether another sample, drawn at random, takes
-            the place of one whose picture cannot be decoded. What was skipped
-            is then in ``damaged`` of its data sample, reasons by path.
-            :class:`glid_mm.engine.DamagedImagesHook` sets it, and counts.
+        skip_damaged (bool): Whether another random sample replaces one whose
+            picture cannot be decoded. Its data sample then lists the skipped
+            pictures in ``damaged``, reasons by path.
+            :class:`glid_mm.engine.DamagedImagesHook` sets this and counts.
 
     Raises:
         UserError: If there are no images, the list cannot be read or names
@@ -59,7 +57,7 @@ class UnlabelledImages(BaseDataset):
             **kwargs)
 
     def _join_prefix(self) -> None:
-        """Join root and prefix; mmengine's would look for a client."""
+        """Join root and prefix; mmengine's method would look for a client."""
         self.data_prefix = {
             key: posixpath.join(self.data_root, prefix)
             for key, prefix in self.data_prefix.items()
@@ -71,12 +69,12 @@ class UnlabelledImages(BaseDataset):
         """List the images.
 
         Returns:
-            list[dict]: ``img_path`` of each; files by name, shards in order.
+            ``img_path`` of each; files by name, shards in order.
         """
         folder = self.data_prefix['img_path']
         if is_sharded(folder):
             if self.ann_file:
-                raise UserError(f'{folder} holds shards, and {self.ann_file} '
+                raise UserError(f'{folder} holds shards, but {self.ann_file} '
                                 'cannot select images from shards. Make '
                                 'shards of those images, or give the folder')
             paths = shard_addresses(folder)
@@ -93,7 +91,7 @@ class UnlabelledImages(BaseDataset):
         return [dict(img_path=path) for path in paths]
 
     def prepare_data(self, idx: int) -> dict | None:
-        """Get a sample; None if it is skipped, for which another is drawn."""
+        """Get a sample; None if it is skipped and must be replaced."""
         try:
             return super().prepare_data(idx)
         except ImageError as error:

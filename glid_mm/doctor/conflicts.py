@@ -11,11 +11,11 @@ REBUILD_XTCOCOTOOLS = (
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two packages that do not work together.
+    """A conflict between two packages.
 
     Args:
-        problem (str): The problem and its reason.
-        cure (str): The command that fixes it.
+        problem: The problem and its reason.
+        cure: The command that fixes it.
     """
     problem: str
     cure: str
@@ -23,7 +23,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Rule:
-    """A conflict, and when there is one."""
+    """A possible conflict, and the condition for it."""
     applies: Callable[[Environment], bool]
     problem: str
     cure: str
@@ -98,14 +98,14 @@ def find_conflicts(env: Environment) -> list[Conflict]:
     """Apply every rule to an environment.
 
     Args:
-        env (Environment): Installed packages and versions.
+        env: Installed packages and versions.
 
     Returns:
-        list[Conflict]: All conflicts; empty if there are none.
+        All conflicts; empty if there are none.
     """
     twice = list(_installed_twice(env))
     if twice:
-        # It is unclear which of two is imported, so no rule can be trusted.
+        # It is unclear which of the two is imported, so no rule is reliable.
         return twice
     others = {k: v for k, v in env.versions.items() if 'mmcv' not in k}
     names = dict(

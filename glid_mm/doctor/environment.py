@@ -1,4 +1,4 @@
-"""The installed packages: facts without judgement."""
+"""Facts about the installed packages."""
 import importlib
 import importlib.metadata
 import importlib.util
@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 
-# import name -> (its distribution in the maintained line, those upstream)
+# import name -> (its distribution in the maintained line, upstream's)
 LIBRARIES = {
     'mmengine': ('onedl-mmengine', ('mmengine', 'mmengine-lite')),
     'mmcv': ('onedl-mmcv', ('mmcv', 'mmcv-lite', 'mmcv-full')),
@@ -18,16 +18,16 @@ LIBRARIES = {
     'mmpose': (None, ('mmpose', )),
 }
 
-# The first release of transformers that an mmpretrain cannot import. (Tried
-# with the last releases of either line, from 4.28 on, where both begin.)
+# The first release of transformers that mmpretrain cannot import. (Tried with
+# the last releases of either line, from 4.28 on, where both begin.)
 TRANSFORMERS_BELOW = {'onedl-mmpretrain': '5', 'mmpretrain': '4.52'}
 
-# Other distributions that some rule or some table is about.
+# Other distributions that a rule or a table mentions.
 OTHERS = ('torch', 'torchvision', 'numpy', 'setuptools', 'transformers',
           'xtcocotools', 'pycocotools')
 
-# What a library, or one distribution of it, imports besides; `pip install
-# --no-deps` leaves these out.
+# Other imports of a library, or of one of its distributions; `pip install
+# --no-deps` omits these.
 NEEDS = {
     'mmengine': ('torch', 'numpy', 'cv2', 'addict', 'matplotlib', 'rich',
                  'termcolor', 'yaml', 'yapf'),
@@ -49,16 +49,15 @@ def release(version: str) -> tuple[int, ...]:
 
 @dataclass
 class Environment:
-    """Findings about an environment.
+    """Facts about an environment.
 
     Args:
-        versions (dict): Version by distribution, for those installed.
-        missing (set): Import names, out of those that some task needs, that
-            cannot be imported.
-        torchvision_wants (str, optional): The version of torch that
-            torchvision was built for, if it names one.
-        mmcv_ops (bool): Whether mmcv's compiled ops are there.
-        broken (dict): Error messages by the module whose import failed.
+        versions: Versions of installed distributions, by name.
+        missing: Import names that a task needs and that cannot be imported.
+        torchvision_wants: The version of torch that torchvision was built for,
+            if it names one.
+        mmcv_ops: Whether mmcv's compiled ops are installed.
+        broken: Error messages of failed imports, by module.
     """
     versions: dict[str, str] = field(default_factory=dict)
     missing: set = field(default_factory=set)
@@ -67,19 +66,19 @@ class Environment:
     broken: dict[str, str] = field(default_factory=dict)
 
     def has(self, *distributions: str) -> bool:
-        """Whether all of them are installed."""
+        """Whether all these distributions are installed."""
         return all(name in self.versions for name in distributions)
 
     def between(self,
                 distribution: str,
                 lowest: str = '0',
                 below: str = '9999') -> bool:
-        """Whether it is installed in a version in ``[lowest, below)``."""
+        """Whether a version in ``[lowest, below)`` is installed."""
         return self.has(distribution) and release(lowest) <= release(
             self.versions[distribution]) < release(below)
 
     def distribution_of(self, library: str) -> str | None:
-        """The distribution that a library comes from, if it is installed."""
+        """The installed distribution that provides a library, if any."""
         maintained, upstream = LIBRARIES[library]
         for name in (maintained, *upstream):
             if name in self.versions:
@@ -88,7 +87,7 @@ class Environment:
 
     @property
     def is_upstream(self) -> bool:
-        """Whether its libraries are all upstream's."""
+        """Whether all its libraries are upstream's."""
         lines = list(LIBRARIES.values())
         return not any(self.has(name) for name, _ in lines if name) and any(
             self.has(name) for maintained, names in lines if maintained
@@ -96,9 +95,9 @@ class Environment:
 
     @property
     def transformers_instead(self) -> str | None:
-        """For pip: the transformers that mmpretrain needs instead of this one.
+        """The requirement of transformers, for pip, that mmpretrain can use.
 
-        None if this one works, or if one of the two is not installed.
+        None if the installed one works, or if one of the two is missing.
         """
         below = TRANSFORMERS_BELOW.get(self.distribution_of('mmpretrain'))
         if below is None or not self.between('transformers', below):
@@ -107,7 +106,8 @@ class Environment:
 
     @property
     def mmcv_wanted(self) -> str:
-        """The mmcv that goes with the other libraries, for pip."""
+        """The requirement of the mmcv that fits the other libraries, for pip.
+        """
         if not self.is_upstream:
             return 'onedl-mmcv'
         # Without ops, since building them takes minutes and a compiler.
@@ -128,14 +128,14 @@ class Environment:
 
     @property
     def torchvision_wanted(self) -> str:
-        """The releases of torchvision that go with this torch, for pip."""
+        """The requirement of the torchvision that fits this torch, for pip."""
         if not self.between('torch', '2.0', '2.14'):
-            return 'torchvision>=0.29.2'  # from here on it takes later torch
+            return 'torchvision>=0.29.2'  # newer ones fit later torch
         _, minor, *_ = release(self.versions['torch'])
         return f'torchvision==0.{minor + 15}.*'
 
     def lacks(self, library: str) -> list:
-        """Import names that are missing for a library, itself included."""
+        """Missing import names that a library needs, including its own."""
         lacking = [library] if library in self.missing else []
         names = NEEDS.get(library, ())
         if library in LIBRARIES:
@@ -146,7 +146,7 @@ class Environment:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the distributions that this module knows."""
+    """Installed versions of the distributions that this module knows."""
     versions = {}
     names = [n for pair in LIBRARIES.values() for n in (pair[0], *pair[1])]
     for name in (*filter(None, names), *OTHERS):
@@ -170,7 +170,7 @@ def _pinned_torch():
 
 
 def _finds(name, parent):
-    """Whether the parent has such a module, without importing either."""
+    """Whether a module exists, without importing it or its parent."""
     spec = PathFinder.find_spec(parent)
     return spec is not None and bool(
         spec.submodule_search_locations) and (PathFinder.find_spec(
@@ -181,7 +181,7 @@ def _complaint(module):
     """The error message of a failed import, or None."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # a binary may fail in any way it likes
+    except Exception as error:  # a compiled module may fail in any way
         return f'{type(error).__name__}: {error}'.splitlines()[0]
     return None
 
@@ -216,7 +216,7 @@ def describe_device() -> str:
     """The available processor cores and GPUs, in words."""
     cores = available_cores()
     parts = [f'{cores} CPU core{"s" if cores > 1 else ""}']
-    torch = sys.modules.get('torch')  # `look` has imported it if it can be
+    torch = sys.modules.get('torch')  # `look` has imported it if possible
     if torch is not None and torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             gpu = torch.cuda.get_device_properties(index)

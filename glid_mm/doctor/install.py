@@ -1,9 +1,9 @@
-"""The command that installs what a task lacks."""
+"""The command that installs a task's missing libraries."""
 from collections.abc import Iterable
 
 from .environment import LIBRARIES, Environment, installed_versions
 
-# import name -> what to give to pip, where it is not the same
+# import name -> name for pip, if different
 DISTRIBUTIONS = {
     'imgaug': 'imaug',
     'cv2': 'opencv-python-headless',
@@ -12,28 +12,28 @@ DISTRIBUTIONS = {
     'json_tricks': 'json-tricks',
 }
 
-# Packages to install without dependencies: mmpose's chumpy does not build,
-# and is never imported; imaug wants two builds of OpenCV at once; and pip may
-# replace the torch that torchvision must fit.
+# Packages to install without dependencies: mmpose's chumpy does not build and
+# is never imported; imaug requires two builds of OpenCV; pip may replace the
+# torch that torchvision must fit.
 ALONE = ('mmpose', 'imgaug', 'torchvision')
 
 
 def install_command(libraries: Iterable[str], env: Environment) -> str:
-    """The one command that installs libraries.
+    """A single command that installs libraries.
 
     Args:
-        libraries (iterable[str]): Import names, such as ``'mmseg'``.
-        env (Environment): Where they are missing. What is installed there
-            decides which line of OpenMMLab they come from.
+        libraries: Import names, such as ``'mmseg'``.
+        env: The environment. Its packages decide which line of OpenMMLab the
+            libraries come from.
 
     Returns:
-        str: A line for the shell.
+        A shell command.
     """
     libraries = set(libraries)
     alone = sorted(_for_pip(n, env) for n in libraries.intersection(ALONE))
     others = sorted(_for_pip(n, env) for n in libraries.difference(ALONE))
     if others and env.is_upstream:
-        # Or pip brings NumPy 2 with the next best requirement.
+        # Otherwise pip installs NumPy 2 with some other requirement.
         others.append('"numpy<2"')
     steps = [('pip install', others), ('pip install --no-deps', alone)]
     return ' && '.join(f'{pip} {" ".join(names)}' for pip, names in steps
@@ -50,12 +50,12 @@ def _for_pip(library, env):
         name = upstream[0] if env.is_upstream else maintained or upstream[0]
     else:
         name = DISTRIBUTIONS.get(library, library)
-    # Of these characters the shell would make something else.
+    # The shell would interpret these characters.
     return f'"{name}"' if set(name) & set('<>*') else name
 
 
 def advice(libraries: Iterable[str]) -> str:
-    """How to install missing libraries, in two lines."""
+    """Instructions to install missing libraries, in two lines."""
     env = Environment(versions=installed_versions())
     return (f'Install with: {install_command(libraries, env)}\n'
             '(`python -m glid_mm.doctor` lists what each task needs.)')

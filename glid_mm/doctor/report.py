@@ -22,7 +22,7 @@ TASKS = {
 
 
 def _lacking(env, libraries):
-    # A dict, as a set that keeps its order.
+    # A dict serves as an ordered set.
     return list(
         dict.fromkeys(
             name for library in libraries for name in env.lacks(library)))
@@ -58,7 +58,7 @@ def describe_libraries(env: Environment) -> list:
 
 
 def describe_tasks(env: Environment) -> list:
-    """One row per task: its name, whether it can run, what it lacks."""
+    """One row per task: its name, whether it can run, missing libraries."""
     rows = []
     for task, libraries in TASKS.items():
         lacking = _lacking(env, libraries)
@@ -68,7 +68,7 @@ def describe_tasks(env: Environment) -> list:
 
 
 def show(title: str, rows: list) -> None:
-    """Print rows of three texts as a table, with rich where it is there."""
+    """Print rows of three texts as a table, with rich if installed."""
     try:
         from rich.console import Console
         from rich.table import Table
@@ -85,7 +85,7 @@ def show(title: str, rows: list) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow='fold')
     for row in rows:
-        # Text between square brackets would be taken for a style.
+        # rich would read text in square brackets as a style.
         table.add_row(*(text.replace('[', r'\[') for text in row))
     Console().print(table)
 
@@ -94,7 +94,7 @@ def main() -> int:
     """Print the report.
 
     Returns:
-        int: The exit code.
+        The exit code.
     """
     env = look()
     show('Found', describe_libraries(env))
@@ -104,7 +104,7 @@ def main() -> int:
         print(f'Missing: {", ".join(lacking)}\n'
               f'    {install_command(lacking, env)}')
     conflicts = find_conflicts(env)
-    # Plain lines, which can be copied whole: a table would break commands.
+    # Plain lines can be copied; a table would wrap commands.
     for conflict in conflicts:
         print(f'Conflict: {conflict.problem}.\n    {conflict.cure}')
     if not conflicts:

@@ -1,4 +1,4 @@
-"""How training runs: data order, seeds, checkpoints, optimizer rules."""
+"""Training: data order, seeds, checkpoints, optimizer rules."""
 from ..compat import prepare
 
 prepare('mmengine', task='training')

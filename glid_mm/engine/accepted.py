@@ -1,4 +1,4 @@
-"""Which settings the classes named in a config accept."""
+"""Find the settings that the classes named in a config accept."""
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from .runner import Runner
 
-# What mmengine reads besides the arguments of its classes.
+# Keys that mmengine reads besides the arguments of its classes.
 _RUNNER = {
     'activation_checkpointing', 'compile', 'efficient_conv_bn_eval',
     'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn'
@@ -54,14 +54,14 @@ for _name in ('default_scope', 'experiment_name', 'launcher', 'load_from',
 
 
 def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
-    """Names of settings that something would read in a group of a config.
+    """Names of the settings that are read in a group of a config.
 
     Args:
-        config (Config): Config of any task.
-        path (sequence[str]): Path of the group; the config itself if empty.
+        config: Config of any task.
+        path: Path of the group; the config itself if empty.
 
     Returns:
-        set[str], optional: None if these may be any.
+        None if any name may be read.
     """
     if not path:
         return _of_runner(config)
@@ -69,7 +69,7 @@ def accepted_names(config: Config, path: Sequence[str]) -> set[str] | None:
     if not isinstance(group, Mapping):
         return None
     if tuple(path) == ('default_hooks', ):
-        # One that is new has to say what it is.
+        # A new group must have a type.
         return {
             name
             for name, hook in group.items()
@@ -106,13 +106,13 @@ def group_at(config: Config, path: Sequence[str]) -> Any:
 def _of_runner(config: Config) -> set[str]:
     names = _RUNNER | _parameters(Runner) - {'cfg'}
     if 'data_preprocessor' in (config.get('model') or {}):
-        # Then the runner does not look at its own.
+        # In that case the runner does not use its own.
         names.discard('data_preprocessor')
     return names
 
 
 class _Type:
-    """What a group's ``type`` stands for.
+    """The classes or functions that a group's ``type`` names.
 
     Attributes:
         targets (list[callable]): Usually one; a name may be in several
@@ -130,13 +130,13 @@ class _Type:
             self._extras |= _REGISTRY.get(registry, set())
 
     def takes(self) -> Sequence:
-        """What :func:`_union` joins."""
+        """Accepted names, as input of :func:`_union`."""
         return [*(self.targets or [None]), self._extras]
 
 
 @lru_cache(maxsize=None)
 def _registered(name: str, scope: str | None) -> Sequence[tuple]:
-    """Names of mmengine's registries that hold a name, with its entries."""
+    """mmengine's registries that contain a name, and the entries."""
     found = []
     if scope:
         try:

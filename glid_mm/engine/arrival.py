@@ -1,8 +1,8 @@
-"""Reading results of a device without stopping it."""
+"""Read results from a device without stopping it."""
 import torch
 from torch import Tensor
 
-# Devices that go on working while the CPU prepares what comes next.
+# Devices that keep working while the CPU prepares the next step.
 ASYNCHRONOUS = ('cuda', )
 
 
@@ -10,23 +10,23 @@ def works_ahead(device: torch.device) -> bool:
     """Whether to read values of a device one step later.
 
     Args:
-        device (torch.device): Where something is computed.
+        device: The device of the values.
 
     Returns:
-        bool: True for GPUs: a read waits until all queued work is done, and
-        the GPU is then idle until it gets more.
+        True for GPUs: a read waits until all queued work is done, and the GPU
+        is then idle until it gets more.
     """
     return device.type in ASYNCHRONOUS
 
 
 class Arrival:
-    """A copy of a tensor that is on its way to the CPU.
+    """A tensor that is being copied to the CPU.
 
     The device continues with its other work. Reading the copy waits only
     until the copy has arrived.
 
     Args:
-        tensor (Tensor): On any device.
+        tensor: A tensor on any device.
     """
 
     def __init__(self, tensor: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Training data as one stream that can start anywhere.
 
-A sampler chooses the next sample; here it also gives the place of that sample
-in the stream. The place travels with the index to the worker, which seeds the
+A sampler chooses the next sample; here it also gives that sample's place in
+the stream. The place travels with the index to the worker, which seeds the
 sample's random numbers from it. A resumed run skips earlier batches as lists
 of indices, without reading an image.
 """
@@ -16,9 +16,9 @@ from .randomness import seeded_sample
 
 
 class Place(int):
-    """An index into the data set that knows its place in the stream.
+    """An index into the data set with its place in the stream.
 
-    Batch samplers and datasets take it for the integer it is.
+    Batch samplers and data sets use it as an ordinary integer.
 
     Args:
         index (int): The index.
@@ -43,7 +43,7 @@ class _Transparent:
         object.__setattr__(self, 'wrapped', wrapped)
 
     def __getattr__(self, name):
-        # Unpickling asks for methods before there is a wrapped object.
+        # Unpickling looks up methods before there is a wrapped object.
         if name == 'wrapped' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.wrapped, name)
@@ -88,8 +88,8 @@ class SeededDataset(_TransparentDataset):
     """A data set whose samples depend only on seed and place.
 
     Args:
-        dataset (Dataset): Any host's data set.
-        seed (int): The run's seed.
+        dataset: Any host's data set.
+        seed: The run's seed.
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
@@ -106,11 +106,11 @@ class SeededDataset(_TransparentDataset):
 
 
 class StreamSampler(_Transparent, Sampler):
-    """A sampler that hands out places.
+    """A sampler that yields places.
 
     Args:
-        sampler (Sampler): Any sampler that gives rank ``r`` of ``n`` every
-            ``n``-th index from the ``r``-th on, as mmengine's do.
+        sampler: Any sampler that, like mmengine's, gives rank ``r`` of ``n``
+            every ``n``-th index, starting with the ``r``-th.
     """
 
     def __init__(self, sampler: Sampler) -> None:
@@ -126,7 +126,7 @@ class StreamSampler(_Transparent, Sampler):
     def __iter__(self) -> Iterator[Place]:
         rank, world_size = get_dist_info()
         for count, index in enumerate(self.wrapped):
-            # A sampler of several streams knows the places itself.
+            # A sampler of several streams gives the places itself.
             if not isinstance(index, Place):
                 index = Place(index, self.epoch, count * world_size + rank)
             yield index
@@ -136,8 +136,8 @@ class StreamBatchSampler(_Transparent, Sampler):
     """A batch sampler that can start anywhere.
 
     Args:
-        batch_sampler (Sampler): Any batch sampler; what it draws from
-            becomes a :class:`StreamSampler`.
+        batch_sampler: Any batch sampler; its own sampler becomes a
+            :class:`StreamSampler`.
 
     Attributes:
         start (int): Batches to skip in the next iteration over it.
@@ -191,8 +191,8 @@ class StreamIterator:
 
     def __next__(self):
         if self.position < self.loop.iter:
-            # Some versions of mmengine skip what a resumed run has seen by
-            # requesting it; this reads nothing.
+            # Some versions of mmengine skip batches of a resumed run by
+            # reading them; this reads nothing.
             self.position += 1
             return None
         if self.batches is None:
@@ -207,7 +207,7 @@ class StreamIterator:
 
 
 def count_from_start(loop) -> None:
-    """Make an epoch that starts midway count all of its batches.
+    """Count all batches of an epoch that starts midway.
 
     Otherwise the log and the hooks would count from its first batch here.
 
@@ -226,11 +226,11 @@ def stream(loader: DataLoader, seed: int) -> StreamLoader:
     """Make a data loader's batches a function of seed and place.
 
     Args:
-        loader (DataLoader): Any host's loader of a map-style data set.
-        seed (int): The run's seed.
+        loader: Any host's loader of a map-style data set.
+        seed: The run's seed.
 
     Returns:
-        StreamLoader: The same with a :class:`SeededDataset` and a
+        A loader with a :class:`SeededDataset` and a
         :class:`StreamBatchSampler`.
 
     Raises:
@@ -249,10 +249,10 @@ def name_errors(loader: DataLoader) -> DataLoader:
     """Make a data loader name the samples that it cannot prepare.
 
     Args:
-        loader (DataLoader): Any host's loader of a map-style data set.
+        loader: Any host's loader of a map-style data set.
 
     Returns:
-        DataLoader: The same with a :class:`NamedErrors`.
+        A loader with a :class:`NamedErrors`.
     """
     return _rebuild(DataLoader, loader, NamedErrors(loader.dataset),
                     loader.batch_sampler)
@@ -265,8 +265,8 @@ def stop_workers(loader: DataLoader) -> None:
     that is still alive, without telling it to stop.
 
     Args:
-        loader (DataLoader): Or several, in a dict ``loaders``. Iterating over
-            it again starts new workers.
+        loader: A loader, or an object with several in a dict ``loaders``.
+            Iterating over it again starts new workers.
     """
     for part in getattr(loader, 'loaders', {}).values():
         stop_workers(part)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from .bf16 import BF16OptimWrapper
 
 HOSTS = ('mmengine', 'mmdet', 'mmpose', 'mmpretrain', 'mmseg')
-# Settings of an optimizer that say how its step is computed, not what.
+# Settings of an optimizer that change the speed of a step, not its result.
 KERNELS = ('fused', 'foreach', 'capturable')
 
 
@@ -22,11 +22,11 @@ def with_optim_defaults(config: dict) -> dict:
     """Complete the config of an optimizer wrapper.
 
     Args:
-        config (dict): ``type`` and ``optimizer``.
+        config: ``type`` and ``optimizer``.
 
     Returns:
-        dict: The same; without a ``type``, with bfloat16 on a GPU that
-        supports it; Adam and AdamW with fused kernels, unless the config
+        The completed config: bfloat16 on a GPU that supports it, unless there
+        is a ``type``; fused kernels for Adam and AdamW, unless the config
         chooses kernels.
     """
     config = copy.copy(config)
@@ -49,11 +49,11 @@ def with_loader_defaults(config: dict) -> dict:
     """Complete the config of a data loader.
 
     Args:
-        config (dict): A data loader's.
+        config: Config of a data loader.
 
     Returns:
-        dict: The same with workers that live as long as the run, if there
-        are any, and batches that a GPU fetches while it computes.
+        The completed config: workers, if any, live as long as the run, and a
+        GPU fetches batches while it computes.
     """
     config = copy.copy(config)
     config.setdefault('pin_memory', get_device() == 'cuda')
@@ -65,21 +65,21 @@ def with_loader_defaults(config: dict) -> dict:
 
 
 def prepare_inputs(model: nn.Module, wait: bool) -> None:
-    """Make a model's batches arrive without stopping the device.
+    """Copy a model's batches to the device without stopping it.
 
     Args:
-        model (nn.Module): A model of any host.
-        wait (bool): Whether copies wait for the device nevertheless.
+        model: A model of any host.
+        wait: Whether copies wait for the device.
     """
     for module in model.modules():
         if not isinstance(module, BaseDataPreprocessor):
             continue
-        # mmseg's has no argument for it.
+        # mmseg's preprocessor has no argument for it.
         module._non_blocking = not wait
         host = type(module).__module__.split('.')[0]
         if host in HOSTS and getattr(module, '_channel_conversion', False):
-            # They swap channels by a list of indices, which is a copy to the
-            # device that waits for it.
+            # They swap channels with a list of indices; copying it to the
+            # device waits for the device.
             module._channel_conversion = False
             module.register_forward_pre_hook(_reverse_channels)
 
@@ -100,9 +100,9 @@ def prepare(optim_wrapper: OptimWrapper) -> None:
     """Remove device synchronizations from an optimizer wrapper.
 
     Args:
-        optim_wrapper (OptimWrapper): It reports the norms of gradients
-            without reading them, and if it is for bfloat16, what is computed
-            in fp32 beside that may be TF32 from now on.
+        optim_wrapper: From now on it reports gradient norms without reading
+            them. If it trains in bfloat16, the remaining fp32 computations may
+            use TF32.
     """
     if isinstance(optim_wrapper, BF16OptimWrapper) and get_device() == 'cuda':
         torch.set_float32_matmul_precision('high')
@@ -113,7 +113,7 @@ def prepare(optim_wrapper: OptimWrapper) -> None:
             norm = clip_grad_norm_(params, **kwargs)
             hub.update_scalar(f'train/{name}', norm)
 
-        # The wrapper would read what it returns.
+        # The wrapper would read the returned value.
         optim_wrapper.clip_func = clip
 
 
@@ -121,9 +121,9 @@ def restore_kernels(optimizer: Optimizer) -> None:
     """Undo the kernel settings that an optimizer's checkpoint restores.
 
     Args:
-        optimizer (Optimizer): Its state has been loaded, with the settings of
-            the run that wrote it. How the step is computed is a matter of
-            this run, and so is where that wants the number of steps.
+        optimizer: The optimizer, after loading its state and with it the
+            settings of the run that wrote it. This run decides which kernels
+            compute the step, and so where the step count is stored.
     """
     for group in optimizer.param_groups:
         group.update({
@@ -139,7 +139,7 @@ def restore_kernels(optimizer: Optimizer) -> None:
 
 
 def _computes_in_bf16() -> bool:
-    # Cards before Ampere only imitate it.
+    # GPUs before Ampere only emulate it.
     return (get_device() == 'cuda'
             and torch.cuda.get_device_capability() >= (8, 0))
 

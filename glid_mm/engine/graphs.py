@@ -1,4 +1,4 @@
-"""Passes of a model replayed as CUDA graphs."""
+"""Replay passes of a model as CUDA graphs."""
 from collections.abc import Callable
 
 import torch
@@ -7,7 +7,7 @@ from torch.func import functional_call
 
 
 class _Pass(nn.Module):
-    """A function as a module that has a model's parameters."""
+    """Wrap a function as a module with a model's parameters."""
 
     def __init__(self, model: nn.Module, function: Callable) -> None:
         super().__init__()
@@ -21,12 +21,12 @@ class _Pass(nn.Module):
 class Graphs:
     """Forward and backward passes as CUDA graphs, one for every shape.
 
-    A replay launches all kernels of a pass at once, so the host is free
-    while the device computes. It takes a pass whose shapes follow from those
-    of its inputs and that waits for no value.
+    A replay launches all kernels of a pass at once, so the host is free while
+    the device computes. The shapes in a pass must follow from its inputs'
+    shapes, and the pass must not read values from the device.
 
     Args:
-        model (nn.Module): Whose parameters the passes use, all of them.
+        model: The model; the passes use all of its parameters.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -34,19 +34,19 @@ class Graphs:
         self._captured: dict[tuple, Callable] = {}
 
     def __call__(self, function: Callable, *inputs: Tensor, kind=()):
-        """Call a function of tensors; the first call of a kind captures.
+        """Call a function of tensors; the first call of a kind captures it.
 
         Args:
-            function (Callable): From tensors to tensors. Functions of one
-                name and kind are taken to be the same.
-            *inputs (Tensor): On the device, without gradients.
+            function: Maps tensors to tensors. Functions of the same name and
+                kind count as the same function.
+            *inputs: Tensors on the device, without gradients.
             kind (hashable): Anything else that the function depends on.
 
         Returns:
-            What the function returns. It is overwritten by the next call.
+            The function's result, which the next call overwrites.
         """
-        # The graph writes gradients to the same place each time: those of
-        # steps that are accumulated move out of its way.
+        # The graph writes gradients to the same memory each time, so
+        # accumulated gradients are moved elsewhere first.
         for p in self._model.parameters():
             if p.grad is not None:
                 p.grad = p.grad.clone()
@@ -55,16 +55,16 @@ class Graphs:
         key = (function.__name__, kind, amp, *((x.shape, x.dtype)
                                                for x in inputs))
         if key not in self._captured:
-            # Copies that autocast keeps would outlive the graph's memory.
+            # Autocast's cached copies would outlive the graph's memory.
             with torch.autocast('cuda', amp[1], amp[0], cache_enabled=False):
                 self._captured[key] = self._capture(function, inputs)
         return self._captured[key](*inputs, *self._model.parameters())
 
     def _capture(self, function: Callable, inputs: tuple) -> Callable:
         """The function as a graph of the inputs and of the parameters."""
-        # DDP ties a parameter's gradient to the stream it was wrapped on,
-        # which a capture must not touch. So the graph has parameters of its
-        # own in the same memory, and the replay hands their gradients on.
+        # DDP ties a parameter's gradient to the stream of its wrapping, which
+        # a capture must not touch. So the graph has its own parameters in the
+        # same memory, and the replay passes on their gradients.
         model = _Pass(self._model, function)
         names = [name for name, _ in model.named_parameters()]
         own = [

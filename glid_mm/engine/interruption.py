@@ -11,18 +11,18 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 
 from .arrival import Arrival, works_ahead
 
-# Ctrl-C; what ``kill``, Slurm and ``torchrun`` send; Slurm's ``--signal``.
+# Ctrl-C; the signal of ``kill``, Slurm and ``torchrun``; Slurm's ``--signal``.
 SIGNALS = tuple(
     getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGUSR1')
     if hasattr(signal, name))
 
 
 class Interrupted(SystemExit):
-    """A signal has stopped a training after it saved a checkpoint.
+    """A signal has stopped a run after a checkpoint was saved.
 
     Args:
-        number (int): Signal number. The exit status is 128 + number, as if
-            the signal itself had ended the process.
+        number: Signal number. The exit status is 128 + number, as if the
+            signal itself had ended the process.
     """
 
     def __init__(self, number: int) -> None:
@@ -30,7 +30,7 @@ class Interrupted(SystemExit):
 
 
 class Interruption:
-    """A signal that waits until the training can end.
+    """A signal that waits until training can stop.
 
     As a context manager it restores the signal handlers that
     :meth:`watch` replaced.
@@ -49,12 +49,12 @@ class Interruption:
 
     def __exit__(self, *error) -> None:
         for number, handler in self._previous.items():
-            # None stands for a handler that is not Python's.
+            # None means a handler that was not set from Python.
             signal.signal(number, handler or signal.SIG_DFL)
         self._previous = {}
 
     def watch(self) -> None:
-        """Record signals from now on, instead of ending at once.
+        """Record signals from now on instead of ending at once.
 
         Ignored signals stay ignored, as ``nohup`` requires. Python sets
         handlers only in the main thread; in others nothing changes.
@@ -73,12 +73,12 @@ class Interruption:
         returns the result one call later, so that it does not run idle.
 
         Args:
-            due (bool): Whether this rank wants a checkpoint.
-            device (torch.device): Where the ranks exchange tensors.
+            due: Whether this rank needs a checkpoint.
+            device: Device for exchanging tensors between ranks.
 
         Returns:
-            tuple[int, bool]: The signal that ends the run, or 0, and whether
-            a checkpoint is due: those of any rank.
+            The signal that ends the run, or 0, and whether a checkpoint is due
+            in any rank.
         """
         word = 2 * self.signal + due
         if get_world_size() > 1:
@@ -90,7 +90,7 @@ class Interruption:
                 earlier = self._answer
             word = int(earlier.get()) if earlier else 0
             if word:
-                # The answer under way repeats this one.
+                # The pending result repeats this one.
                 self._answer = None
         return word // 2, bool(word % 2)
 
@@ -115,13 +115,13 @@ def _die(number: int) -> None:
 
 
 def shelter(worker_init_fn: Callable | None) -> Callable:
-    """Make a data loader's workers leave signals to the main process.
+    """Make a data loader's workers ignore signals to the whole run.
 
     Ctrl-C, Slurm and ``torchrun`` signal all processes of a run. Without
     its workers, the main process could not finish its step.
 
     Args:
-        worker_init_fn (callable, optional): The loader's own function.
+        worker_init_fn: The loader's own function.
 
     Returns:
         callable: A function to use instead.
@@ -134,7 +134,7 @@ def _start_worker(worker_init_fn: Callable | None, worker_id: int) -> None:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):
-        # SIGTERM is also how the main process gets rid of a worker.
+        # The main process also ends workers with SIGTERM.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(
             target=_obey, args=(os.getppid(), ), daemon=True).start()

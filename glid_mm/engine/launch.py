@@ -1,4 +1,4 @@
-"""Options and error handling that the scripts of ``tools/`` share."""
+"""Options and error handling for the scripts of ``tools/``."""
 import argparse
 import gc
 import os
@@ -37,7 +37,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_length_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that change the length of a training."""
+    """Add the options that change the length of a training run."""
     group = parser.add_mutually_exclusive_group()
     for unit in LENGTHS:
         group.add_argument(
@@ -49,7 +49,7 @@ def add_length_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that changes the image size of a pre-training."""
+    """Add the option that changes the image size in pre-training."""
     parser.add_argument(
         '--size',
         type=_side,
@@ -58,7 +58,7 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
 
 
 def count(text: str) -> int:
-    """Read an option that counts something; argparse reports errors."""
+    """Read a positive whole number; argparse reports errors."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -72,17 +72,17 @@ def _side(text: str) -> int:
     return side
 
 
-# What argparse calls them in its errors.
+# Names in argparse's error messages.
 count.__name__ = 'whole number above 0'
 _side.__name__ = f'multiple of {UNIT}'
 
 
 def set_length(config: Config, args: argparse.Namespace) -> None:
-    """Set the length of a training from the command line.
+    """Set the length of a training run from the command line.
 
     Args:
-        config (Config): Changed in place.
-        args (Namespace): Options of :func:`add_length_options` and
+        config: The config; changed in place.
+        args: Options of :func:`add_length_options` and
             :func:`add_config_options`.
 
     Raises:
@@ -99,7 +99,7 @@ def set_length(config: Config, args: argparse.Namespace) -> None:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing have in common."""
+    """Add the options that training and testing share."""
     parser.add_argument('config', help='path of the config')
     parser.add_argument(
         '--work-dir',
@@ -118,15 +118,15 @@ def read_config(path: str, overrides: Mapping[str, Any]) -> Config:
     """Read a config and override settings of it.
 
     Args:
-        path (str): Path of the file.
-        overrides (mapping): Settings from ``--cfg-options``.
+        path: Path of the file.
+        overrides: Settings from ``--cfg-options``.
 
     Returns:
-        Config: The config.
+        The config.
 
     Raises:
-        UserError: If the config does not exist or cannot be read, or if
-            nothing would read an override.
+        UserError: If the config does not exist or cannot be read, or if an
+            override is unused.
         MissingLibraryError: If a library of the config's task is missing.
     """
     if not osp.isfile(path):
@@ -155,10 +155,10 @@ def read_run(args: argparse.Namespace) -> Config:
     """Read the config of a run and apply the common options to it.
 
     Args:
-        args (Namespace): Options of :func:`add_common_arguments`.
+        args: Options of :func:`add_common_arguments`.
 
     Returns:
-        Config: With ``launcher`` and ``work_dir`` set.
+        The config with ``launcher`` and ``work_dir`` set.
 
     Raises:
         UserError: See :func:`read_config`.
@@ -179,10 +179,10 @@ def build_runner(config: Config) -> Runner:
     """Build the runner that a config names.
 
     Args:
-        config (Config): Config of any task.
+        config: Config of any task.
 
     Returns:
-        Runner: Of ``runner_type``, by default mmengine's.
+        A runner of type ``runner_type``, by default mmengine's.
     """
     return RUNNERS.build(config)
 
@@ -205,8 +205,8 @@ def show_predictions(config: Config, folder: str) -> None:
     """Make a host's visualization hook draw predictions into a folder.
 
     Args:
-        config (Config): Its ``default_hooks.visualization`` is changed.
-        folder (str): For the pictures.
+        config: Its ``default_hooks.visualization`` is changed.
+        folder: Folder for the pictures.
 
     Raises:
         UserError: If the config has no visualization hook.
@@ -235,13 +235,13 @@ def main(tool: Callable[[], None]) -> None:
     once and after all other output.
 
     Args:
-        tool (callable): The tool.
+        tool: The tool.
     """
     interrupted = None
     try:
         tool()
     except Interrupted as error:
-        # The frames of the traceback keep the run and its process group alive.
+        # The traceback's frames keep the run and its process group alive.
         interrupted = error.with_traceback(None)
         interrupted.__context__ = None
     except KeyboardInterrupt:
@@ -291,7 +291,7 @@ def _leave_group() -> None:
 
 
 def _mendable(error: Exception) -> str | None:
-    """The message for an error if a traceback would not help."""
+    """The message for an error that the user can fix, else None."""
     if isinstance(error, UserError):
         return f'{type(error).__name__}: {error}'
     if isinstance(error, MissingLibraryError):

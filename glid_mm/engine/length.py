@@ -1,4 +1,4 @@
-"""Change the length of a training and its schedule."""
+"""Change the length of a training run and its schedule."""
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,28 +6,29 @@ from mmengine.config import Config
 
 from ..errors import UserError
 
-#: Units of a training's length, and their settings in ``train_cfg``.
+#: Units of the training length, and their settings in ``train_cfg``.
 LENGTHS = dict(epochs='max_epochs', iters='max_iters')
-# Of schedulers, in the unit that they count.
+# Settings of schedulers in the unit that they count.
 _TIMES = ('begin', 'end', 'T_max', 'milestones', 'periods', 'step_size',
           'total_steps')
-# mmengine's end of schedulers that never end.
+# mmengine's value for schedulers without an end.
 _ENDLESS = int(1e9)
-# In two steps they reach full height; in one they would stay at the start.
+# They reach the full rate in two steps; with one they would stay at their
+# start.
 _SHORTEST = 2
 
 
 def rescale(config: Config, unit: str, length: int) -> None:
-    """Change the length of a training and scale its schedule.
+    """Change the length of a training run and scale its schedule.
 
-    Warm-up, decay and milestones keep their share of the training. Intervals
-    do not change if the training is long enough for them; otherwise
-    validation keeps its share, and the only numbered checkpoint is the last.
+    Warm-up, decay and milestones keep their share of the length. Intervals do
+    not change if the length allows them; otherwise validation keeps its share,
+    and the only numbered checkpoint is the last.
 
     Args:
-        config (Config): Changed in place.
-        unit (str): ``'epochs'`` or ``'iters'``.
-        length (int): At least 1.
+        config: The config; changed in place.
+        unit: ``'epochs'`` or ``'iters'``.
+        length: The new length, at least 1.
 
     Raises:
         UserError: If the config does not train, or uses the other unit.
@@ -92,15 +93,15 @@ def _rescale(scheduler: dict, length: int, before: int) -> None:
 
 
 def without_short_warm_ups(schedulers: Any, epoch_length: int) -> Any:
-    """Leave out linear and constant schedulers that are too short.
+    """Remove linear and constant schedulers that are too short.
 
     Args:
-        schedulers: Of a config.
-        epoch_length (int): Iterations of an epoch.
+        schedulers: Schedulers of a config.
+        epoch_length: Iterations of an epoch.
 
     Returns:
-        The same without warm-ups of fewer than two steps, because mmengine
-        would stay at their first rate.
+        The schedulers without warm-ups of fewer than two steps, because
+        mmengine would keep their first rate.
     """
     if not isinstance(schedulers, list):
         return schedulers

@@ -28,7 +28,7 @@ class Details(logging.Filter):
     """Move long messages from the log into a file.
 
     Args:
-        path (Path): Path of the file; only rank 0 writes it.
+        path: Path of the file; only rank 0 writes it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -18,9 +18,9 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     parameters are left out.
 
     Args:
-        optim_wrapper_cfg (dict): The optimizer wrapper and its
-            ``optimizer``, with ``lr``.
-        paramwise_cfg (dict, optional):
+        optim_wrapper_cfg: The optimizer wrapper and its ``optimizer``, with
+            ``lr``.
+        paramwise_cfg:
 
             - ``encoder_lr_mult`` (float): Factor of the learning rate in
               ``backbone.encoder``. Defaults to 1.
@@ -48,9 +48,9 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Add the groups of a model.
 
         Args:
-            params (list[dict]): Groups, to which those of the model are
-                added.
-            module (nn.Module): The model.
+            params (list[dict]): List of groups, to which the model's groups
+                are added.
+            module: The model.
             kwargs: Not used.
         """
         mult, decay = (
@@ -109,11 +109,11 @@ def _depths(model: nn.Module) -> list:
 
 
 def _blocks_from_end(name: str, depths: list) -> int:
-    """How often the layer decay applies to a parameter of the encoder."""
+    """The exponent of the layer decay for a parameter of the encoder."""
     part = name[len(ENCODER):].split('.')
     if part[0] == 'stages':
         stage = int(part[1])
-        # What leads into a stage learns like the stage's first block.
+        # Layers that lead into a stage learn like its first block.
         block = int(part[3]) if part[2] == 'blocks' else 0
         before = sum(depths[:stage]) + block
     elif part[0] == 'norms':

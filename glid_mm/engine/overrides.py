@@ -14,7 +14,7 @@ from .accepted import accepted_names, group_at
 from .defaults import HOSTS
 
 _WORDS = {'true': True, 'false': False, 'none': None}
-#: Of mmengine's configs, in any group.
+#: Keys of mmengine's configs, in any group.
 _MARKS = ('_delete_', '_scope_', 'type')
 
 
@@ -40,7 +40,7 @@ class Options(DictAction):
         except (UserError, AssertionError) as error:
             raise ArgumentError(self, str(error)) from error
         except RecursionError as error:
-            # mmengine's parser looks for the end of a list time and again.
+            # mmengine's parser searches the end of a list repeatedly.
             raise ArgumentError(
                 self, f'{" ".join(values)} cannot be read as a list. Put '
                 'strings that contain brackets in quotes.') from error
@@ -69,7 +69,7 @@ def read_value(val: str) -> Any:
                     "dict(name=value), with strings in quotes: 'x.pth'"
                 ) from error
         else:
-            # To mmengine, (1) is a tuple and 'a','b' a list.
+            # mmengine reads (1) as a tuple and 'a','b' as a list.
             kinds = str if quoted else (dict, list, tuple)
             if isinstance(found, kinds):
                 return found
@@ -108,25 +108,26 @@ def _value(node: ast.expr) -> Any:
             return -number if isinstance(node.op, ast.USub) else number
     word = ast.unparse(node)
     if all(part.isidentifier() for part in word.split('.')):
-        # A bare word is a string, as outside brackets: glid_mm.Pretrained.
+        # A bare word is a string, as it is outside brackets:
+        # glid_mm.Pretrained.
         return _WORDS.get(word.lower(), word)
     raise ValueError(f'{word!r} is not a plain value')
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
-    """Put settings into a config; refuse a setting that nothing would read.
+    """Put settings into a config; an unused setting is an error.
 
     A setting is read if the config already has it, or if a class named in the
     config accepts it. Only the config file reads its own variables, so an
     override of them would come too late.
 
     Args:
-        config (Config): Changed in place.
-        overrides (mapping): Values by dotted names, such as
+        config: The config; changed in place.
+        overrides: Values by dotted names, such as
             ``train_dataloader.batch_size``.
 
     Raises:
-        UserError: If nothing reads a setting; names the nearest that exists.
+        UserError: If a setting is unused; suggests the closest existing one.
     """
     before = copy.deepcopy(config)
     for name, value in overrides.items():
@@ -180,13 +181,13 @@ def _paths(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:
 
 def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
                    rest: tuple[str, ...]) -> None:
-    """Raise if nothing reads a setting that has been put into a config.
+    """Raise an error if a new setting of a config is unused.
 
     Args:
-        before (Config): As in the file.
-        config (Config): With the new settings.
-        path (tuple[str]): Path of the setting.
-        rest (tuple[str]): The rest of the given name.
+        before: The config in the file.
+        config: The config with the new settings.
+        path: Path of the setting.
+        rest: The rest of the given name.
     """
     *parents, name = path
     if name in _MARKS or isinstance(group_at(config, parents), (list, tuple)):
@@ -201,7 +202,7 @@ def _refuse_unread(before: Config, config: Config, path: tuple[str, ...],
     elif name in known or names is not None and name in names:
         return
     elif names is None and not _close(name, known, .85):
-        # Any name may be read here, unless it looks like a misspelling.
+        # Any name may be used here, unless it looks misspelled.
         return
     text = f'nothing reads {".".join((*path, *rest))}'
     if not parents and name in before:
@@ -223,7 +224,7 @@ def _may_be_read(config: Config, name: str) -> bool:
 
 
 def _nearest(config: Config, path: tuple[str, ...], names: set) -> list[str]:
-    """Existing settings with similar names, the likeliest first."""
+    """Existing settings with similar names, the most likely first."""
     *parents, name = path
     here = _close(name, names, .6 if parents else .75)
     here = ['.'.join((*parents, n)) for n in here]
@@ -237,14 +238,14 @@ def _nearest(config: Config, path: tuple[str, ...], names: set) -> list[str]:
 
 
 def _elsewhere(config: Config, names: Sequence[str]) -> list[str]:
-    """Settings with these names; those of training and outermost first."""
+    """Settings with these names, training and outer settings first."""
     found = [p for p in _settings(config) if p.rpartition('.')[2] in names]
     return sorted(
         found, key=lambda p: (p.count('.'), not p.startswith('train'), p))
 
 
 def _settings(config: Config) -> list[str]:
-    """Dotted names of all settings of a config, but not its variables."""
+    """Dotted names of all settings of a config, without its variables."""
     top = accepted_names(config, ())
     return [
         '.'.join(path) for key, value in config.items() if key in top

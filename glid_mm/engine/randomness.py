@@ -1,8 +1,8 @@
 """Random numbers that depend only on the seed and the training position.
 
-Checkpoints store none of this: every number follows from the run's
-seed and the place where it is drawn, so a resumed run draws the same numbers
-as an uninterrupted one.
+Checkpoints store no generator state: every number follows from the run's seed
+and the place of its draw, so a resumed run draws the same numbers as an
+uninterrupted one.
 
 - A sample's pipeline draws from (seed, epoch, position in the epoch), in
   whichever worker or process it runs.
@@ -23,7 +23,8 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import MessageHub
 
-# Purposes of seeds, so that no two kinds of places share random numbers.
+# Purposes of seeds, so that different kinds of places never share random
+# numbers.
 SAMPLE, ITERATION, SHARED = range(3)
 
 
@@ -31,10 +32,10 @@ def mix_seed(*numbers: int) -> int:
     """Mix non-negative integers into one seed.
 
     Args:
-        numbers (int): The run's seed, one of the kinds above, and a place.
+        numbers: The run's seed, one of the kinds above, and a place.
 
     Returns:
-        int: Below 2**63; places next to each other get unrelated seeds.
+        A seed below 2**63; neighbouring places get unrelated seeds.
     """
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return int(state[0]) >> 1
@@ -45,9 +46,9 @@ def seeded_sample(seed: int, epoch: int, position: int):
     """Seed the generators of the CPU for one sample, then restore them.
 
     Args:
-        seed (int): The run's seed.
-        epoch (int): Passes over the data before this one.
-        position (int): Place of the sample in its epoch, over all ranks.
+        seed: The run's seed.
+        epoch: Passes over the data before this one.
+        position: Place of the sample in its epoch, over all ranks.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     mixed = mix_seed(seed, SAMPLE, epoch, position)
@@ -68,8 +69,8 @@ def seed_iteration(seed: int, iteration: int) -> None:
     """Seed all generators of this process, including those of accelerators.
 
     Args:
-        seed (int): The run's seed.
-        iteration (int): Iterations before this one.
+        seed: The run's seed.
+        iteration: Iterations before this one.
     """
     mixed = mix_seed(seed, ITERATION, iteration)
     random.seed(mixed)
@@ -84,10 +85,10 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
     call. Elsewhere it is PyTorch's global generator.
 
     Args:
-        ahead (int): Number of iterations after this one.
+        ahead: Number of iterations after this one.
 
     Returns:
-        torch.Generator: Draw from it on the CPU.
+        The generator, to draw from on the CPU.
     """
     hub = MessageHub.get_current_instance()
     if hub.get_info('loop_stage') != 'train':
@@ -99,22 +100,22 @@ def shared_generator(ahead: int = 0) -> torch.Generator:
 
 def image_generators(count: int,
                      device: torch.device) -> list[torch.Generator]:
-    """Generators of the images of this rank's batch, one for each.
+    """A generator for each image of this rank's batch.
 
     Within a training iteration, an image draws the same numbers as in a
     single process with the joint batch. Elsewhere the generators
     start from PyTorch's global one.
 
     Args:
-        count (int): Images in this rank's batch, the same in all ranks.
-        device (torch.device): Where to draw.
+        count: Images in this rank's batch, the same in all ranks.
+        device: Device of the generators.
 
     Returns:
-        list[torch.Generator]: In the order of the images.
+        Generators in the order of the images.
     """
     rank, world_size = get_dist_info()
-    # Samplers deal samples out in turn: image i of this rank is number
-    # i * world_size + rank of all.
+    # Samplers distribute samples in turn: image i of this rank is image i *
+    # world_size + rank of the joint batch.
     seeds = torch.randint(
         2**63 - 1, (count * world_size, ), generator=shared_generator())
     return [

@@ -64,8 +64,8 @@ class Runner(runner.Runner):
 
     Takes mmengine's arguments. It adds:
 
-    - A run that is interrupted anywhere and resumed ends with the weights
-      of an uninterrupted run: see :mod:`glid_mm.engine.randomness`.
+    - A run that is interrupted anywhere and resumed reaches the weights of an
+      uninterrupted run: see :mod:`glid_mm.engine.randomness`.
     - Checkpoints are complete or absent. A resumed run that finds its
       last checkpoint damaged reports it and uses the newest good one.
     - Checkpoints are read without running code in them, and the log reports
@@ -130,7 +130,7 @@ class Runner(runner.Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_model(self, model: torch.nn.Module | dict) -> torch.nn.Module:
-        """Build the model; its inputs do not wait for the device.
+        """Build the model; copying inputs does not wait for the device.
 
         ``data_preprocessor.non_blocking=False`` in its config makes them wait.
         """
@@ -175,7 +175,7 @@ class Runner(runner.Runner):
             without_short_warm_ups(scheduler, len(self.train_dataloader)))
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register the config's hooks, and those for exact resuming."""
+        """Register the config's hooks and the hooks for exact resuming."""
         super().register_default_hooks(hooks)
         self.register_hook(IterationSeedHook())
         self._accumulation = AccumulationHook()
@@ -215,12 +215,12 @@ class Runner(runner.Runner):
         return loop
 
     def train(self) -> torch.nn.Module:
-        """Train, and evaluate where the config says so.
+        """Train, and evaluate if the config has validation.
 
         Workers that load data are stopped at the end.
 
         Returns:
-            nn.Module: The model.
+            The model.
 
         Raises:
             Interrupted: If a signal asked the process to stop; a checkpoint
@@ -246,10 +246,10 @@ class Runner(runner.Runner):
                     stop_workers(loop.dataloader)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Continue where a checkpoint was written, also within an epoch.
+        """Continue from a checkpoint, also within an epoch.
 
         Args:
-            filename (str): A training checkpoint.
+            filename: A training checkpoint.
             args, kwargs: See mmengine's Runner.
 
         Raises:
@@ -262,22 +262,23 @@ class Runner(runner.Runner):
             super().resume(filename, *args, **kwargs)
             averages = any(isinstance(h, EMAHook) for h in self.hooks)
             if 'ema_state_dict' in self._loaded_parts and not averages:
-                # Its state_dict is the average, which only the hook swaps.
+                # Its state_dict is the average; only the hook can swap it.
                 raise CheckpointError(
-                    f'{filename} comes from a run with an EMAHook, and this '
-                    "run has none. Add it: --cfg-options \"custom_hooks=[dict("
-                    "type='EMAHook')]\", with its settings. To start from "
-                    'the averaged weights, set load_from and do not resume.')
-            # mmengine would continue without; the best checkpoint has none.
+                    f'{filename} comes from a run with an EMAHook, but this '
+                    'run has none. Add it: --cfg-options '
+                    "\"custom_hooks=[dict(type='EMAHook')]\", with its "
+                    'settings. To start from the averaged weights, set '
+                    'load_from and do not resume.')
+            # mmengine would continue without it; the best checkpoint lacks it.
             if 'optimizer' not in self._loaded_parts:
                 raise KeyError('optimizer')
         except KeyError as error:
             raise CheckpointError(
-                f'{filename} holds no {error}, so it cannot be resumed. To '
+                f'{filename} has no {error}, so it cannot be resumed. To '
                 'start from its weights, set load_from and do not '
                 'resume.') from error
         except ValueError as error:
-            # PyTorch's optimizers refuse the state of other models this way.
+            # PyTorch's optimizers reject the state of other models this way.
             if 'parameter group' not in str(error):
                 raise
             version = self._loaded_stamp.get('versions',
@@ -285,14 +286,14 @@ class Runner(runner.Runner):
                                                      'of an unknown version')
             raise CheckpointError(
                 f'{filename}: its optimizer state does not fit the weights of '
-                f'this model ({error}). It was written by glid_mm '
-                f'{version}, and this is {__version__}: finish the '
-                'run with that version, or, to start from its weights, set '
-                'load_from and do not resume.') from error
+                f'this model ({error}). It was written by glid_mm {version}, '
+                f'but this is {__version__}: finish the run with that '
+                'version, or, to start from its weights, set load_from and do '
+                'not resume.') from error
         if isinstance(self.optim_wrapper, OptimWrapper):
             restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop
-        # A checkpoint without a seed in the config brings its own.
+        # Without a seed in the config, use the checkpoint's.
         loop.dataloader.dataset.set_seed(self.seed)
         sampler = loop.dataloader.batch_sampler.sampler.wrapped
         if hasattr(sampler, 'seed'):
@@ -312,7 +313,7 @@ class Runner(runner.Runner):
                 f'weights {what}.')
         self._resume_place({*changed} & {*self._data_facts()})
         every = now['iterations accumulated']
-        # Older checkpoints do not have the gradients, so they are lost.
+        # Older checkpoints lack the gradients, so they are lost.
         lost = 'iterations accumulated' not in then and loop.iter % every
         fit = 'iterations accumulated' not in changed
         if not self._accumulation.restore(self, fit) or lost:
@@ -341,8 +342,9 @@ class Runner(runner.Runner):
         elif not changed and epoch == loop.epoch:
             loop.dataloader.batch_sampler.start = done
         elif not changed and epoch == loop.epoch + 1 and not done:
-            # Saved after the last iteration of an epoch, whose end is still
-            # to come: schedulers that count epochs, and the validation.
+            # Saved after the last iteration of an epoch but before its end:
+            # schedulers that count epochs, and the validation, are still to
+            # run.
             loop.dataloader.batch_sampler.start = length
         else:
             self.logger.warning(
@@ -396,14 +398,13 @@ class Runner(runner.Runner):
         """Load weights and log how each part of the model changed.
 
         Args:
-            filename (str): Path of a checkpoint.
-            map_location (str or callable): Device of the tensors.
-            strict (bool): Whether names and shapes must agree entirely.
-            revise_keys (sequence[tuple]): Patterns of names and their
-                replacements.
+            filename: Path of a checkpoint.
+            map_location: Device of the tensors.
+            strict: Whether names and shapes must agree entirely.
+            revise_keys: Patterns of names and their replacements.
 
         Returns:
-            dict: The checkpoint.
+            The checkpoint.
 
         Raises:
             CheckpointError: If it cannot be read, or does not fit; see
@@ -441,7 +442,7 @@ class Runner(runner.Runner):
     def load_or_resume(self) -> None:
         """Resume from the newest good checkpoint if asked to find it."""
         if isinstance(self._train_loop, runner.BaseLoop):
-            # Training, for which all has been built by now.
+            # This is training: everything has been built by now.
             self._note_schedule()
         if self._has_loaded or not self._resume or self._load_from:
             return super().load_or_resume()
@@ -473,8 +474,7 @@ class Runner(runner.Runner):
                         backend_args: dict | None = None) -> None:
         """Save a checkpoint; local files atomically.
 
-        It records the windows of its position biases and the version of
-        glid_mm.
+        It records the windows of the position biases and glid_mm's version.
 
         Raises:
             NoSpaceError: If the disk is full; see :func:`write_atomically`.
@@ -482,7 +482,7 @@ class Runner(runner.Runner):
         if (file_client_args is None and backend_args is None
                 and '://' not in str(out_dir)):
             backend_args = dict(backend='glid_mm.atomic')
-        # All ranks get here, but only one calls the hooks for saving.
+        # All ranks reach this line, but only one calls the saving hooks.
         if save_optimizer:
             self._accumulation.gather(self)
         super().save_checkpoint(
@@ -507,13 +507,13 @@ class Runner(runner.Runner):
 
 
 def checkpoints_of(work_dir: str) -> Iterator[Path]:
-    """Checkpoints that a run can be resumed from, the likeliest first.
+    """Checkpoints that a run can resume from, the most likely first.
 
     Args:
-        work_dir (str): Folder of the run.
+        work_dir: Folder of the run.
 
     Yields:
-        Path: The file in ``last_checkpoint``, then files beside it and in
+        The file in ``last_checkpoint``, then files beside it and in
         ``work_dir``, newest first.
     """
     note = Path(work_dir) / 'last_checkpoint'

@@ -1,10 +1,10 @@
-"""Scalars that stay on their device until somebody reads them."""
+"""Scalars that stay on their device until they are read."""
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
-# This many are fetched even if nobody reads them, to bound the memory.
+# Number of unread scalars after which they are fetched, to bound memory.
 MOST_WAITING = 1000
 
 
@@ -13,13 +13,13 @@ class ScalarHub(MessageHub):
 
     mmengine's hub reads each loss from the device in each iteration and waits
     until the device has computed it. This one reads all of them in one copy
-    when the log, a checkpoint or other code asks for them. The values are the
+    when the log, a checkpoint or other code needs them. The values are the
     same.
     """
 
     def __init__(self, name: str, *args, **kwargs) -> None:
         super().__init__(name, *args, **kwargs)
-        # Of each key, values that its history lacks, with their counts.
+        # Values missing in each history, with their counts.
         self._waiting = {}
         self._number = 0
 
@@ -31,10 +31,10 @@ class ScalarHub(MessageHub):
         """Add a value to a history; see ``MessageHub``.
 
         Args:
-            key (str): Name of the history.
-            value (int | float | np.ndarray | Tensor): One number.
-            count (int): Number of summands in the value.
-            resumed (bool): Whether checkpoints have the history.
+            key: Name of the history.
+            value: One number.
+            count: Number of summands in the value.
+            resumed: Whether checkpoints have the history.
         """
         if not isinstance(value, Tensor) and key not in self._waiting:
             super().update_scalar(key, value, count, resumed)
@@ -59,10 +59,10 @@ class ScalarHub(MessageHub):
         return super().log_scalars
 
     def get_scalar(self, key: str) -> HistoryBuffer:
-        """One history; others are not read from the device for it.
+        """One history; only this one is read from the device.
 
         Raises:
-            KeyError: If there is none.
+            KeyError: If it does not exist.
         """
         if key in self._log_scalars and key not in self._waiting:
             return self._log_scalars[key]
@@ -86,12 +86,12 @@ class ScalarHub(MessageHub):
             history.__init__(values[-length:], counts[-length:], length)
 
 
-# mmengine's code asks its own class for the current hub.
+# mmengine's code gets the current hub from its own class.
 ScalarHub._instance_dict = MessageHub._instance_dict
 
 
 def _numbers(values: list) -> list[int | float]:
-    """Python's numbers for a mixture of these and tensors without axes."""
+    """Convert numbers and scalar tensors to Python's numbers."""
     groups = {}
     for place, value in enumerate(values):
         if isinstance(value, Tensor):

@@ -15,18 +15,18 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from ..errors import UserError
 from .defaults import KERNELS
 
-# Attributes that change while a scheduler is used, or that groups also have.
+# Attributes that change during use, or that groups have as well.
 _STATE = ('last_step', 'base_values', 'verbose', '_global_step', '_last_value')
 
 
 class Progress(NamedTuple):
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        iterations (int): Done.
-        epochs (int): Done, in a run that counts them, otherwise 0.
-        epoch_length (int): Iterations of an epoch.
-        end (int): Iterations of the whole run.
+        iterations: Completed iterations.
+        epochs: Completed epochs; 0 if the run does not count them.
+        epoch_length: Iterations of an epoch.
+        end: Iterations of the whole run.
     """
 
     iterations: int
@@ -39,9 +39,9 @@ class Schedule:
     """The optimizer's settings at each iteration, according to a config.
 
     Args:
-        optim_wrapper (OptimWrapper): Just built.
-        schedulers (list[_ParamScheduler]): Just built for it.
-        end (int): Iterations of the whole run.
+        optim_wrapper: The wrapper, just built.
+        schedulers: Its schedulers, just built.
+        end: Iterations of the whole run.
     """
 
     def __init__(self, optim_wrapper: OptimWrapper,
@@ -62,17 +62,17 @@ class Schedule:
             })
 
     def follow(self, then: dict | None, progress: Progress) -> str:
-        """Set optimizer and schedulers to the state that the config asks for.
+        """Set optimizer and schedulers to the state that the config requires.
 
         If nothing has changed, they keep the state of the checkpoint.
 
         Args:
-            then (dict, optional): :attr:`facts` of the run that wrote the
-                checkpoint. None if the checkpoint has none.
-            progress (Progress): Where the run continues.
+            then: :attr:`facts` of the run that wrote the checkpoint. None if
+                the checkpoint has none.
+            progress: The progress at which the run continues.
 
         Returns:
-            str: The changes and the new learning rate; empty if nothing has
+            The changes and the new learning rate; empty if nothing has
             changed.
 
         Raises:
@@ -114,7 +114,8 @@ class Schedule:
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
             for key, value in fresh.items():
-                # Where there is an initial value, schedulers set the current.
+                # If there is an initial value, schedulers set the current
+                # value.
                 if (key not in KERNELS and key in group
                         and f'initial_{key}' not in fresh
                         and group[key] != value):
@@ -124,20 +125,20 @@ class Schedule:
         return changes
 
     def _take_over(self, progress: Progress) -> None:
-        """Set the values that a run with this config would have by now."""
+        """Set the values that a run with this config would have now."""
         if any(getattr(s, 'need_val_args', False) for s in self._schedulers):
             raise UserError(
-                'the schedule has changed, and a scheduler in param_scheduler '
+                'the schedule has changed, but a scheduler in param_scheduler '
                 'follows validation results, which this run does not have. '
-                'Resume with the original config, or start a new run from '
-                'its weights (load_from, without --resume)')
+                'Resume with the original config, or start a new run from its '
+                'weights (load_from, without --resume)')
         for group, fresh in zip(self._optim_wrapper.param_groups,
                                 self._groups):
             group.update(fresh)
         for scheduler, state in zip(self._schedulers, self._states):
             scheduler.load_state_dict(copy.deepcopy(state))
         with warnings.catch_warnings():
-            # Of steps of schedulers without steps of the optimizer.
+            # Schedulers warn about steps without optimizer steps.
             warnings.simplefilter('ignore')
             epochs = 0
             for iteration in range(1, progress.iterations + 1):
@@ -148,13 +149,14 @@ class Schedule:
                     self._step(by_epoch=True)
 
     def _step(self, by_epoch: bool) -> None:
-        """In the order of mmengine's ``ParamSchedulerHook``."""
+        """Step schedulers in the order of ``ParamSchedulerHook``."""
         for scheduler in self._schedulers:
             if scheduler.by_epoch == by_epoch:
                 scheduler.step()
 
     def _refuse_ended(self, progress: Progress) -> None:
-        """Refuse to train on at the tiny rate after the schedule's end."""
+        """Refuse to train beyond the end of the schedule at a tiny rate.
+        """
         rates = [s for s in self._schedulers if s.param_name == 'lr']
         share = max(group['lr'] / group['initial_lr']
                     if 'initial_lr' in group and group['initial_lr'] else 1.

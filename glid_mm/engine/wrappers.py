@@ -1,4 +1,4 @@
-"""Wrappers that training puts around a model."""
+"""Wrappers around a model in training."""
 from mmengine.model import is_model_wrapper
 from torch import nn
 

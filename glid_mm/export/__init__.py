@@ -1,4 +1,4 @@
-"""Models as files that run without PyTorch or OpenMMLab."""
+"""Export models to files that run without PyTorch or OpenMMLab."""
 from .exporting import export_onnx, export_torch
 from .report import ExportReport
 

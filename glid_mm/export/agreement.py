@@ -1,8 +1,8 @@
-"""How far the answers of two runtimes are apart.
+"""Compare the outputs of two runtimes.
 
-Every difference is a share of the output's scale: probabilities are compared
-with 1, coordinates with the side of the picture, other numbers with their
-largest. Decisions agree if they are equal, or a tie within the tolerance.
+Every difference is relative to the scale of the output: 1 for probabilities,
+the longer side of the picture for coordinates, the largest value for other
+numbers. Decisions agree if they are equal or tied within the tolerance.
 """
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,30 +18,30 @@ TOLERANCE = 1e-3
 def largest(host: np.ndarray,
             ours: np.ndarray,
             scale: float | np.ndarray = 1.) -> float:
-    """The largest difference of numbers, as a share of a scale."""
+    """The largest difference between numbers, relative to a scale."""
     if host.shape != ours.shape:
         return np.inf
     apart = np.abs(host.astype(np.float64) - ours) / scale
-    # What is not a number agrees with nothing.
+    # NaN agrees with nothing.
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.))
 
 
 def unequal(host: np.ndarray, ours: np.ndarray) -> float:
-    """The share of pixels of a map ``(..., H, W)`` that are unequal."""
+    """The share of pixels that differ between maps ``(..., H, W)``."""
     if host.shape != ours.shape:
         return np.inf
     return float((host != ours).mean((-2, -1)).max(initial=0.))
 
 
 def regret(scores: np.ndarray, choice: np.ndarray) -> float:
-    """What choices lose against the best ones: 0 if equal, little at a tie.
+    """The score lost by choices: 0 if they are the best, little in a tie.
 
     Args:
-        scores (ndarray): ``(K, ...)``, of the host.
-        choice (ndarray): ``(...)``, which of the K the graph took.
+        scores: The host's, ``(K, ...)``.
+        choice: Index that the graph chose, ``(...)``.
 
     Returns:
-        float: The largest loss, as a share of the largest score.
+        The largest loss, relative to the largest score.
     """
     taken = np.take_along_axis(scores, choice[None], 0)[0]
     return largest(scores.max(0), taken, np.abs(scores).max(initial=1e-12))
@@ -49,21 +49,19 @@ def regret(scores: np.ndarray, choice: np.ndarray) -> float:
 
 def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
          side: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Match the answers of two lists.
+    """Match the detections of two lists.
 
-    Lists are of the highest scores. What ties with the lowest may be in one
-    and not in the other.
+    Lists contain the highest scores. Detections that tie with the lowest may
+    be in only one of them.
 
     Args:
-        host (mapping): ``boxes`` ``(n, 4)``, ``scores`` and ``labels``
-            ``(n,)``.
-        ours (mapping): The same, and as many.
-        side (int): Longer side of the picture in pixels.
+        host: ``boxes`` ``(n, 4)``, ``scores`` and ``labels`` ``(n,)``.
+        ours: The same, of the same length.
+        side: Longer side of the picture in pixels.
 
     Returns:
-        tuple[float, ndarray, ndarray]: The share of the host's answers for
-        which there is none of the same label, and the pairs as indices of
-        both lists.
+        The share of the host's detections without a partner of the same label,
+        and the pairs as indices into both lists.
     """
     if len(host['scores']) != len(ours['scores']):
         return np.inf, np.arange(0), np.arange(0)
@@ -72,7 +70,7 @@ def pair(host: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray],
     cost[host['labels'][:, None] != ours['labels']] += 10
     rows, columns = linear_sum_assignment(np.nan_to_num(cost, nan=100))
     alone = host['labels'][rows] != ours['labels'][columns]
-    # As close as rounding brings them; else an untrained model's all tie.
+    # Only up to rounding; otherwise all scores of an untrained model tie.
     last = host['scores'].min(initial=1.) + TOLERANCE / 100
     tied = host['scores'][rows] <= last
     misfit = tied & (cost[rows, columns] > TOLERANCE)
@@ -92,7 +90,7 @@ def compare(graph: Graph, run: Callable[..., Sequence[np.ndarray]],
         inputs (Inputs): Of all pictures.
 
     Returns:
-        dict[str, float]: By output, the largest difference.
+        The largest difference of each output.
     """
     count = len(inputs[0])
     batches = [slice(1), *(slice(i, i + 2) for i in range(0, count, 2))]
@@ -112,19 +110,19 @@ def compare(graph: Graph, run: Callable[..., Sequence[np.ndarray]],
 
 
 def check(differences: Mapping[str, float]) -> None:
-    """Refuse differences.
+    """Raise an error if differences are too large.
 
     Args:
-        differences (mapping): By output.
+        differences: The largest difference of each output.
 
     Raises:
-        UserError: If one is above the tolerance; names the output.
+        UserError: If one exceeds the tolerance; names the output.
     """
     name = max(differences, key=differences.__getitem__)
     if differences[name] > TOLERANCE:
         raise UserError(
             f'the exported model does not agree with PyTorch: {name} differ '
-            f'by {differences[name]:.2g} of their scale, and {TOLERANCE:g} is '
-            'the limit. Nothing was written. Try another opset, such as 18, '
-            'or the versions of torch and onnxruntime that glid_mm is tested '
-            'with (docs/deployment.md).')
+            f'by {differences[name]:.2g} of their scale; the limit is '
+            f'{TOLERANCE:g}. Nothing was written. Try another opset, such as '
+            '18, or the versions of torch and onnxruntime that glid_mm is '
+            'tested with (docs/deployment.md).')

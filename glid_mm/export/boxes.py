@@ -1,4 +1,4 @@
-"""Detection as a graph."""
+"""The graph for detection."""
 from collections.abc import Mapping
 
 import torch

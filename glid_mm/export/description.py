@@ -1,4 +1,4 @@
-"""What a file says about itself."""
+"""The description inside an exported file."""
 import json
 from collections.abc import Mapping
 
@@ -10,17 +10,16 @@ from .. import __version__
 from .graph import Graph
 from .pictures import test_data
 
-#: Where a file keeps its description.
+#: Key of the description in the file.
 KEY = 'glid_mm'
 
 
 def dataset_meta(model: nn.Module, config: Config) -> Mapping:
-    """Names of classes or keypoints: the model's own, or the config's.
+    """Names of classes or keypoints, from the model or else the config.
 
     Args:
-        model (nn.Module): A host's model; ``dataset_meta`` is what the host
-            keeps from a checkpoint.
-        config (Config): The model's.
+        model: A host's model; ``dataset_meta`` comes from its checkpoint.
+        config: The model's config.
     """
     meta = getattr(model, 'dataset_meta', None)
     if meta:

@@ -1,4 +1,4 @@
-"""Models of tasks as files that run without OpenMMLab."""
+"""Export task models to files that run without OpenMMLab."""
 import contextlib
 import copy
 import io
@@ -24,7 +24,7 @@ from .pictures import choose_size, fit, read_pictures
 from .report import ExportReport
 from .timing import latency, torch_threads
 
-#: What each task's file computes.
+#: The graph of each task.
 GRAPHS: Mapping[str, type[Graph]] = dict(
     semantic=Semantic,
     instance=Instance,
@@ -50,18 +50,18 @@ def export_onnx(model: nn.Module,
                 device: str | torch.device = 'cpu') -> ExportReport:
     """Write a model as an ONNX file, from uint8 pictures to decisions.
 
-    The batch is dynamic, the size of pictures fixed. The model is copied and
-    not touched. The file is written after ONNX Runtime has given the answers
-    that the host gives, to batches of one and of two.
+    The batch size is dynamic, the picture size fixed. The model is copied and
+    not changed. The file is written only after ONNX Runtime has reproduced the
+    host's outputs for batches of one and two pictures.
 
     Args:
-        model (nn.Module): A model of mmdet, mmseg or mmpose, with GLID inside.
-        config (Config): The model's.
-        task (str): A key of :data:`GRAPHS`.
-        out_path (str or Path): Where to; an older file is replaced.
-        size (sequence[int], optional): Height and width of pictures,
-            multiples of 32; see :func:`~.pictures.choose_size`.
-        pictures (optional): To compare on; see
+        model: A model of mmdet, mmseg or mmpose, with GLID inside.
+        config: The model's config.
+        task: A key of :data:`GRAPHS`.
+        out_path: The file; an older one is replaced.
+        size: Picture height and width, multiples of 32; see
+            :func:`~.pictures.choose_size`.
+        pictures (optional): Pictures for the comparison; see
             :func:`~.pictures.read_pictures`.
         opset (int, optional): Opset of ONNX; by default PyTorch's choice.
         threads (int): For measuring latency.
@@ -69,13 +69,13 @@ def export_onnx(model: nn.Module,
             runs on any.
 
     Returns:
-        ExportReport: Differences and latencies.
+        Differences and latencies.
 
     Raises:
-        UserError: If the model cannot be exported, the answers differ by more
-            than 1e-3, or the file cannot be written. Then there is no new
-            file.
-        MissingLibraryError: If there is no onnx, onnxruntime or onnxscript.
+        UserError: If the model cannot be exported, the outputs differ by more
+            than 1e-3, or the file cannot be written. Then no new file exists.
+        MissingLibraryError: If onnx, onnxruntime or onnxscript is not
+            installed.
     """
     require('onnx', 'onnxruntime', 'onnxscript', task='export to ONNX')
     device = torch.device(device)
@@ -121,7 +121,7 @@ def export_torch(model: nn.Module,
     device = torch.device(device)
 
     def encode(program, graph: Graph, described: str) -> Encoded:
-        # Where on this machine the code lies.
+        # Stack traces contain paths of this machine.
         for module in program.graph_module.modules():
             if isinstance(module, torch.fx.GraphModule):
                 for node in module.graph.nodes:
@@ -164,7 +164,7 @@ def _export(model, config, task, out_path, size, pictures, threads, device,
             data, opset = encode(program, graph, describe(graph, task))
             run = load(data)
         except Exception as error:
-            # PyTorch wraps what is wrong in advice for its own developers.
+            # PyTorch wraps the cause in advice for its own developers.
             cause = error
             while cause.__cause__ is not None:
                 cause = cause.__cause__
@@ -203,7 +203,7 @@ def copy_for(model: nn.Module, device: torch.device) -> nn.Module:
         device (torch.device): Where the copy computes.
     """
     model = copy.deepcopy(model)
-    # A mixture's task does not count what is shared among its parts.
+    # The parameters of a mixture's task exclude the shared ones.
     shared = getattr(getattr(model, 'backbone', None), 'glid', None)
     for part in filter(None, (shared, model)):
         part.to(device).float().eval().requires_grad_(False)
@@ -248,11 +248,11 @@ def _trace(graph: Graph, inputs: Inputs,
 
 
 def _finish_onnx(written, described: str) -> Encoded:
-    """Describe the file, and take out where on this machine it was made."""
+    """Add the description and remove paths of this machine."""
     for node in written.graph.node:
         del node.metadata_props[:]
         node.ClearField('doc_string')
-    # Runtimes infer shapes between nodes; some of PyTorch 2.6 are wrong.
+    # Runtimes infer these shapes; PyTorch 2.6 writes some wrong ones.
     del written.graph.value_info[:]
     for value in [*written.graph.input, *written.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = 'batch'
@@ -262,10 +262,10 @@ def _finish_onnx(written, described: str) -> Encoded:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a path that cannot be written, before the work begins.
+    """Check that a path can be written, before the work begins.
 
     Raises:
-        UserError: Says why.
+        UserError: If it cannot; says why.
     """
     try:
         make_folder(path.parent)
@@ -278,7 +278,7 @@ def _check_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def _other_peoples_warnings() -> Iterator[None]:
-    """PyTorch warns of its own code while it exports."""
+    """Silence PyTorch's warnings about its own code during the export."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', module='torch|copyreg')
         yield

@@ -10,18 +10,18 @@ from ..errors import UserError
 from ..tasks.common import decodes_queries, padding_mask
 from ..visualization.images import takes_rgb
 
-#: Of one picture, arrays by the names of the outputs.
+#: Arrays of one picture by output name.
 Answers = Mapping[str, np.ndarray]
 #: Arrays or tensors in the order of :attr:`Graph.INPUTS`.
 Inputs = Sequence[np.ndarray]
 
 
 class Graph(nn.Module):
-    """A host's model between uint8 pictures and decisions, as one graph.
+    """A host's model as one graph, from uint8 pictures to predictions.
 
-    The hosts decide picture by picture and in shapes that depend on values.
-    A task's graph decides alike for a whole batch and in fixed shapes. It also
-    knows the host's own way, which it is compared with.
+    The hosts post-process one picture at a time, in shapes that depend on
+    values. A task's graph computes the same for a whole batch in fixed shapes.
+    It also runs the host's own code for comparison.
 
     Args:
         model (nn.Module): A model of a host, for inference.
@@ -35,7 +35,7 @@ class Graph(nn.Module):
             ends.
 
     Raises:
-        UserError: If the model is not one of the task.
+        UserError: If the model has another class than the task needs.
     """
     INPUTS: Mapping[str, str] = dict(
         images='(N, H, W, 3) uint8: RGB, each picture in the upper left '
@@ -50,16 +50,16 @@ class Graph(nn.Module):
         wanted = self.host_class()
         if not isinstance(model, wanted):
             raise UserError(
-                f'the model is of {type(model).__name__}, and for this task '
-                f'those of {wanted.__name__} can be exported. Choose the task '
-                'that the model is of, or the model.')
+                f'the model is a {type(model).__name__}, but this task '
+                f"exports only {wanted.__name__}. Choose the model's own task "
+                'or another model.')
         self.model = model
         self.size = size
         self.meta = meta
 
     @staticmethod
     def host_class() -> type:
-        """The class of models that the graph understands."""
+        """The class of models that the graph supports."""
         raise NotImplementedError
 
     @property
@@ -78,7 +78,7 @@ class Graph(nn.Module):
                 :attr:`INPUTS`.
 
         Returns:
-            tuple[Tensor]: :attr:`OUTPUTS`, each of ``N`` pictures.
+            :attr:`OUTPUTS` for ``N`` pictures.
         """
         prepare = self.model.data_preprocessor
         x = images.permute(0, 3, 1, 2)
@@ -123,7 +123,7 @@ class Graph(nn.Module):
             *sizes (ndarray): ``(N, 2)``, if it is among the :attr:`INPUTS`.
 
         Returns:
-            list[Answers]: Of each picture.
+            One for each picture.
         """
         answers = []
         for image, *given in zip(images, *sizes):
@@ -155,23 +155,23 @@ class Graph(nn.Module):
         raise NotImplementedError
 
     def read(self, sample: BaseDataElement) -> Answers:
-        """Answers of a data sample, named as the outputs are."""
+        """The outputs in a data sample, by output name."""
         raise NotImplementedError
 
     def compare(self, host: Answers, ours: Answers) -> dict[str, float]:
-        """How much answers to one picture differ.
+        """Differences between outputs for one picture.
 
         Args:
             host (Answers): Those of :meth:`host`.
             ours (Answers): Those of the graph, from :meth:`crop`.
 
         Returns:
-            dict[str, float]: By output, see :mod:`.agreement`.
+            The difference of each output; see :mod:`.agreement`.
         """
         raise NotImplementedError
 
     def facts(self) -> dict:
-        """Further facts about the answers, as values for JSON."""
+        """Additional entries of the description, as JSON values."""
         classes = self.meta.get('classes')
         return {} if classes is None else dict(classes=list(classes))
 

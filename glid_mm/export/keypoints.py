@@ -1,4 +1,4 @@
-"""Pose as a graph, with mmpose's decoding of heatmaps."""
+"""The graph for pose, with mmpose's decoding of heatmaps."""
 from collections.abc import Callable, Mapping
 
 import cv2
@@ -19,22 +19,22 @@ class Pose(Graph):
     OUTPUTS: Mapping[str, str] = dict(
         keypoints='(N, K, 2) float32: x, y in pixels of the input',
         scores='(N, K) float32: heights of the peaks, about 0 to 1',
-        heatmaps='(N, K, H/4, W/4) float32: what they were taken from')
+        heatmaps='(N, K, H/4, W/4) float32: source of the keypoints')
 
     def __init__(self, model: nn.Module, size: tuple[int, int],
                  meta: Mapping) -> None:
         super().__init__(model, size, meta)
         codec = model.head.decoder
         if codec is None:
-            raise UserError('the head has no codec (model.head.decoder), so '
-                            'it cannot tell where keypoints are. Set that of '
-                            'the training.')
+            raise UserError('the head has no codec (model.head.decoder) to '
+                            'decode keypoints. Set the codec that was used in '
+                            'training.')
         if tuple(codec.input_size) != size[::-1]:
             width, height = codec.input_size
             raise UserError(
-                f'size={size}: the codec (model.head.decoder) is of crops of '
-                f'{height}×{width} pixels. Leave size out, or train with '
-                'another input_size.')
+                f'size={size}: the codec (model.head.decoder) is for crops of '
+                f'{height}×{width} pixels. Omit size, or train with another '
+                'input_size.')
         model.test_cfg = dict(model.test_cfg or {}, output_heatmaps=True)
 
     @staticmethod
@@ -46,7 +46,7 @@ class Pose(Graph):
         head, config = self.model.head, self.model.test_cfg
         flip = config.get('flip_test')
         if flip:
-            # In one batch the graph is half as large.
+            # One batch for both keeps the graph half as large.
             x = torch.cat([x, x.flip(-1)])
         heatmaps = head(self.model.extract_feat(x))
         if flip:
@@ -84,9 +84,9 @@ class Pose(Graph):
     def compare(self, host: Answers, ours: Answers) -> dict[str, float]:
         heatmaps = ours['heatmaps']
         scale = np.abs(host['heatmaps']).max(initial=1e-12)
-        # The maps have to agree, and the places with the codec's in the same
-        # maps, but for what a millionth of their values moves: much where a
-        # map is flat.
+        # The maps must agree. Keypoints must agree with the codec's for the
+        # same maps, up to the effect of changing the values by a millionth,
+        # which is large where a map is flat.
         places = self._places(heatmaps)
         rng = np.random.default_rng(0)
         sway = [
@@ -114,21 +114,21 @@ class Pose(Graph):
             ])
 
     def _swaps(self) -> list[int] | None:
-        """For each keypoint, its mirror image."""
+        """The mirrored counterpart of each keypoint."""
         swaps = self.meta.get('flip_indices')
         return None if swaps is None else list(swaps)
 
 
 def decode(codec, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """What mmpose's codecs say of heatmaps.
+    """Decode heatmaps as mmpose's codecs do.
 
     Args:
-        codec (MSRAHeatmap | UDPHeatmap): Codec of the head.
-        heatmaps (Tensor): ``(N, K, h, w)``.
+        codec (MSRAHeatmap | UDPHeatmap): The head's codec.
+        heatmaps: ``(N, K, h, w)``.
 
     Returns:
-        tuple[Tensor, Tensor]: Places ``(N, K, 2)``, x and y in pixels of the
-        input, and scores ``(N, K)``.
+        Positions ``(N, K, 2)``, x and y in pixels of the input, and scores
+        ``(N, K)``.
     """
     scores = heatmaps.flatten(2).amax(2)
     index = heatmaps.flatten(2).argmax(2)
@@ -149,7 +149,7 @@ def decode(codec, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _quarter(heatmaps: Tensor, peak: Tensor) -> Tensor:
-    """Go a quarter of a pixel towards the higher neighbour."""
+    """Shift by a quarter of a pixel towards the higher neighbour."""
     height, width = heatmaps.shape[-2:]
     x, y = peak.unbind(-1)
     at = _reader(heatmaps, peak, 1)
@@ -204,11 +204,10 @@ def _newton(slope: tuple[Tensor, Tensor],
 
 def _reader(maps: Tensor, peak: Tensor,
             rim: int) -> Callable[[int, int], Tensor]:
-    """Values of maps ``(N, K, h, w)`` some pixels beside ``(N, K, 2)``.
+    """Read maps ``(N, K, h, w)`` at offsets from points ``(N, K, 2)``.
 
-    Beyond the border it reads the border, which ``rim`` pixels reach over.
-    Where there is no peak, mmpose's indices leave the map. They go on at the
-    other end, as NumPy's do.
+    Beyond the border, up to ``rim`` pixels, it reads border values. Without a
+    peak, mmpose's indices leave the map; they wrap around, as in NumPy.
     """
     padded = F.pad(maps, (rim, ) * 4, mode='replicate')
     width = padded.shape[-1]
@@ -220,7 +219,7 @@ def _reader(maps: Tensor, peak: Tensor,
 
 
 def _blur(heatmaps: Tensor, kernel: int) -> Tensor:
-    """OpenCV's Gaussian blur with zeros around; maxima stay as high."""
+    """OpenCV's Gaussian blur with zero padding; maxima keep their height."""
     line = torch.from_numpy(cv2.getGaussianKernel(kernel, 0, cv2.CV_32F))
     weight = (line @ line.t())[None, None].to(heatmaps.device)
     blurred = F.conv2d(

@@ -1,4 +1,4 @@
-"""Semantic segmentation and depth as graphs: an answer for every pixel."""
+"""Graphs for semantic segmentation and depth, which predict every pixel."""
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,15 +11,15 @@ from .graph import Answers, Graph
 
 
 class _Map(Graph):
-    """Of mmseg's models, which answer at the size of their input."""
+    """The base for mmseg's models, whose outputs have the input's size."""
 
     def __init__(self, model: nn.Module, *args) -> None:
         super().__init__(model, *args)
         mode = model.test_cfg.get('mode', 'whole')
         if mode != 'whole':
             raise UserError(
-                f'test_cfg.mode={mode!r}: a graph answers whole pictures. Set '
-                "model.test_cfg=dict(mode='whole') in the config.")
+                f'test_cfg.mode={mode!r}: export supports whole pictures '
+                "only. Set model.test_cfg=dict(mode='whole') in the config.")
 
     def sample(self, size):
         from mmseg.structures import SegDataSample

@@ -1,6 +1,6 @@
-"""Instance and panoptic segmentation as graphs.
+"""Graphs for instance and panoptic segmentation.
 
-They decide as mmdet's ``MaskFormerFusionHead`` does, which loops over
+They give the results of mmdet's ``MaskFormerFusionHead``, which loops over
 pictures and segments.
 """
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from .graph import Answers, Graph
 
 
 class _Masks(Graph):
-    """Of models whose queries answer with a class and a mask each."""
-    #: Key of ``test_cfg`` that turns the task on, and its default.
+    """The base for models whose queries predict a class and a mask each."""
+    #: Key of ``test_cfg`` that enables the task, and its default.
     SWITCH: tuple[str, bool]
 
     def __init__(self, model: nn.Module, *args) -> None:
@@ -24,9 +24,9 @@ class _Masks(Graph):
         name, default = self.SWITCH
         if not model.test_cfg.get(name, default):
             raise UserError(
-                f'test_cfg.{name} of the model is off: it does not answer '
-                'this task. Choose the other one of instance and panoptic, or '
-                f'set model.test_cfg.{name}=True.')
+                f'test_cfg.{name} of the model is off, which disables this '
+                'task. Choose the other task (instance or panoptic), or set '
+                f'model.test_cfg.{name}=True.')
         self.head = model.panoptic_fusion_head
 
     @staticmethod
@@ -50,7 +50,7 @@ class _Masks(Graph):
 
 
 class Instance(_Masks):
-    """Masks with the highest scores."""
+    """The masks with the highest scores."""
     SWITCH = 'instance_on', False
     OUTPUTS: Mapping[str, str] = dict(
         masks='(N, n, H, W) bool',
@@ -97,12 +97,12 @@ class Instance(_Masks):
             labels=labels,
             scores=largest(host['scores'][rows], ours['scores'][columns]),
             masks=unequal(*masks),
-            # Around its own masks, of which the rim may be a tie.
+            # Compare with boxes of the graph's own masks, whose edges may tie.
             boxes=largest(own, ours['boxes'], max(self.size)))
 
 
 class Panoptic(_Masks):
-    """One map of segments."""
+    """A map of segments."""
     SWITCH = 'panoptic_on', True
     OUTPUTS: Mapping[str, str] = dict(
         segments='(N, H, W) int64: class + 1000 · number of the object, from '
@@ -118,7 +118,7 @@ class Panoptic(_Masks):
         masks = masks.sigmoid()
         keep = (classes != nothing) & (
             scores > config.get('object_mask_thr', .8))
-        # Those that are not kept win nowhere, but where none is.
+        # Dropped segments win no pixel, unless all are dropped.
         shares = torch.where(keep[..., None, None],
                              scores[..., None, None] * masks, -1.)
         winner = shares.argmax(1).flatten(1)

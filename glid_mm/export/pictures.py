@@ -1,4 +1,4 @@
-"""Pictures of the size that a graph takes."""
+"""Input pictures and their size."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,59 +13,58 @@ from ..models.layers.tokens import UNIT
 from ..scenes import render_scene
 from ..visualization.images import list_inputs, rgb_pixels
 
-# Scenes that stand in for pictures, and their sides.
+# Number and side of the generated pictures used by default.
 _COUNT, _SIDE = 3, 128
-# Steps of a pipeline that need labels, or make what a model takes.
+# Pipeline steps that need labels or pack the model's inputs.
 _OTHER_STEPS = ('Load', 'Pack', 'Filter')
 
 
 def read_pictures(pictures) -> list[np.ndarray]:
-    """Pictures to compare runtimes on.
+    """Read pictures for comparing runtimes.
 
     Args:
         pictures (str | Path | ndarray | list, optional): See
             :func:`~glid_mm.visualization.images.list_inputs`; by default some
-            of Scenes, of the usual 4:3.
+            of Scenes, in 4:3.
 
     Returns:
-        list[ndarray]: ``(H, W, 3)`` uint8, RGB.
+        ``(H, W, 3)`` uint8, RGB.
 
     Raises:
-        UserError: If there are none.
+        UserError: If there are no pictures.
     """
     if pictures is None:
         return [render_scene(0, 'val', i, _SIDE).image for i in range(_COUNT)]
     found = [rgb_pixels(image) for image in list_inputs(pictures)]
     if not found:
-        raise UserError('pictures is empty: give some, or leave it out')
+        raise UserError('pictures is empty: give at least one, or omit it')
     return found
 
 
 def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
                 picture: np.ndarray | None) -> tuple[int, int]:
-    """Height and width of the input of a graph.
+    """Choose the height and width of a graph's input.
 
     Args:
-        model (nn.Module): A model of a host.
-        config (Config): Its config.
-        size (sequence[int], optional): What the caller wants. By default that
-            of the codec in pose; in other tasks what the test pipeline makes
-            of a picture, rounded up.
-        picture (ndarray, optional): ``(H, W, 3)`` uint8, RGB; by default any
-            square one.
+        model: A host's model.
+        config: Its config.
+        size: The requested size. The default is the codec's for pose; for
+            other tasks, the size of a picture after the test pipeline, rounded
+            up.
+        picture: ``(H, W, 3)`` uint8, RGB; by default a square one.
 
     Returns:
-        tuple[int, int]: Multiples of 32.
+        Height and width, multiples of 32.
 
     Raises:
-        UserError: If the size is impossible, or there is no telling.
+        UserError: If the size is invalid or cannot be determined.
     """
     if size is not None:
         height, width = map(int, size)
         if min(height, width) < 1 or height % UNIT or width % UNIT:
             best = tuple(max(1, round(n / UNIT)) * UNIT for n in size)
-            raise UserError(f'size={(height, width)}: height and width have '
-                            f'to be multiples of {UNIT}, such as {best}')
+            raise UserError(f'size={(height, width)}: height and width must '
+                            f'be multiples of {UNIT}, such as {best}')
         return height, width
     codec = getattr(getattr(model, 'head', None), 'decoder', None)
     if codec is not None:
@@ -78,9 +77,9 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
     if picture is None:
         if not steps:
             raise UserError(
-                'a graph is of one size, and the test pipeline of the config '
-                'leaves pictures as they are. Give its height and width '
-                '(--image-size), or pictures of that size (--pictures).')
+                "an exported model has a fixed input size, but the config's "
+                'test pipeline does not resize pictures. Give height and '
+                'width (--image-size), or pictures of that size (--pictures).')
         picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
     shape = picture.shape[:2]
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):
@@ -91,14 +90,14 @@ def choose_size(model: nn.Module, config: Config, size: Sequence[int] | None,
 
 
 def test_data(config: Config) -> Mapping:
-    """The config's settings of test data; empty if it has none."""
+    """The config's test data settings; empty if it has none."""
     return (config.get('test_dataloader') or {}).get('dataset') or {}
 
 
 def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a picture so that it just fits into a size.
 
-    Resizing is the hosts', bilinear and without smoothing.
+    It resizes like the hosts: bilinear, without antialiasing.
 
     Args:
         picture (ndarray): ``(h, w, 3)`` uint8.

@@ -1,4 +1,4 @@
-"""What an export tells."""
+"""The report of an export."""
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,20 +9,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """A file that was written, and what was measured before.
+    """An exported file and the measurements made before writing it.
 
     Attributes:
-        path (Path): The file.
-        megabytes (float): Its size.
-        task (str): What it answers.
-        size (tuple[int, int]): Height and width of the pictures it takes.
-        opset (int, optional): Opset of an ONNX file.
-        differences (dict[str, float]): By output, the largest difference
-            from the host's own answers; see :mod:`.agreement`.
-        pictures (int): How many were compared.
-        latencies (dict[str, float]): By runtime, milliseconds for a picture
-            in a batch of one, median.
-        threads (int): Threads of each runtime.
+        path: The file.
+        megabytes: Its size in MB.
+        task: Its task.
+        size: Input height and width.
+        opset: Opset, if it is an ONNX file.
+        differences: The largest difference of each output from the host's own;
+            see :mod:`.agreement`.
+        pictures: Number of pictures compared.
+        latencies: Median milliseconds for a batch of one picture, by runtime.
+        threads: Threads of each runtime.
     """
 
     path: Path
@@ -36,7 +35,7 @@ class ExportReport:
     threads: int
 
     def table(self) -> 'Table':
-        """A table to print with rich."""
+        """The report as a table for rich."""
         from rich.table import Table
         height, width = self.size
         threads = f'{self.threads} thread{"s" * (self.threads != 1)}'

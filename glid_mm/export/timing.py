@@ -1,4 +1,4 @@
-"""How long a call takes."""
+"""Measure the duration of calls."""
 import contextlib
 import statistics
 import time
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-# A latency is the median of as many calls as there is time for.
+# A latency is the median of as many calls as fit into this time.
 _CALLS, _SECONDS = 20, 3.
 
 
 def latency(call: Callable, *args) -> float:
-    """Milliseconds of a call, median."""
+    """Median duration of a call in milliseconds."""
     call(*args)
     times: list[float] = []
     end = time.perf_counter() + _SECONDS
@@ -24,7 +24,7 @@ def latency(call: Callable, *args) -> float:
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Have PyTorch compute on so many threads meanwhile."""
+    """Set the number of PyTorch's threads temporarily."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,1 +1,1 @@
-"""Files: written atomically, and read without running code in them."""
+"""Write files atomically, and read them without running their code."""

@@ -1,7 +1,7 @@
-"""Checkpoint files: packed, and read without running code in them.
+"""Pack checkpoint files, and read them without running their code.
 
-A checkpoint is a pickle, and reading a pickle may run any code. This module
-reads only tensors, plain Python values, NumPy arrays and mmengine's log
+A checkpoint is a pickle, and reading a pickle can run arbitrary code. This
+module reads only tensors, plain Python values, NumPy arrays and mmengine's log
 buffers, and refuses files that need more.
 """
 import argparse
@@ -25,7 +25,7 @@ from .shipped import SCHEME, is_altered, shipped
 from .state_dicts import in_single_precision, plain_weights
 
 #: Version of the names and shapes of weights, raised when these change; a
-#: checkpoint without a version has the first.
+#: checkpoint without a version has version 1.
 FORMAT = 1
 
 # safetensors stores strings beside tensors. Only one is used: it does not keep
@@ -36,27 +36,27 @@ _META = 'glid_mm'
 def pack_weights(weights: Mapping[str, torch.Tensor],
                  meta: dict,
                  suffix: str = '.pth') -> bytes:
-    """The bytes of a file that holds tensors and plain values.
+    """Serialize tensors and plain values into the bytes of a file.
 
     The same weights and facts give the same bytes.
 
     Args:
-        weights (mapping): By name.
-        meta (dict): Plain values; tuples and arrays become lists.
-        suffix (str): ``.safetensors``, or ``.pth`` for ``torch.save``.
+        weights: Tensors by name.
+        meta: Plain values; tuples and arrays become lists.
+        suffix: ``.safetensors``, or ``.pth`` for ``torch.save``.
 
     Returns:
-        bytes: What :func:`read_checkpoint` reads.
+        The content of a file for :func:`read_checkpoint`.
 
     Raises:
-        CheckpointError: If the suffix is another, or ``meta`` holds a value
+        CheckpointError: If the suffix is unknown, or ``meta`` holds a value
             that is not plain.
     """
     if suffix not in ('.pth', '.safetensors'):
         raise CheckpointError(f'weights can be saved as .pth or .safetensors, '
                               f'not as {suffix or "a file without suffix"!r}')
     meta = _plain(meta)
-    # A view would bring all that it is a view of.
+    # Saving a view would save all of its base tensor.
     weights = {k: weights[k].detach().cpu().clone().contiguous()
                for k in sorted(weights)}  # yapf: disable
     if suffix == '.safetensors':
@@ -84,13 +84,13 @@ def read_checkpoint(path: PathLike,
     """Read a checkpoint without running code in it.
 
     Args:
-        path (str or Path): A file of ``torch.save`` or safetensors, or
-            ``weights:NAME`` for weights that ship with glid_mm.
-        map_location (str or torch.device): Device of the tensors.
+        path: A file of ``torch.save`` or safetensors, or ``weights:NAME`` for
+            weights that ship with glid_mm.
+        map_location: Device of the tensors.
 
     Returns:
-        dict: The content; bare weights are put under ``state_dict``. Weights
-        that are stored in half precision become float32.
+        The content; bare weights are put under ``state_dict``. Weights that
+        are stored in half precision become float32.
 
     Raises:
         CheckpointError: If the file does not exist, is damaged, is not a
@@ -126,19 +126,18 @@ def find_checkpoint(path: PathLike) -> Path:
     """Find the file of a checkpoint.
 
     Args:
-        path (str or Path): The file, or ``weights:NAME`` for weights that
-            ship with glid_mm.
+        path: The file, or ``weights:NAME`` for weights that ship with glid_mm.
 
     Returns:
-        Path: Of an existing file.
+        Path of an existing file.
 
     Raises:
-        CheckpointError: If there is none, or a file that ships with glid_mm
-            has been altered.
+        CheckpointError: If the file does not exist, or a shipped file has been
+            altered.
     """
     if '://' in str(path):
         raise CheckpointError(
-            f'{path} is a URL, and glid_mm downloads no checkpoints. '
+            f'{path} is a URL, but glid_mm does not download checkpoints. '
             'Download the file, check its source, and give its path.')
     if str(path).startswith(SCHEME):
         return _find_shipped(str(path).removeprefix(SCHEME))
@@ -181,7 +180,7 @@ def _safetensors():
 
 
 def _refuse_other_versions(path: Path, content: dict) -> None:
-    """Name the needed version of glid_mm instead of differing weights."""
+    """Raise an error that names the needed version of glid_mm."""
     meta = content.get('meta')
     stamp = meta.get('glid_mm') if isinstance(meta, dict) else None
     if not stamp:
@@ -205,7 +204,7 @@ def _refuse_other_versions(path: Path, content: dict) -> None:
 
 
 def _refuse_texts(path: Path) -> None:
-    """Recognize common results of a failed download."""
+    """Raise an error for common results of a failed download."""
     with open(path, 'rb') as file:
         head = file.read(256).lstrip().lower()
     if not head:
@@ -239,8 +238,8 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
         if not _allows_more():
             return CheckpointError(
                 f'{path} is refused: torch {torch.__version__} can safely '
-                f'read only tensors, and the file holds {refused[1]}, as '
-                'all training checkpoints do. Update torch: pip install '
+                f'read only tensors, but the file holds {refused[1]}, as all '
+                'training checkpoints do. Update torch: pip install '
                 '"torch>=2.6". Published weights need no update.')
         return CheckpointError(
             f'{path} is refused: besides data it needs {refused[1]}, and '
@@ -254,12 +253,12 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
 
 
 def _allows_more() -> bool:
-    """Whether this torch can be told what to read besides tensors."""
+    """Whether this torch can be configured to read more than tensors."""
     return hasattr(torch.serialization, 'safe_globals')
 
 
 def _safe_globals():
-    """Allow what mmengine's checkpoints hold besides tensors."""
+    """Allow the objects in mmengine's checkpoints besides tensors."""
     if not _allows_more():
         return nullcontext()
     try:
@@ -275,14 +274,14 @@ def _safe_globals():
             return getattr(owner, name)
         raise UnpicklingError(f'GLOBAL builtins.getattr of {name}')
 
-    # The settings that Swin's and EsViT's programs save along.
+    # Settings that the programs of Swin and EsViT save.
     allowed = [(OrderedDict, 'yacs.config.CfgNode'), argparse.Namespace]
     allowed += [np.ndarray, np.dtype, HistoryBuffer]
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'}
     allowed += [(history_statistic, f'{module}.getattr')
                 for module in ('builtins', '__builtin__')]
-    # What arrays and scalars name in a pickle. NumPy 2 moved both; files of
-    # either side name their own.
+    # Names of arrays and scalars in a pickle. NumPy 2 moved both, so files use
+    # either name.
     for thing in (np.empty(0), np.float64()):
         rebuild = thing.__reduce__()[0]
         for module in ('numpy.core', 'numpy._core'):

@@ -1,4 +1,4 @@
-"""Files written completely or not at all."""
+"""Write files completely or not at all."""
 import errno
 import os
 import tempfile
@@ -20,8 +20,8 @@ def write_atomically(path: PathLike, data: bytes) -> None:
     the process or the machine stops in between.
 
     Args:
-        path (str or Path): Path of the file; missing folders are created.
-        data (bytes): The whole content.
+        path: Path of the file; missing folders are created.
+        data: The whole content.
 
     Raises:
         NoSpaceError: If the disk is full. A previous file at ``path`` is
@@ -70,10 +70,10 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def make_folder(folder: PathLike) -> None:
-    """Make a folder that files can be written to.
+    """Create a folder that files can be written to.
 
     Args:
-        folder (str or Path): The folder.
+        folder: The folder.
 
     Raises:
         NoSpaceError: If the disk is full.
@@ -97,10 +97,10 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a loss of power, where that is possible."""
+    """Make a rename survive a power failure, where possible."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders.
+    except OSError:  # Windows cannot open folders.
         return
     try:
         os.fsync(handle)
@@ -109,13 +109,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(*folders: PathLike) -> list[Path]:
-    """Remove what :func:`write_atomically` left when it was killed.
+    """Remove leftovers of a killed :func:`write_atomically`.
 
     Args:
-        folders (str or Path): Folders that no process writes to now.
+        folders: Folders that no process writes to now.
 
     Returns:
-        list[Path]: The files that were removed.
+        The files that were removed.
     """
     found = {
         path

@@ -7,8 +7,9 @@ class Settings(NamedTuple):
     """Settings of a config.
 
     Attributes:
-        values (dict): By name. Code in place of a plain value is its source.
-        programs (list[str]): Sources of all code.
+        values: Values by name. Code in place of a plain value is kept as
+            source.
+        programs: Sources of all code.
     """
 
     values: dict
@@ -16,15 +17,15 @@ class Settings(NamedTuple):
 
 
 def read_settings(text: str) -> Settings:
-    """Read a config as mmengine saves it with a checkpoint.
+    """Read a config that mmengine saved in a checkpoint.
 
     Such a config assigns literals and ``dict(…)`` to names.
 
     Args:
-        text (str): The config.
+        text: The config.
 
     Returns:
-        Settings: Its values, and code that would have to be run.
+        The values, and the source of any code in the config.
 
     Raises:
         SyntaxError: If the text is not Python.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-#: Prefix of such a name.
+#: Prefix of the names of shipped weights.
 SCHEME = 'weights:'
-#: Digits of the hash in a file's name.
+#: Number of hash digits in a file's name.
 HASH_LENGTH = 8
 FOLDER = Path(__file__).resolve().parents[1] / 'weights'
 _FILE = re.compile(rf'(.+)-([0-9a-f]{{{HASH_LENGTH}}})\.safetensors')
@@ -36,12 +36,12 @@ def read_card(name: str) -> dict:
     """The facts at the head of a model card.
 
     Args:
-        name (str): One of :func:`shipped`.
+        name: One of :func:`shipped`.
 
     Returns:
-        dict: ``name``, ``file``, ``sha256``, ``config``, ``data``,
-        ``length``, ``loss`` and ``metrics``, a dictionary of floats by the
-        names that ``tools/test.py`` gives them; see ``publish_model.py``.
+        ``name``, ``file``, ``sha256``, ``config``, ``data``, ``length``,
+        ``loss`` and ``metrics``, a dictionary of floats with the names in
+        ``tools/test.py``; see ``publish_model.py``.
     """
     text = (FOLDER / f'{name}.md').read_text(encoding='utf-8')
     return yaml.safe_load(text.split('---')[1])

@@ -1,4 +1,4 @@
-"""Find the weights of a model among other saved data."""
+"""Find a model's weights among other saved data."""
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ _AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'params_ema')
 _SWAPPED = 'ema_state_dict'
 _KEPT = (_SWAPPED, 'teacher', 'student', 'optimizer', 'message_hub', 'meta',
          'param_schedulers')
-# What averages count beside weights.
+# Counters that averages store beside weights.
 _COUNTERS = ('steps', 'n_averaged')
 
 
@@ -30,8 +30,8 @@ def plain_weights(path: Path, content: dict) -> dict:
     average (EMA) beside them.
 
     Raises:
-        CheckpointError: If there are several dictionaries of weights, and
-            their names do not tell which is the model's.
+        CheckpointError: If there are several dictionaries of weights with
+            ambiguous names.
     """
     found = _find_weights(content)
     if not found:
@@ -42,10 +42,10 @@ def plain_weights(path: Path, content: dict) -> dict:
         ]
         if len(others) > 1:
             raise CheckpointError(
-                f'{path} holds weights under {", ".join(others)}, and glid_mm '
-                'knows none of these names '
-                f'({", ".join(_WEIGHTS)}). Save the ones you want: '
-                f"torch.save(torch.load('{path}')['{others[0]}'], 'one.pth')")
+                f'{path} holds weights under {", ".join(others)}, but the '
+                f'supported names are {", ".join(_WEIGHTS)}. Save the ones '
+                f"you want: torch.save(torch.load('{path}')['{others[0]}'], "
+                "'one.pth')")
         found = others
         if not found:
             return content
@@ -86,11 +86,11 @@ def _holds_tensors(value) -> bool:
 
 
 def _without_wrappers(weights: dict) -> dict:
-    """Undo what wrappers of a model did to the names of its weights.
+    """Remove the prefixes that wrappers added to the names of weights.
 
-    ``DistributedDataParallel`` and moving averages put ``module.`` before
-    all, and a module that ``torch.compile`` returned has ``_orig_mod.`` where
-    it stands.
+    ``DistributedDataParallel`` and moving averages put ``module.`` before all
+    names, and modules compiled by ``torch.compile`` have ``_orig_mod.`` in
+    their names.
     """
     names = {
         name: name.replace('_orig_mod.', '')
@@ -102,7 +102,7 @@ def _without_wrappers(weights: dict) -> dict:
         names = {name: name.replace('_orig_mod.', '') for name in weights}
     plain = type(weights)((names[k], weights[k]) for k in names)
     if hasattr(weights, '_metadata'):
-        # Of an OrderedDict, as PyTorch gives it.
+        # PyTorch's OrderedDict has metadata.
         setattr(plain, '_metadata', weights._metadata)
     return plain
 

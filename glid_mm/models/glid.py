@@ -28,16 +28,16 @@ class GLIDOutput(NamedTuple):
     """Inputs of every head.
 
     Attributes:
-        mask_features (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``, the neck's finest
-            map, ``f^b`` of the paper.
-        query_features (Tensor): ``(L, B, M, D)``, the queries after each
-            decoder layer, normalised.
+        mask_features: ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``, the neck's finest map, ``f^b``
+            of the paper.
+        query_features: ``(L, B, M, D)``, the queries after each decoder layer,
+            normalised.
     """
     mask_features: Tensor
     query_features: Tensor
 
     def last_layer(self) -> 'GLIDOutput':
-        """The same with the last decoder layer alone."""
+        """The output of the last decoder layer only."""
         return self._replace(query_features=self.query_features[-1:])
 
 
@@ -45,13 +45,13 @@ class GLID(nn.Module):
     """Encoder, neck, queries and decoder.
 
     Args:
-        encoder (SwinEncoder): Tokens at strides 4, 8, 16 and 32.
-        neck (BiFPN): The same strides at one width.
-        decoder (QueryDecoder): Reads strides 32, 16 and 8 in turn.
-        num_queries (int): Queries of the task; 0 for pre-training.
+        encoder: Tokens at strides 4, 8, 16 and 32.
+        neck: The same strides at one width.
+        decoder: Reads strides 32, 16 and 8 in turn.
+        num_queries: Queries of the task; 0 for pre-training.
         embedding_std, embedding_positions: See :class:`Queries`.
-        recompute (bool, optional): Whether the backward pass computes cheap
-            activations again; None does so on CPUs.
+        recompute: Whether the backward pass computes cheap activations again;
+            None does so on CPUs.
     """
 
     def __init__(self,
@@ -84,9 +84,9 @@ class GLID(nn.Module):
         """Encode whole images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
-            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
-                padded pixels, which lie to the right and below.
+            images: ``(B, 3, H, W)``, standardised, any size.
+            padding_mask: ``(B, H, W)`` bool, True at padded pixels, which lie
+                at the right and bottom.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, padding_mask)
@@ -98,7 +98,7 @@ class GLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Focus | None = None) -> GLIDOutput:
-        """Decode queries, all or in groups that do not attend to each other.
+        """Decode queries; groups, if any, do not attend to each other.
 
         ``focus`` limits cross-attention; see :class:`QueryDecoder`.
         """
@@ -110,7 +110,7 @@ class GLID(nn.Module):
     def encode(self, images: Tensor, neck=False) -> tuple[Tensor, ...]:
         """Maps of the encoder or neck, ``(B, C, ⌈H/4⌉, ⌈W/4⌉)`` and so on.
 
-        Images are of any size; the strides of maps are 4, 8, 16 and 32.
+        Images can have any size; the strides of maps are 4, 8, 16 and 32.
         """
         size = images.shape[-2:]
         images, grid = self._whole(images, None)
@@ -123,7 +123,7 @@ class GLID(nn.Module):
              visible: Tensor,
              units: tuple[int, int],
              repeats: int = 1) -> TokenGrid:
-        """Token positions of a masked pass, for :meth:`forward_masked`.
+        """Plan the tokens of a masked pass, for :meth:`forward_masked`.
 
         The CPU can compute them before the step and move them with
         :meth:`TokenGrid.apply`; arguments are those of :class:`TokenGrid`.
@@ -134,21 +134,20 @@ class GLID(nn.Module):
 
     def forward_masked(self, images: Tensor,
                        visible: Tensor | TokenGrid) -> Tensor:
-        """Decode the pre-training queries from visible units alone.
+        """Decode the pre-training queries from visible units only.
 
         All shapes depend on input shapes only, so nothing synchronizes with
         the device.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, H and W
-                multiples of 32.
-            visible (Tensor or TokenGrid): ``(G, V)`` int, the visible units
-                of image ``b`` in row ``b % G``, where the images are; G
-                divides B. Or a grid from :meth:`plan`.
+            images: ``(B, 3, H, W)``, standardised, H and W multiples of 32.
+            visible: ``(G, V)`` int, the visible units of image ``b`` in row
+                ``b % G``, on the images' device; G divides B. Or a grid from
+                :meth:`plan`.
 
         Returns:
-            Tensor: ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in
-            ascending order, of the last layer.
+            ``(1, B, 1 + N, D)``, ``[CLS]`` and the masked units in ascending
+            order, of the last layer.
 
         Raises:
             ValueError: If units do not tile the image or G does not divide B.
@@ -183,7 +182,7 @@ class GLID(nn.Module):
         They take tensors only, so there are no graph breaks, and new masks
         change values but not shapes.
         """
-        # All blocks are one function to the compiler, of many shapes.
+        # To the compiler, all blocks are one function with many shapes.
         torch._dynamo.config.cache_size_limit = 256
         for module in self.modules():
             if isinstance(module, (SwinBlock, PatchMerging, LayerNorm, Lateral,
@@ -218,7 +217,7 @@ class GLID(nn.Module):
         if padding_mask is None:
             grid = TokenGrid.whole(height, width, images.device)
         else:
-            # A host's filling must not reach the last valid patch.
+            # A host's padding values must not reach the last valid patch.
             images = images.masked_fill(padding_mask[:, None], 0)
             grid = TokenGrid.padded(F.pad(padding_mask, pad, value=True))
         self.encoder.plan(grid)
@@ -227,6 +226,6 @@ class GLID(nn.Module):
 
 def _map(tokens: Tensor, grid: TokenGrid, level: int,
          size: Sequence[int]) -> Tensor:
-    """Tokens of a level as the map of an image of some size in pixels."""
+    """Turn tokens of a level into the map of an image of a size in pixels."""
     rows, cols = (-(-length // STRIDES[level]) for length in size)
     return grid.levels[level].to_map(tokens)[..., :rows, :cols]

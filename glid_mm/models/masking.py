@@ -1,4 +1,4 @@
-"""Which units of an image are masked in pre-training."""
+"""Draw the units of an image to mask in pre-training."""
 import math
 
 import torch
@@ -13,20 +13,20 @@ def sample_visible(units: tuple[int, int],
     """Draw the units that stay visible (paper §3.1 and Table 7).
 
     Args:
-        units (tuple[int, int]): Rows and columns of units.
-        ratio (float): Share of units to mask, rounded to whole ones; at least
-            one is masked and one visible.
-        strategy (str): 'random' draws units uniformly; 'block' masks random
-            rectangles, as BEiT does; 'grid' keeps a shifted lattice.
-        groups (int): Number of masks to draw.
-        generator (torch.Generator, optional): Source of randomness, on CPU.
+        units: Rows and columns of units.
+        ratio: Share of units to mask, rounded to whole units; at least one
+            unit is masked and one visible.
+        strategy: 'random' draws units uniformly; 'block' masks random
+            rectangles, as in BEiT; 'grid' keeps a shifted lattice.
+        groups: Number of masks to draw.
+        generator: Source of randomness, on CPU.
 
     Returns:
-        Tensor: ``(groups, V)`` int64 on CPU, ascending.
+        ``(groups, V)`` int64 on CPU, ascending.
 
     Raises:
-        ValueError: If the ratio is not inside (0, 1), the strategy is not
-            known, or the image is a single unit.
+        ValueError: If the ratio is not inside (0, 1), the strategy is unknown,
+            or the image is a single unit.
     """
     if not 0 < ratio < 1:
         raise ValueError(
@@ -64,7 +64,7 @@ def _block(units, keep, generator) -> Tensor:
         top = int(torch.randint(rows - height + 1, (), generator=generator))
         left = int(torch.randint(cols - width + 1, (), generator=generator))
         masked[top:top + height, left:left + width] = 1
-    # The last rectangle may mask too many: some of all masked ones return.
+    # The last rectangle may mask too many units, so some become visible again.
     return masked + torch.rand(units, generator=generator) / 2
 
 

@@ -13,15 +13,15 @@ class Queries(nn.Module):
     e_i`` with learnable ``e_i`` (eq. 3).
 
     Args:
-        dims (int): Channels.
-        num_queries (int): Queries of the task; 0 for pre-training alone.
-        embedding_std (float): Standard deviation of the noise that ``e_i``
-            start as; 0 is the paper's.
-        embedding_positions (bool): Start ``e_i`` as the 2-D sine positions of
-            points spread over the image instead.
+        dims: Channels.
+        num_queries: Queries of the task; 0 for pre-training alone.
+        embedding_std: Standard deviation of the initial noise in ``e_i``; 0 in
+            the paper.
+        embedding_positions: Start ``e_i`` as the 2-D sine positions of points
+            spread over the image.
 
     Raises:
-        ValueError: If both starts of ``e_i`` are set.
+        ValueError: If both initializations of ``e_i`` are set.
     """
 
     def __init__(self,
@@ -36,7 +36,7 @@ class Queries(nn.Module):
         super().__init__()
         self.num_queries = num_queries
         self.cls_token = nn.Parameter(torch.empty(dims))
-        # Tasks keep the mask token untrained: checkpoints fit both.
+        # Tasks keep the mask token, untrained, so that checkpoints fit both.
         self.mask_token = nn.Parameter(
             torch.empty(dims), requires_grad=not num_queries)
         nn.init.trunc_normal_(self.cls_token, std=.02)
@@ -56,8 +56,8 @@ class Queries(nn.Module):
             ValueError: If the model has no task queries.
         """
         if not self.num_queries:
-            raise ValueError('num_queries=0 is for pre-training: a task sets '
-                             'its number (model.backbone.num_queries)')
+            raise ValueError('num_queries=0 is for pre-training; a task needs '
+                             'its own number (model.backbone.num_queries)')
         return (self.cls_token + self.embeddings).expand(batch, -1, -1)
 
     def masked(self, positions: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from .layers.tokens import STRIDES
 
 MIXINGS = 'sum', 'concat', 'gate', 'none'
 ORDERS = 'forward', 'reversed'
-# Standard deviation of what Re-Shape makes at the start, if the image, whose
-# own is about 1, is mixed in; without the image Re-Shape stands for it.
+# Initial standard deviation of Re-Shape's output if the image, whose own is
+# about 1, is mixed in; without the image, the output replaces it.
 SMALL, WHOLE = .1, 1.
 
 
@@ -26,24 +26,24 @@ class XNet(nn.Module):
 
     The encoder's last map becomes an image again (:class:`ReShape`), is mixed
     with the image itself (:class:`Mixing`), and the unmodified classifier runs
-    over that. Its four maps meet in a pyramid behind it; the encoder's finer
-    maps are not used.
+    over that. A pyramid combines its four maps; the encoder's finer maps are
+    not used.
 
-    The paper's "reversing its structure" may be about the direction of data,
-    which here goes from coarse to fine although the classifier stays as it
-    is (``order='forward'``), or about the stages: with ``order='reversed'``
-    the last one comes first, and Re-Shape stands before each.
+    The paper's "reversing its structure" may refer to the data, which go from
+    coarse to fine here through an unchanged classifier (``order='forward'``),
+    or to the stages: ``order='reversed'`` runs the last stage first, with a
+    Re-Shape before each.
 
     Args:
-        encoder (nn.Module): ``(B, 3, H, W)`` to maps; the last is at 1/32.
-        classifier (nn.Module): ``(B, 3, H, W)`` to maps at 1/4, 1/8, 1/16 and
-            1/32. For ``'reversed'`` it has ``stage(i, x)``, its ``i``-th
-            quarter, which takes the map before, or the image.
-        encoder_channels (int): Channels of the encoder's last map.
-        classifier_channels (sequence[int]): Channels of the four maps.
-        channels (int): Channels of the result.
-        mixing (str): See :class:`Mixing`.
-        order (str): ``'forward'`` or ``'reversed'``.
+        encoder: Maps ``(B, 3, H, W)`` to feature maps; the last is at 1/32.
+        classifier: Maps ``(B, 3, H, W)`` to feature maps at 1/4, 1/8, 1/16 and
+            1/32. For ``'reversed'`` it needs ``stage(i, x)``, its ``i``-th
+            quarter, which takes the previous map or the image.
+        encoder_channels: Channels of the encoder's last map.
+        classifier_channels: Channels of the four maps.
+        channels: Channels of the result.
+        mixing: See :class:`Mixing`.
+        order: ``'forward'`` or ``'reversed'``.
 
     Raises:
         ValueError: If mixing or order is unknown.
@@ -60,11 +60,11 @@ class XNet(nn.Module):
         super().__init__()
         if mixing not in MIXINGS or order not in ORDERS:
             raise ValueError(f'mixing={mixing!r} and order={order!r} must be '
-                             f'of {MIXINGS} and {ORDERS}')
+                             f'in {MIXINGS} and {ORDERS}')
         self.encoder = encoder
         self.classifier: Any = classifier
-        # Channels and stride: what each stage takes, and what it is made of,
-        # which is the map of the stage after it or the encoder's.
+        # Channels and stride of each stage's input, and of its source, which
+        # is the map of the following stage or the encoder's.
         maps = list(zip((3, *classifier_channels), (1, *STRIDES)))
         takes, gives = maps[:4], [*maps[2:], (encoder_channels, STRIDES[-1])]
         if order == 'forward':
@@ -82,13 +82,13 @@ class XNet(nn.Module):
         """Features of images.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, any size.
+            images: ``(B, 3, H, W)``, standardised, any size.
 
         Returns:
-            Tensor: ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
+            ``(B, channels, ⌈H/4⌉, ⌈W/4⌉)``.
         """
         height, width = images.shape[-2:]
-        # To whole positions of the coarsest map.
+        # Pad to whole positions of the coarsest map.
         images = F.pad(images, (0, -width % 32, 0, -height % 32))
         maps = self.decode(images, self.encoder(images)[-1])
         return self.pyramid(maps)[..., :-(-height // 4), :-(-width // 4)]
@@ -97,8 +97,8 @@ class XNet(nn.Module):
         """The classifier's four maps.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, multiples of 32.
-            x (Tensor): ``(B, C, H/32, W/32)``, of the encoder.
+            images: ``(B, 3, H, W)``, multiples of 32.
+            x: ``(B, C, H/32, W/32)``, the encoder's map.
         """
         if self.order == 'forward':
             x = self.mixings[0](images, self.reshapes[0](x))
@@ -122,10 +122,10 @@ class ReShape(nn.Module):
     """Norm, 1×1 convolution and pixel shuffle: fewer channels, finer maps.
 
     Args:
-        in_channels (int): C of the input, ``(B, C, h, w)``.
-        out_channels (int): c of the result, ``(B, c, h·scale, w·scale)``.
-        scale (int): Upscaling factor.
-        std (float): Standard deviation of the result at the start.
+        in_channels: C of the input, ``(B, C, h, w)``.
+        out_channels: c of the result, ``(B, c, h·scale, w·scale)``.
+        scale: Upscaling factor.
+        std: Standard deviation of the result at the start.
     """
 
     def __init__(self, in_channels: int, out_channels: int, scale: int,
@@ -143,22 +143,22 @@ class ReShape(nn.Module):
 
 
 class Mixing(nn.Module):
-    """Mix re-shaped features with the image, seen at their stride.
+    """Mix re-shaped features with the image at their stride.
 
     - ``'sum'``: their sum.
-    - ``'concat'``: both side by side and a 1×1 convolution, which is their
-      sum at the start.
-    - ``'gate'``: the image and a share of the features, which a 1×1
-      convolution of both says for every pixel and channel.
+    - ``'concat'``: both concatenated, then a 1×1 convolution, initially their
+      sum.
+    - ``'gate'``: the image plus a share of the features, predicted for every
+      pixel and channel by a 1×1 convolution of both.
     - ``'none'``: the features alone.
 
-    The first three pass the image on as it is if the features are zero.
+    The first three pass the image unchanged if the features are zero.
 
     Args:
-        channels (int): Channels of the features.
-        stride (int): Stride of the features. At stride 1 the image is used
-            as it is; elsewhere a convolution embeds patches of that size.
-        kind (str): One of the above.
+        channels: Channels of the features.
+        stride: Stride of the features. At stride 1 the image is used directly;
+            otherwise a convolution embeds patches of that size.
+        kind: One of the above.
     """
 
     def __init__(self, channels: int, stride: int, kind: str) -> None:
@@ -191,8 +191,8 @@ class PostFeaturePyramid(nn.Module):
     """Norms and 1×1 laterals, summed from coarse to fine, and a 3×3 at 1/4.
 
     Args:
-        in_channels (sequence[int]): Channels of the maps, the finest first.
-        channels (int): Channels of the result.
+        in_channels: Channels of the maps, the finest first.
+        channels: Channels of the result.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:

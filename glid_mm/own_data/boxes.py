@@ -11,14 +11,14 @@ from .words import LeftOut
 
 
 class BoxCollector:
-    """Collects images and their boxes.
+    """Collect images and their boxes.
 
     Args:
-        tree (Tree): The folder.
-        left_out (LeftOut): Gets what is not used.
+        tree: The folder.
+        left_out: Collects unused data.
 
     Attributes:
-        parts (dict[str, Part]): What was collected, by split.
+        parts (dict[str, Part]): The collected parts, by split.
     """
 
     def __init__(self, tree: Tree, left_out: LeftOut) -> None:
@@ -37,14 +37,14 @@ class BoxCollector:
 
     def add(self, split: str, picture: str, size: tuple[int, int],
             objects: list[tuple[str, dict]]) -> None:
-        """Collect an image.
+        """Add an image.
 
         Args:
-            split (str): Its split.
-            picture (str): Its path in the folder.
-            size (tuple[int, int]): Width and height in pixels.
-            objects (list[tuple[str, dict]]): Class and annotation of each:
-                ``bbox`` (x, y, width and height in pixels) at least.
+            split: Its split.
+            picture: Its path in the folder.
+            size: Width and height in pixels.
+            objects: Class and annotation of each: ``bbox`` (x, y, width and
+                height in pixels) at least.
         """
         self._images += 1
         image = dict(

@@ -9,10 +9,10 @@ def require_most(kept: int, of: int, left_out: LeftOut, what: str) -> None:
     """Refuse data if most of it cannot be used.
 
     Args:
-        kept (int): Images that can be used.
-        of (int): All.
-        left_out (LeftOut): The reasons.
-        what (str): The data's folder or file.
+        kept: Number of usable images.
+        of: Number of all images.
+        left_out: The reasons.
+        what: The data's folder or file.
 
     Raises:
         UserError: If fewer than half of the images are left, or none.
@@ -29,13 +29,12 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
     """The classes to train.
 
     Args:
-        asked (sequence[str], optional): Classes named by the user, if not
-            all.
-        there (sequence[str]): Those of the data.
-        what (str): The data's folder or file.
+        asked: Classes named by the user; by default all.
+        there: Classes of the data.
+        what: The data's folder or file.
 
     Returns:
-        tuple[str]: Names, in the order of the data.
+        Names, in the order of the data.
 
     Raises:
         UserError: If some are missing.

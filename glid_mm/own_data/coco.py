@@ -41,7 +41,7 @@ class CocoData(OwnData):
         }
 
     def meta(self, out: Path) -> dict:
-        """Settings that tell a data set the classes."""
+        """Settings of a data set for the classes."""
         return {'metainfo.classes': self.classes}
 
     def metric(self, dataset: dict) -> dict:
@@ -57,7 +57,7 @@ class CocoData(OwnData):
         return path, part.root
 
     def _content(self, part: Part) -> dict:
-        """The part in COCO's format; classes are numbered from 1 on."""
+        """The part in COCO's format; classes are numbered from 1."""
         numbers = {name: i for i, name in enumerate(self.classes, 1)}
         categories = [
             dict(id=i, name=name, **self.category())
@@ -83,16 +83,16 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'detection'`` or ``'instance'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`read_parts`.
@@ -112,11 +112,11 @@ def read_parts(tree: Tree,
     """Read files of one format; the first file defines the classes.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): The task to train.
-        classes (sequence[str], optional): Classes to use, if not all.
-        kind (type[Reader]): Reader of a file.
+        tree: The folder.
+        files: A file for each split.
+        task: The task to train.
+        classes: Classes to use; by default all.
+        kind: Reader of a file.
 
     Returns:
         tuple: The classes, parts by split, a ``LeftOut``, and the readers by

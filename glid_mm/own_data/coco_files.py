@@ -7,7 +7,7 @@ from ..errors import UserError
 from .tree import Tree, split_in
 from .words import listed
 
-# Words in file names that tell their content.
+# Words in file names that indicate the content.
 _KINDS = dict(
     instances='boxes',
     bbox='boxes',
@@ -19,7 +19,7 @@ _KINDS = dict(
     captions='other',
     info='other',
     results='other')
-# Bytes to read to tell whether a JSON is of this format.
+# Bytes to read to recognize a JSON of this format.
 _HEAD = 1 << 16
 
 
@@ -27,13 +27,11 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
     """Annotation files of a folder.
 
     Args:
-        tree (Tree): The folder.
-        task (str): ``'detection'``, ``'instance'``, ``'pose'`` or
-            ``'panoptic'``.
+        tree: The folder.
+        task: ``'detection'``, ``'instance'``, ``'pose'`` or ``'panoptic'``.
 
     Returns:
-        dict[str, str], optional: A file for each split; ``'train'`` is the
-        only one if there is one file.
+        A file for each split; only ``'train'`` if there is one file.
 
     Raises:
         UserError: If two files are for one split, or none is for training.
@@ -90,7 +88,7 @@ def _holds(tree: Tree, name: str, task: str) -> bool:
     """Whether the content is for a task; damage is found later."""
     if not tree.main and _kind_of_name(name) and task in ('detection',
                                                           'panoptic'):
-        # The name tells, and large files take long to read.
+        # Rely on the name, because large files take long to read.
         return True
     content = tree.json(name)
     if not isinstance(content, dict) or 'images' not in content:
@@ -132,7 +130,7 @@ def _by_split(tree: Tree, names: Sequence[str]) -> dict[str, str]:
     if 'train' not in found:
         files = [names[0] for names in found.values()]
         raise UserError(
-            f'{tree.root} has annotation files for {listed(found)} and none '
+            f'{tree.root} has annotation files for {listed(found)} but none '
             'for training. If one is for training, give its path instead of '
             f'the folder: {tree.path(files[0])}')
     return {split: found[split][0] for split in ('train', 'val', 'test')

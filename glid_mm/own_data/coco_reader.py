@@ -26,17 +26,17 @@ class Reader:
     """A file in COCO's format, and the pictures that it names.
 
     Args:
-        tree (Tree): The folder.
-        name (str): The file in it.
-        split (str): Its split.
-        task (str): The task to train.
+        tree: The folder.
+        name: The file in it.
+        split: Its split.
+        task: The task to train.
 
     Attributes:
         path (Path): Path of the file.
         classes (list[str]): Names of its categories, without pure
             supercategories.
         base (str): The folder in the tree that picture names are relative to.
-        used (set[str]): Classes of its objects, once a part was made.
+        used (set[str]): Classes of its objects; filled by :meth:`part`.
         listed (set[str]): Pictures that it names, in the tree.
 
     Raises:
@@ -58,7 +58,7 @@ class Reader:
         self.classes = list(dict.fromkeys(self.names.values()))
         self.as_is &= len(self.classes) == len(categories)
         self.used: set[str] = set()
-        # A file that the user names may be of another part by its name.
+        # The name of a file that the user chose may suggest another part.
         split = split_in(osp.basename(name)) or split_in(
             osp.dirname(name)) or split
         self.base, self.pictures = self._locate(name, split)
@@ -74,7 +74,7 @@ class Reader:
     def takes(self, category: dict) -> bool:
         """Whether a category is a class.
 
-        Roboflow writes one that only groups the others.
+        Roboflow adds a category that only groups the others.
         """
         others = self.content['categories']
         holds = any(
@@ -84,14 +84,14 @@ class Reader:
                                 for a in self.content['annotations'])
 
     def part(self, classes: Sequence[str], left_out: LeftOut) -> Part:
-        """Its images, with objects of some classes, as a part.
+        """Make a part of its images with objects of some classes.
 
         Args:
-            classes (sequence[str]): Classes to use.
-            left_out (LeftOut): Gets what is not used.
+            classes: Classes to use.
+            left_out: Collects unused data.
 
         Returns:
-            Part: See there.
+            The part.
 
         Raises:
             UserError: If most of the images cannot be used.
@@ -157,7 +157,7 @@ class Reader:
 
     def complete(self, row: dict, image: dict,
                  left_out: LeftOut) -> dict | None:
-        """An annotation with all fields that runs read; unchanged if so."""
+        """Add missing fields that runs read; None if that is impossible."""
         whole = row
         outline = outline_of(row.get('segmentation'))
         if self.task == 'instance':
@@ -203,26 +203,27 @@ class Reader:
                 self.as_is &= file == image['file_name']
             elif len(options) == 1 and split_in(osp.dirname(
                     options[0])) in (None, split):
-                # Names have folders of another machine, or lack folders; but
-                # another part's picture of the same name is another picture.
+                # Names may contain another machine's folders, or none.
+                # Pictures of the same name in other parts are different
+                # pictures.
                 found[image['id']] = options[0]
                 self.as_is = False
         if not found:
             first = next(iter(names.values()), 'none')
             raise UserError(
                 f'{self.path} lists {counted(len(names), "image")}, such as '
-                f'{first}, and {self.tree.root} has none of them. Put the '
+                f'{first}, but {self.tree.root} has none of them. Put the '
                 'pictures into that folder.')
         return base, found
 
     def _best(self, votes: Counter, name: str, split: str) -> str:
-        """The folder with most pictures; on a tie, that of the split."""
+        """The folder with the most pictures; in a tie, the split's folder."""
         own = osp.dirname(name)
 
         most = max(votes.values(), default=0)
 
         def rank(base):
-            # Parts often have pictures of the same names.
+            # Parts often have pictures with the same names.
             likely, fits = 2 * votes[base] >= most, split_in(base)
             return (likely, fits == split, fits
                     is None, votes[base], base == own)
@@ -236,7 +237,7 @@ class Reader:
         return ordered[0] if ordered else ''
 
     def _look(self, images: list[dict], left_out: LeftOut) -> set:
-        """Ids of images whose pictures cannot be used; sizes are set."""
+        """Check pictures and fill in sizes; returns ids of unusable images."""
         broken = set()
         some = {image['id'] for image in spread(images, LOOKED_AT)}
         for image in images:
@@ -255,7 +256,7 @@ class Reader:
                 image['width'], image['height'] = size
                 self.as_is = False
             elif size != (said := (image['width'], image['height'])):
-                left_out.add('picture', 'of another size than its labels say',
+                left_out.add('picture', 'whose size differs from the labels',
                              unlike_sizes(name, size, said))
                 broken.add(image['id'])
         self.as_is &= not broken

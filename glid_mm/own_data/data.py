@@ -1,4 +1,4 @@
-"""The data found in a folder, described and as settings."""
+"""The data of a folder: its description and its settings."""
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ class Sample:
     """An image and its labels.
 
     Attributes:
-        picture (str): Its path in the part's ``root``, with ``/``.
-        size (tuple[int, int], optional): Width and height in pixels.
-        counts (Counter): Number of objects or pixels of each class.
+        picture: Its path in the part's ``root``, with ``/``.
+        size: Width and height in pixels.
+        counts: Number of objects or pixels of each class.
         record: The labels in their own format.
     """
 
@@ -35,11 +35,11 @@ class Part:
     """Training, validation or testing images.
 
     Attributes:
-        root (Path): Folder that paths are in; absolute.
-        samples (list[Sample]): The images.
-        file (Path, optional): The user's annotation file, if it has exactly
-            these samples and a run can read it without changes.
-        base (Path, optional): Folder that names in ``file`` are relative to.
+        root: Absolute path of the folder with the pictures.
+        samples: The images.
+        file: The user's annotation file, if it has exactly these samples and a
+            run can read it without changes.
+        base: Folder that names in ``file`` are relative to.
         extra: Further data of the format.
     """
 
@@ -68,12 +68,12 @@ class OwnData:
     """The recognized data of a folder.
 
     Args:
-        task (str): The task to train.
-        root (Path): The folder.
-        layout (str): The format, in words.
-        parts (dict[str, Part]): ``'train'`` at least.
-        classes (sequence[str]): Their names, in the order of their numbers.
-        left_out (LeftOut): Data that is not used, with reasons.
+        task: The task to train.
+        root: The folder.
+        layout: The format, in words.
+        parts: The parts, at least ``'train'``.
+        classes: Class names, in the order of their numbers.
+        left_out: Data that is not used, with reasons.
 
     Raises:
         UserError: If there are no images for training.
@@ -83,7 +83,7 @@ class OwnData:
         share (float | int): Validation images to set aside, if necessary.
     """
 
-    #: Noun for the counted things.
+    #: Noun for the counted objects.
     unit = 'image'
     #: Whether runs need validation data.
     validates = True
@@ -97,9 +97,9 @@ class OwnData:
                  left_out: LeftOut | None = None) -> None:
         if 'train' not in parts:
             raise UserError(
-                f'{root} has images for {listed(parts)} and none for '
-                'training. Put the word "train" into the names of the '
-                'folders or files for training.')
+                f'{root} has images for {listed(parts)} but none for '
+                'training. Put the word "train" into the names of the folders '
+                'or files for training.')
         self.task, self.root, self.layout = task, root, layout
         self.parts = parts
         self.classes = tuple(classes)
@@ -119,8 +119,8 @@ class OwnData:
         """The data in one paragraph.
 
         Returns:
-            str: Format, images, classes, rare classes, image sizes, and
-            what is left out and why.
+            Format, images, classes, rare classes, image sizes, and skipped
+            data with reasons.
         """
         sizes = [
             s.size for part in self.parts.values() for s in part.samples
@@ -144,11 +144,11 @@ class OwnData:
         in ``out``, so that the same call gives the same part again.
 
         Args:
-            out (str | Path): A folder, created if necessary.
+            out: A folder, created if necessary.
 
         Returns:
-            dict: Settings by dotted names, for ``Config.merge_from_dict`` of
-            a config for own data. Paths are absolute.
+            Settings by dotted names, for ``Config.merge_from_dict`` of a
+            config for own data. Paths are absolute.
 
         Raises:
             UserError: If the data cannot be split, or ``out`` has the split
@@ -188,12 +188,12 @@ class OwnData:
         """Write the files that a data set reads.
 
         Args:
-            out (Path): The run's folder.
-            split (str): ``'train'``, ``'val'`` or ``'test'``.
-            part (Part): Its images.
+            out: The run's folder.
+            split: ``'train'``, ``'val'`` or ``'test'``.
+            part: Its images.
 
         Returns:
-            dict: Settings of the data set, by dotted names.
+            Settings of the data set, by dotted names.
         """
         raise NotImplementedError
 
@@ -201,10 +201,10 @@ class OwnData:
         """Settings of the metric.
 
         Args:
-            dataset (dict): Settings of the data set to evaluate.
+            dataset: Settings of the data set to evaluate.
 
         Returns:
-            dict: By dotted names.
+            Settings by dotted names.
         """
         return {}
 
@@ -212,9 +212,9 @@ class OwnData:
         """Use other data for validation.
 
         Args:
-            other (OwnData): Data of the same task; its validation part is
-                used, or else all of it.
-            chosen (bool): Whether the user chose some classes.
+            other: Data of the same task; its validation part is used, or else
+                all of it.
+            chosen: Whether the user chose some classes.
 
         Raises:
             UserError: If it has classes that this data lacks.

@@ -19,9 +19,9 @@ __all__ = ['LAYOUT', 'PoseData', 'find', 'hint', 'read']
 LAYOUT = ("COCO's keypoints: a JSON such as annotations/train.json or "
           'annotations/person_keypoints_train2017.json, and folders of '
           'pictures')
-# Standard deviations of COCO's 17 keypoints, as shares of the square root of
-# the object's area (cocodataset.org, keypoints evaluation); and a middling one
-# for others.
+# Standard deviations of COCO's 17 keypoints, relative to the square root of
+# the object's area (cocodataset.org, keypoints evaluation), and a medium value
+# for other keypoints.
 _SIGMAS = dict(
     nose=.026,
     eye=.025,
@@ -33,7 +33,7 @@ _SIGMAS = dict(
     knee=.087,
     ankle=.089)
 _SIGMA = .05
-# What training may cut out as the lower half (RandomHalfBody).
+# Parts of the lower body, for RandomHalfBody.
 _LOWER = ('hip', 'knee', 'ankle', 'foot', 'toe', 'heel', 'hock', 'tail')
 _COLOURS = dict(left=[0, 255, 0], right=[255, 128, 0], middle=[51, 153, 255])
 
@@ -48,8 +48,8 @@ class PoseData(CocoData):
     """Objects with keypoints.
 
     Attributes:
-        keypoints (tuple[str]): Their names, in the order of the annotations.
-        skeleton (list[tuple[int, int]]): Lines to draw, from 0 on.
+        keypoints: Names, in the order of the annotations.
+        skeleton: Lines to draw, with keypoints numbered from 0.
     """
 
     unit = 'object'
@@ -61,7 +61,7 @@ class PoseData(CocoData):
         return {'model.backbone.num_queries': len(self.keypoints)}
 
     def meta(self, out: Path) -> dict:
-        """See :class:`CocoData`; boxes are those of the labels."""
+        """See :class:`CocoData`; boxes come from the labels."""
         path = out / 'keypoints.py'
         text = pformat(
             metainfo(self.root.name, self.keypoints, self.skeleton),
@@ -72,7 +72,7 @@ class PoseData(CocoData):
         return {'metainfo.from_file': str(path), 'bbox_file': None}
 
     def metric(self, dataset: dict) -> dict:
-        """The metric asks the data set."""
+        """The metric reads the keypoints from the data set."""
         return {}
 
     def category(self) -> dict:
@@ -138,7 +138,7 @@ class KeypointReader(Reader):
     def why_unused(self, row: dict, image: dict) -> str | None:
         """See :class:`Reader`."""
         if not row.get('iscrowd') and not any(row['keypoints'][2::3]):
-            return 'none of their keypoints is labelled'
+            return 'without a labelled keypoint'
         return super().why_unused(row, image)
 
     @property
@@ -160,7 +160,7 @@ class KeypointReader(Reader):
         if len(found) > 1:
             raise UserError(
                 f'{self.path}: {listed(found.values())} have different '
-                'keypoints, and a model predicts only one set. Put each '
+                'keypoints, but a model predicts only one set. Put each '
                 'category into its own file.')
         if found:
             return next(iter(found))
@@ -173,7 +173,7 @@ class KeypointReader(Reader):
 
     @property
     def skeleton(self) -> list[tuple[int, int]]:
-        """Lines between keypoints, from 0 on."""
+        """Lines between keypoints, numbered from 0."""
         lines = [c.get('skeleton') for c in self.content['categories']]
         pairs = [
             pair for skeleton in lines if isinstance(skeleton, list)
@@ -194,16 +194,16 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> PoseData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'pose'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'pose'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        PoseData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if
@@ -216,14 +216,13 @@ def read(tree: Tree,
         if reader.keypoints != first.keypoints:
             raise UserError(
                 f'{reader.path} has the keypoints '
-                f'{", ".join(reader.keypoints)}, and {first.path} has '
-                f'{", ".join(first.keypoints)}. Both must have the same in '
-                'the same order.')
+                f'{", ".join(reader.keypoints)}, but {first.path} has '
+                f'{", ".join(first.keypoints)}. Both must have the same '
+                'keypoints in the same order.')
     for split, part in parts.items():
         if not any(sample.counts for sample in part.samples):
             raise UserError(f'{readers[split].path}: no object has a labelled '
-                            'keypoint, whose third number is 1 '
-                            'or 2.')
+                            'keypoint (third number 1 or 2).')
     data = PoseData(task, tree.root, 'COCO keypoints', parts, names, left_out)
     data.keypoints, data.skeleton = first.keypoints, first.skeleton
     note_looked_at(data)
@@ -231,14 +230,13 @@ def read(tree: Tree,
 
 
 def mirrored(names: Sequence[str]) -> list[int]:
-    """The number of each keypoint's counterpart in a mirror image.
+    """The index of each keypoint's counterpart in a mirror image.
 
     Args:
-        names (sequence[str]): Keypoint names, such as ``left_eye``, ``REye``,
-            ``ear-l``.
+        names: Keypoint names, such as ``left_eye``, ``REye``, ``ear-l``.
 
     Returns:
-        list[int]: One number per name.
+        One index per name.
     """
     numbers = {name: i for i, name in enumerate(names)}
     swap = list(range(len(names)))
@@ -273,12 +271,12 @@ def metainfo(name: str, keypoints: Sequence[str],
     """The definition of keypoints that mmpose reads.
 
     Args:
-        name (str): Name of the data set.
-        keypoints (sequence[str]): Their names, in the order of annotations.
-        skeleton (sequence[tuple[int, int]]): Lines to draw, from 0 on.
+        name: Name of the data set.
+        keypoints: Names, in the order of the annotations.
+        skeleton: Lines to draw, with keypoints numbered from 0.
 
     Returns:
-        dict: ``dataset_name``, ``keypoint_info``, ``skeleton_info``,
+        ``dataset_name``, ``keypoint_info``, ``skeleton_info``,
         ``joint_weights`` and ``sigmas``.
     """
     swap = mirrored(keypoints)

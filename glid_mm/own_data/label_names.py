@@ -31,10 +31,9 @@ class LabelNames:
     """Names of classes from a file.
 
     Attributes:
-        file (str): Path of the file in the folder.
-        names (list[str]): In the order of their numbers.
-        colours (list[tuple[int, int, int]]): RGB of each; none if the file
-            has only names.
+        file: Path of the file in the folder.
+        names: Names of the classes, in the order of their numbers.
+        colours: RGB of each; empty if the file has only names.
     """
 
     file: str
@@ -46,11 +45,11 @@ def find_names(tree: Tree) -> LabelNames | None:
     """Find the class names of a folder.
 
     Args:
-        tree (Tree): The folder.
+        tree: The folder.
 
     Returns:
-        LabelNames, optional: From ``labelmap.txt``, ``classes.txt``, a JSON of
-        a list or of names and numbers, or Roboflow's ``_classes.csv``.
+        Names from ``labelmap.txt``, ``classes.txt``, a JSON of a list or of
+        names and numbers, or Roboflow's ``_classes.csv``.
 
     Raises:
         UserError: If such a file is invalid, or there are several.
@@ -61,7 +60,7 @@ def find_names(tree: Tree) -> LabelNames | None:
     if not files:
         return None
     if osp.basename(files[0]).lower() == _TABLE:
-        # One file beside the pictures of each part.
+        # Each part may have such a file beside its pictures.
         tables = [_from_table(tree, file) for file in files]
         if all(names == tables[0] for names in tables):
             return LabelNames(files[0], tables[0], [])
@@ -102,7 +101,7 @@ def _from_json(tree: Tree, file: str) -> list[str]:
             for entry in content
         ]
     try:
-        # Numbers by names, or names by numbers.
+        # A map of names to numbers, or of numbers to names.
         numbers = {
             int(key if str(key).isdigit() else value):
             str(value if str(key).isdigit() else key)
@@ -127,7 +126,7 @@ def _in_order(numbers: dict[int, str]) -> list[str]:
 
 
 def _from_table(tree: Tree, file: str) -> list[str]:
-    """Roboflow's: a number and a name per line, below a header."""
+    """Names in Roboflow's table: a number and a name per line."""
     rows = [line.split(',', 1) for line in tree.lines(file) if ',' in line]
     try:
         return _in_order({
@@ -144,8 +143,8 @@ class ColourReader:
     """Reads label maps whose colours stand for classes.
 
     Args:
-        names (LabelNames): With colours.
-        path (str): Path of the file they are from.
+        names: Class names with colours.
+        path: Path of the file that defines them.
     """
 
     def __init__(self, names: LabelNames, path: str) -> None:
@@ -158,10 +157,10 @@ class ColourReader:
         """Read a label map.
 
         Args:
-            path (str): Path of a picture.
+            path: Path of a picture.
 
         Returns:
-            ndarray: ``(H, W)`` uint8 or uint16, numbers of classes.
+            ``(H, W)`` uint8 or uint16, numbers of classes.
 
         Raises:
             ColouredMapError: If it has a colour without a class.

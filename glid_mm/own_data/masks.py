@@ -27,7 +27,8 @@ LAYOUT = ('label maps: images/{train,val}/*.jpg and labels/{train,val}/*.png '
 SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 #: How many label maps are read to count the labels.
 LOOKED_AT = 500
-# Of labels up to a number, how many are there if they count classes.
+# Largest ratio of the range of labels to their number for class numbers; grey
+# levels have wider gaps.
 _DENSE = 4
 
 
@@ -124,17 +125,16 @@ def read(tree: Tree,
          pairs: Pairs,
          task: str,
          classes: Sequence[str] | None = None) -> MaskData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and label maps.
-        task (str): ``'semantic'``.
-        classes (sequence[str], optional): Names of 0, 1, 2, …, if the folder
-            has none.
+        tree: The folder.
+        pairs: Pictures and label maps.
+        task: ``'semantic'``.
+        classes: Names of 0, 1, 2, …, if the folder has none.
 
     Returns:
-        MaskData: The data.
+        The data.
 
     Raises:
         UserError: If colours stand for unknown classes, labels have no names,
@@ -182,7 +182,7 @@ def read(tree: Tree,
 
 
 def _as_binary(labels: Counter) -> Counter:
-    """Counts of 0 and 255 as those of 0 and 1."""
+    """Counts of 0 and 255 as counts of 0 and 1."""
     return Counter({int(label > 0): count for label, count in labels.items()})
 
 
@@ -203,12 +203,12 @@ def _reader(tree: Tree, names: LabelNames | None,
                 'converted.') from error
         coloured = True
     except UserError:
-        # Skip a damaged map; others tell.
+        # Skip a damaged map and look at others.
         coloured = bool(names and names.colours)
     if not (coloured and names and names.colours):
         return read_label_map, []
     return (ColourReader(names, str(tree.path(names.file))),
-            [f'{names.file} says which colour is which class'])
+            [f'{names.file} defines the colours of the classes'])
 
 
 def _count(tree: Tree, samples: list[Sample], reader: Reader,
@@ -231,7 +231,7 @@ def _count(tree: Tree, samples: list[Sample], reader: Reader,
             continue
         if labels.shape != sample.size[::-1]:
             left_out.add(
-                'picture', 'of another size than its label map',
+                'picture', 'whose size differs from the label map',
                 f'{sample.picture}: {sample.size[0]}×{sample.size[1]} and '
                 f'{labels.shape[1]}×{labels.shape[0]}')
             continue
@@ -268,7 +268,6 @@ def _class_names(tree: Tree, names: LabelNames | None,
     if len(given) < number:
         raise UserError(
             f'the label maps in {tree.root} have labels up to {number - 1}, '
-            f'and {source} names {len(given)} classes: '
-            f'{listed(given, 10)}. Name all classes, in the order of their '
-            'labels.')
+            f'but {source} names {len(given)} classes: {listed(given, 10)}. '
+            'Name all classes, in the order of their labels.')
     return given, f'Label 0 is {given[0]}'

@@ -8,12 +8,12 @@ def outline_of(segmentation) -> list | dict | None:
     """A mask in the form that runs read.
 
     Args:
-        segmentation: As in the file: polygons, each a list of alternating x
-            and y; one polygon; or a run-length code.
+        segmentation: The value in the file: polygons, each a list of
+            alternating x and y; one polygon; or a run-length code.
 
     Returns:
-        list | dict, optional: Polygons of at least three corners, or the
-        code; None if there is no mask.
+        Polygons of at least three corners, or the code; None if there is no
+        mask.
     """
     if isinstance(segmentation, dict):
         return segmentation if {'counts', 'size'

@@ -9,20 +9,19 @@ from .data import Part, Sample
 from .tree import Tree, place_of
 from .words import LeftOut, counted, listed
 
-# Endings that names of label maps add to those of their images.
+# Endings that label maps add to the names of their images.
 _ENDINGS = ('_mask', '_masks', '_label', '_labels', '_seg', '_segmentation',
             '_gt', '_depth', '-mask', '-label', '_gtFine_labelTrainIds')
 _IMAGE_ENDINGS = ('_leftImg8bit', '_rgb', '_color', '_image')
 
 
 class Pairs(NamedTuple):
-    """Pictures and what belongs to them.
+    """Pictures and their label files.
 
     Attributes:
-        pairs (list[tuple[str, str]]): A picture and its file of labels each,
-            in the order of the pictures.
-        pictures (list[str]): Pictures without labels.
-        labels (list[str]): Files of labels without a picture.
+        pairs: Pictures with their label files, in the order of the pictures.
+        pictures: Pictures without labels.
+        labels: Label files without a picture.
     """
 
     pairs: list[tuple[str, str]]
@@ -35,18 +34,18 @@ class Pairs(NamedTuple):
 
 
 def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
-    """Match pictures with files of labels by their names.
+    """Match pictures with label files by their names.
 
-    The whole path must match, except for words that tell roles. If one side
-    has no splits, or other folders, only the rest or the file name must match.
-    Files of different splits never match.
+    The whole path must match, except for words that indicate roles. If one
+    side has no splits, or other folders, only the rest or the file name must
+    match. Files of different splits never match.
 
     Args:
-        pictures (sequence[str]): Paths in a folder.
-        labels (sequence[str]): The same.
+        pictures: Paths in a folder.
+        labels: The same.
 
     Returns:
-        Pairs: The matches of the strictest rule that finds most.
+        The matches of the strictest rule that finds the most.
 
     Raises:
         UserError: If two pictures or two label files have the same key by
@@ -129,7 +128,7 @@ def _bare(key: tuple, endings: Iterable[str]) -> tuple:
 
 
 def find_pairs(tree: Tree, role: str, suffixes: tuple) -> Pairs | None:
-    """Pictures, and files in folders of a role that belong to them."""
+    """Match pictures with the files in folders of a role."""
     if tree.main is not None:
         return None
     labels = _of_role(tree, role, suffixes)
@@ -142,10 +141,10 @@ def hint_of(tree: Tree, role: str, suffixes: tuple, what: str) -> str:
     """Why files in folders of a role are not used; '' if there are none.
 
     Args:
-        tree (Tree): The folder.
-        role (str): See :func:`find_pairs`.
+        tree: The folder.
+        role: See :func:`find_pairs`.
         suffixes (tuple[str]): The same.
-        what (str): The files, in words.
+        what: The files, in words.
     """
     files = _of_role(tree, role, suffixes)
     if not files:
@@ -161,16 +160,16 @@ def _of_role(tree: Tree, role: str, suffixes: tuple) -> list[str]:
 
 def paired_parts(tree: Tree, pairs: Pairs, what: str,
                  left_out: LeftOut) -> dict[str, Part]:
-    """Pairs by split; each record is the path of what belongs to a picture.
+    """Pairs by split; each record is the path of the label file.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and what belongs to them.
-        what (str): Noun for the labels.
-        left_out (LeftOut): Collects what is not used.
+        tree: The folder.
+        pairs: Pictures and their label files.
+        what: Noun for the labels.
+        left_out: Collects unused data.
 
     Returns:
-        dict[str, Part]: By split.
+        The parts by split.
     """
     left_out.update(tree.left_out)
     left_out.add('picture', f'without a {what}', *pairs.pictures)
@@ -195,11 +194,11 @@ def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
     """Splits from ``ImageSets/KIND/train.txt`` and similar lists.
 
     Args:
-        tree (Tree): The folder.
-        kind (str): ``'Main'`` or ``'Segmentation'``.
+        tree: The folder.
+        kind: ``'Main'`` or ``'Segmentation'``.
 
     Returns:
-        dict[str, str]: The split of each stem; empty without lists.
+        The split of each stem; empty without lists.
     """
     found = {}
     for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),

@@ -104,7 +104,7 @@ class PanopticReader(Reader):
             c['name']: bool(c['isthing'])
             for c in self.content['categories']
         }
-        # The order that data sets have.
+        # Data sets list things before stuff.
         self.classes.sort(key=lambda c: not self.isthing[c])
         self.folder = self._find_folder(split_in(osp.basename(name)) or split)
 
@@ -188,16 +188,16 @@ def read(tree: Tree,
          files: dict[str, str],
          task: str,
          classes: Sequence[str] | None = None) -> PanopticData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        files (dict[str, str]): A file for each split.
-        task (str): ``'panoptic'``.
-        classes (sequence[str], optional): All classes: every pixel has one.
+        tree: The folder.
+        files: A file for each split.
+        task: ``'panoptic'``.
+        classes: All classes, because every pixel has one.
 
     Returns:
-        PanopticData: The data.
+        The data.
 
     Raises:
         UserError: See :func:`~glid_mm.own_data.coco.read_parts`; or if PNGs

@@ -19,10 +19,10 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     decoded, to find truncated files.
 
     Args:
-        path (str | Path): A file.
+        path: A file.
 
     Returns:
-        tuple[int, int]: In pixels.
+        Width and height in pixels.
 
     Raises:
         ImageError: If it is not a usable picture.
@@ -49,12 +49,12 @@ def unlike_sizes(name: str, size: tuple[int, int], said: tuple[int,
     """Describe a picture whose labels are for another size.
 
     Args:
-        name (str): The picture.
-        size (tuple[int, int]): Its width and height.
-        said (tuple[int, int]): Width and height according to the labels.
+        name: The picture.
+        size: Its width and height.
+        said: Width and height according to the labels.
 
     Returns:
-        str: Both, and the likely reason if sides are swapped.
+        Both sizes, and the likely reason if sides are swapped.
     """
     text = f'{name}: {size[0]}×{size[1]} instead of {said[0]}×{said[1]}'
     if size == said[::-1]:
@@ -66,11 +66,11 @@ def spread(items: Sequence, most: int) -> list:
     """Select items evenly from a sequence.
 
     Args:
-        items (sequence): All.
-        most (int): Largest number of selected items.
+        items: All items.
+        most: Largest number of selected items.
 
     Returns:
-        list: In their order.
+        The selected items, in order.
     """
     count = min(most, len(items))
     return [items[i * len(items) // count] for i in range(count)]
@@ -80,10 +80,10 @@ def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
     """The range of sizes and the median, by area.
 
     Args:
-        sizes (sequence[tuple[int, int]]): Widths and heights in pixels.
+        sizes: Widths and heights in pixels.
 
     Returns:
-        str: A sentence without its full stop.
+        A sentence without its full stop.
     """
     ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     first, middle, last = (f'{ordered[i][0]}×{ordered[i][1]}'

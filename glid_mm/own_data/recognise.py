@@ -16,7 +16,7 @@ _FORMATS = dict(
     depth=(rgbd, ),
     pose=(keypoints, ),
     pretrain=(unlabelled, ))
-#: What data can be for.
+#: Tasks that data can serve.
 TASKS = tuple(_FORMATS)
 _WITHOUT_CLASSES = ('depth', 'pretrain')
 
@@ -31,26 +31,24 @@ def recognise(folder: str | Path,
     Nothing is written. Only the headers of pictures are read.
 
     Args:
-        folder (str | Path): The data; or, where a folder has several, the
-            file that describes one: a JSON of COCO or a YAML of YOLO.
-        task (str): One of :data:`TASKS`.
-        val (str | Path | float, optional): The validation part of data that
-            has none: a share below 1 or a number of images, a text file with
-            one picture name per line, or another folder or file of the same
-            kind.
-            By default a tenth.
-        classes (sequence[str], optional): Classes to use of boxes, masks and
-            keypoints, if not all; for label maps the names of 0, 1, 2, ….
-        depth_scale (float, optional): Units per metre in depth maps; by
-            default guessed: 1000 for millimetres, 256 for KITTI.
+        folder: The data; or, where a folder has several, the file that
+            describes one: a JSON of COCO or a YAML of YOLO.
+        task: One of :data:`TASKS`.
+        val: The validation part of data that has none: a share below 1 or a
+            number of images, a text file with one picture name per line, or
+            another folder or file of the same kind. By default a tenth.
+        classes: Classes to use, by default all; for label maps, the names of
+            0, 1, 2, ….
+        depth_scale: Units per metre in depth maps; by default guessed: 1000
+            for millimetres, 256 for KITTI.
 
     Returns:
-        OwnData: The data, to be described and prepared.
+        The data, to be described and prepared.
 
     Raises:
         UserError: If there is no such folder or task, the folder has no data
             for the task or has it in two formats, or the data is invalid. The
-            message names what was looked for, what was found, and a cure.
+            message names the expected formats, the files found, and a cure.
         MissingLibraryError: If the format needs a library that is missing.
     """
     if task not in _FORMATS:
@@ -118,7 +116,7 @@ def _nothing(tree: Tree, task: str) -> UserError:
 
 def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
                     depth_scale: float | None) -> None:
-    """Set the validation data that the user asks for."""
+    """Set the validation data requested by the user."""
     if not data.validates:
         raise UserError(f'{data.task} has no validation. Omit val.')
     if 'val' in data.parts:

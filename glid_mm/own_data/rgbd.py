@@ -19,7 +19,7 @@ from .words import LeftOut, counted
 LAYOUT = ('RGB-D: rgb/*.jpg (or images, color) and depth/*.png of 16 bits or '
           '*.npy in metres, with or without train and val below')
 SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
-#: Number of depth maps to read to tell unit and range.
+#: Number of depth maps to read to find unit and range.
 LOOKED_AT = 100
 MILLIMETRES, KITTI = 1000., 256.
 # Lidar maps are empty except for some points.
@@ -92,20 +92,20 @@ def read(tree: Tree,
          task: str,
          classes: Sequence[str] | None = None,
          depth_scale: float | None = None) -> DepthData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and depth maps.
-        task (str): ``'depth'``.
-        classes (sequence[str], optional): None: depth has no classes.
-        depth_scale (float, optional): Units per metre; by default guessed.
+        tree: The folder.
+        pairs: Pictures and depth maps.
+        task: ``'depth'``.
+        classes: Must be None, because depth has no classes.
+        depth_scale: Units per metre; by default guessed.
 
     Returns:
-        DepthData: The data.
+        The data.
 
     Raises:
-        UserError: If maps are not depth, differ in kind, or mostly cannot be
+        UserError: If maps are not depth, differ in type, or mostly cannot be
             used.
     """
     left_out = LeftOut()
@@ -153,7 +153,7 @@ def _depth(path: Path) -> np.ndarray:
 
     Raises:
         ImageError: If it cannot be read.
-        UserError: If it is something else.
+        UserError: If it is not a depth map.
     """
     name = str(path)
     with naming(name):

@@ -11,7 +11,7 @@ from ..io.files import write_atomically
 #: The share of the images that is set aside.
 SHARE = 0.1
 SEED = 0
-#: File that keeps the choice.
+#: File that stores the choice.
 FILE = 'split.json'
 
 
@@ -19,11 +19,11 @@ def number_of(share: float | int, images: int) -> int:
     """Number of images to set aside.
 
     Args:
-        share (float | int): Below 1 a share, else a number.
-        images (int): Number of all images.
+        share: Below 1 a share, else a number.
+        images: Number of all images.
 
     Returns:
-        int: At least 1, and at most all but one.
+        A number between 1 and all but one.
 
     Raises:
         UserError: If there are fewer than two images.
@@ -45,13 +45,13 @@ def keep_split(out: Path, shown: Mapping[str, Counter],
     parts as far as the number of images allows, rare classes first.
 
     Args:
-        out (Path): A folder; it keeps the choice in :data:`FILE`. Images that
-            are added later are for training.
-        shown (Mapping[str, Counter]): Classes of each image, by its name.
-        share (float | int): See :func:`number_of`.
+        out: Folder for the choice, in :data:`FILE`. Images added later are for
+            training.
+        shown: Classes of each image, by its name.
+        share: See :func:`number_of`.
 
     Returns:
-        set[str]: Names of the images that are set aside.
+        Names of the images that are set aside.
 
     Raises:
         UserError: If the file cannot be read, has another share, or none of
@@ -69,7 +69,7 @@ def keep_split(out: Path, shown: Mapping[str, Counter],
         before, chosen = kept['share'], set(kept['validation'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'the split {path} cannot be read: {error}. Remove it '
-                        'to have the images split anew.') from error
+                        'to split the images again.') from error
     if before != share:
         raise UserError(
             f'{path} keeps a split with val={before}, and now val={share}: '
@@ -108,5 +108,5 @@ def _choose(shown: Mapping[str, Counter], number: int) -> set[str]:
             take(name)
     taken = set(chosen)
     rest = [name for name in rest if name not in taken]
-    # Where every image is the last of some class.
+    # Needed if every image is the last of some class.
     return taken | set(rest[:number - len(chosen)])

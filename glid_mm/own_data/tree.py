@@ -39,11 +39,10 @@ class Place(NamedTuple):
     """Information from the path of a file.
 
     Attributes:
-        split (str, optional): ``'train'``, ``'val'`` or ``'test'``.
-        role (str, optional): One of :data:`ROLES`, of the innermost folder
-            that has one.
-        inside (str): The other folders, joined by ``/``.
-        stem (str): The file's name without its suffix.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        role: One of :data:`ROLES`, of the innermost folder that has one.
+        inside: The other folders, joined by ``/``.
+        stem: The file's name without its suffix.
     """
 
     split: str | None
@@ -62,10 +61,10 @@ def place_of(path: str) -> Place:
     """Read split and role from a path.
 
     Args:
-        path (str): In the folder, with ``/``.
+        path: Path in the folder, with ``/``.
 
     Returns:
-        Place: See there.
+        The split, the role and the rest of the path.
     """
     *folders, name = path.split('/')
     split = role = None
@@ -86,15 +85,15 @@ class Tree:
     """The files of a folder, listed once.
 
     Args:
-        folder (str | Path): Where to look, below too.
-        main (Path, optional): A file in it that the user named. Other files
-            that describe a data set are ignored.
+        folder: The folder; its subfolders are searched too.
+        main: A file in it that the user named. Other files that describe a
+            data set are ignored.
 
     Attributes:
         root (Path): The folder, absolute.
         files (list[str]): Paths in it with ``/``, sorted; neither hidden nor
             empty.
-        pictures (list[str]): Those that are pictures.
+        pictures (list[str]): The pictures among them.
         photos (list[str]): Pictures that are not labels: those in folders for
             images if there are any, else those in folders without a role.
         left_out (LeftOut): Empty pictures.
@@ -141,11 +140,11 @@ class Tree:
         """The tree of a folder, or of the data set that a file describes.
 
         Args:
-            path (str | Path): A folder, or a file in the folder of a data
-                set or in one below.
+            path: A folder, or a file in the folder of a data set or in one
+                below.
 
         Returns:
-            Tree: See there.
+            The tree.
 
         Raises:
             UserError: If the path does not exist; see :class:`Tree`.
@@ -156,21 +155,22 @@ class Tree:
         if not path.is_file():
             raise UserError(f'there is no data folder {path}. Check the path.')
         folder = path.absolute().parent
-        # Annotation files mostly lie in a folder beside those of pictures.
+        # Annotation files are usually in a folder beside the pictures'
+        # folders.
         alone = ROLES.get(folder.name.lower()) == 'labels' and not any(
             entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
         return cls(folder.parent if alone else folder, path)
 
     def ending(self, *suffixes: str) -> list[str]:
-        """Files whose names have one of some endings, ignoring case."""
+        """Files with one of the given suffixes, ignoring case."""
         return [n for n in self.files if n.lower().endswith(suffixes)]
 
     def named(self, *names: str) -> list[str]:
-        """Files with one of some names, ignoring case, in any folder."""
+        """Files with one of the given names, ignoring case, in any folder."""
         return [n for n in self.files if osp.basename(n).lower() in names]
 
     def path(self, name: str) -> Path:
-        """Where a file is."""
+        """The absolute path of a file."""
         return self.root / name
 
     def json(self, name: str):

@@ -23,7 +23,7 @@ class ImageFolder(OwnData):
     validates = False
 
     def dataset(self, out: Path, split: str, part: Part) -> dict:
-        """See :class:`OwnData`; ``extra`` tells that not all are used."""
+        """See :class:`OwnData`; ``extra`` is true if some are unused."""
         settings = dict(data_root=str(self.root), data_prefix='')
         if part.extra:
             file = out / 'images.txt'
@@ -42,7 +42,7 @@ def find(tree: Tree, task: str) -> bool | None:
 
 
 def hint(tree: Tree) -> str:
-    """Nothing: there are no pictures."""
+    """An empty string, because there are no pictures."""
     return ''
 
 
@@ -50,16 +50,16 @@ def read(tree: Tree,
          found: bool,
          task: str,
          classes: Sequence[str] | None = None) -> ImageFolder:
-    """Read what :func:`find` has found.
+    """Read the pictures or shards of a folder.
 
     Args:
-        tree (Tree): The folder.
-        found (bool): True.
-        task (str): ``'pretrain'``.
-        classes (sequence[str], optional): None: there are no classes.
+        tree: The folder.
+        found: Always true.
+        task: ``'pretrain'``.
+        classes: Must be None, because there are no classes.
 
     Returns:
-        ImageFolder: The data.
+        The data.
 
     Raises:
         UserError: If shards are incomplete, or no opened picture can be read.

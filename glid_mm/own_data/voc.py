@@ -41,16 +41,16 @@ def read(tree: Tree,
          pairs: Pairs,
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        pairs (Pairs): Pictures and XMLs.
-        task (str): ``'detection'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        tree: The folder.
+        pairs: Pictures and XMLs.
+        task: ``'detection'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data.
+        The data.
 
     Raises:
         UserError: If most files cannot be used, or there is no such class.
@@ -114,7 +114,7 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
     if all(text and text.strip().isdigit() and int(text) for text in said):
         said = tuple(int(text) for text in said)
         if said != size:
-            left_out.add('picture', 'of another size than its labels say',
+            left_out.add('picture', 'whose size differs from the labels',
                          unlike_sizes(picture, size, said))
             return None
     objects = []
@@ -130,9 +130,9 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
 
 
 def _first_pixel(files: list) -> int:
-    """1 if coordinates are pixels counted from 1, as VOC has them, else 0.
+    """1 if coordinates are pixels counted from 1, as in VOC, else 0.
 
-    They are not if some are 0, or are not whole numbers.
+    Zeros and fractions show that they are not counted from 1.
     """
     values = [
         value for *_, objects in files for box, _ in objects
@@ -142,9 +142,9 @@ def _first_pixel(files: list) -> int:
 
 
 def _row(box, first: int, difficult: bool) -> dict:
-    # The last pixel belongs to the box where pixels are counted.
+    # If pixels are counted, the box includes the last one.
     left, top, right, bottom = box.ltrb
     left, top = left - first, top - first
-    # COCO's evaluation ignores crowds, as VOC's ignores these.
+    # COCO's evaluation ignores crowds; VOC's ignores difficult objects.
     return dict(
         bbox=[left, top, right - left, bottom - top], iscrowd=int(difficult))

@@ -13,11 +13,11 @@ def counted(number: int, noun: str) -> str:
     """A number and its noun: ``1 image``, ``1,200 boxes``.
 
     Args:
-        number (int): How many.
-        noun (str): For one of them.
+        number: The number.
+        noun: The noun in the singular.
 
     Returns:
-        str: Both.
+        The number and the noun.
     """
     if number != 1:
         noun = (f'{noun[:-1]}ies' if noun[-1] == 'y' else
@@ -29,11 +29,11 @@ def listed(names: Iterable[str], shown: int = SHOWN) -> str:
     """Some names, and the number of further names.
 
     Args:
-        names (Iterable[str]): All of them.
-        shown (int): Largest number of names to write.
+        names: All of them.
+        shown: Largest number of names to write.
 
     Returns:
-        str: ``a, b and 7 more``.
+        ``a, b and 7 more``.
     """
     names = [str(name) for name in names]
     text = ', '.join(names[:shown])
@@ -45,11 +45,11 @@ def classes_in_words(classes: Sequence[str], counts: Counter) -> str:
     """Classes, how many of each there are, and which are rare.
 
     Args:
-        classes (sequence[str]): All of them.
-        counts (Counter): By name; of training.
+        classes: All of them.
+        counts: Counts by name, in the training data.
 
     Returns:
-        str: Sentences without the last full stop.
+        Sentences without the last full stop.
     """
     there = [name for name in classes if counts[name]]
     ordered = sorted(there, key=lambda name: -counts[name])
@@ -80,20 +80,20 @@ class LeftOut:
         return sum(self._counts.values())
 
     def add(self, noun: str, why: str, *names: str, count: int = 0) -> None:
-        """Note some things.
+        """Record unused things and the reason.
 
         Args:
-            noun (str): For one of them, such as ``'picture'``.
-            why (str): Text after the noun: ``'without a label file'``.
-            *names (str): Their names, if they have any.
-            count (int): Their number, if they have no names.
+            noun: Singular, such as ``'picture'``.
+            why: Text after the noun: ``'without a label file'``.
+            *names: Names of the things, if any.
+            count: Number of the things, if they have no names.
         """
         if count or names:
             self._names.setdefault((noun, why), []).extend(names)
             self._counts[noun, why] += count or len(names)
 
     def update(self, other: 'LeftOut') -> None:
-        """Add the notes of another."""
+        """Add the notes of another instance."""
         for (noun, why), names in other._names.items():
             self.add(noun, why, *names, count=other._counts[noun, why])
 

@@ -16,10 +16,10 @@ from .yolo_yaml import find_yaml, names_of, read_yaml, splits_of
 
 LAYOUT = ('YOLO: data.yaml or classes.txt, images/{train,val}/*.jpg and '
           'labels/{train,val}/*.txt')
-# Lists of other things than boxes.
+# Text files that do not list boxes.
 _OTHER = ('classes.txt', 'obj.txt', 'train.txt', 'val.txt', 'valid.txt',
           'test.txt', 'names.txt', 'labels.txt', 'labelmap.txt')
-# Shares of an image's sides may be a little off by rounding.
+# Rounding may move coordinates slightly outside 0 to 1.
 _LEAST, _MOST = -0.1, 1.1
 
 
@@ -28,8 +28,8 @@ class Layout:
     """Files of a data set.
 
     Attributes:
-        yaml (str, optional): The file that describes the data set.
-        pairs (Pairs): Pictures and texts.
+        yaml: The file that describes the data set.
+        pairs: Pictures and label files.
     """
 
     yaml: str | None
@@ -79,16 +79,16 @@ def read(tree: Tree,
          layout: Layout,
          task: str,
          classes: Sequence[str] | None = None) -> CocoData:
-    """Read what :func:`find` has found.
+    """Read the files that :func:`find` has found.
 
     Args:
-        tree (Tree): The folder.
-        layout (Layout): The files.
-        task (str): ``'detection'`` or ``'instance'``.
-        classes (sequence[str], optional): Those to take, if not all.
+        tree: The folder.
+        layout: The files.
+        task: ``'detection'`` or ``'instance'``.
+        classes: Classes to use; by default all.
 
     Returns:
-        CocoData: The data. Pictures without a text are empty.
+        The data. Pictures without a text are empty.
 
     Raises:
         UserError: If a text file is damaged or has a class without a name,

@@ -48,16 +48,16 @@ def read_yaml(tree: Tree, name: str) -> dict:
 
 def names_of(tree: Tree, file: str | None, settings: dict,
              texts: dict) -> tuple[list[str], str | None]:
-    """Names of the classes, and the file that has them.
+    """Names of the classes, and the file that defines them.
 
     Args:
-        tree (Tree): The folder.
-        file (str, optional): The YAML.
-        settings (dict): Its content.
-        texts (dict): Lines by picture, whose first value is the class.
+        tree: The folder.
+        file: The YAML.
+        settings: Its content.
+        texts: Lines by picture, whose first value is the class.
 
     Returns:
-        tuple[list[str], str | None]: Names, numbers if no file has names.
+        The names, or numbers if no file has names; and the file.
 
     Raises:
         UserError: If names and numbers do not match, or files differ.
@@ -93,7 +93,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
     """``(split, folder or set of pictures)`` from the YAML.
 
     Returns:
-        list, optional: None if it has none in the tree.
+        The splits; None if the tree has none.
     """
     found = []
     for key, entries in settings.items():
@@ -115,7 +115,7 @@ def splits_of(tree: Tree, file: str | None, settings: dict) -> list | None:
 def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
     """The YAML's folder of pictures; None if it is outside the tree.
 
-    Programs differ in what the paths are relative to.
+    Programs differ in the base folder of the paths.
     """
     here = tree.path(file).parent
     entry = entry.rstrip('/')
@@ -131,7 +131,7 @@ def _resolve(tree: Tree, file: str, settings: dict, entry: str) -> Path | None:
 
 
 def _listed(tree: Tree, path: Path) -> set[str]:
-    """Pictures that a list names, whatever its paths are relative to."""
+    """The pictures in a list; programs differ in the base of its paths."""
     by_name = defaultdict(list)
     for picture in tree.pictures:
         by_name[osp.basename(picture)].append(picture)

@@ -10,19 +10,19 @@ from torch import nn
 
 from ..checkpoint.loading import load_weights
 
-# What mmpose draws and computes with. Files of weights hold lists.
+# Metadata that mmpose needs as arrays; weights files hold lists.
 _ARRAYS = ('keypoint_colors', 'skeleton_link_colors', 'sigmas',
            'dataset_keypoint_weights')
-# Where models say how many classes they know.
+# Parts of models that hold the number of classes.
 _HEADS = ('bbox_head', 'panoptic_head', 'decode_head')
 
 
 class _ReadWeights:
-    """An inferencer whose ``weights`` are a checkpoint, not its path.
+    """An inferencer that takes a loaded checkpoint as ``weights``.
 
-    The weights of a mixture's task are not in a file of their own. Weights
-    that stay random are refused. Names of classes come from the weights, or
-    else from the config; no data set is needed.
+    The weights of a mixture's task have no file of their own. Missing weights
+    raise an error. Class names come from the weights or else from the config;
+    no data set is needed.
     """
 
     def _init_model(self, cfg, weights: dict, device) -> nn.Module:
@@ -44,7 +44,8 @@ class _ReadWeights:
     def _init_collate(self, cfg):
         if 'collate_fn' in cfg.test_dataloader:
             return super()._init_collate(cfg)
-        # The hosts', for which they search registries that they lack.
+        # The hosts use the same function, but search for it in registries that
+        # may not exist.
         return pseudo_collate
 
 
@@ -52,7 +53,7 @@ def _complete(meta: Mapping, model: nn.Module) -> dict:
     """The meta information of a data set, completed for drawing."""
     meta = dict(meta)
     if 'num_keypoints' in meta:
-        # JSON has no numbers as keys.
+        # JSON turns numeric keys into strings.
         for name, value in meta.items():
             if isinstance(value, Mapping):
                 meta[name] = {
@@ -67,14 +68,14 @@ def _complete(meta: Mapping, model: nn.Module) -> dict:
     count = getattr(head, 'num_classes', 0)
     classes = meta.get('classes')
     if not classes or isinstance(classes, str):
-        # A text is the path of a file that is not here.
+        # A string is the path of a file on the training machine.
         classes = [f'class {i}' for i in range(count)]
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
         palette = np.random.default_rng(0).integers(
             256, size=(len(classes), 3))
         palette = palette.tolist()
-    # JSON has lists, of which mmdet draws nothing.
+    # JSON has lists, but mmdet draws only tuples.
     return dict(classes=tuple(classes), palette=[tuple(c) for c in palette])
 
 
@@ -83,16 +84,16 @@ def build_inferencer(kind: str, config: Config, checkpoint: dict,
     """The inferencer of a task's host library.
 
     Args:
-        kind (str): Kind of task.
-        config (Config): See :func:`~.tasks.single_config`.
-        checkpoint (dict): Weights of that config.
-        device (str): Where to compute.
+        kind: Kind of task.
+        config: See :func:`~.tasks.single_config`.
+        checkpoint: Weights of that config.
+        device: Device to compute on.
 
     Returns:
-        BaseInferencer: Ready.
+        The inferencer.
 
     Raises:
-        CheckpointError: If the weights are not of the config.
+        CheckpointError: If the weights do not fit the config.
     """
     if kind == 'pose':
         from ..tasks.pose import PoseInferencer as Host

@@ -1,4 +1,4 @@
-"""Read the user's pictures the way training reads them."""
+"""Read the user's pictures as in training."""
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,19 +20,19 @@ class Picture(NamedTuple):
     """A picture to predict on.
 
     Attributes:
-        name (str): Name for results, without a suffix; for a file in a
-            folder, its path relative to the folder.
-        source (Path or Image): The file, or the picture itself.
+        name: Name for results, without a suffix; for a file in a folder, its
+            path relative to the folder.
+        source: The file, or the picture itself.
     """
 
     name: str
     source: Path | Image.Image
 
     def pixels(self) -> np.ndarray:
-        """Read it.
+        """Read the picture.
 
         Returns:
-            ndarray: ``(H, W, 3)`` uint8, BGR, turned upright; see
+            ``(H, W, 3)`` uint8, BGR, turned upright; see
             :func:`glid_mm.datasets.decode.upright_rgb`.
 
         Raises:
@@ -41,7 +41,7 @@ class Picture(NamedTuple):
         if isinstance(self.source, Path):
             return bgr(load_image(str(self.source)))
         copy = self.source.copy()
-        # Which a copy has not, and integers of 32 bits need.
+        # A copy loses the format, which 32-bit integers need.
         copy.format = self.source.format
         return bgr(upright_rgb(copy, self.name))
 
@@ -54,7 +54,7 @@ def is_one(pictures) -> bool:
 
 
 def list_pictures(pictures) -> list[Picture]:
-    """All pictures, unread, each with a unique name.
+    """List pictures without reading them, each with a unique name.
 
     Args:
         pictures (str | Path | Image | ndarray | list): Files, folders, PIL
@@ -62,7 +62,7 @@ def list_pictures(pictures) -> list[Picture]:
             ``(H, W, 4)`` with alpha), or a list of these.
 
     Returns:
-        list[Picture]: In the given order; those of a folder by name.
+        Pictures in the given order, within a folder by name.
 
     Raises:
         UserError: If there is no such picture, a folder has none, or an item
@@ -87,8 +87,9 @@ def _sources(picture, number: int) -> Iterator[tuple[str, Path | Image.Image]]:
         return
     if isinstance(picture, (str, Path)):
         if '://' in str(picture):
-            raise UserError(f'{picture} is a URL, and glid_mm downloads '
-                            'nothing. Save the picture and give its path.')
+            raise UserError(f'{picture} is a URL, but glid_mm does not '
+                            'download anything. Save the picture and give its '
+                            'path.')
         path = Path(picture).expanduser()
         for file in find_images([path]):
             inside = file.relative_to(path) if path.is_dir() else file.name

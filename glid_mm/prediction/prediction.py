@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .predictor import Predictor
 
 Array = np.ndarray | torch.Tensor
-# Of mmdet: class + 1000 · number of the object.
+# mmdet's value is class + 1000 · number of the object.
 _OFFSET = 1000
 
 
@@ -29,10 +29,10 @@ class Origin(NamedTuple):
     """The origin of a prediction.
 
     Attributes:
-        predictor (Predictor): Predictor that made it.
-        picture (Picture): Its picture.
-        threshold (float): Score threshold.
-        detected (bool): Whether a detector found the boxes of poses.
+        predictor: Predictor that made it.
+        picture: Its picture.
+        threshold: Score threshold.
+        detected: Whether a detector found the boxes of poses.
     """
 
     predictor: 'Predictor'
@@ -43,28 +43,26 @@ class Origin(NamedTuple):
 
 @dataclass(repr=False, eq=False)
 class Prediction:
-    """The prediction for one picture; None for what its task does not give.
+    """The prediction for one picture; results of other tasks are None.
 
-    Pixels are those of the picture, turned upright.
+    Pixels refer to the picture turned upright.
 
     Attributes:
-        name (str): Name of the picture, without its suffix.
-        task (str): See :class:`Predictor`.
-        size (tuple[int, int]): Height and width in pixels.
-        boxes (ndarray): ``(N, 4)`` float32: left, top, right and bottom edge
-            in pixels.
-        scores (ndarray): ``(N, )`` float32, of boxes, within 0 and 1.
-        labels (ndarray): ``(N, )`` int64, the classes of boxes.
-        names (list[str]): ``N``, the names of these classes.
-        masks (ndarray): ``(N, H, W)`` bool.
-        semantic (ndarray): ``(H, W)``, the class of each pixel.
-        panoptic (ndarray): ``(H, W)`` int32, the segment of each pixel, 0
-            where there is none.
-        segments (list[dict]): Segments of ``panoptic``: ``id``, ``label``,
-            ``name`` and ``area`` in pixels.
-        depth (ndarray): ``(H, W)`` float32, in metres.
-        keypoints (ndarray): ``(N, K, 2)`` float32, x and y in pixels.
-        keypoint_scores (ndarray): ``(N, K)`` float32.
+        name: Name of the picture, without its suffix.
+        task: See :class:`Predictor`.
+        size: Height and width in pixels.
+        boxes: ``(N, 4)`` float32: left, top, right and bottom edge in pixels.
+        scores: ``(N, )`` float32, of boxes, between 0 and 1.
+        labels: ``(N, )`` int64, the classes of boxes.
+        names: ``N``, the names of these classes.
+        masks: ``(N, H, W)`` bool.
+        semantic: ``(H, W)``, the class of each pixel.
+        panoptic: ``(H, W)`` int32, the segment of each pixel, 0 for none.
+        segments: Segments of ``panoptic``: ``id``, ``label``, ``name`` and
+            ``area`` in pixels.
+        depth: ``(H, W)`` float32, in metres.
+        keypoints: ``(N, K, 2)`` float32, x and y in pixels.
+        keypoint_scores: ``(N, K)`` float32.
     """
 
     name: str
@@ -114,8 +112,8 @@ class Prediction:
         """Draw the prediction over its picture, as the host library does.
 
         Returns:
-            Image: RGB, of the picture's size; depth lies beside the picture,
-            with a scale.
+            RGB, of the picture's size; depth lies beside the picture, with a
+            scale.
 
         Raises:
             UserError: If the picture's file no longer exists.
@@ -129,14 +127,14 @@ class Prediction:
         """Write drawing and data, named like the picture.
 
         Args:
-            folder (str or Path): ``vis/NAME.png`` in it is the drawing,
-                ``pred/NAME.json`` has all but maps, and ``pred/NAME.png`` has
-                the map, if there is one: classes of pixels; ids of segments
-                as COCO colours them (red + 256 · green + 65536 · blue); or
-                depth in 16 bits, ``png_scale`` units per metre.
+            folder: ``vis/NAME.png`` in it is the drawing, ``pred/NAME.json``
+                has all data except maps, and ``pred/NAME.png`` has the map, if
+                there is one: classes of pixels; ids of segments as COCO
+                colours (red + 256 · green + 65536 · blue); or depth in 16
+                bits, ``png_scale`` units per metre.
 
         Returns:
-            list[Path]: The files.
+            The files.
         """
         files = {f'vis/{self.name}.png': _png(self.plot())}
         facts = self.to_dict()
@@ -158,7 +156,7 @@ class Prediction:
         return paths
 
     def to_dict(self) -> dict:
-        """All but maps as plain values for JSON; masks as COCO's RLE."""
+        """All data except maps as plain JSON values; masks as COCO's RLE."""
         facts = dict(
             name=self.name,
             task=self.task,
@@ -178,22 +176,21 @@ class Prediction:
     def to_coco(self,
                 image_id: int | str | None = None,
                 category_ids: Sequence[int] | None = None) -> list[dict]:
-        """The prediction in COCO's format of results.
+        """The prediction in COCO's results format.
 
         Args:
-            image_id (int or str, optional): The picture's id in the data set;
-                by default its name.
-            category_ids (Sequence[int], optional): The id of each class, by
-                label; by default 1, 2 and so on.
+            image_id: The picture's id in the data set; by default its name.
+            category_ids: The id of each class, by label; by default 1, 2 and
+                so on.
 
         Returns:
-            list[dict]: With ``image_id``, ``category_id`` and ``score``; and
+            Entries with ``image_id``, ``category_id`` and ``score``; and
             ``bbox`` (left, top, width, height), ``segmentation`` (RLE) or
-            ``keypoints``. A semantic map gives one per class, without a
-            score; a panoptic map gives one, with ``segments_info``.
+            ``keypoints``. A semantic map gives one per class, without a score;
+            a panoptic map gives one, with ``segments_info``.
 
         Raises:
-            UserError: If the task is depth, which COCO does not have.
+            UserError: If the task is depth, which COCO lacks.
         """
         image_id = self.name if image_id is None else image_id
         classes = self._origin.predictor.classes
@@ -237,7 +234,7 @@ class Prediction:
                 scores = np.asarray(self.keypoint_scores[i])
                 result['keypoints'] = np.column_stack(
                     [np.asarray(self.keypoints[i]), scores]).ravel().tolist()
-                # As mmpose ranks poses.
+                # Rank poses like mmpose.
                 result['score'] *= float(scores.mean())
             results.append(result)
         return results
@@ -252,14 +249,14 @@ def prediction_of(origin: Origin, sample, size: tuple[int, int]) -> Prediction:
     """Make a prediction from a host's data sample.
 
     Args:
-        origin (Origin): Its origin.
-        sample (BaseDataElement): The host's.
-        size (tuple[int, int]): Height and width of the picture.
+        origin: Its origin.
+        sample (BaseDataElement): The host's data sample.
+        size: Height and width of the picture.
 
     Returns:
-        Prediction: Only with objects above the threshold.
+        The prediction, with only the objects above the threshold.
     """
-    # These are as large as the maps of all classes, and are never read.
+    # These are as large as the maps of all classes and never read.
     for name in ('seg_logits', 'pred_fields'):
         if name in sample:
             delattr(sample, name)

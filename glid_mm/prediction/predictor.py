@@ -1,4 +1,4 @@
-"""Weights in use: pictures in, predictions out."""
+"""Load weights and predict on pictures."""
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,25 +27,26 @@ def load(run_or_weights: str | Path,
 
 
 class Predictor:
-    """A model with its weights, and the inferencer of its host library.
+    """A model with its weights and the inferencer of its host library.
 
     Args:
-        run (Run): Weights and their config.
-        device (str, optional): Where to compute, such as ``'cuda:1'``; by
-            default a GPU if there is one.
-        task (str, optional): The task to choose of a mixture, or the expected
-            task of other weights.
+        run: Weights and their config.
+        device: Device to compute on, such as ``'cuda:1'``; by default a GPU if
+            there is one.
+        task: The task of a mixture to use, or the expected task of other
+            weights.
 
     Attributes:
         model (nn.Module): The host's model, in eval mode, on the device.
         config (Config): The task's config; for a mixture, the task's part.
         task (str): 'semantic', 'instance', 'panoptic', 'detection', 'depth',
             'pose' or 'pretrain'.
-        name (str): The mixture's name of this task; otherwise as `task`.
+        name (str): The mixture's name for this task; otherwise equal to
+            `task`.
         tasks (dict[str, str]): All tasks of the weights: kinds such as
             `task` by name.
-        classes (tuple[str]): Their names, by label; empty for depth.
-        device (torch.device): Where it computes.
+        classes (tuple[str]): Class names by label; empty for depth.
+        device (torch.device): The model's device.
         path (Path): File of the weights.
 
     Raises:
@@ -91,7 +92,7 @@ class Predictor:
         """A predictor with the same weights for another of their tasks.
 
         Args:
-            task (str): One of :attr:`tasks`.
+            task: One of :attr:`tasks`.
 
         Raises:
             UserError: If the weights lack the task.
@@ -108,8 +109,7 @@ class Predictor:
             **options: See :meth:`stream`.
 
         Returns:
-            Prediction or list[Prediction]: One for one picture; a list for a
-            list or a folder.
+            A single prediction for one picture; a list for a list or a folder.
 
         Raises:
             UserError: See :meth:`stream`.
@@ -131,29 +131,26 @@ class Predictor:
         Args:
             pictures (str | Path | Image | ndarray | list): See
                 :meth:`predict`.
-            threshold (float): Score threshold of boxes and masks, and of
-                keypoints to draw. Semantic and panoptic maps and depth
-                have none.
-            batch_size (int): Pictures that go through the model at once.
-                Poses are predicted picture by picture.
-            detector (Predictor, optional): For detection or instances; finds
-                the people whose poses are estimated. Without one, each
-                picture is one person.
-            detector_class (str): The detector's class of people.
+            threshold: Score threshold of boxes and masks, and of keypoints to
+                draw. Semantic and panoptic maps and depth have none.
+            batch_size: Pictures in a forward pass. Poses are predicted picture
+                by picture.
+            detector: For detection or instances; finds the people whose poses
+                are estimated. Without one, each picture is one person.
+            detector_class: The detector's class of people.
 
         Yields:
-            Prediction: In the order of the pictures.
+            Predictions in the order of the pictures.
 
         Raises:
             UserError: If a picture is missing, cannot be read or is not a
-                picture, or an option is not for this task.
+                picture, or an option does not apply to this task.
         """
         if self._inferencer is None:
             raise UserError(
                 f'{self.path} comes from pre-training and has no task yet. '
                 'Fine-tune it first: `glid train TASK DATA --weights '
-                'WEIGHTS`. '
-                'To see what it has learnt, call '
+                'WEIGHTS`. To see a reconstruction, call '
                 'predictor.reconstruct(picture).')
         if batch_size < 1:
             raise UserError(f'batch_size must be 1 or more, not {batch_size}')
@@ -163,8 +160,8 @@ class Predictor:
             options['bbox_thr'] = threshold
         elif detector is not None:
             raise UserError(
-                f'only pose models use a detector, and {self.path} '
-                f'is for {self.task}. Omit the detector.')
+                f'only pose models use a detector, but {self.path} is for '
+                f'{self.task}. Omit the detector.')
         pictures = list_pictures(pictures)
         for start in range(0, len(pictures), batch_size):
             part = pictures[start:start + batch_size]
@@ -183,16 +180,15 @@ class Predictor:
         """Mask units of a picture and reconstruct them.
 
         Args:
-            picture (str | Path | Image | ndarray): One; its centre is cropped
-                and resized.
-            masked (ndarray, optional): ``(size / 32, size / 32)`` bool, True
-                where a unit of 32×32 pixels is masked; by default drawn as in
-                training.
-            size (int, optional): Side in pixels, a multiple of 32; by default
-                that of training.
+            picture (str | Path | Image | ndarray): A single picture; its
+                centre is cropped and resized.
+            masked: ``(size / 32, size / 32)`` bool, True where a unit of 32×32
+                pixels is masked; by default drawn as in training.
+            size: Side in pixels, a multiple of 32; by default the training
+                size.
 
         Returns:
-            Reconstruction: Pictures.
+            The pictures.
 
         Raises:
             UserError: If the weights are not from pre-training, or the mask or
@@ -210,12 +206,12 @@ class Predictor:
         """Draw a prediction for :meth:`Prediction.plot`.
 
         Args:
-            origin (Origin): Origin of the prediction.
+            origin: Origin of the prediction.
             sample (BaseDataElement): The output of the host's model.
-            image (ndarray): ``(H, W, 3)`` uint8, BGR.
+            image: ``(H, W, 3)`` uint8, BGR.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8, RGB.
+            ``(H', W', 3)`` uint8, RGB.
         """
         options = {}
         if self.task in ('detection', 'instance', 'panoptic'):
@@ -223,11 +219,12 @@ class Predictor:
         elif self.task == 'pose':
             options = dict(kpt_thr=origin.threshold, draw_bbox=origin.detected)
         state = np.random.get_state()
-        # mmdet draws the shades of masks, and takes the program's numbers.
+        # mmdet draws mask colours from NumPy's global generator.
         np.random.seed(0)
         try:
             with self._scope(), warnings.catch_warnings():
-                # mmengine warns of every box that ends at the picture's edge.
+                # mmengine warns about every box that ends at the picture's
+                # edge.
                 warnings.simplefilter('ignore', UserWarning)
                 drawn, = self._inferencer.visualize([image], [sample],
                                                     return_vis=True,
@@ -237,7 +234,7 @@ class Predictor:
         return drawn
 
     def levels(self, sample) -> np.ndarray:
-        """A semantic map or depth as a PNG holds it, ``(H, W)``."""
+        """The values of a semantic or depth map in a PNG, ``(H, W)``."""
         return self._inferencer.levels(sample)
 
     @property
@@ -246,7 +243,7 @@ class Predictor:
         return self._inferencer.png_scale
 
     def _scope(self):
-        """Hosts look names up in the scope that is the default one."""
+        """Make the host's scope the default, where it looks up names."""
         return DefaultScope.overwrite_default_scope(
             self.config.get('default_scope'))
 

@@ -17,15 +17,13 @@ from .runs import Run
 
 
 class Reconstruction(NamedTuple):
-    """Pictures of one size.
+    """A picture and its reconstruction, all of the same size.
 
     Attributes:
-        picture (Image): The input, cropped and resized.
-        masked (Image): The part that the model saw; the rest has the mean
-            colour.
-        reconstructed (Image): Visible units unchanged, masked units as
-            predicted.
-        mask (ndarray): ``(H / 32, W / 32)`` bool, True where masked.
+        picture: The input, cropped and resized.
+        masked: The part that the model saw; the rest has the mean colour.
+        reconstructed: Visible units unchanged, masked units as predicted.
+        mask: ``(H / 32, W / 32)`` bool, True where masked.
     """
 
     picture: Image.Image
@@ -35,11 +33,11 @@ class Reconstruction(NamedTuple):
 
 
 def build(run: Run, device: torch.device) -> nn.Module:
-    """Build the model of a pre-training with its weights.
+    """Build a pre-trained model with its weights.
 
     Args:
-        run (Run): Run of a pre-training.
-        device (torch.device): Where to compute.
+        run: A pre-training run.
+        device: Device to compute on.
 
     Raises:
         CheckpointError: If weights are missing.
@@ -57,13 +55,13 @@ def random_mask(units: int,
     """Draw a mask as training does.
 
     Args:
-        units (int): Units of 32 pixels in a row and in a column.
-        ratio (float): Share of units that are masked.
-        strategy (str): 'random', 'block' or 'grid'.
-        seed (int): The same gives the same mask.
+        units: Number of 32-pixel units per side.
+        ratio: Share of units that are masked.
+        strategy: 'random', 'block' or 'grid'.
+        seed: Seed of the draw.
 
     Returns:
-        ndarray: ``(units, units)`` bool, True where masked.
+        ``(units, units)`` bool, True where masked.
     """
     visible = sample_visible((units, units), ratio, strategy, 1,
                              torch.Generator().manual_seed(seed))

@@ -17,10 +17,10 @@ from ..io.checkpoints import find_checkpoint, read_checkpoint
 from ..io.settings import read_settings
 from .tasks import single_config, tasks_of
 
-# Of whose modules a weights file may ask for what it needs.
+# Packages from which a weights file's config may import modules.
 _LIBRARIES = ('glid_mm', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain',
               'mmseg')
-# What of a config makes a model predict.
+# Settings of a config that prediction uses.
 _BUILT = ('model', 'test_dataloader', 'visualizer')
 
 
@@ -28,9 +28,9 @@ class Run(NamedTuple):
     """Weights and their config.
 
     Attributes:
-        path (Path): File of the weights.
-        config (Config): The config.
-        checkpoint (dict): See :func:`read_checkpoint`.
+        path: File of the weights.
+        config: The config.
+        checkpoint: See :func:`read_checkpoint`.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Run(NamedTuple):
         """One task of the run as a run of its own.
 
         Args:
-            task (str): Its name.
+            task: Its name.
 
         Raises:
             CheckpointError: If the weights lack it.
@@ -59,13 +59,12 @@ def find_run(path: str | Path) -> tuple[Config, Path]:
     """Find the config and the weights of a run.
 
     Args:
-        path (str or Path): Work dir of a run, a checkpoint, a weights file,
-            or ``weights:NAME``.
+        path: Work dir of a run, a checkpoint, a weights file, or
+            ``weights:NAME``.
 
     Returns:
-        tuple[Config, Path]: The config, and the file of the weights. Of a
-        folder's checkpoints it is the best one that the run has kept, or
-        else the last.
+        The config, and the file of the weights. For a folder, it is the best
+        checkpoint that the run has kept, or else the last.
 
     Raises:
         CheckpointError: If there is no checkpoint, or it cannot be read.
@@ -79,17 +78,17 @@ def read_run(path: str | Path,
              config: str | Path | Config | None = None) -> Run:
     """Read weights along with their config.
 
-    A config in a weights file is read as data. It may name only what glid_mm
-    and the OpenMMLab libraries register, so reading and building it runs no
-    code from the file.
+    A config in a weights file is read as data. It may name only classes that
+    glid_mm and the OpenMMLab libraries register, so reading and building it
+    runs no code from the file.
 
     Args:
-        path (str or Path): See :func:`find_run`.
-        config (str, Path or Config, optional): The config; by default the one
-            in the weights, or the one beside them.
+        path: See :func:`find_run`.
+        config: The config; by default the one in the weights, or the one
+            beside them.
 
     Returns:
-        Run: Weights and config.
+        Weights and config.
 
     Raises:
         CheckpointError: See :func:`find_run`.

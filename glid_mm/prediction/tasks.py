@@ -24,11 +24,11 @@ def tasks_of(config: Mapping) -> dict[str, str]:
     """The tasks of a config.
 
     Args:
-        config (Mapping): Config of a task, of pre-training or of a mixture.
+        config: Config of a task, of pre-training or of a mixture.
 
     Returns:
-        dict[str, str]: One of :data:`KINDS` by the name of the task. In a
-        mixture, names are the config's; a single task has its kind as name.
+        One of :data:`KINDS` by the name of the task. In a mixture, names are
+        the config's; a single task has its kind as name.
 
     Raises:
         UserError: If the config has no model, or one of another kind.
@@ -66,10 +66,10 @@ def detecting(tasks: Mapping[str, str]) -> list[str]:
     """The tasks whose predictions have boxes.
 
     Args:
-        tasks (Mapping): See :func:`tasks_of`.
+        tasks: See :func:`tasks_of`.
 
     Returns:
-        list[str]: Their names.
+        Their names.
     """
     return [
         name for name, kind in tasks.items()
@@ -81,12 +81,11 @@ def choose_task(config: Mapping, task: str | None) -> str:
     """Choose a task by its name or kind.
 
     Args:
-        config (Mapping): See :func:`tasks_of`.
-        task (str, optional): Its name or its kind; not needed if there is
-            only one task.
+        config: See :func:`tasks_of`.
+        task: Its name or its kind; not needed if there is only one task.
 
     Returns:
-        str: Its name.
+        Its name.
 
     Raises:
         UserError: If there is no such task, or the choice is ambiguous.
@@ -118,11 +117,11 @@ def single_config(config: Config, name: str) -> Config:
     """The config of one task, for prediction.
 
     Args:
-        config (Config): See :func:`tasks_of`; is not changed.
-        name (str): Name of a task in it.
+        config: See :func:`tasks_of`; is not changed.
+        name: Name of a task in it.
 
     Returns:
-        Config: With ``default_scope``, ``model``, ``test_dataloader``,
+        A config with ``default_scope``, ``model``, ``test_dataloader``,
         ``visualizer`` and other settings of the config. Its model fits the
         weights of :func:`glid_mm.checkpoint.tasks.take_task`. It loads
         pictures without labels and compiles nothing, because each new picture
@@ -148,8 +147,8 @@ def single_config(config: Config, name: str) -> Config:
         single.model.backbone.compile = False
     if kind != 'pretrain':
         single.setdefault('visualizer', dict(type=_VISUALIZERS[kind]))
-        # Nothing is written beside what is asked for. And mmengine gives one
-        # visualizer to all that want the same name, with classes of the last.
+        # Write no other files. Unique names, because for equal names mmengine
+        # reuses a visualizer with the classes of the last task.
         single.visualizer.update(vis_backends=None, name=uuid.uuid4().hex)
         single.test_dataloader = _pictures_only(single)
     if kind == 'pose':

@@ -13,12 +13,10 @@ from .materials import (pick, plain_material, random_colour, random_material,
 
 SKIN, HAIR, SHIRT, TROUSERS, SHOES, EYES = range(6)
 
-# Angles in degrees: name -> (low, high) for each of the joints below.
-#   lean      trunk forward       side     trunk to the left
-#   twist     shoulders against hips
-#   head_yaw, head_pitch          nod forward is positive
-#   arm, out, elbow   swing forward, spread sideways, bend; left and right
-#   hip, spread, knee the same for the leg
+# Angles in degrees: name -> (low, high) for each of these joints. lean trunk
+# forward side trunk to the left twist shoulders against hips head_yaw,
+# head_pitch nod forward is positive arm, out, elbow swing forward, spread
+# sideways, bend; left and right hip, spread, knee the same for the leg
 JOINTS = ('lean', 'side', 'twist', 'head_yaw', 'head_pitch', 'l_arm', 'r_arm',
           'l_out', 'r_out', 'l_elbow', 'r_elbow', 'l_hip', 'r_hip', 'l_spread',
           'r_spread', 'l_knee', 'r_knee')
@@ -93,9 +91,9 @@ _RANGES = np.array(
     [[dict(zip(JOINTS, _STAND), **pose)[joint] for joint in JOINTS]
      for pose in POSES.values()], float)
 
-# A keypoint is visible where the depth buffer is at most this much nearer,
-# in units of height: joints lie inside the limb, those of the face on the
-# skin. The order is that of ``KEYPOINTS``.
+# A keypoint is visible if the depth buffer is nearer by at most this, in units
+# of height: joints lie inside the limb, keypoints of the face on the skin. In
+# the order of ``KEYPOINTS``.
 _TOLERANCE = np.array([.02] + [.015] * 2 + [.02] * 2 + [.065] * 2 +
                       [.045] * 4 + [.075] * 2 + [.055] * 2 + [.045] * 2)
 assert len(_TOLERANCE) == len(KEYPOINTS)
@@ -112,8 +110,8 @@ class Figure(NamedTuple):
         keypoints: (17, 3) in the order of ``KEYPOINTS``.
         tolerance: (17,) how far a visible keypoint may lie behind the
             surface in front of it.
-        radius: of the upright cylinder that holds the figure.
-        height: of its highest point.
+        radius: radius of the upright cylinder around the figure.
+        height: height of its highest point.
     """
     ellipsoids: tuple
     frusta: tuple
@@ -125,7 +123,7 @@ class Figure(NamedTuple):
 
 
 def random_figure(rng, yaw):
-    """A figure of random stature, pose and clothes, facing ``yaw``."""
+    """Draw a figure of random stature, pose and clothes, facing ``yaw``."""
     pose = pick(rng, _POSE_SHARE)
     low, high = _RANGES[pose].T
     angles = dict(zip(JOINTS, np.radians(rng.uniform(low, high)).tolist()))
@@ -178,7 +176,7 @@ def _turn_z(angle):
 
 
 class _Body:
-    """Collects body parts, joint by joint from the hip to the hands."""
+    """Collect body parts, joint by joint from the hip to the hands."""
 
     def __init__(self, facing, girth, sleeve, leg, bald):
         self.facing = facing
@@ -275,7 +273,7 @@ class _Body:
         self.ball(knee, thigh, np.full(3, .0385 * girth), self.leg)
         self.limb(knee, ankle, .037 * girth, .024, self.leg)
         self.ball(ankle, shin, np.full(3, .026), SHOES)
-        # The foot keeps part of the shin's turn, as a heel that lifts.
+        # The foot keeps part of the shin's rotation, like a lifting heel.
         lift = angles[key + 'hip'] - angles[key + 'knee']
         foot = pelvis @ _turn_y(-0.35 * lift)
         self.ball(ankle + foot @ (.035, 0, -.02), foot, (.072, .03, .026),
@@ -292,7 +290,7 @@ class _Body:
         centre, axes = np.stack(centre) * height, np.stack(axes) * height
         start, end = np.stack(start) * height, np.stack(end) * height
         points = np.stack([self.points[name] for name in KEYPOINTS]) * height
-        # Balls close all limbs, so they alone say where the figure ends.
+        # Balls close all limbs, so they alone bound the figure.
         reach = np.linalg.norm(axes, axis=2)
         low, high = (centre - reach).min(0), (centre + reach).max(0)
         origin = np.append((low + high)[:2] / 2, low[2])

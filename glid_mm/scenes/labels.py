@@ -1,4 +1,4 @@
-"""From a scene's buffers to COCO's annotations.
+"""Turn a scene's buffers into COCO annotations.
 
 All boxes are ``[x, y, width, height]`` in pixels, tight around the visible
 pixels; areas count visible pixels.
@@ -38,8 +38,8 @@ def keypoint_categories():
 def instance_annotations(scene):
     """COCO annotations of the things, without ``id`` and ``image_id``.
 
-    Those of people also hold ``keypoints`` and ``num_keypoints``, the number
-    of points inside the image.
+    Annotations of people also have ``keypoints`` and ``num_keypoints``, the
+    number of points inside the image.
 
     Returns:
         list[dict]: in the order of ``scene.instances``.
@@ -116,8 +116,8 @@ def segmentation(mask, box):
     """
     x, y, width, height = box
     part = mask[y:y + height, x:x + width].astype(np.uint8)
-    # Twice as large, every pixel's edge lies between two pixel centres, and
-    # halving a contour's coordinates, rounded up, gives the edges.
+    # At twice the size, every pixel edge lies between two pixel centres, so
+    # the edges are half of the contour's coordinates, rounded up.
     part = part.repeat(2, 0).repeat(2, 1)
     contours, tree = cv2.findContours(part, cv2.RETR_CCOMP,
                                       cv2.CHAIN_APPROX_SIMPLE)

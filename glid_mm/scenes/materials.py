@@ -7,7 +7,7 @@ import numpy as np
 
 PATTERNS = ('plain', 'stripes', 'rings', 'checks', 'bricks', 'dots', 'waves',
             'noise', 'clouds')
-# A pattern repeats after two of its units; this many texels to a unit.
+# Texels per unit of a pattern, which repeats after two units.
 TEXELS = 64
 LEVELS = 7
 
@@ -62,9 +62,9 @@ def random_material(rng, yaw=0., scale=1., flat=False):
 
     Args:
         rng: numpy generator.
-        yaw: turn of the pattern about the vertical, radians.
-        scale: rough size of the object in metres; its pattern shows a few
-            units.
+        yaw: rotation of the pattern about the vertical, radians.
+        scale: approximate size of the object in metres, a few units of its
+            pattern.
         flat: lay the pattern on the ground instead of standing it up.
     """
     turn, units, shift, contrast, gloss = rng.random(5)
@@ -74,10 +74,11 @@ def random_material(rng, yaw=0., scale=1., flat=False):
     if flat:
         frame = np.array([[cos, sin, 0], [-sin, cos, 0]])
     else:
-        # Along both horizontal axes at once: no face of a box is bare.
+        # Along both horizontal axes, so that every face of a box has it.
         frame = np.array([[cos - sin, sin + cos, 0], [0, 0, 1]])
     first = np.array(random_colour(rng))
-    # A second colour from near (worn paint) to far (a printed pattern).
+    # The second colour ranges from similar (worn paint) to very different (a
+    # printed pattern).
     second = first + (0.15 + 0.85 * contrast) * (
         np.array(random_colour(rng)) - first)
     return Material(
@@ -130,7 +131,7 @@ def _octaves(rng, side, sigmas):
 
 
 def _blur(tiles, sigma):
-    # By Fourier transform, because the tiles repeat.
+    # Blur by Fourier transform, because the tiles repeat.
     frequency = np.fft.fftfreq(tiles.shape[-1])
     gauss = np.exp(-2 * (np.pi * sigma * frequency)**2)
     spectrum = np.fft.fft2(tiles) * gauss * gauss[:, None]

@@ -10,22 +10,23 @@ from .world import FAR, NEAR
 
 
 def rasterise(surfaces, focal, height, width):
-    """Finds the nearest surface of every pixel.
+    """Find the nearest surface of every pixel.
 
     Args:
         surfaces: P ``Surfaces`` in the camera's frame.
         focal: focal length in pixels.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: image height in pixels.
+        width: image width in pixels.
 
     Returns:
-        tuple: depth (H, W) float32 in metres, ``FAR`` where nothing is nearer;
-        surface (H, W) int32, the index into ``surfaces``, -1 for nothing.
+        tuple: depth (H, W) float32 in metres, ``FAR`` without a nearer
+        surface; surface (H, W) int32, the index into ``surfaces``, -1 for
+        none.
     """
     depth = np.full((height, width), FAR, np.float32)
     index = np.full((height, width), -1, np.int32)
     x0, x1, y0, y1 = _bounds(surfaces, focal, height, width)
-    # A plane seen from behind is hidden by the solid it belongs to.
+    # A plane seen from behind is hidden by its solid.
     flat = ~surfaces.a.any((1, 2))
     drawn = np.flatnonzero((x0 < x1) & (y0 < y1) & ~(flat & (surfaces.c <= 0)))
     surfaces, flat = surfaces.select(drawn), flat[drawn].tolist()
@@ -72,10 +73,10 @@ def rasterise(surfaces, focal, height, width):
                 root = (d1 + d11 * du) * du + d0
                 root = root + (d2 + d22 * dv) * dv
                 root += (d12 * du) * dv
-                # Not a number where the ray misses: no comparison holds.
+                # NaN if the ray misses, so every comparison is False.
                 np.sqrt(root, out=root)
                 roots = [c / (turn + root)]
-                # The far side shows only where the near one is cut off.
+                # The far side is visible only where the near side is cut off.
                 if limited[k]:
                     roots.append(c / (turn - root))
             for t in roots:
@@ -110,10 +111,10 @@ def _bounds(surfaces, focal, height, width):
                 np.maximum(cross**2 - conic[..., axis, axis] * last, 0))
             low = ((cross + spread) / last).min(1) * focal + (size - 1) / 2
             high = ((cross - spread) / last).max(1) * focal + (size - 1) / 2
-        # What reaches behind the camera may be seen anywhere.
+        # Surfaces that reach behind the camera may be visible anywhere.
         low = np.where(before, low, 0)
         high = np.where(before, high, size - 1)
-        # A rounding error must not cost a pixel.
+        # A rounding error must not lose a pixel.
         edges.append(np.clip(np.ceil(low - 1e-6), 0, size).astype(int))
         edges.append(np.clip(np.floor(high + 1e-6) + 1, 0, size).astype(int))
     return edges

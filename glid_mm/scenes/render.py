@@ -1,4 +1,4 @@
-"""One scene: an image and the buffers behind all its labels."""
+"""Render a scene: an image and the buffers for all its labels."""
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +9,8 @@ from .shading import shade
 from .world import SKY, WALL, sample_world
 
 MIN_SIZE = 32
-# Things with fewer visible pixels are taken out of the world before anything
-# is labelled, so that no kind of label knows of them.
+# Things with fewer visible pixels are removed from the world before labelling,
+# so that no label contains them.
 MIN_VISIBLE = 12
 # The largest thing covers at least this part of the image.
 MIN_LARGEST = 0.04
@@ -65,19 +65,19 @@ def parse_size(size):
         raise TypeError('size must be a whole number of pixels or a pair '
                         f'(height, width) of them, not {size!r}')
     if min(pair) < MIN_SIZE:
-        raise ValueError(f'size must be at least {MIN_SIZE} pixels a side, '
+        raise ValueError(f'size must be at least {MIN_SIZE} pixels per side, '
                          f'not {size!r}')
     return int(pair[0]), int(pair[1])
 
 
 def render_scene(seed, split, index, size):
-    """Renders a scene; the same arguments give the same bytes.
+    """Render a scene; the same arguments give the same bytes.
 
     Args:
-        seed (int): of the data set, not negative.
+        seed (int): seed of the data set, not negative.
         split (str): one of ``SPLITS``.
-        index (int): of the image in its split, not negative.
-        size (int | tuple): pixels a side, or (height, width); at least 32.
+        index (int): index of the image in its split, not negative.
+        size (int | tuple): pixels per side, or (height, width); at least 32.
 
     Returns:
         Scene: the image with its labels.
@@ -131,7 +131,7 @@ def _cast(world, focal, height, width):
         visible = np.bincount(segment.ravel(), minlength=len(world.labels()))
         tiny = np.flatnonzero((visible > 0) & (visible < MIN_VISIBLE))
         tiny = tiny[tiny > WALL]
-        # Without them nothing else loses a pixel: this ends.
+        # Removing them takes no pixels from others, so this ends.
         if not len(tiny):
             return surfaces, depth, nearest, segment
         surfaces = surfaces.select(~np.isin(surfaces.owner, tiny))
@@ -145,13 +145,13 @@ def _keypoints(thing, camera, focal, depth, mask):
     for k, (x, y, z) in enumerate(points):
         if z <= 0:
             continue
-        # Hundredths of a pixel are what is written.
+        # Files store hundredths of a pixel.
         x = round(x / z * focal + (width - 1) / 2, 2)
         y = round(y / z * focal + (height - 1) / 2, 2)
         column, row = round(x), round(y)
         if not (0 <= column < width and 0 <= row < height):
             continue
-        # On an outline the nearest pixel may just miss the body.
+        # At an outline, the nearest pixel may miss the body.
         near = (slice(max(row - 1, 0),
                       row + 2), slice(max(column - 1, 0), column + 2))
         bare = depth[row, column] > z - thing.tolerance[k]

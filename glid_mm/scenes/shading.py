@@ -1,4 +1,4 @@
-"""From surfaces to colours: patterns, light, shadows, and the camera."""
+"""Turn surfaces into colours: patterns, light, shadows, and the camera."""
 import cv2
 import numpy as np
 
@@ -10,7 +10,7 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 
 
 def shade(world, surfaces, focal, depth, index, rng):
-    """Colours every pixel.
+    """Colour every pixel.
 
     Args:
         world: the ``World``.
@@ -44,7 +44,7 @@ def shade(world, surfaces, focal, depth, index, rng):
     ])
     normal /= np.sqrt((normal**2).sum(0)) + 1e-12
     facing = -(normal[0] * ray_x + normal[1] * ray_y + normal[2])
-    # What is seen is a front side, also of a wall seen from behind.
+    # The visible side counts as the front, also for a wall seen from behind.
     normal *= np.sign(facing)
     slant = np.abs(facing) / np.sqrt(ray_x**2 + ray_y**2 + 1)
 
@@ -63,7 +63,7 @@ def shade(world, surfaces, focal, depth, index, rng):
 
     direct = np.maximum(_dot(light, normal), 0)
     direct *= 1 - _shadow(world, surfaces, focal, light, index)
-    # Less light from all around reaches what is near the ground or faces it.
+    # Surfaces near the ground or facing it get less ambient light.
     up = rotation[:, 2]
     above = _dot(up, point) + np.float32(eye[2])
     ambient = 0.8 + 0.2 * _dot(up, normal)
@@ -72,7 +72,8 @@ def shade(world, surfaces, focal, depth, index, rng):
                         _contact(world, focal, height, width))
     half = light + rotation[:, 1] * -1
     shine = np.maximum(_dot(half / np.linalg.norm(half), normal), 0)
-    # Its 16th power; a general power costs as much as all the patterns.
+    # The 16th power by squaring; a general power would cost as much as all the
+    # patterns.
     for _ in range(4):
         shine *= shine
     shine *= gloss * direct
@@ -87,7 +88,7 @@ def shade(world, surfaces, focal, depth, index, rng):
             np.float32(world.light.direct[k]) * direct +
             np.float32(world.light.ambient[k]) * ambient)
         colour += shine
-        # Far things take the colour of the horizon.
+        # Distant things fade to the colour of the horizon.
         horizon = np.float32(world.sky[0, k])
         colour = horizon + haze * (colour - horizon)
         image[..., k] = colour
@@ -97,7 +98,7 @@ def shade(world, surfaces, focal, depth, index, rng):
 
 
 def _dot(vector, field):
-    """(3,) times (3, H, W)."""
+    """Dot product of (3,) and (3, H, W)."""
     x, y, z = np.asarray(vector, np.float32)
     return x * field[0] + y * field[1] + z * field[2]
 
@@ -129,7 +130,7 @@ def _shadow(world, surfaces, focal, light, index):
     """(H, W) float32: the shadows that all solids cast on the planes."""
     height, width = index.shape
     total = np.zeros((height, width), np.float32)
-    # A face's small parts lie inside the shadow of the head.
+    # Small parts of the face lie inside the shadow of the head.
     large = np.abs(surfaces.hull_axes).max((1, 2, 3)) > 0.03
     large |= ~surfaces.a.any((1, 2))
     casts = surfaces.select((surfaces.owner > WALL) & large)
@@ -138,7 +139,7 @@ def _shadow(world, surfaces, focal, light, index):
         normal = 2 * surfaces.b[k]
         if normal @ light < 0.05 or not receives.any():
             continue
-        # Slide everything along the light onto the plane n.p + c = 0.
+        # Project everything along the light onto the plane n.p + c = 0.
         slide = np.eye(3) - np.outer(light, normal) / (normal @ light)
         centre = casts.hull_centre @ slide.T - light * (
             surfaces.c[k] / (normal @ light))
@@ -175,13 +176,13 @@ def _ellipses(centre, covariance, across):
 
 
 def _fill(outlines, focal, height, width, soft=0.008):
-    """Fills the convex hull of each outline, seen from the camera."""
+    """Fill the convex hull of each outline, seen from the camera."""
     mask = np.zeros((height, width), np.uint8)
     before = outlines[..., 2] > NEAR
     with np.errstate(divide='ignore', invalid='ignore'):
         pixel = outlines[..., :2] / outlines[..., 2:] * focal
     pixel += ((width - 1) / 2, (height - 1) / 2)
-    # Sixteenths of a pixel, within what OpenCV's drawing can hold.
+    # Sixteenths of a pixel, within the range of OpenCV's drawing.
     pixel = np.clip(16 * pixel, -2**18, 2**18).astype(np.int32)
     for points, keep in zip(pixel, before):
         points = points[keep]
@@ -193,13 +194,13 @@ def _fill(outlines, focal, height, width, soft=0.008):
 
 
 def _sky(world, ray_x, ray_y, up):
-    """(H, W, 3) from the horizon's colour to that above, with clouds."""
+    """(H, W, 3) from the horizon's colour to the zenith's, with clouds."""
     right, down, forward = np.asarray(up, np.float32)
     rise = right * ray_x + down * ray_y + forward
     rise = np.maximum(rise / np.sqrt(ray_x**2 + ray_y**2 + 1), 0)
     horizon, zenith = world.sky.astype(np.float32)
     sky = horizon + np.sqrt(rise)[..., None] * (zenith - horizon)
-    # Clouds hang on a ceiling, so they crowd towards the horizon.
+    # Clouds lie on a plane above, so they are denser near the horizon.
     clouds = pattern_atlas()[1, -1]
     stretch = len(clouds) / (rise + 0.25)
     column = (stretch * (ray_x + 0 * ray_y) * 0.4).astype(np.int32)

@@ -1,10 +1,10 @@
 """Solids and the surfaces that bound them.
 
 Every surface is a piece of a quadric ``p'Ap + 2b'p + c = 0`` that is positive
-on the outer side: ellipsoids, the mantles of cones, and, with ``A = 0``,
-planes. Up to two slabs ``|s . (p, 1)| <= 1`` say which piece. Every surface
-also lies in the convex hull of four ellipsoids, which may be flat or single
-points; from the hull follow its bounds in the image and its shadow.
+on the outer side: ellipsoids, the sides of cones, and, with ``A = 0``, planes.
+Up to two slabs ``|s . (p, 1)| <= 1`` select the piece. Every surface also lies
+in the convex hull of four ellipsoids, which may be flat or single points; its
+bounds in the image and its shadow follow from the hull.
 """
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ class Surfaces(NamedTuple):
         hull_centre: (P, 4, 3) centres of the hull's ellipsoids, NaN for an
             unbounded plane.
         hull_axes: (P, 4, 3, 3) their semi-axes, in columns.
-        owner: (P,) the segment that the surface belongs to.
-        material: (P,) index of the material it is made of.
+        owner: (P,) segment of the surface.
+        material: (P,) index of its material.
     """
     a: np.ndarray
     b: np.ndarray
@@ -35,7 +35,7 @@ class Surfaces(NamedTuple):
     material: np.ndarray
 
     def select(self, index):
-        """The surfaces at ``index`` (anything that numpy indexes with)."""
+        """The surfaces at ``index`` (any NumPy index)."""
         return Surfaces(*(field[index] for field in self))
 
     def in_camera(self, rotation, position):
@@ -59,7 +59,7 @@ class Surfaces(NamedTuple):
 
 
 def concatenate(surfaces):
-    """One ``Surfaces`` of a list of them."""
+    """Concatenate a list of ``Surfaces``."""
     return Surfaces(*(np.concatenate(fields) for fields in zip(*surfaces)))
 
 
@@ -82,7 +82,7 @@ class Ellipsoids(NamedTuple):
 
 
 class Frusta(NamedTuple):
-    """Mantles of cut cones: ``start``, ``end`` (N, 3), two radii (N,).
+    """Sides of truncated cones: ``start``, ``end`` (N, 3), two radii (N,).
 
     An end of radius zero makes a cone. The ends are open: a ball, or the
     ground, closes them.

@@ -1,4 +1,4 @@
-"""Sampling a world: camera, light, background, and things that stand in it.
+"""Sample a world: camera, light, background, and things in it.
 
 World frame: z up, ground at z = 0, the camera above the origin, looking along
 +y and down by its pitch. Camera frame: x right, y down, z forward.
@@ -12,8 +12,8 @@ from .figure import random_figure
 from .materials import pick, random_colour, random_material
 from .solids import Boxes, Ellipsoids, Frusta, Planes, Rectangles, concatenate
 
-# Nothing is drawn nearer or farther, in metres of depth; the depth maps, 16
-# bits of millimetres, could hold 65.5.
+# Range of depth in metres; depth maps of 16 bits in millimetres could hold
+# 65.5.
 NEAR, FAR = 0.2, 60.
 # Segments 0 to 2 are stuff; the i-th thing is segment i + 3.
 SKY, GROUND, WALL = range(3)
@@ -40,8 +40,8 @@ class Thing(NamedTuple):
     Attributes:
         label: class index.
         base: (3,) the middle of its footprint.
-        radius: of the upright cylinder that holds it, metres.
-        height: of that cylinder, metres.
+        radius: radius of the upright cylinder around it, metres.
+        height: height of that cylinder, metres.
         keypoints: (17, 3) world, or None if it is not a figure.
         tolerance: (17,) see ``Figure``.
     """
@@ -82,11 +82,11 @@ class World(NamedTuple):
 
 
 def sample_world(rng, height, width):
-    """A random world for an image of ``height`` x ``width`` pixels.
+    """Draw a random world for an image of ``height`` x ``width`` pixels.
 
-    The first thing stands near the middle at a distance at which it looks
-    large; the background is then laid out around it, and the other things are
-    put where they fit.
+    The first thing is near the middle, at a distance that makes it look large;
+    then the background is placed around it, and the other things where they
+    fit.
     """
     builder = _Builder()
     focal = rng.uniform(0.85, 1.5)
@@ -127,8 +127,8 @@ def sample_world(rng, height, width):
                  builder.materials, *builder.solids())
 
 
-# Shares in the order of THINGS, and the part of the image that the first
-# thing spans; people may be cut by the border.
+# Probabilities in the order of THINGS, and the share of the image that the
+# first thing spans; the border may cut people.
 _FIRST_SHARE = (0.14, 0.14, 0.14, 0.58)
 _OTHER_SHARE = (0.28, 0.27, 0.25, 0.2)
 _FIRST_EXTENT = {
@@ -150,7 +150,7 @@ def _camera(rng, focal, eye, pitch):
 
 def _light(rng):
     azimuth = rng.uniform(0, 2 * np.pi)
-    # Light from behind the camera is likelier: fewer silhouettes.
+    # Light mostly comes from behind the camera, for fewer silhouettes.
     if np.sin(azimuth) > 0 and rng.random() < 0.6:
         azimuth = -azimuth
     elevation = np.radians(rng.uniform(25, 75))
@@ -196,7 +196,7 @@ def _maker(rng, name):
     label = THINGS.index(name)
     yaw = rng.uniform(0, 2 * np.pi)
     if name == 'person':
-        # Half of them face the camera, more or less.
+        # About half of them face the camera.
         if rng.random() < 0.5:
             yaw = -np.pi / 2 + rng.normal(0, 0.8)
         figure = random_figure(rng, yaw)
@@ -269,7 +269,7 @@ def _facades(rng, builder, distance, x, radius):
         normal = np.array([np.sin(angle), -np.cos(angle), 0])
         away = distance + rng.uniform(0.5, 9)
         centre = np.array([rng.uniform(-0.6, 0.6) * away, away, 0])
-        # Push it back until the first thing stands before it.
+        # Push it back until the first thing is in front of it.
         gap = normal @ (np.array([x, distance, 0]) - centre)
         centre -= max(0, radius + 0.3 - gap) * normal
         if normal @ centre > -0.5:
@@ -291,7 +291,7 @@ def _fits(base, made, things, walls):
 
 
 class _Builder:
-    """Collects the rows of all solids."""
+    """Collect the rows of all solids."""
 
     def __init__(self):
         self.things = []
@@ -342,11 +342,11 @@ class _Builder:
                   made.tolerance))
 
     def stack(self, rng, eye):
-        """Puts a small thing on some of the boxes that the camera sees."""
+        """Put a small thing on some of the visible boxes."""
         for box, (_, axes, _,
                   _) in zip([t for t in self.things if t.label == 0],
                             list(self.boxes)):
-            # From below, the open base of a cone would show.
+            # From below, the open base of a cone would be visible.
             if rng.random() > 0.4 or box.height > eye - 0.1:
                 continue
             made = _maker(rng, THINGS[rng.integers(3)])

@@ -1,4 +1,4 @@
-"""Writing Scenes to files, in the formats that real data has.
+"""Write Scenes to files, in the formats of real data.
 
 ::
 
@@ -28,11 +28,11 @@ from .labels import (categories, instance_annotations, keypoint_categories,
                      panoptic)
 from .render import parse_size, render_scene
 
-# Changes whenever the same seed gives other bytes.
+# Raised whenever the same seed gives different bytes.
 VERSION = 1
 LABELLED = ('train', 'val')
 _MAPS = ('panoptic', 'semantic', 'depth')
-# Speed before size: the files are small anyway.
+# Prefer speed: the files are small anyway.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 
@@ -46,22 +46,22 @@ def write_scenes(out,
                  workers=1,
                  overwrite=False,
                  progress=None):
-    """Writes a data set atomically.
+    """Write a data set atomically.
 
     Image ``i`` depends only on the seed, the split, ``i`` and the size, not
     on ``workers`` or the number of images.
 
     Args:
-        out (str | Path): directory to make.
+        out (str | Path): directory to create.
         train (int): number of training images.
         val (int): number of validation images.
         unlabelled (int): number of images without labels.
-        size (int | tuple): pixels a side, or (height, width); at least 32.
-        seed (int): not negative.
+        size (int | tuple): pixels per side, or (height, width); at least 32.
+        seed (int): seed of the data set, not negative.
         workers (int): number of worker processes.
         overwrite (bool): replace another Scenes data set at ``out``.
         progress (callable, optional): called after each image with the number
-            of images done and the number of all.
+            of finished images and the total number.
 
     Returns:
         bool: False if ``out`` already holds the same data set; then nothing
@@ -101,7 +101,7 @@ def write_scenes(out,
                       progress)
         _dump(partial / 'meta.json', meta, indent=2)
         if overwrite and out.exists():
-            # Moved aside first: a rename needs its place empty.
+            # Moved aside first, because a rename needs a free target.
             old = out.with_name(f'{out.name}.old-{os.getpid()}')
             out.rename(old)
             partial.rename(out)
@@ -122,7 +122,8 @@ def write_scenes(out,
 
 def _meta(counts, height, width, seed):
     return {
-        # The name in every folder that was ever written; it tells ours.
+        # The name in the metadata of every version, which identifies our
+        # folders.
         'generator': 'glid_mm.datasets.scenes',
         'version': VERSION,
         'arguments': {
@@ -177,7 +178,7 @@ def _write_splits(root, counts, size, seed, workers, progress):
             for index in range(counts[split])]
     pool = None
     if workers > 1:
-        # Spawned: a fork would copy the threads' locks of the caller.
+        # Spawned, because a fork would copy the locks of the caller's threads.
         pool = ProcessPoolExecutor(workers, get_context('spawn'))
         results = pool.map(_write_image, jobs, chunksize=8)
     else:
@@ -196,7 +197,7 @@ def _write_splits(root, counts, size, seed, workers, progress):
 
 
 def _write_image(job):
-    """Draws and writes one image; returns its annotations."""
+    """Draw and write one image; returns its annotations."""
     root, seed, split, index, size = job
     scene = render_scene(seed, split, index, size)
     stem = f'{index:06d}'
@@ -213,7 +214,7 @@ def _write_image(job):
 
 
 def _encode(path, image, options):
-    # Not cv2.imwrite, which hides why it fails.
+    # Not cv2.imwrite, which hides the reason for a failure.
     data = cv2.imencode(path.suffix, image, options)[1]
     path.write_bytes(data)
 
@@ -228,7 +229,7 @@ def _write_annotations(root, split, records, size):
             'width': size[1]
         })
         for instance in instances:
-            # COCO's evaluation takes 0 for "no match": ids start at 1.
+            # Ids start at 1, because 0 means "no match" in COCO's evaluation.
             annotations.append({
                 'id': len(annotations) + 1,
                 'image_id': index,

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..models import GLID, TokenGrid
 from ..visualization import load_images
 
-#: Kinds of features, and the parts of GLID that each takes.
+#: Kinds of features, and the parts of GLID that each needs.
 FEATURES = dict(encoder=PARTS[:1], neck=PARTS[:2], decoder=PARTS)
 
 
@@ -21,9 +21,9 @@ class LabelledImages(NamedTuple):
     """Images with the class of each.
 
     Attributes:
-        paths (list[Path]): The files.
-        labels (Tensor): ``(n,)`` int64, places in ``classes``.
-        classes (list[str]): Names of the class folders, sorted.
+        paths: The files.
+        labels: ``(n,)`` int64, indices into ``classes``.
+        classes: Names of the class folders, sorted.
     """
 
     paths: list[Path]
@@ -36,12 +36,11 @@ def read_class_folders(
     """List images that lie in one folder for each class.
 
     Args:
-        root (Path): With the class folders, or with ``train`` and ``val``
-            that have them, as torchvision's ``ImageFolder`` reads them.
+        root: Folder with the class folders, or with ``train`` and ``val`` that
+            contain them, as for torchvision's ``ImageFolder``.
 
     Returns:
-        tuple[LabelledImages, LabelledImages | None]: Training images, and
-        validation images if there are such.
+        Training images, and validation images if there are any.
 
     Raises:
         UserError: If there are fewer than two classes, a class has no
@@ -79,7 +78,7 @@ def _read(folder: Path) -> LabelledImages:
 
 
 class _Pictures(Dataset):
-    """Squares cut out of image files, ``(3, size, size)`` uint8 BGR."""
+    """Central squares of image files, ``(3, size, size)`` uint8 BGR."""
 
     def __init__(self, paths: Sequence[Path], size: int) -> None:
         self.paths, self.size = paths, size
@@ -101,16 +100,16 @@ def extract_features(model: nn.Module,
     """Compute features of whole images, without masking.
 
     Args:
-        model (GLIDPretrainer): On any device; is left in evaluation mode.
-        paths (sequence[Path]): Image files.
-        size (int): Side in pixels of the square in the middle of each image
-            that the model sees; a multiple of 32.
-        kinds (sequence[str]): Any of :data:`FEATURES`.
-        batch_size (int): Images in a forward pass.
-        workers (int): Processes that read images.
+        model: The model on any device; it stays in eval mode.
+        paths: Image files.
+        size: Side in pixels of the central square of each image that the model
+            sees; a multiple of 32.
+        kinds: Any of :data:`FEATURES`.
+        batch_size: Images in a forward pass.
+        workers: Processes that read images.
 
     Returns:
-        dict[str, Tensor]: ``(n, C)`` of each kind, on CPU.
+        ``(n, C)`` of each kind, on CPU.
 
     Raises:
         UserError: If a file cannot be read as an image.
@@ -134,19 +133,18 @@ def features_of(glid: GLID, images: Tensor,
     """One vector of each kind for each image of a batch.
 
     - encoder: the mean of the encoder's last map, stride 32;
-    - neck: the means of the neck's four maps, side by side;
-    - decoder: the mean answer of the last layer to the mask tokens of all
-      units. In pre-training these are asked about units that are not seen;
-      here every unit is.
+    - neck: the means of the neck's four maps, concatenated;
+    - decoder: the mean output of the last layer for the mask tokens of all
+      units. In pre-training, mask tokens stand for masked units; here every
+      unit is visible.
 
     Args:
-        glid (GLID): The backbone.
-        images (Tensor): ``(B, 3, H, W)``, standardised, H and W multiples of
-            32.
-        kinds (sequence[str]): Any of :data:`FEATURES`.
+        glid: The backbone.
+        images: ``(B, 3, H, W)``, standardised, H and W multiples of 32.
+        kinds: Any of :data:`FEATURES`.
 
     Returns:
-        dict[str, Tensor]: ``(B, C)`` of each kind.
+        ``(B, C)`` of each kind.
     """
     found = {}
     if 'encoder' in kinds:

@@ -1,4 +1,4 @@
-"""A study's results as a self-contained page."""
+"""Write a study's results as a self-contained page."""
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from .results import Comparison, common_steps, mean_and_sd
 
 
 def table_of(rows: Sequence[Comparison]) -> list[list[str]]:
-    """Rows of cells, after one of headings."""
+    """The table as rows of cells, starting with the headings."""
     table = [['arm', 'seeds', 'final', 'difference', 'passes after']]
     for row in rows:
         cells = [
@@ -33,11 +33,11 @@ def write_page(rows: Sequence[Comparison], metric: str, higher_is_better: bool,
     """Write table, verdicts and curves.
 
     Args:
-        rows (sequence[Comparison]): Rows of all arms.
-        metric (str): The metric.
-        higher_is_better (bool): Whether higher values are better.
-        command (str): Command that repeats the study.
-        path (Path): Path of the page.
+        rows: Rows of all arms.
+        metric: The metric.
+        higher_is_better: Whether higher values are better.
+        command: Command that repeats the study.
+        path: Path of the page.
     """
     arrow = '↑' if higher_is_better else '↓'
     page = Report(
@@ -64,14 +64,14 @@ def _spread(mean: float, sd: float, sign: str = '') -> str:
 
 
 def plot_arms(rows: Sequence[Comparison], metric: str) -> np.ndarray:
-    """Plot a curve of each arm: means over seeds, and their range.
+    """Plot a curve for each arm: the mean over seeds and their range.
 
     Args:
-        rows (sequence[Comparison]): The arms.
-        metric (str): Name of the axis.
+        rows: The arms.
+        metric: Name of the axis.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8 RGB.
+        ``(H, W, 3)`` uint8 RGB.
     """
     figure = Figure(figsize=(5.6, 3.4), layout='constrained')
     axes = figure.subplots()

@@ -20,10 +20,10 @@ class Start(NamedTuple):
     """The weights that a run starts from.
 
     Attributes:
-        name (str): Its name in tables.
-        checkpoint (str): A file, ``weights:NAME``, or '' for random weights.
-        parts (tuple[str]): Parts of the model to load; empty for all parts.
-        config (str): Config of a different model; '' for the study's own.
+        name: Its name in tables.
+        checkpoint: A file, ``weights:NAME``, or '' for random weights.
+        parts: Parts of the model to load; empty for all parts.
+        config: Config of a different model; '' for the study's own.
     """
 
     name: str
@@ -33,13 +33,12 @@ class Start(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """One side of a comparison; runs of an arm differ only in their seeds.
+    """An arm of a comparison; its runs differ only in their seeds.
 
     Attributes:
-        start (Start): The weights.
-        fraction (float): Share of training images; see :func:`fraction_of`.
-        settings (tuple[tuple[str, object]]): Further keys of the config and
-            their values.
+        start: The weights.
+        fraction: Share of training images; see :func:`fraction_of`.
+        settings: Further keys of the config and their values.
     """
 
     start: Start
@@ -62,13 +61,13 @@ class Arm(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One training.
+    """One training run.
 
     Attributes:
-        arm (Arm): Its arm.
-        seed (int): Its seed.
-        lr (float, optional): Its learning rate; None for the config's.
-        folder (Path): Folder for its files.
+        arm: Its arm.
+        seed: Its seed.
+        lr: Its learning rate; None for the config's.
+        folder: Folder for its files.
     """
 
     arm: Arm
@@ -90,12 +89,12 @@ def read_start(text: str, checkpoint: str = '') -> Start:
     """Read a start from the command line.
 
     Args:
-        text (str): 'none', 'all', parts such as 'encoder+neck', or
-            'NAME=FILE:PARTS' to load another file.
-        checkpoint (str): The file if the text names none.
+        text: 'none', 'all', parts such as 'encoder+neck', or 'NAME=FILE:PARTS'
+            to load another file.
+        checkpoint: The file if the text names none.
 
     Raises:
-        UserError: If there is no such part or no file.
+        UserError: If the part does not exist or there is no file.
     """
     name, given, rest = text.partition('=')
     file, _, parts = rest.rpartition(':') if given else (checkpoint, '', name)
@@ -118,13 +117,13 @@ def read_start(text: str, checkpoint: str = '') -> Start:
 
 
 def beside(config: str, start: Start) -> Start:
-    """A start of another model, to be compared with those of the study's.
+    """A start of another model, to compare with the study's.
 
     Args:
-        config (str): Config of the same task and data.
-        start (Start): Start of that model.
+        config: Config of the same task and data.
+        start: Start of that model.
     """
-    # What a config's name says of the model, before GPUs and batch size.
+    # The part of a config's name before GPUs and batch size.
     model = re.split(r'_\d+xb\d', Path(config).stem)[0]
     return start._replace(name=f'{model}: {start.name}', config=config)
 
@@ -138,21 +137,21 @@ def plan_runs(configs: dict[str, Config],
     """Write the configs of all runs.
 
     Args:
-        configs (dict[str, Config]): Configs of a task, by
-            :attr:`Start.config`; each is shared by all runs of a model.
-        out (Path): The study's folder.
-        arms (sequence[Arm]): The arms to compare.
-        seeds (sequence[int]): Seeds of each arm. The run's seed draws the
-            images of a fraction, so arms of one seed train on the same images.
-        lrs (dict[Arm, sequence[float | None]]): Learning rates of each arm.
-        cover_classes (bool): See :func:`fraction_of`.
+        configs: Configs of a task, by :attr:`Start.config`; each is shared by
+            all runs of a model.
+        out: The study's folder.
+        arms: The arms to compare.
+        seeds: Seeds of each arm. The run's seed draws the images of a
+            fraction, so arms of one seed train on the same images.
+        lrs: Learning rates of each arm.
+        cover_classes: See :func:`fraction_of`.
 
     Returns:
-        list[Run]: Seed by seed, so that an interrupted study is balanced.
+        The runs, seed by seed, so that an interrupted study is balanced.
 
     Raises:
-        UserError: If the folder holds runs of another study, or nothing reads
-            a setting.
+        UserError: If the folder holds runs of another study, or a setting is
+            unused.
     """
     runs = []
     for seed, arm in itertools.product(seeds, arms):
@@ -175,7 +174,7 @@ def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     options = {
         'randomness.seed': run.seed,
         'work_dir': str(run.folder),
-        # The last checkpoint is for resuming; no other is used.
+        # The last checkpoint is for resuming; others are not needed.
         'default_hooks.checkpoint.max_keep_ckpts': 1,
         'default_hooks.checkpoint.save_best': None,
     }

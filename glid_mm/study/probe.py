@@ -18,8 +18,8 @@ class Accuracy(NamedTuple):
     """Shares of correctly classified validation images.
 
     Attributes:
-        knn (float): By weighted nearest neighbours.
-        linear (float): By a linear layer.
+        knn: Share by weighted nearest neighbours.
+        linear: Share by a linear layer.
     """
 
     knn: float
@@ -30,8 +30,8 @@ class Split(NamedTuple):
     """Images for training and for validation.
 
     Attributes:
-        train (Tensor): ``(n,)`` int64, ascending.
-        val (Tensor): ``(m,)`` int64, ascending.
+        train: ``(n,)`` int64, ascending.
+        val: ``(m,)`` int64, ascending.
     """
 
     train: Tensor
@@ -43,13 +43,13 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
     """Draw :data:`SHARE` of the images of every class, once for each seed.
 
     Args:
-        labels (Tensor): ``(n,)`` int64, places in ``classes``.
-        classes (sequence[str]): Names of the classes.
-        seeds (sequence[int]): Seeds of the draws.
-        k (int): Number of neighbours that vote.
+        labels: ``(n,)`` int64, indices into ``classes``.
+        classes: Names of the classes.
+        seeds: Seeds of the draws.
+        k: Number of neighbours that vote.
 
     Returns:
-        list[Split]: Of each seed.
+        One for each seed.
 
     Raises:
         UserError: If a class has fewer than three images, or fewer images
@@ -70,7 +70,7 @@ def draw(labels: Tensor, classes: Sequence[str], seeds: Sequence[int],
 
 
 def _split(labels: Tensor, seed: int) -> Split:
-    """Of each class about 80 % and the rest, one or more in either."""
+    """Split each class into about 80 % and the rest, neither empty."""
     generator = torch.Generator().manual_seed(seed)
     train, val = [], []
     for label in labels.unique():
@@ -89,15 +89,15 @@ def probe(train: tuple[Tensor, Tensor],
     """Measure features once for each split.
 
     Args:
-        train (tuple[Tensor, Tensor]): Features ``(n, C)`` and labels
-            ``(n,)`` int64, of which splits are.
-        val (tuple[Tensor, Tensor], optional): The same of other images, for
-            validation; by default a split's own.
-        splits (sequence[Split]): The images to learn from.
-        k (int): Neighbours that vote.
+        train: Features ``(n, C)`` and labels ``(n,)`` int64 that the splits
+            index.
+        val: The same for separate validation images; by default each split's
+            own.
+        splits: The images to learn from.
+        k: Neighbours that vote.
 
     Returns:
-        list[Accuracy]: Of each split.
+        One for each split.
     """
     features, labels = train
     found = []
@@ -116,19 +116,19 @@ def knn(features: Tensor,
         queries: Tensor,
         k: int = 20,
         temperature: float = .07) -> Tensor:
-    """Classes by a vote of the nearest neighbours, as in DINO.
+    """Classify by a vote of the nearest neighbours, as in DINO.
 
     A neighbour's vote weighs ``exp(cosine / temperature)``.
 
     Args:
-        features (Tensor): ``(n, C)`` of the images that vote.
-        labels (Tensor): ``(n,)`` int64, their classes.
-        queries (Tensor): ``(m, C)`` of the images in question.
-        k (int): How many vote, n or fewer.
-        temperature (float): The smaller, the more the nearest ones decide.
+        features: ``(n, C)`` of the images that vote.
+        labels: ``(n,)`` int64, their classes.
+        queries: ``(m, C)`` of the images to classify.
+        k: Number of neighbours that vote, n or fewer.
+        temperature: Smaller values give more weight to the nearest neighbours.
 
     Returns:
-        Tensor: ``(m,)`` int64.
+        ``(m,)`` int64.
     """
     bank = F.normalize(features, dim=1)
     found = []
@@ -142,21 +142,21 @@ def knn(features: Tensor,
 
 def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
                  seed: int) -> Tensor:
-    """Classes by a linear layer on frozen features.
+    """Classify by a linear layer on frozen features.
 
     Features are standardised. The layer minimises cross-entropy and a penalty
     of its squared weights, a convex problem that L-BFGS solves without a
-    learning rate. A fifth of the images, held out, chooses the penalty from
-    :data:`PENALTIES`; then the layer is fitted to all.
+    learning rate. The penalty is chosen from :data:`PENALTIES` on a held-out
+    fifth of the images; then the layer is fitted to all of them.
 
     Args:
-        features (Tensor): ``(n, C)`` of the images to learn from.
-        labels (Tensor): ``(n,)`` int64, their classes, each of two or more.
-        queries (Tensor): ``(m, C)`` of the images in question.
-        seed (int): Seed of the draw of the held-out images.
+        features: ``(n, C)`` of the images to learn from.
+        labels: ``(n,)`` int64, their classes, with two or more images each.
+        queries: ``(m, C)`` of the images to classify.
+        seed: Seed of the draw of the held-out images.
 
     Returns:
-        Tensor: ``(m,)`` int64.
+        ``(m,)`` int64.
     """
     mean, sd = features.mean(0), features.std(0).clamp(min=1e-6)
     x, queries = (features - mean) / sd, (queries - mean) / sd
@@ -165,7 +165,7 @@ def linear_probe(features: Tensor, labels: Tensor, queries: Tensor,
     for penalty in PENALTIES:
         layer = fit_linear(x[fitted], labels[fitted], penalty)
         right.append((layer(x[held]).argmax(1) == labels[held]).sum())
-    # On a tie, the strongest.
+    # In a tie, the strongest.
     penalty = PENALTIES[int(torch.stack(right).argmax())]
     return fit_linear(x, labels, penalty)(queries).argmax(1)
 
@@ -175,12 +175,12 @@ def fit_linear(features: Tensor, labels: Tensor, penalty: float) -> nn.Linear:
     """Logistic regression.
 
     Args:
-        features (Tensor): ``(n, C)``, standardised.
-        labels (Tensor): ``(n,)`` int64.
-        penalty (float): λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are free.
+        features: ``(n, C)``, standardised.
+        labels: ``(n,)`` int64.
+        penalty: λ of ``cross-entropy + λ/2 · ‖W‖²``; biases are not penalized.
 
     Returns:
-        Linear: From C to the classes, without gradients.
+        A layer from C to the classes, without gradients.
     """
     layer = nn.Linear(features.shape[1], int(labels.max()) + 1)
     nn.init.zeros_(layer.weight)

@@ -15,7 +15,7 @@ from ..visualization import read_scalars
 from ..visualization.curves import Curve
 from .plan import Arm, Run, Start
 
-# Of a study.csv, before the metric.
+# Columns of a study.csv before the metric.
 _COLUMNS = ['start', 'parts', 'fraction', 'settings', 'lr', 'seed', 'step']
 
 
@@ -23,8 +23,8 @@ class Outcome(NamedTuple):
     """The result of one run.
 
     Attributes:
-        run (Run): The run.
-        curve (Curve): The metric at each evaluation.
+        run: The run.
+        curve: The metric at each evaluation.
     """
 
     run: Run
@@ -40,15 +40,14 @@ class Comparison(NamedTuple):
     """An arm compared with the baseline of its cell.
 
     Attributes:
-        arm (Arm): The arm.
-        outcomes (list[Outcome]): Outcomes of its seeds.
-        mean (float): Mean of the metric at the end.
-        sd (float): Standard deviation over seeds; NaN of one seed.
-        baseline (Arm, optional): Its baseline; None if it is a baseline.
-        differences (list[float]): From the baseline, seed by seed.
-        passes (float, optional): The step at which the mean curve passes the
-            baseline's final mean, as a share of all steps; None if it never
-            does.
+        arm: The arm.
+        outcomes: Outcomes of its seeds.
+        mean: Mean of the metric at the end.
+        sd: Standard deviation over seeds; NaN for one seed.
+        baseline: Its baseline; None if it is a baseline.
+        differences: Differences from the baseline, seed by seed.
+        passes: The step at which the mean curve passes the baseline's final
+            mean, as a share of all steps; None if it never does.
     """
 
     arm: Arm
@@ -65,7 +64,7 @@ class Comparison(NamedTuple):
             return f'{self.arm}: nothing to compare with'
         count = len(self.differences)
         difference, sd = mean_and_sd(self.differences)
-        beside = f'{self.arm} beside {self.baseline}'
+        beside = f'{self.arm} compared with {self.baseline}'
         if count == 1:
             return (f'{beside}: {difference:+.4g}, from one seed, which '
                     'proves little')
@@ -87,8 +86,8 @@ def read_outcome(run: Run, metric: str) -> Outcome:
     """Read a finished run.
 
     Args:
-        run (Run): Which.
-        metric (str): Name of the scalar, such as ``mIoU``.
+        run: The run.
+        metric: Name of the scalar, such as ``mIoU``.
 
     Raises:
         UserError: If it has not logged that metric.
@@ -109,9 +108,8 @@ def compare(outcomes: Sequence[Outcome],
     all are compared with the first.
 
     Args:
-        outcomes (sequence[Outcome]): Finished runs, one for each arm and
-            seed.
-        higher_is_better (bool): Whether more of the metric is good.
+        outcomes: Finished runs, one for each arm and seed.
+        higher_is_better: Whether higher values of the metric are better.
     """
     arms = {}
     for outcome in outcomes:
@@ -145,7 +143,7 @@ def compare(outcomes: Sequence[Outcome],
 
 
 def common_steps(outcomes: Sequence[Outcome]) -> Curve:
-    """Values ``(seeds, n)`` at the n steps that the curves of all have."""
+    """Values ``(seeds, n)`` at the n steps that all curves share."""
     steps = set.intersection(*(set(o.curve.steps.tolist()) for o in outcomes))
     steps = np.array(sorted(steps))
     values = [o.curve.values[np.isin(o.curve.steps, steps)] for o in outcomes]
@@ -153,7 +151,7 @@ def common_steps(outcomes: Sequence[Outcome]) -> Curve:
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation, which is NaN of a single value."""
+    """Mean and standard deviation; the latter is NaN for a single value."""
     sd = statistics.stdev(values) if len(values) > 1 else math.nan
     return statistics.fmean(values), sd
 
@@ -170,7 +168,7 @@ def _passes(pairs, higher_is_better: bool) -> float | None:
 
 
 def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
-    """Write every evaluation of every run, one a line."""
+    """Write every evaluation of every run, one per line."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow([*_COLUMNS, metric])
@@ -186,13 +184,13 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
 
 
 def read_csv(path: Path) -> tuple[str, list[Outcome]]:
-    """Read what :func:`write_csv` has written.
+    """Read a file of :func:`write_csv`.
 
     Args:
-        path (Path): A ``study.csv``.
+        path: A ``study.csv``.
 
     Returns:
-        tuple[str, list[Outcome]]: The metric, and the outcomes of all runs.
+        The metric, and the outcomes of all runs.
 
     Raises:
         UserError: If it is not such a file.

@@ -1,1 +1,1 @@
-"""One room per task; each imports its own host library and no other."""
+"""One package per task; each imports only its own host library."""

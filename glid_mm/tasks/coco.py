@@ -6,10 +6,10 @@ from ..errors import UserError
 
 
 class CheckedFile:
-    """A mixin for readers of mmdet that reports what is wrong with a file.
+    """A mixin for mmdet's readers that reports errors in a file.
 
     Args:
-        annotation_file (str): A JSON in COCO's format.
+        annotation_file: A JSON in COCO's format.
 
     Raises:
         UserError: If the file cannot be read.
@@ -31,7 +31,7 @@ class CheckedFile:
         return self.dataset['categories']
 
     def used(self) -> set[int]:
-        """Ids of the categories that are annotated."""
+        """Ids of the annotated categories."""
         return {a['category_id'] for a in self.dataset['annotations']}
 
     def get_cat_ids(
@@ -42,15 +42,15 @@ class CheckedFile:
     ) -> list[int]:
         """Ids of the classes, in the order of the file.
 
-        mmdet numbers classes by the order of the file: names that are missing
-        there or in another order would stand for wrong classes.
+        mmdet numbers classes by the order of the file: missing or reordered
+        names would get wrong classes.
 
         Raises:
             UserError: If the classes of config and file differ.
         """
         require_names(cat_names)
         used = self.used()
-        # Some tools write a category that only groups the others.
+        # Some tools add a category that only groups the others.
         found = [
             c for c in self.categories()
             if c['name'] in cat_names or c['id'] in used
@@ -69,13 +69,13 @@ class CheckedFile:
         return [c['id'] for c in found]
 
     def cure(self, found: list[dict]) -> str:
-        """The rest of the cure if config and file have other classes."""
+        """The rest of the cure if the classes of config and file differ."""
         return (f'{self.setting}={len(found)} of the head, in the order '
                 "of the file. To ignore annotated classes, use mmdet's "
                 "type='CocoDataset'.")
 
 
 def _some(names: Sequence[str]) -> str:
-    """A tuple as Python writes it, shortened if long."""
+    """The source of a tuple, shortened if long."""
     shown = ', '.join(map(repr, names[:20]))
     return f'({shown}, ...)' if len(names) > 20 else f'({shown},)'

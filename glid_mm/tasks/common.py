@@ -1,4 +1,4 @@
-"""Functions that the tasks' models share."""
+"""Functions shared by the tasks' models."""
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,8 +21,8 @@ class Widths(NamedTuple):
     """Input channels of a head, as its attribute ``widths``.
 
     Attributes:
-        in_channels (int): Channels of queries.
-        mask_channels (int, optional): Channels of mask features, if used.
+        in_channels: Channels of queries.
+        mask_channels: Channels of mask features, if used.
     """
 
     in_channels: int
@@ -30,13 +30,13 @@ class Widths(NamedTuple):
 
 
 class Located(NamedTuple):
-    """Answers of queries about an image, and their places.
+    """Outputs of queries for an image, and their places.
 
-    A head's ``locate(x, size)`` tells it of the first image of a batch.
+    A head's ``locate(x, size)`` returns it for the first image of a batch.
 
     Attributes:
-        scores (Tensor): ``(M,)``, confidence or size of an answer.
-        points (Tensor): ``(M, 2)``, x and y in pixels of the input.
+        scores: ``(M,)``, confidence or size of an output.
+        points: ``(M, 2)``, x and y in pixels of the input.
     """
 
     scores: Tensor
@@ -47,10 +47,10 @@ def centres(maps: Tensor) -> Tensor:
     """Centres of mass of maps of the finest stride.
 
     Args:
-        maps (Tensor): ``(M, h, w)``, not negative.
+        maps: ``(M, h, w)``, not negative.
 
     Returns:
-        Tensor: ``(M, 2)``, x and y in pixels of the input.
+        ``(M, 2)``, x and y in pixels of the input.
     """
     height, width = (
         STRIDES[0] * (torch.arange(side, device=maps.device) + .5)
@@ -61,15 +61,15 @@ def centres(maps: Tensor) -> Tensor:
 
 
 def check_widths(model: nn.Module, name: str) -> None:
-    """Refuse a head that does not fit the backbone, before the first batch.
+    """Raise an error before the first batch if head and backbone do not fit.
 
     Args:
-        model (nn.Module): A model of any task, with its backbone and its head.
-        name (str): Name of the head, such as ``decode_head``; a head without
+        model: A model of any task, with its backbone and its head.
+        name: Name of the head, such as ``decode_head``; a head without
             :class:`Widths` is not checked.
 
     Raises:
-        UserError: Names both widths and the setting to change.
+        UserError: If widths differ; names both and the setting to change.
     """
     glid, head = model.backbone, getattr(model, name)
     if isinstance(glid, XNet) and head.in_channels != glid.channels:
@@ -87,9 +87,9 @@ def check_widths(model: nn.Module, name: str) -> None:
                                                       given):
         if wanted not in (None, width):
             raise UserError(
-                f'model.{name}.{setting} is {wanted}, and {part} of {width} '
-                f'channels (model.backbone.{source}). Set model.{name}.'
-                f'{setting}={width}.')
+                f'model.{name}.{setting} is {wanted}, but {part} of {width} '
+                f'channels (model.backbone.{source}). Set '
+                f'model.{name}.{setting}={width}.')
 
 
 def check_answers(setting: str, wanted: int, num_queries: int,
@@ -97,10 +97,10 @@ def check_answers(setting: str, wanted: int, num_queries: int,
     """Refuse more predictions per image than queries have scores.
 
     Args:
-        setting (str): Key of ``test_cfg`` for their number.
-        wanted (int): Its value.
-        num_queries (int): Queries that answer, each with every class.
-        num_classes (int): Number of classes.
+        setting: Key of ``test_cfg`` for their number.
+        wanted: Its value.
+        num_queries: Number of queries, each with a score for every class.
+        num_classes: Number of classes.
 
     Raises:
         UserError: If there are too few.
@@ -132,8 +132,7 @@ def padding_mask(inputs: Tensor, metas: Metas | None) -> Tensor | None:
         metas (Metas, optional): By default there is no padding.
 
     Returns:
-        Tensor, optional: ``(B, H, W)`` bool, True at padding; None if there
-        is none.
+        ``(B, H, W)`` bool, True at padding; None without padding.
     """
     sizes = _sizes(inputs, metas)
     if sizes is None:
@@ -158,11 +157,11 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """Copy numbers to a device without waiting for it.
 
     Args:
-        array (np.ndarray): Any.
-        device (torch.device): Where they go.
+        array: Any array.
+        device: Target device.
 
     Returns:
-        Tensor: Of the same shape and type.
+        A tensor of the same shape and type.
     """
     tensor = torch.from_numpy(array)
     if device.type == 'cuda':
@@ -175,7 +174,7 @@ def dense_features(model: GLID,
                    inputs: Tensor,
                    metas: Metas | None,
                    focus: Callable | None = None) -> GLIDOutput:
-    """Features of a batch for a task that answers for every pixel.
+    """Features of a batch for a task that predicts every pixel.
 
     Args:
         model (GLID): The backbone.
@@ -185,8 +184,8 @@ def dense_features(model: GLID,
             see :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
-        GLIDOutput: Inputs of the head. Mask features extend into padding, so
-        that an image's last pixels do not depend on it.
+        Inputs of the head. Mask features extend into padding, so that an
+        image's last pixels do not depend on it.
     """
     sizes = _sizes(inputs, metas)
     mask = padding_mask(inputs, sizes)
@@ -197,17 +196,17 @@ def dense_features(model: GLID,
 
 
 def full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring maps of the finest stride to the size of the input.
+    """Resize maps of the finest stride to the size of the input.
 
     Args:
-        maps (Tensor): ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
-        size (tuple[int, int]): H and W.
+        maps: ``(B, C, ⌈H/4⌉, ⌈W/4⌉)``.
+        size: H and W.
 
     Returns:
-        Tensor: ``(B, C, H, W)``, bilinear.
+        ``(B, C, H, W)``, bilinear.
     """
-    # A map covers its whole last row and column of 4×4 patches, which the
-    # image may not fill.
+    # The last row and column of a map cover whole 4×4 patches, which the image
+    # may not fill.
     full = [STRIDES[0] * side for side in maps.shape[-2:]]
     maps = F.interpolate(maps, full, mode='bilinear')
     return maps[..., :size[0], :size[1]]
@@ -217,15 +216,15 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
     """Means of numbers over the processes of a run.
 
     Distributed training averages gradients over processes. A process' sum of
-    losses, divided by the mean of all processes' counts, gives the mean of
-    the joint batch, as a single process would compute it. Divided by its own
-    count, losses would weigh more in a process with fewer of them.
+    losses, divided by the mean of all processes' counts, gives the mean of the
+    joint batch, as a single process would compute it. If divided by its own
+    count, a loss would have more weight in processes with smaller counts.
 
     Args:
-        numbers (Tensor): Any shape.
+        numbers: Numbers in any shape.
 
     Returns:
-        Tensor: The same shape, fp32, without a gradient.
+        The same shape, fp32, without a gradient.
     """
     means = numbers.detach().float().clone()
     all_reduce(means, 'mean')
@@ -235,14 +234,14 @@ def mean_over_processes(numbers: Tensor) -> Tensor:
 def _extend_edges(features: Tensor, sizes: Tensor) -> Tensor:
     """Extend an image's last row and column into its padding.
 
-    The last pixels are interpolated with the pixels beyond them.
+    The last pixels are interpolated with those beyond the edge.
 
     Args:
         features (Tensor): ``(B, C, h, w)`` at the finest stride.
         sizes (Tensor): ``(B, 2)``, height and width of each image.
 
     Returns:
-        Tensor: The same shape.
+        The same shape.
     """
     rows, columns = (torch.arange(side, device=features.device).minimum(
         (sizes[:, axis, None] - 1) // STRIDES[0])
@@ -257,11 +256,11 @@ def losses_by_layer(**terms: Tensor) -> dict:
     """Losses of decoder layers with mmdet's names.
 
     Args:
-        **terms (Tensor): ``(L,)`` by name, such as ``loss_cls``.
+        **terms: Losses ``(L,)`` by name, such as ``loss_cls``.
 
     Returns:
         dict[str, Tensor]: ``loss_cls`` of the last layer, then ``d0.loss_cls``
-        and so on of those before it.
+        and so on of earlier layers.
     """
     layers = len(next(iter(terms.values())))
     return {

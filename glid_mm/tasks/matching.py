@@ -14,10 +14,10 @@ def fetch(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Copy tensors from their device, all in one transfer.
 
     Args:
-        tensors (Sequence[Tensor]): Tensors of one device and dtype.
+        tensors: Tensors of one device and dtype.
 
     Returns:
-        list[np.ndarray]: Of the same shapes.
+        Arrays of the same shapes.
     """
     flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
     ends = np.cumsum([tensor.numel() for tensor in tensors])
@@ -41,13 +41,12 @@ def match(costs: Sequence[np.ndarray], repeats: int = 1) -> np.ndarray:
     """Match a batch in every layer.
 
     Args:
-        costs (Sequence[np.ndarray]): For each image, ``(n, L, M)``: object,
-            layer and prediction.
-        repeats (int): How many predictions each object gets.
+        costs: For each image, ``(n, L, M)``: object, layer and prediction.
+        repeats: Number of predictions for each object.
 
     Returns:
-        np.ndarray: ``(3, L, P)`` int64: image, prediction, and object among
-        those of all images.
+        ``(3, L, P)`` int64: image, prediction, and object (numbered over all
+        images).
 
     Raises:
         CostsError: If a cost is not finite.
@@ -68,19 +67,19 @@ def assign(cost: np.ndarray,
            repeats: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Assign predictions to objects at the lowest total cost.
 
-    Most predictions are too expensive for every object. SciPy first solves
-    the problem for each object's cheapest predictions. The dual prices of
-    this solution tell which other predictions could lower the total; if there
-    are any, SciPy solves again with them. The result costs as little as that
-    of the whole problem.
+    Most predictions are too expensive for every object. SciPy first solves the
+    problem for each object's cheapest predictions. The dual prices of this
+    solution show which other predictions could lower the total; if there are
+    any, SciPy solves again with them. The total cost equals the optimum of the
+    whole problem.
 
     Args:
-        cost (np.ndarray): ``(n, M)``, of object and prediction, finite.
-        repeats (int): How many predictions each object gets.
+        cost: ``(n, M)``, of object and prediction, finite.
+        repeats: Number of predictions for each object.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: Objects and their predictions, each
-        ``min(n · repeats, M)`` long. No prediction is in it twice.
+        Objects and their predictions, each ``min(n · repeats, M)`` long. No
+        prediction occurs twice.
     """
     count, predictions = cost.shape
     needed = count * repeats
@@ -112,27 +111,27 @@ def _solve(cost: np.ndarray, repeats: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _prices(cost: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Prices at which every object is content with what it has.
+    """Prices at which every object prefers its own predictions.
 
-    These are the least prices of the dual problem: no object pays less for a
-    prediction than it costs, and none would rather have another object's at
-    the price of that.
+    These are the lowest prices of the dual problem: no object's own
+    predictions cost more than its price, and no object would gain by taking
+    another object's prediction at the price of that.
 
     Args:
-        cost (np.ndarray): ``(n, M)``.
-        found (np.ndarray): ``(repeats, n)``, the predictions of each object
-            in an assignment of least cost.
+        cost: ``(n, M)``.
+        found: ``(repeats, n)``, the predictions of each object in an
+            assignment of lowest cost.
 
     Returns:
-        np.ndarray: ``(n,)``. Predictions besides these M lower the total
-        only if they cost some object less than its price.
+        ``(n,)``. Predictions besides these M lower the total only if they cost
+        some object less than its price.
     """
     every = np.arange(len(cost))
-    # What predictions cost: every object, copy and owner; and the owner.
+    # Costs of predictions for every object, copy and owner, and for the owner.
     costs = cost[:, found].astype(float)
     own = costs[every, :, every].T
     prices = own.max(0)
-    # How much more than its owner another object pays for one of his.
+    # Extra cost of another object for the owner's prediction.
     more = (costs - own).min(1)
     for _ in every:
         higher = np.maximum(prices, (prices[:, None] - more).max(0))

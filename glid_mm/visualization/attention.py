@@ -1,7 +1,7 @@
 """Attention of queries: weights of the decoder's cross-attention (Figure 4).
 
-The model computes fused attention, which never stores the weights. Hooks
-record its inputs, and the weights are computed again from them.
+The model uses fused attention, which does not store the weights. Hooks record
+its inputs to recompute the weights.
 """
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,10 +28,10 @@ class Pass:
     """A record of one forward pass of GLID.
 
     Attributes:
-        images (Tensor): ``(B, 3, H, W)``, as the encoder got them.
-        grid (TokenGrid): The tokens that it computed on.
-        reads (list[tuple]): For each decoder layer its cross-attention and
-            the inputs: queries, keys, values and which keys exist.
+        images (Tensor): ``(B, 3, H, W)``, the encoder's input.
+        grid (TokenGrid): The tokens of the pass.
+        reads (list[tuple]): The cross-attention of each decoder layer and its
+            inputs: queries, keys, values and a mask of existing keys.
         output (GLIDOutput, optional): Inputs of heads; None in pre-training.
     """
 
@@ -42,25 +42,25 @@ class Pass:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels of what is not padding, first image."""
+        """Height and width of the first image in pixels, without padding."""
         if self.grid.sizes is None:
             return tuple(self.images.shape[-2:])
         return tuple(self.grid.sizes[0].tolist())
 
     def layer_of(self, scale: int) -> int:
-        """The last layer that reads the memory of a place in SCALES."""
+        """The last layer that reads the memory of a scale in SCALES."""
         return max(range(scale, len(self.reads), len(SCALES)))
 
     def weights(self, layer: int, queries: Sequence[int]) -> Tensor:
-        """Weights with which queries read the memory.
+        """Attention weights of queries.
 
         Args:
-            layer (int): Index of the decoder layer.
-            queries (sequence[int]): Places of those in question.
+            layer: Index of the decoder layer.
+            queries: Indices of the queries.
 
         Returns:
-            Tensor: ``(B, heads, M, n)`` fp32, with a sum of 1 over the n
-            tokens of the layer's stride; 0 where a token is padding.
+            ``(B, heads, M, n)`` fp32, with a sum of 1 over the n tokens of the
+            layer's stride; 0 where a token is padding.
         """
         attention, query, key, _, exists = self.reads[layer]
         q, k = (
@@ -73,14 +73,14 @@ class Pass:
         return logits.softmax(-1)
 
     def maps(self, scale: int, queries: Sequence[int]) -> Tensor:
-        """Weights of a scale as maps, the mean over heads.
+        """Attention maps of a scale, the mean over heads.
 
         Args:
-            scale (int): Place in :data:`SCALES`.
-            queries (sequence[int]): Places of those in question.
+            scale: Index in :data:`SCALES`.
+            queries: Indices of the queries.
 
         Returns:
-            Tensor: ``(B, M, h, w)`` with a sum of 1, 0 where no token is.
+            ``(B, M, h, w)`` with a sum of 1; 0 without a token.
         """
         weights = self.weights(self.layer_of(scale), queries).mean(1)
         level = self.grid.levels[STRIDES.index(SCALES[scale])]
@@ -92,10 +92,10 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
     """Record the passes of a model within the context.
 
     Args:
-        glid (GLID): The backbone; its results do not change.
+        glid: The backbone; its results do not change.
 
     Yields:
-        list[Pass]: Grows by one with every pass.
+        A list of passes that grows with every pass.
     """
     passes = []
 
@@ -124,12 +124,12 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
 
 
 class Distances(NamedTuple):
-    """How far from their places queries look, in pixels, means.
+    """Mean distances of attention from queries' places, in pixels.
 
     Attributes:
-        own (float): From a query's own place.
-        others (float): From the places of the other queries. If this is not
-            larger, attention does not depend on the query's place.
+        own: Distance from a query's own place.
+        others: Distance from the other queries' places. If this is not larger,
+            attention does not depend on the query's place.
     """
 
     own: float
@@ -137,15 +137,15 @@ class Distances(NamedTuple):
 
 
 def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
-    """Measure whether queries look near their places.
+    """Measure whether queries attend near their places.
 
     Args:
-        maps (Tensor): ``(M, h, w)``, each with a sum of 1.
-        points (Tensor): ``(M, 2)``, x and y of their places in pixels.
-        stride (int): Stride of the maps.
+        maps: ``(M, h, w)``, each with a sum of 1.
+        points: ``(M, 2)``, x and y of their places in pixels.
+        stride: Stride of the maps.
 
     Returns:
-        Distances: NaN without others to compare with.
+        The distances; NaN for a single query.
     """
     rows, cols = (
         stride * (torch.arange(side, device=maps.device) + .5)
@@ -159,20 +159,20 @@ def distances(maps: Tensor, points: Tensor, stride: int) -> Distances:
 
 def attention_panel(seen: Pass, picture: np.ndarray, queries: Sequence[int],
                     points: Tensor, labels: Sequence[str]) -> np.ndarray:
-    """Draw a row for each query: the image, and the three scales over it.
+    """Draw a row for each query: the image, and maps of three scales.
 
     Each map is scaled to its own maximum. A cross marks the query's place.
 
     Args:
-        seen (Pass): The pass of one image.
-        picture (ndarray): ``(H, W, 3)`` uint8 RGB, what the model has seen.
-        queries (sequence[int]): The queries to draw.
-        points (Tensor): ``(M, 2)``, x and y in pixels of the place of each of
-            them; NaN for one without.
-        labels (sequence[str]): Text on the image of each.
+        seen: The pass of one image.
+        picture: ``(H, W, 3)`` uint8 RGB, the model's input.
+        queries: The queries to draw.
+        points: ``(M, 2)``, x and y of their places in pixels; NaN without a
+            place.
+        labels: Text on each query's image.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB.
+        ``(H', W', 3)`` uint8 RGB.
     """
     height, width = seen.size
     zoom = max(1, round(_SIDE / max(height, width)))
@@ -200,7 +200,7 @@ def attention_panel(seen: Pass, picture: np.ndarray, queries: Sequence[int],
 
 
 def _overlay(picture: Image.Image, heat: np.ndarray) -> Image.Image:
-    """Lay ``(H, W)`` of 0 to 1 over a picture without its colours."""
+    """Overlay a map ``(H, W)`` of 0 to 1 on a grey version of a picture."""
     colours = matplotlib.colormaps['inferno'](heat)[..., :3]
     grey = np.array(picture.convert('L'))[..., None] / 255
     mixed = .35 * grey + .65 * colours

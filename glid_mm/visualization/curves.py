@@ -15,10 +15,10 @@ class Curve(NamedTuple):
     """One scalar over a run.
 
     Attributes:
-        steps (ndarray): ``(n,)`` int, ascending.
-        values (ndarray): ``(n,)`` float.
-        unit (str): Unit of steps: 'iteration', or 'epoch' for metrics of
-            epoch-based runs.
+        steps: ``(n,)`` int, ascending.
+        values: ``(n,)`` float.
+        unit: Unit of steps: 'iteration', or 'epoch' for metrics of epoch-based
+            runs.
     """
 
     steps: np.ndarray
@@ -27,16 +27,16 @@ class Curve(NamedTuple):
 
 
 def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
-    """Read what mmengine's ``LocalVisBackend`` wrote.
+    """Read the scalars that mmengine's ``LocalVisBackend`` wrote.
 
     If a run was resumed, earlier records of the repeated steps are dropped.
     A truncated last line is ignored.
 
     Args:
-        run_dir (str | Path): A work dir, or a ``scalars.json``.
+        run_dir: A work dir, or a ``scalars.json``.
 
     Returns:
-        dict[str, Curve]: By name, such as 'loss' and 'mIoU'.
+        Values by name, such as 'loss' and 'mIoU'.
 
     Raises:
         UserError: If there are no scalars, or a file is damaged.
@@ -44,8 +44,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     run_dir = Path(run_dir)
     files = [run_dir]
     if not run_dir.is_file():
-        # Whenever a run is resumed it writes into a new folder, named by the
-        # time.
+        # A resumed run writes into a new folder named by the time.
         files = sorted(run_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise UserError(f'there is no */vis_data/scalars.json in {run_dir}: '
@@ -54,7 +53,7 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
     for file in files:
         new = {}
         for record in _records(file):
-            # Only what training logs says at which iteration.
+            # Only training records have the iteration.
             timed |= record.keys() if 'iter' in record else set()
             for name, value in record.items():
                 if name != 'step' and isinstance(value, (int, float)):
@@ -75,16 +74,16 @@ def read_scalars(run_dir: str | Path) -> dict[str, Curve]:
 
 
 def read_metrics(work_dir: str | Path) -> dict[str, float]:
-    """Read what the newest test in a work dir has measured.
+    """Read the metrics of the newest test in a work dir.
 
     Args:
-        work_dir (str | Path): Work directory of ``tools/test.py``.
+        work_dir: Work directory of ``tools/test.py``.
 
     Returns:
-        dict[str, float]: By name, such as 'mIoU'.
+        Values by name, such as 'mIoU'.
 
     Raises:
-        UserError: If there has been none.
+        UserError: If no test has written metrics.
     """
     files = sorted(Path(work_dir).glob('*/*.json'))
     if not files:
@@ -113,18 +112,18 @@ def _records(file: Path):
 def plot_curves(runs: dict[str, str | Path],
                 keys: Sequence[str] = ('loss', ),
                 smoothing: float = 0.) -> Figure:
-    """Plot scalars of one or several runs, each key beside the others.
+    """Plot scalars of one or several runs, with one plot per key.
 
     Args:
-        runs (dict[str, str | Path]): Work dirs by their names in the legend.
-        keys (Sequence[str]): Names of scalars. A run without one is left out
-            there.
-        smoothing (float): From 0, none, to below 1: the share that an
-            exponential moving average keeps from step to step. The values
-            themselves stay, pale.
+        runs: Work dirs by their names in the legend.
+        keys: Names of scalars. A run without a scalar is omitted from its
+            plot.
+        smoothing: From 0, none, to below 1: the share that an exponential
+            moving average keeps from step to step. The original values stay
+            visible in pale colours.
 
     Returns:
-        Figure: To be saved with ``savefig``.
+        The figure, for ``savefig``.
 
     Raises:
         ValueError: If ``smoothing`` is not in [0, 1).
@@ -145,7 +144,7 @@ def plot_curves(runs: dict[str, str | Path],
             raise UserError(f'no run has logged {key!r}; choose from '
                             f'{", ".join(known)}')
         for label, (steps, values, unit) in curves.items():
-            # A dot shows where there is a single value.
+            # A dot makes a single value visible.
             style = dict(marker='.') if len(steps) < 20 else {}
             if smoothing:
                 colour = axes.plot(steps, values, alpha=.25, **style)[0]
@@ -159,11 +158,11 @@ def plot_curves(runs: dict[str, str | Path],
 
 
 def _smooth(values: np.ndarray, keep: float) -> np.ndarray:
-    """A moving average that starts at the first value without a bias."""
+    """A moving average without a bias at the start."""
     total = weight = 0.
     smoothed = []
     for value in values:
-        # One NaN does not swallow the rest of the curve.
+        # A NaN must not remove the rest of the curve.
         if math.isfinite(value):
             total = keep * total + (1 - keep) * value
             weight = keep * weight + (1 - keep)

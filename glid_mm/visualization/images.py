@@ -17,11 +17,10 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     """Find image files in a list of files and folders.
 
     Args:
-        paths (Iterable[str | Path]): Files and folders.
+        paths: Files and folders.
 
     Returns:
-        list[Path]: Files in the given order; those of a folder and its
-        subfolders by name.
+        Files in the given order; within a folder and its subfolders by name.
 
     Raises:
         UserError: If a path does not exist or a folder has no images.
@@ -49,7 +48,7 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
             ``(H, W, 3)`` uint8 arrays, BGR, or a list of these.
 
     Returns:
-        list[str | ndarray]: Paths of files, and the arrays.
+        Paths of files, and the arrays.
 
     Raises:
         UserError: See :func:`find_images`; or if an array is not an image.
@@ -73,13 +72,13 @@ def list_inputs(inputs) -> list[str | np.ndarray]:
 
 
 def rgb_pixels(image: str | np.ndarray) -> np.ndarray:
-    """Pixels to draw on of what :func:`list_inputs` gives.
+    """Pixels of an input from :func:`list_inputs`, to draw on.
 
     Args:
-        image (str | ndarray): A file, or ``(H, W, 3)`` uint8, BGR.
+        image: A file, or ``(H, W, 3)`` uint8, BGR.
 
     Returns:
-        ndarray: ``(H, W, 3)`` uint8, RGB.
+        ``(H, W, 3)`` uint8, RGB.
 
     Raises:
         UserError: If the file cannot be read as an image.
@@ -93,7 +92,7 @@ def refuse_same_names(images: Iterable[Path]) -> None:
     """Refuse images whose results would be written to the same file.
 
     Raises:
-        UserError: Names them.
+        UserError: If there are any; names them.
     """
     for name, count in Counter(image.stem for image in images).items():
         if count > 1:
@@ -103,15 +102,15 @@ def refuse_same_names(images: Iterable[Path]) -> None:
 
 
 def load_images(paths: Sequence, size: tuple[int, int]) -> Tensor:
-    """Read images without randomness: resized and centre-cropped.
+    """Read images, resized and centre-cropped.
 
     Args:
         paths (Sequence[str | Path]): Image files, or addresses that
-            ``mmengine.fileio`` knows.
-        size (tuple[int, int]): Height and width in pixels.
+            ``mmengine.fileio`` supports.
+        size: Height and width in pixels.
 
     Returns:
-        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+        ``(B, 3, H, W)`` uint8, BGR as hosts load images.
 
     Raises:
         UserError: If a file cannot be read as an image; names it.
@@ -123,11 +122,11 @@ def fit_images(images: Iterable[Image.Image], size: tuple[int, int]) -> Tensor:
     """Resize and centre-crop images.
 
     Args:
-        images (Iterable[Image]): RGB.
-        size (tuple[int, int]): Height and width in pixels.
+        images: Images in RGB.
+        size: Height and width in pixels.
 
     Returns:
-        Tensor: ``(B, 3, H, W)`` uint8, BGR as hosts load images.
+        ``(B, 3, H, W)`` uint8, BGR as hosts load images.
     """
     fitted = [
         ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC)
@@ -141,11 +140,11 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
     """Undo a preprocessor of any host.
 
     Args:
-        inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        preprocessor (nn.Module): Which did that.
+        inputs: ``(B, 3, H, W)``, standardised.
+        preprocessor: The preprocessor that standardised them.
 
     Returns:
-        ndarray: ``(B, H, W, 3)`` uint8 RGB.
+        ``(B, H, W, 3)`` uint8 RGB.
     """
     if preprocessor._enable_normalize:
         inputs = inputs * preprocessor.std + preprocessor.mean
@@ -156,10 +155,10 @@ def to_pictures(inputs: Tensor, preprocessor: nn.Module) -> np.ndarray:
 
 
 def takes_rgb(preprocessor: nn.Module) -> bool:
-    """Whether a model reads RGB: hosts load BGR, and preprocessors swap.
+    """Whether a model reads RGB; hosts load BGR, and preprocessors swap.
 
     Args:
-        preprocessor (nn.Module): Preprocessor of a model of any host.
+        preprocessor: Preprocessor of a model of any host.
     """
     # Upstream's mmseg uses another name.
     return getattr(preprocessor, '_channel_conversion',

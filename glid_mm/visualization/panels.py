@@ -1,4 +1,4 @@
-"""Several pictures in one."""
+"""Combine several pictures in one."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,15 +12,15 @@ BACKGROUND = 255
 def tile(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = ()
 ) -> np.ndarray:
-    """Lay pictures out in rows and columns.
+    """Arrange pictures in rows and columns.
 
     Args:
-        rows (Sequence[Sequence[ndarray]]): ``(H, W, 3)`` uint8 RGB each.
-            They keep their size, in cells as large as the largest of them.
-        titles (Sequence[str]): Titles above the columns.
+        rows: Pictures ``(H, W, 3)``, uint8 RGB. They keep their size; all
+            cells have the size of the largest.
+        titles: Titles above the columns.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB.
+        ``(H', W', 3)`` uint8 RGB.
     """
     height, width = (
         max(image.shape[axis] for row in rows for image in row)

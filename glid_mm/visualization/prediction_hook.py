@@ -13,7 +13,7 @@ from .predictions import Painter
 
 @HOOKS.register_module()
 class PredictionHook(Hook):
-    """Draws predictions for the same pictures at every validation.
+    """Draw predictions for the same pictures at every validation.
 
     A panel has a row for each picture: the picture, its labels, and what the
     model predicts. It goes to the visualizer as ``predictions``, with the

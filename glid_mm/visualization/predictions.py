@@ -1,4 +1,4 @@
-"""Predictions of a task's models beside the ground truth."""
+"""Draw the predictions of a task's models beside the ground truth."""
 import os.path as osp
 import uuid
 import warnings
@@ -20,10 +20,9 @@ class Predictions(NamedTuple):
     """Pictures of test images.
 
     Attributes:
-        titles (list[str]): Column titles: 'image', 'ground truth', and the
-            names of the models.
-        rows (list[list[ndarray]]): Per image, ``(H, W, 3)`` uint8 RGB in
-            the order of the titles.
+        titles: Column titles: 'image', 'ground truth', and the names of the
+            models.
+        rows: Per image, ``(H, W, 3)`` uint8 RGB in the order of the titles.
     """
 
     titles: list[str]
@@ -31,13 +30,13 @@ class Predictions(NamedTuple):
 
 
 class Painter:
-    """Draws a task's data samples with its host's visualizer.
+    """Draw a task's data samples with its host's visualizer.
 
     Args:
-        visualizer (dict): The config's.
-        metainfo (dict): The data set's classes, colours, skeletons.
-        options (dict): Further arguments of the visualizer's
-            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+        visualizer: The visualizer in the config.
+        metainfo: The data set's classes, colours, skeletons.
+        options: Further arguments of the visualizer's ``add_datasample``, such
+            as ``dict(with_labels=False)`` in mmseg.
     """
 
     def __init__(self,
@@ -45,8 +44,8 @@ class Painter:
                  metainfo: dict,
                  options: dict = {}) -> None:
         self._options = options
-        # mmengine gives one visualizer, with the settings of the first, to all
-        # that want the same name.
+        # For equal names, mmengine returns the existing visualizer with its
+        # settings.
         self._visualizer = VISUALIZERS.build({
             **visualizer, 'name':
             uuid.uuid4().hex,
@@ -55,19 +54,20 @@ class Painter:
         })
         self._visualizer.dataset_meta = metainfo
         if 'skeleton_links' in metainfo:
-            # mmpose's keep parts of it, which they would not draw without.
+            # mmpose's visualizers store parts of it, which they need for
+            # drawing.
             self._visualizer.set_dataset_meta(metainfo)
 
     def __call__(self, image: np.ndarray, sample, truth: bool) -> np.ndarray:
         """Draw a sample.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             sample (BaseDataElement): Labels and predictions.
-            truth (bool): Whether labels are drawn, or predictions.
+            truth: Whether to draw labels instead of predictions.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8, RGB.
+            ``(H', W', 3)`` uint8, RGB.
         """
         with warnings.catch_warnings():
             # Early in training, boxes and outlines leave the picture.
@@ -89,21 +89,19 @@ def draw_predictions(config: Config,
                      draw_options: dict = {}) -> Predictions:
     """Draw images, their ground truth, and models' predictions.
 
-    Data, models and drawing are those of the config's host library, whichever
-    it is.
+    Data, models and drawing come from the config's host library.
 
     Args:
-        config (Config): Config of a task, with ``test_dataloader`` and
-            ``visualizer``.
-        checkpoints (Sequence[str]): Weights to compare, of that config or of
-            mixtures that have its task.
-        titles (Sequence[str]): Their names; by default their folders.
-        num_images (int): Images, spread evenly over the test set.
-        draw_options (dict): Further arguments of the visualizer's
-            ``add_datasample``, such as ``dict(with_labels=False)`` in mmseg.
+        config: Config of a task, with ``test_dataloader`` and ``visualizer``.
+        checkpoints: Weights to compare, of that config or of mixtures that
+            have its task.
+        titles: Their names; by default their folders.
+        num_images: Number of images, spread evenly over the test set.
+        draw_options: Further arguments of the visualizer's ``add_datasample``,
+            such as ``dict(with_labels=False)`` in mmseg.
 
     Returns:
-        Predictions: The pictures.
+        The pictures.
 
     Raises:
         UserError: If the config has no test data.

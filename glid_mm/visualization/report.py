@@ -1,4 +1,4 @@
-"""A page of results: one self-contained HTML file."""
+"""Write a page of results: one self-contained HTML file."""
 import base64
 import io
 from collections.abc import Sequence
@@ -54,12 +54,11 @@ pre { overflow-x: auto; padding: .8rem; font-size: .85rem;
 
 
 class Gallery(NamedTuple):
-    """Pictures to compare, side by side where there is room.
+    """Pictures to compare, side by side if the page is wide enough.
 
     Attributes:
-        titles (Sequence[str]): Column titles, shown below the pictures.
-        rows (Sequence[Sequence[Picture]]): Per row, a picture for each
-            title.
+        titles: Column titles, shown below the pictures.
+        rows: Per row, a picture for each title.
     """
 
     titles: Sequence[str]
@@ -70,9 +69,9 @@ class Gain(NamedTuple):
     """A score compared with a baseline: a cell of a table.
 
     Attributes:
-        score (float): The score.
-        baseline (float): The score to compare with.
-        higher_is_better (bool): Whether higher scores are better.
+        score: The score.
+        baseline: The score to compare with.
+        higher_is_better: Whether higher scores are better.
     """
 
     score: float
@@ -88,7 +87,7 @@ class Gain(NamedTuple):
         return 'better' if (gain > 0) == self.higher_is_better else 'worse'
 
     def __str__(self) -> str:
-        # A colour alone would not tell everyone.
+        # Colour alone would not be accessible to everyone.
         return f'{self.score - self.baseline:+.3g} {self.verdict}'.rstrip()
 
 
@@ -99,9 +98,9 @@ class Report:
     """A page of sections.
 
     Args:
-        title (str): Heading of the page.
-        text (str): What stands below it. Here and in sections, an empty line
-            begins a paragraph.
+        title: Heading of the page.
+        text: Text below it. Here and in sections, an empty line begins a
+            paragraph.
     """
 
     def __init__(self, title: str, text: str = '') -> None:
@@ -118,14 +117,12 @@ class Report:
         """Add a section.
 
         Args:
-            title (str): Its heading.
-            text (str): Paragraphs.
-            figures (Sequence[tuple[str, Picture | Gallery]]): Captions and
-                what they are of; a picture is ``(H, W, 3)`` uint8 RGB or an
-                image file, which is read here and now.
-            code (str): Set in a fixed pitch, as it is.
-            table (Sequence[Sequence[str | Gain]]): Rows of cells; the first
-                row has the headings.
+            title: Its heading.
+            text: Paragraphs.
+            figures: Captions and their pictures; a picture is ``(H, W, 3)``
+                uint8 RGB or an image file, which is read at once.
+            code: Text in a monospaced font, unchanged.
+            table: Rows of cells; the first row has the headings.
 
         Raises:
             OSError: If an image file cannot be read.
@@ -139,7 +136,7 @@ class Report:
         """Write the page, completely or not at all.
 
         Args:
-            path (str | Path): Path of the page; missing folders are created.
+            path: Path of the page; missing folders are created.
         """
         write_atomically(path, self._page().encode())
 
@@ -199,7 +196,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _embed(picture: Picture) -> str:
-    """A picture as a ``data:`` address."""
+    """Encode a picture as a ``data:`` URL."""
     kind = 'png'
     if isinstance(picture, np.ndarray):
         buffer = io.BytesIO()

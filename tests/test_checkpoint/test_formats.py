@@ -254,7 +254,7 @@ def test_what_is_no_swin_is_refused():
         to_glid(dict(state_dict={'layer1.0.conv1.weight': torch.ones(1)}))
     with pytest.raises(CheckpointError, match='no known Swin'):
         to_glid(dict(epoch=3))
-    with pytest.raises(CheckpointError, match='of timm, not of mmdet'):
+    with pytest.raises(CheckpointError, match='from timm, not from mmdet'):
         to_glid(timm_peer().file, 'mmdet')
     weights = microsoft_names(timm_peer().file['state_dict'])
     weights['layers.0.blocks.0.attn.logit_scale'] = torch.ones(1)
@@ -268,9 +268,9 @@ def test_what_is_no_swin_is_refused():
             del weights[key]
     with pytest.raises(CheckpointError, match='incomplete'):
         to_glid(dict(model=weights))
-    with pytest.raises(CheckpointError, match='of GLID already'):
+    with pytest.raises(CheckpointError, match="already has GLID's format"):
         to_glid(random_glid()[1])
-    with pytest.raises(CheckpointError, match='of timm, not of GLID'):
+    with pytest.raises(CheckpointError, match='from timm, not from GLID'):
         from_glid(timm_peer().file, 'timm')
-    with pytest.raises(CheckpointError, match='is not of GLID'):
+    with pytest.raises(CheckpointError, match='is not from GLID'):
         from_glid(dict(state_dict={}), 'timm')

@@ -42,7 +42,7 @@ def test_a_release_that_does_not_fit_is_left_alone_and_said_once(run):
     files = {**HOSTS, **_transformers('5.24.0', 'print("imported")\n')}
     note, state = run(INSTALL + IMPORT, files).splitlines()
     assert note.startswith("mmpretrain's multimodal models are off")
-    assert 'transformers 5.24.0 (it takes transformers>=4.28,<' in note
+    assert 'transformers 5.24.0 (it needs transformers>=4.28,<' in note
     assert state == 'multimodal False'
 
 

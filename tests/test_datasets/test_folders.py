@@ -76,7 +76,7 @@ def test_a_list_chooses_images(folder):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('scan\ncat\n', '2 images, and 1 are missing, .*being cat'),
+    ('scan\ncat\n', '2 images, but 1 are missing, .*being cat'),
     ('scan\nscan\n', 'scan 2 times'),
     ('\n', 'is empty'),
     ('twins', 'twins, which matches 2'),

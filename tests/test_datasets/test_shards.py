@@ -75,7 +75,7 @@ def test_images_come_back_from_shards(made):
         data = fileio.get(dataset.get_data_info(index)['img_path'])
         photo = made.parent / 'photos' / NAMES[index]
         assert data == shard_image(photo.read_bytes(), photo, 32, 90)
-    with pytest.raises(UserError, match='shards, and .*list.txt cannot'):
+    with pytest.raises(UserError, match='shards, but .*list.txt cannot'):
         UnlabelledImages(str(made), ann_file='/list.txt')
 
 

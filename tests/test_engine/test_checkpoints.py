@@ -162,7 +162,7 @@ def test_resume_needs_a_checkpoint_of_a_training(tmp_path):
 def test_load_from_refuses_programs_and_addresses(tmp_path):
     torch.save(dict(state_dict={}, meta=os.getcwd), tmp_path / 'a.pth')
     for path in (str(tmp_path / 'a.pth'), 'https://example.org/a.pth'):
-        with pytest.raises(CheckpointError, match='refused|downloads no'):
+        with pytest.raises(CheckpointError, match='refused|does not download'):
             make_runner(tmp_path, load_from=path).train()
 
 

@@ -160,7 +160,7 @@ def test_other_files_get_one_clear_message(make, message, tmp_path):
 
 
 def test_addresses_are_refused():
-    with pytest.raises(CheckpointError, match='downloads no'):
+    with pytest.raises(CheckpointError, match='does not download'):
         read_checkpoint('https://example.org/a.pth')
 
 

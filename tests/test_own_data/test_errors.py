@@ -59,7 +59,7 @@ def test_coco_without_pictures(scenes, tmp_path):
     with pytest.raises(
             UserError,
             match='lists 6 images, such as 000000.jpg, '
-            'and .* has none of them. Put the pictures'):
+            'but .* has none of them. Put the pictures'):
         recognise(root, 'detection')
 
 

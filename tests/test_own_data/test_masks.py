@@ -65,7 +65,7 @@ def test_colours_become_numbers(scenes, tmp_path, change):
     before = tree_state(root)
     data = recognise(root, 'semantic')
     assert data.classes == tuple(f'thing {i}' for i in range(7))
-    assert 'labelmap.txt says which colour' in data.describe()
+    assert 'labelmap.txt defines the colours' in data.describe()
     run = tmp_path / 'run'
     _, datasets = built('semantic', data.prepare(run))
     maps = label_maps(datasets['train']) | label_maps(datasets['val'])

@@ -274,14 +274,14 @@ def test_another_number_for_what_is_ignored_is_refused(run):
         runner = run(lambda labels: labels, **other, **{setting: value})
         with pytest.raises(
                 UserError,
-                match='is 7, and model.decode_head.'
+                match='is 7, but model.decode_head.'
                 'ignore_index is 254') as caught:
             runner.train()
         assert name in str(caught.value) and runner.iter == 0
     with pytest.raises(
             UserError,
             match='^seg_pad_val of model.data_preprocessor '
-            'is 7, and .* is 254'):
+            'is 7, but .* is 254'):
         run(lambda labels: labels, **other,
             **{'model.data_preprocessor.seg_pad_val': 7})
 

@@ -300,7 +300,7 @@ def test_a_head_of_other_classes_stops_before_the_first_batch(tmp_path):
                        **{'model.decode_head.num_classes': 5})
     with pytest.raises(
             UserError,
-            match='^decode_head.num_classes is 5, and the data set '
+            match='^decode_head.num_classes is 5, but the data set '
             f'\\({tmp_path}\\) has 7 classes: box, ball'):
         RUNNERS.build(config).train()
 

@@ -41,7 +41,7 @@ def test_head_and_backbone_fit_or_are_refused(path):
     queries, features = f'{head}.in_channels', f'{head}.mask_channels'
     with pytest.raises(
             UserError,
-            match=fr'model.{queries} is 512, and the decoder makes queries of '
+            match=fr'model.{queries} is 512, but the decoder makes queries of '
             fr'192 channels \(model.backbone.decoder.dims\). Set '
             fr'model.{queries}=192.'):
         build(config, **{queries: 512})
@@ -54,7 +54,7 @@ def test_head_and_backbone_fit_or_are_refused(path):
         return
     with pytest.raises(
             UserError,
-            match=fr'model.{features} is 96, and the neck makes mask features '
+            match=fr'model.{features} is 96, but the neck makes mask features '
             fr'of 64 channels \(model.backbone.neck.channels\)'):
         build(config, **{'backbone.neck.channels': 64})
     build(config, **{'backbone.neck.channels': 64, features: 64})

@@ -185,7 +185,7 @@ def test_the_whole_tour_succeeds(package, tmp_path):
     assert len(re.findall('<img src="data:image/png',
                           page)) == 2 + 5 + 2 * 6 + 6 * 3
     assert 'tools/train.py' in page and 'load_from=weights:nano-scenes' in page
-    assert 'smoke figures' in page and '<td>87.7</td>' in page
+    assert 'rough figures' in page and '<td>87.7</td>' in page
 
     again = subprocess.run(command, **how)
     assert again.returncode == 0

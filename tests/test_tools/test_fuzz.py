@@ -65,7 +65,7 @@ def refuse_strictly(self, path, value):
     (forget_name, None, 'does not name it'),
     (fail, None, 'AttributeError'),
     (leave_half, None, 'half-written'),
-    (accept, refuse_strictly, 'strictly it is refused'),
+    (accept, refuse_strictly, 'strict reading fails'),
 ])
 def test_all_else_is_a_finding(fuzz, tmp_path, read, compare, says):
     kind = text(fuzz, read, *filter(None, [compare]))

@@ -151,6 +151,6 @@ def test_a_task_is_taken_out_of_a_mixture(monkeypatch, tmp_path, capsys):
     assert 'city, farm' in told
     told = refusal(monkeypatch, 'take_task', tmp_path / 'farm.pth', 'farm',
                    tmp_path / 'again.pth')
-    assert 'is not of a mixture. Omit the task' in told
+    assert 'is not from a mixture. Omit the task' in told
     tool(monkeypatch, 'inspect_checkpoint', tmp_path / 'mixture.pth')
     assert 'nano' in capsys.readouterr().out

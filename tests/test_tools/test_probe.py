@@ -30,7 +30,8 @@ def test_dark_and_bright_are_told_apart(folder, monkeypatch, capsys,
     run(monkeypatch, PROBE, PRETRAIN, folder, 'none', '--features', 'encoder',
         'decoder', '--k', 3, '--seeds', 0, 1, *options)
     shown = capsys.readouterr().out
-    assert 'the largest of 2 classes is 50.0%' in ' '.join(shown.split())
+    assert '2 classes, the largest with 50.0% of them' in ' '.join(
+        shown.split())
     assert shown.count('100.0 ± 0.0') == 4
     # Before any picture is read.
     (folder / 'dark' / '0.png').write_bytes(b'torn')

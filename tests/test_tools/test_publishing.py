@@ -26,7 +26,7 @@ def test_published_are_weights_and_facts_and_nothing_else(
         tool(monkeypatch, 'publish_model', checkpoint,
              tmp_path / folder / f'glid{suffix}')
     printed = capsys.readouterr().out
-    assert 'averaged ones (EMA)' in printed
+    assert 'moving average (EMA)' in printed
     assert 'ema_state_dict, message_hub, optimizer' in printed
     (one, ), (two, ) = (
         list((tmp_path / folder).iterdir()) for folder in ('one', 'two'))

@@ -36,13 +36,13 @@ def finals(out: Path):
 
 @pytest.mark.slow
 def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
-    assert 'no run has been finished' in told(monkeypatch, TOOL, *study,
-                                              '--hours', 0)
+    assert 'no run has finished' in told(monkeypatch, TOOL, *study, '--hours',
+                                         0)
     run(monkeypatch, TOOL, *study)
     out = tmp_path / 'out'
     first = finals(out)
     assert len(first) == 4 and len(set(first.values())) == 4
-    assert 'none, dropout 0.5 beside none, dropout 0.1' in (
+    assert 'none, dropout 0.5 compared with none, dropout 0.1' in (
         out / 'study.html').read_text()
     # Done runs are not run again, a lost one ends as it did.
     done = sorted(out.glob('*/seed-*/done'))

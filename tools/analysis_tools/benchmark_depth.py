@@ -1,7 +1,7 @@
-"""Times depth estimation at 416×544: GLID beside ×Net, as for NYUv2.
+"""Time depth estimation at 416×544, as for NYUv2: GLID and ×Net.
 
 Training steps (forward, loss, backward and AdamW) and inference (depth of
-every pixel) on random images. Ratios are to the first model that is named.
+every pixel) on random images. Ratios are relative to the first model.
 """
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Training(Step):
                                                                     WIDTH)
 
     def draw(self):
-        """Random depth of 0.5 to 9.5 m."""
+        """Draw random depth of 0.5 to 9.5 m."""
         from mmseg.structures import SegDataSample
         shape = dict.fromkeys(('img_shape', 'pad_shape', 'ori_shape'),
                               (HEIGHT, WIDTH))

@@ -1,9 +1,9 @@
-"""Times DETR detectors with Swin-B at one image size: GLID beside mmdet's.
+"""Time DETR detectors with Swin-B at one image size: GLID and mmdet's.
 
-Training steps (forward, matching, backward and AdamW) and inference (boxes)
-on random images with ten random boxes each; every model as its own config
-for COCO has it, but for the encoder: mmdet's Swin-B with windows of 12 takes
-the place of ResNet-50. Ratios are to the first model that is named.
+Training steps (forward, matching, backward and AdamW) and inference (boxes) on
+random images with ten random boxes each; every model has its own config for
+COCO, except the encoder: mmdet's Swin-B with windows of 12 replaces ResNet-50.
+Ratios are relative to the first model.
 """
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +53,7 @@ class Training(Step):
         return MODELS.build(model), (HEIGHT, WIDTH)
 
     def draw(self):
-        """Random ground truth of the images."""
+        """Draw random ground truth of the images."""
         from mmdet.structures import DetDataSample
         samples = []
         for _ in self.images:

@@ -1,10 +1,10 @@
-"""All steps on one GPU beside their peers, in under four minutes.
+"""Time all steps of GLID and its peers on one GPU, in under four minutes.
 
 Training steps of segmentation, depth, detection, pose and pre-training, and
-inference of segmentation, each as ``benchmark_*.py`` times it, in bf16, with
-what is planned beside the step before left out. Compiling comes on top, the
-longest of it, pre-training's, last. The file of figures is rewritten after
-every task, so that a run that is cut short leaves what it has.
+inference of segmentation, each as in ``benchmark_*.py``, in bf16, without the
+plans that are made during the previous step. Compilation takes additional
+time; pre-training, which takes longest to compile, comes last. The file of
+figures is rewritten after every task, so an interrupted run keeps its figures.
 """
 import argparse
 import importlib
@@ -20,8 +20,8 @@ from step_timing import measure, show
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
-# Name -> tool, kind of step, models, batch and rounds. The batches fill an
-# 80 GB card about half.
+# Name -> tool, kind of step, models, batch and rounds. The batches fill about
+# half of an 80 GB card.
 TASKS = dict(
     segmentation=('segmentation', 'Training',
                   ['mask2former', 'glid', 'glid@graph'], 4, 5),
@@ -85,7 +85,7 @@ def main():
         try:
             results = measure(kind_of(task), kept)
         except Exception:
-            # The other tasks' figures are worth having.
+            # The other tasks' figures are still useful.
             traceback.print_exc()
             failed.append(task)
             continue

@@ -1,11 +1,10 @@
-"""Times the data pipeline of pre-training: images a second on one core.
+"""Time the data pipeline of pre-training: images per second on one core.
 
-From reading files to batches, at 192 px, without a model. The ways take
-turns in one process, so that whatever disturbs the machine disturbs all
-alike, and CPU time is counted. Ratios are to the first way: hosts' dataset
-and transforms, which decode every image whole. Without a folder, images of
-640×480 pixels are generated, grainy enough that their files are as large as
-COCO's.
+From reading files to batches, at 192 px, without a model. The methods take
+turns in one process, so that disturbances of the machine affect all alike, and
+CPU time is measured. Ratios are relative to the first method: hosts' data set
+and transforms, which decode whole images. Without a folder, images of 640×480
+pixels are generated, with enough grain to make their files as large as COCO's.
 """
 import argparse
 import json
@@ -69,7 +68,7 @@ def parse_args():
 
 
 def generate(folder, count):
-    """Write images: Scenes with grain, as sensors have it."""
+    """Write images: Scenes with grain like that of sensors."""
     folder.mkdir()
     for index in range(count):
         random = np.random.default_rng(index)
@@ -80,7 +79,7 @@ def generate(folder, count):
 
 
 class Way:
-    """A way to feed pre-training.
+    """A method to load data for pre-training.
 
     Args:
         dataset (dict): Config of the dataset.
@@ -109,7 +108,7 @@ class Way:
 
 
 def ways(folder, shards, count, args):
-    """All ways by name."""
+    """All methods by name."""
     config = Config.fromfile(CONFIG).train_dataloader.dataset
     files = dict(config, data_root=str(folder))
     sharded = dict(config, data_root=str(shards))
@@ -137,7 +136,7 @@ def ways(folder, shards, count, args):
 
 
 def time_device(way, args):
-    """Seconds in which the device resizes and standardises a batch."""
+    """Seconds for resizing and standardising a batch on the device."""
     model = Config.fromfile(CONFIG).model
     preprocessor = MODELS.build(model.data_preprocessor).to(args.device)
     batch = next(way.batches(0))
@@ -157,7 +156,7 @@ def time_device(way, args):
 
 
 def measure(tried, args):
-    """Figures by name, by way."""
+    """Figures by name, for each method."""
     times = {name: [] for name in tried}
     for epoch in range(args.repeats + 1):
         for name, way in tried.items():

@@ -1,8 +1,8 @@
-"""Times top-down pose models at 256×192: GLID beside mmpose's.
+"""Time top-down pose models at 256×192: GLID and mmpose's.
 
 Training steps (forward, backward and AdamW) and inference (heatmaps, without
-the flip test) on random images; each model as its own config for COCO has
-it. Ratios are to the first model that is named.
+the flip test) on random images; each model has its own config for COCO. Ratios
+are relative to the first model.
 """
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,12 +38,12 @@ class Training(Step):
 
     def build(self, name):
         config = Config.fromfile(METHODS[name])
-        # Accuracy is computed for the log, alike for all.
+        # Accuracy is only for the log, and the same for all.
         config.model.train_cfg = dict(compute_acc=False)
         return MODELS.build(config.model), (HEIGHT, WIDTH)
 
     def draw(self):
-        """Random heatmaps."""
+        """Draw random heatmaps."""
         from mmpose.structures import PoseDataSample
         samples = []
         for _ in self.images:

@@ -1,8 +1,8 @@
-"""Times whole steps of pre-training: GLID beside other methods.
+"""Time whole steps of pre-training: GLID and other methods.
 
-Forward, backward and AdamW on random images. Ratios are to the first model
-that is named. GLID's masks and their bookkeeping are new in every step; with
-``--plan-ahead`` they are there when the clock starts.
+Forward, backward and AdamW on random images. Ratios are relative to the first
+model. GLID draws and plans new masks in every step; with ``--plan-ahead`` this
+is not timed.
 """
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from glid_mm.tasks.pretraining.plan_ahead import move_plan
 OURS = (
     Path(__file__).resolve().parents[2] / 'configs' / 'pretrain' /
     'glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py')
-# Name -> side of the images, and the model as the method's own config for
-# ImageNet-1k has it (mmpretrain's for the peers).
+# Name -> side of the images, and the model of the method's own config for
+# ImageNet-1k (mmpretrain's for the peers).
 METHODS = dict(
     simmim=(192,
             dict(
@@ -79,7 +79,7 @@ METHODS = dict(
 
 
 def _glid(checkpointed):
-    """GLID with Swin-B: first stages and decoder recomputed, or nothing."""
+    """GLID with Swin-B; recomputes first stages and decoder, or nothing."""
     model = Config.fromfile(OURS).model
     model.backbone.encoder.checkpointed_stages = 2 * checkpointed
     model.backbone.decoder.gradient_checkpointing = checkpointed
@@ -112,7 +112,7 @@ class Training(Step):
             self.model._plan = lambda images: self.grid
 
     def draw(self):
-        """SimMIM's masks, of 60 % of its units of 32×32 pixels."""
+        """Draw SimMIM's masks, for 60 % of its units of 32×32 pixels."""
         samples = []
         for _ in self.images:
             mask = torch.rand(36).argsort().argsort().view(6, 6) < 22

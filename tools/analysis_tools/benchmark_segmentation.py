@@ -1,11 +1,10 @@
-"""Times segmentation at 640×640: GLID, Mask2Former and ×Net.
+"""Time segmentation at 640×640: GLID, Mask2Former and ×Net.
 
-Training steps (forward, matching, backward and AdamW) and inference (scores
-of every pixel, or class and mask logits) on random images of sixteen squares.
-Semantic models are those of the configs for ADE20K, panoptic ones of those for
-COCO, with Swin-B or ConvNeXt-B; names that end in ``-t`` have Swin-T's sizes
-in its place, with the windows of 12 that Swin-B has. Ratios are to the first
-model that is named.
+Training steps (forward, matching, backward and AdamW) and inference (scores of
+every pixel, or class and mask logits) on random images of sixteen squares.
+Semantic models have the configs for ADE20K, panoptic models those for COCO,
+with Swin-B or ConvNeXt-B; names that end in ``-t`` have Swin-T's sizes, with
+windows of 12 like Swin-B. Ratios are relative to the first model.
 """
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,12 +65,12 @@ class Training(Step):
             model.backbone.update(
                 embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24])
             model[self.head].in_channels = [96, 192, 384, 768]
-        # On a CPU there is no batch norm that several processes share.
+        # CPUs have no synchronized batch norm.
         model = revert_sync_batchnorm(MODELS.build(model))
         return model, (SIDE, SIDE)
 
     def draw(self):
-        """Random labels: sixteen squares of some class."""
+        """Draw random labels: sixteen squares of some class."""
         from mmseg.structures import SegDataSample
         samples = []
         for _ in self.images:
@@ -99,7 +98,7 @@ class PanopticTraining(Training):
     classes = 80
 
     def draw(self):
-        """Sixteen objects, each a square."""
+        """Draw sixteen square objects."""
         from mmdet.structures import DetDataSample
         from mmdet.structures.mask import BitmapMasks
         side = SIDE // SQUARES
@@ -115,7 +114,7 @@ class PanopticTraining(Training):
                 labels=labels, masks=BitmapMasks(masks, SIDE, SIDE))
             sample.ignored_instances = InstanceData(
                 labels=labels[:0], masks=BitmapMasks(masks[:0], SIDE, SIDE))
-            # No stuff, which mmdet's reads here.
+            # mmdet reads stuff from this map, which has none.
             sample.gt_sem_seg = PixelData(
                 sem_seg=torch.full((1, SIDE, SIDE), 255, device=self.device))
             samples.append(sample)
@@ -123,7 +122,7 @@ class PanopticTraining(Training):
 
 
 class PanopticPrediction(Inference, PanopticTraining):
-    """Logits of queries, which both libraries' one fusion head reads."""
+    """Logits of queries, the inputs of the fusion head that both share."""
 
     def forward(self):
         with self.autocast():

@@ -1,9 +1,10 @@
-"""Counts operators and host synchronisations of a training step.
+"""Count operators and host synchronisations of a training step.
 
-What the dispatcher sees below autograd in a forward and a backward pass on
-the CPU, without views: about the kernels that a GPU would be asked for one
-by one. It depends on no machine. Cheap activations are not computed again,
-as on GPUs, and what a thread plans beside the step before is counted apart.
+It counts the operators that the dispatcher gets below autograd in a forward
+and a backward pass on the CPU, without views. That is about the number of
+kernels that a GPU would launch, and it does not depend on the machine. Cheap
+activations are not recomputed, as on GPUs, and planning during the previous
+step is counted separately.
 """
 import argparse
 import importlib
@@ -40,7 +41,7 @@ TASKS = dict(
 
 
 class Count(TorchDispatchMode):
-    """Counts what is called within it."""
+    """Count the operators called within the context."""
 
     def __init__(self):
         super().__init__()
@@ -57,7 +58,7 @@ class Count(TorchDispatchMode):
 
 
 def count(task, name, batch_size):
-    """Operators of planning and of the step, and synchronisations."""
+    """Count operators of planning and of the step, and synchronisations."""
     kind = importlib.import_module(f'benchmark_{task}').Training
     step = kind(
         name,
@@ -70,7 +71,7 @@ def count(task, name, batch_size):
     for module in step.model.modules():
         if isinstance(module, Recomputing):
             module.recompute = False
-    step()  # whatever is made once is made now
+    step()  # create all cached tensors now
     with Count() as planning:
         step.plan()
     with Count() as forward:

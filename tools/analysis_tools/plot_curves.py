@@ -1,4 +1,4 @@
-"""Plots loss and metric curves of one or several runs."""
+"""Plot loss and metric curves of one or several runs."""
 import argparse
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def parse_args():
         '--keys',
         nargs='+',
         default=['loss'],
-        help='what to plot, such as: loss mIoU')
+        help='scalars to plot, such as: loss mIoU')
     parser.add_argument(
         '--labels', nargs='+', help='names of the runs in the legend')
     parser.add_argument(

@@ -1,7 +1,7 @@
-"""Do pre-trained features tell classes apart? k-NN and a linear probe.
+"""Measure how well pre-trained features separate classes.
 
-The features are frozen: one vector per whole image. Weights are
-compared on the same images. 'none' stands for random weights:
+It uses k-NN and a linear probe on frozen features, one vector per whole image.
+All weights are compared on the same images. 'none' means random weights:
 
   python tools/analysis_tools/probe.py CONFIG FOLDER none epoch_30.pth
 """
@@ -32,7 +32,7 @@ def parse_args():
         'folder',
         type=Path,
         help='folder with one folder of images per class, or with train and '
-        'val that have them')
+        'val that contain such folders')
     parser.add_argument(
         'weights',
         nargs='+',
@@ -58,17 +58,21 @@ def parse_args():
         help='random seeds for drawing training images')
     parser.add_argument('--batch-size', type=launch.count, default=64)
     parser.add_argument(
-        '--workers', type=int, default=2, help='processes that read images')
+        '--workers',
+        type=int,
+        default=2,
+        help='number of processes for '
+        'reading')
     launch.add_config_options(parser)
     return parser.parse_args()
 
 
 def build_model(config, weights, features):
-    # Untrained features are the same each time.
+    # The same untrained features in every call.
     torch.manual_seed(0)
     model = build_pretrainer(config)
     if weights != NONE:
-        # The parts that the features take, and no others.
+        # Load only the parts that the features need.
         parts = max((FEATURES[kind] for kind in features), key=len)
         Pretrained(weights, parts)(model.backbone)
     return model.cuda() if torch.cuda.is_available() else model
@@ -78,7 +82,7 @@ def main():
     args = parse_args()
     console = Console()
     config = launch.read_config(args.config, args.cfg_options)
-    # What is wrong is said before the features take their time.
+    # Check everything before the slow computation of features.
     models = [build_model(config, w, args.features) for w in args.weights]
     size = args.size or crop_size(config)
     train, val = read_class_folders(args.folder)
@@ -86,9 +90,9 @@ def main():
     tested = train if val is None else val
     chance = tested.labels.bincount().max() / len(tested.labels)
     table = Table(title=f'{len(train.paths)} images to draw from, '
-                  f'{len(val.paths) if val else "the rest"} for validation, '
-                  f'{size} px; the largest of {len(train.classes)} classes is '
-                  f'{chance:.1%} of them')
+                  f'{len(val.paths) if val else "the rest"} for '
+                  f'validation, {size} px; {len(train.classes)} '
+                  f'classes, the largest with {chance:.1%} of them')
     table.add_column('weights', overflow='fold')
     for title in ('features', f'k-NN, k = {args.k}', 'linear'):
         table.add_column(title, justify='right')

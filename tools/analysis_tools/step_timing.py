@@ -1,9 +1,9 @@
-"""Times steps of models side by side; what ``benchmark_*.py`` share.
+"""Time steps of models in turn; shared by ``benchmark_*.py``.
 
-The models take turns in one process, so that whatever disturbs the machine
-disturbs all alike. Ratios are to the first model that is named. A model of
-GLID's takes how it runs with its name: ``glid@compiled``, ``glid@graph`` or
-``glid@compiled+graph``.
+The models take turns in one process, so that disturbances of the machine
+affect all alike. Ratios are relative to the first model. The names of GLID's
+models may have a suffix for the way they run: ``glid@compiled``,
+``glid@graph`` or ``glid@compiled+graph``.
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ class Step(ABC):
     """A training step of a model on random images.
 
     Args:
-        name (str): The model's.
+        name (str): Name of the model.
         args (argparse.Namespace): Arguments of the command line.
     """
 
@@ -56,21 +56,21 @@ class Step(ABC):
     @staticmethod
     @abstractmethod
     def prepare():
-        """Import what the models are made of."""
+        """Import the modules of the models."""
 
     @abstractmethod
     def build(self, name):
-        """The model, and height and width of its images."""
+        """Build the model; also returns height and width of its images."""
 
     def plan(self):
-        """Make labels, masks and plans, as is done beside the step before."""
+        """Make labels, masks and plans, as training does one step ahead."""
         self.samples = self.draw()
 
     def draw(self):
-        """Random labels of the images."""
+        """Draw random labels of the images."""
 
     def forward(self):
-        """The sum of the losses of the images."""
+        """Compute the sum of the losses of the images."""
         with self.autocast():
             losses = self.model.loss(self.images, self.samples)
         return sum(v for k, v in losses.items() if 'loss' in k)
@@ -83,7 +83,7 @@ class Step(ABC):
         self.optimizer.zero_grad()
 
     def __call__(self):
-        """Take the step; returns its wall-clock and CPU seconds."""
+        """Run the step; returns its wall-clock and CPU seconds."""
         wall, cpu = self._now(), time.process_time()
         self.take()
         return self._now() - wall, time.process_time() - cpu
@@ -98,9 +98,9 @@ class Step(ABC):
         return time.perf_counter()
 
     def gflops(self):
-        """Of the forward pass, per image."""
-        # Fused attention is not counted on every device, plain one is; and
-        # of depthwise convolutions only the forward is counted rightly.
+        """GFLOPs of the forward pass per image."""
+        # Plain attention is counted on every device, fused attention is not;
+        # for depthwise convolutions, only the forward count is right.
         with FlopCounterMode(display=False) as counter:
             with sdpa_kernel(SDPBackend.MATH):
                 self.forward()
@@ -111,7 +111,7 @@ class Step(ABC):
 
 
 class Inference:
-    """Makes of a :class:`Step`, as the base before it, one of inference."""
+    """A mixin, to put before a :class:`Step`, that turns it into inference."""
 
     def __init__(self, name, args):
         super().__init__(name, args)
@@ -125,7 +125,7 @@ class Inference:
 
 
 class PixelInference(Inference):
-    """One of mmseg's models: scores or depth of every pixel."""
+    """Inference of mmseg's models: scores or depth of every pixel."""
 
     def forward(self):
         metas = [sample.metainfo for sample in self.samples]
@@ -134,7 +134,7 @@ class PixelInference(Inference):
 
 
 def grown_memory(step):
-    """GiB on the device that a step takes beside what is there before it."""
+    """GiB on the device that a step needs in addition to existing tensors."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     step()
@@ -153,14 +153,15 @@ def saved_memory(step):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        # Alive until its tensors are counted: no address is used twice.
+        # Keep it alive until its tensors are counted, so that no address is
+        # reused.
         loss = step.forward()
     del loss
     return sum(saved.values()) / 2**30
 
 
 def peak_memory(kind, name, args):
-    """Peak GiB of two steps on CPU, without what imports take."""
+    """Peak GiB of two steps on the CPU, without the memory of imports."""
     kind.prepare()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step = kind(name, args)
@@ -203,7 +204,7 @@ def measure(kind, args):
     first = times[args.models[0]]
     for name, pairs in times.items():
         wall, cpu = map(statistics.median, zip(*pairs))
-        # Neighbours in time are compared, then the middle ratio is taken.
+        # Compare consecutive measurements, then take the median ratio.
         ratios = ([a[i] / b[i] for a, b in zip(first, pairs)] for i in (0, 1))
         ratio, cpu_ratio = map(statistics.median, ratios)
         results[name].update(
@@ -274,13 +275,13 @@ def parse_args(description, models, kinds, default):
 
 
 def run(description, models, default=None, **kinds):
-    """Time models as the command line says, and show the figures.
+    """Time models according to the command line, and show the figures.
 
     Args:
         description (str): Description of the tool.
         models (sequence[str]): Names of all models.
-        default (list[str], optional): Those that are timed if the command
-            line names none; by default all.
+        default (list[str], optional): Models to time if the command line names
+            none; by default all.
         **kinds (type): Each :class:`Step` to time, by name.
     """
     args = parse_args(description, models, kinds, default)

@@ -1,4 +1,4 @@
-"""Draws where queries look: attention of the decoder over images.
+"""Draw the attention of decoder queries over images.
 
 For a task, it draws test images and the most confident queries; for
 pre-training, training images with masked units and the queries of these units.
@@ -62,8 +62,8 @@ def build_model(config, checkpoint):
     model = MODELS.build(config.model).eval()
     glid = glid_of(model)
     if glid is None or glid.decoder is None:
-        raise UserError(f'{config.filename}: its model has no GLID decoder, '
-                        'so it has no attention of queries to draw')
+        raise UserError(f'{config.filename}: the model has no GLID decoder, '
+                        'so there is no attention of queries to draw')
     heads = [m for m in model.modules() if hasattr(m, 'locate')]
     if len(heads) != 1 and not hasattr(model, 'reconstruct'):
         raise UserError(f'{config.filename} has {len(heads)} tasks. Give '
@@ -85,10 +85,10 @@ def images_of(config, pretraining, count):
 
 
 def look_at_task(model, head, sample):
-    """The pass, its picture, scores and places of all queries."""
+    """The pass and its picture, with scores and places of all queries."""
     with passes_of(model.backbone) as passes:
         model.test_step(pseudo_collate([sample]))
-    # Mirror images and further crops come after the first.
+    # Mirror images and other crops come after the first.
     seen = passes[0]
     scores, points = head.locate(seen.output, seen.size)
     picture, = to_pictures(seen.images[:1], model.data_preprocessor)
@@ -96,7 +96,7 @@ def look_at_task(model, head, sample):
 
 
 def look_at_pretraining(model, path, size, visible):
-    """The same, of ``[CLS]`` and the masked units."""
+    """The same for ``[CLS]`` and the masked units."""
     inputs = model.data_preprocessor(
         dict(inputs=load_images([path], (size, size)),
              data_samples=None))['inputs']
@@ -107,7 +107,7 @@ def look_at_pretraining(model, path, size, visible):
     true, made = (
         pick_units(x, masked)[0].flatten(1)
         for x in (inputs, answer.reconstructed))
-    # Minus the share that is not explained, which is the loss with norm_pix.
+    # Minus the unexplained share, which is the loss with norm_pix.
     scores = -(made - true).square().mean(1) / (true.var(1) + 1e-6)
     cols = size // UNIT
     points = torch.stack([masked[0] % cols, masked[0] // cols], 1)
@@ -138,7 +138,7 @@ def main():
     model, head = build_model(config, args.checkpoint)
     pretraining = head is None
     if pretraining:
-        # Its library may be missing where a task is drawn.
+        # Its library may be missing when a task is drawn.
         from glid_mm.tasks.pretraining import crop_size
         size = args.size or crop_size(config)
         visible = sample_visible((size // UNIT, ) * 2, model.mask_ratio,
@@ -172,8 +172,8 @@ def main():
             ])
     for stride, (own, others) in zip(SCALES,
                                      np.mean(found, 0) if found else ()):
-        print(f'stride {stride}: attention is {own:.1f} px from the place of '
-              f'a query on average, {others:.1f} px from those of the others')
+        print(f"stride {stride}: attention is {own:.1f} px from a query's own "
+              f"place on average, {others:.1f} px from other queries' places")
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Draws predictions of a task's checkpoints beside the ground truth."""
+"""Draw predictions of a task's checkpoints beside the ground truth."""
 import argparse
 from pathlib import Path
 

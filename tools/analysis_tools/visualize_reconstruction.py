@@ -1,4 +1,4 @@
-"""Masks your images and draws their reconstructions."""
+"""Mask your images and draw their reconstructions."""
 import argparse
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def parse_args():
     parser.add_argument('config', help='path of a pre-training config')
     parser.add_argument('checkpoint', help='path of its weights')
     parser.add_argument(
-        'images', nargs='+', help='image files, and folders of them')
+        'images', nargs='+', help='image files or folders of images')
     parser.add_argument(
         '--out',
         default='reconstructions',

@@ -2,7 +2,7 @@
 
   ade20k.py data/ade/ADEChallengeData2016
 
-It reads, as the data are distributed (scene parsing and its instances):
+It reads the distributed files (scene parsing and its instances):
 
   images/{training,validation}/*.jpg
   annotations/{training,validation}/*.png            1 to 150, 0 unlabelled
@@ -15,8 +15,8 @@ and writes, beside these folders:
   ade20k_panoptic_{train,val}.json    100 things and 50 kinds of stuff, with
   ade20k_panoptic_{train,val}/*.png
 
-Objects come from the instances, stuff from scene parsing where no object is;
-what is neither is void.
+Objects come from the instances, and stuff from scene parsing outside objects;
+the rest is void.
 """
 import argparse
 import json
@@ -42,8 +42,8 @@ from glid_mm.io.files import write_atomically
 
 SPLITS = {'train': 'training', 'val': 'validation'}
 THINGS = 100
-# What scene parsing has of stuff, from 1. The other labels are the things, in
-# the order of annotations_instance.
+# Labels of stuff in scene parsing, from 1. The other labels are things, in the
+# order of annotations_instance.
 STUFF = (1, 2, 3, 4, 5, 6, 7, 10, 12, 14, 17, 18, 22, 26, 27, 29, 30, 35, 41,
          47, 49, 52, 53, 55, 60, 61, 62, 64, 69, 78, 80, 85, 92, 95, 97, 100,
          101, 102, 106, 107, 110, 114, 115, 118, 123, 129, 132, 141, 142, 146)
@@ -70,8 +70,8 @@ def segments(semantic, instance):
         instance (ndarray): ``(H, W, 3)`` uint8, things.
 
     Returns:
-        tuple: ``(H, W)`` int numbers of segments, 0 where there is none, and
-        of each its category: 1 to 100 things, 101 to 150 stuff.
+        tuple: ``(H, W)`` int numbers of segments, 0 for none, and
+        the category of each: 1 to 100 things, 101 to 150 stuff.
 
     Raises:
         ValueError: If there is another label.
@@ -85,21 +85,21 @@ def segments(semantic, instance):
     stuff = np.zeros(151, int)
     stuff[list(STUFF)] = THINGS + 1 + np.arange(len(STUFF))
     category = instance[..., 0].astype(int)
-    # Category first, so that it can be told from the code.
+    # Category first, so that it can be read from the code.
     codes = np.where(category > 0, category * 256 + instance[..., 1],
                      stuff[semantic] * 256)
     found, numbers = np.unique(codes, return_inverse=True)
     categories = found // 256
-    # There may be nothing that is void.
+    # There may be no void pixels.
     numbers = numbers.reshape(codes.shape) + (found[0] > 0)
     return numbers, categories[categories > 0].tolist()
 
 
 def convert_image(root, folder, split, image_id, path):
-    """Annotations of one image, whose PNG is written.
+    """Write the PNG of an image and return its annotations.
 
     Returns:
-        tuple: Its entry, its instances, and its panoptic annotation.
+        tuple: The image's entry, its instances, and its panoptic annotation.
     """
     names = [
         root / kind / folder / f'{path.stem}.png'
@@ -145,8 +145,8 @@ def convert_image(root, folder, split, image_id, path):
 
 
 def _colour(number):
-    """An id whose colour is unlike that of other numbers."""
-    # Odd, so that no two numbers share a remainder of 2^24.
+    """An id whose colour differs clearly from those of other numbers."""
+    # Odd, so that no two numbers share a remainder modulo 2^24.
     return number * 0x9E3779 % 2**24
 
 
@@ -155,7 +155,7 @@ def convert(root, workers):
 
     Args:
         root (Path): The data set's folder.
-        workers (int): Processes.
+        workers (int): Number of processes.
 
     Raises:
         UserError: If something is missing or does not fit.
@@ -181,7 +181,7 @@ def convert(root, workers):
         ids = range(1, len(images) + 1)
         with ExitStack() as stack:
             if workers > 1:
-                # Spawned: a fork would copy the locks of threads.
+                # Spawned, because a fork would copy the locks of threads.
                 pool = stack.enter_context(
                     ProcessPoolExecutor(workers, get_context('spawn')))
                 results = pool.map(job, ids, images, chunksize=16)

@@ -4,8 +4,8 @@ Every pixel gets the index of its category, for things and stuff; pixels
 outside segments, or in a crowd, get 255. ``classes.txt`` beside the label maps
 names the categories in order, and the configs read it.
 
-With ``--supercategories`` the classes are COCO's 27 supercategories in place
-of its 133 categories: enough pixels of each for few images.
+With ``--supercategories``, the classes are COCO's 27 supercategories instead
+of its 133 categories, so that a few images have enough pixels of each.
 """
 import argparse
 import json
@@ -28,7 +28,7 @@ def parse_args():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('json', type=Path, help='panoptic_*.json')
     parser.add_argument('segments', type=Path, help='its folder of PNGs')
-    parser.add_argument('out', type=Path, help='where to write label maps')
+    parser.add_argument('out', type=Path, help='folder to write label maps to')
     parser.add_argument(
         '--supercategories',
         action='store_true',
@@ -37,7 +37,7 @@ def parse_args():
 
 
 def classes_of(categories, key):
-    """Classes in the order of the lowest category id that each has.
+    """Classes in the order of their lowest category ids.
 
     Args:
         categories (list[dict]): Categories of the annotations.
@@ -68,7 +68,7 @@ def label_map(png, segments_info, index_of):
         ndarray: ``(H, W)`` uint8, 255 where unlabelled.
 
     Raises:
-        ValueError: If a segment that is listed is not in the PNG.
+        ValueError: If a listed segment is not in the PNG.
     """
     ids = png.astype(np.uint32) @ np.array([1, 256, 256**2], np.uint32)
     found, inverse = np.unique(ids, return_inverse=True)

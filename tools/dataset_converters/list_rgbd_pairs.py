@@ -1,4 +1,4 @@
-"""Write the lists of pairs that DepthDataset reads, one for each split.
+"""Write lists of pairs for DepthDataset, one for each split.
 
 It takes a folder with images and depth maps of the same names in two folders,
 and a JSON file with a list of objects, each with "name" and "split". Every
@@ -16,7 +16,7 @@ from glid_mm.errors import UserError
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('root', type=Path, help='folder of the data')
-    parser.add_argument('out', type=Path, help='where to write the lists')
+    parser.add_argument('out', type=Path, help='folder to write the lists to')
     parser.add_argument(
         '--images', default='rgb', help='folder of images in it')
     parser.add_argument(
@@ -38,7 +38,7 @@ def read_pairs(root, images, depth, meta):
         dict[str, list[str]]: Lines of each split's list, sorted.
 
     Raises:
-        UserError: If the JSON is not as it should be, or files are missing.
+        UserError: If the JSON is invalid, or files are missing.
     """
     try:
         entries = [(entry['name'], entry['split'])
@@ -47,7 +47,7 @@ def read_pairs(root, images, depth, meta):
         raise UserError(
             f'{root / meta} is not a list of objects with "name" and "split": '
             f'{type(error).__name__}: {error}') from error
-    # By hand: with_suffix would cut a name at its last dot.
+    # Not with_suffix, which would cut a name at its last dot.
     files = {
         name[:-len(Path(name).suffix)]: name
         for name in list_images(root / images)

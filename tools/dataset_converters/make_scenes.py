@@ -1,4 +1,4 @@
-"""Makes Scenes, the embedded data set, with labels for all tasks."""
+"""Generate Scenes, the built-in data set, with labels for all tasks."""
 import argparse
 import sys
 

@@ -1,4 +1,4 @@
-"""Lay NYUv2 out for training and testing on depth.
+"""Prepare NYUv2 for training and testing on depth.
 
 The data is distributed in two forms; each takes one call:
 
@@ -8,10 +8,10 @@ The data is distributed in two forms; each takes one call:
   nyuv2.py frames sync data/nyu --split train [--list FILE]
   nyuv2.py frames official_splits/test data/nyu --split test
       folders of scenes with rgb_*.jpg and sync_depth_*.png, such as the 24k
-      synchronised frames that papers train on; the list keeps those it names
+      synchronised frames used in papers; --list selects frames
 
-Both make OUT/images/<split>/<scene>_00000.jpg and, of the same name,
-OUT/annotations/<split>/<scene>_00000.png: 16 bits, millimetres, 0 unknown.
+Both write OUT/images/<split>/<scene>_00000.jpg, and with the same name
+OUT/annotations/<split>/<scene>_00000.png: 16 bits, millimetres, 0 if unknown.
 """
 import argparse
 import os
@@ -26,7 +26,7 @@ from rich.progress import track
 from glid_mm.engine import launch
 from glid_mm.errors import UserError, require
 
-# Beyond it, the labelled images have a white frame; by custom it is black.
+# Outside, the labelled images have a white frame; by convention it is black.
 INSIDE = slice(7, 474), slice(7, 632)
 JPEG_QUALITY = 95
 
@@ -53,14 +53,14 @@ def parse_args():
 
 
 def labelled_pairs(mat, test):
-    """Pairs of the labelled file.
+    """Read the pairs of the labelled file.
 
     Args:
         mat (Mapping): The file's arrays, transposed as HDF5 shows MATLAB's:
             ``images`` ``(N, 3, 640, 480)`` uint8, ``rawDepths`` ``(N, 640,
             480)`` in metres with 0 for unknown, ``sceneTypes`` ``(1, N)``
             references to texts of codes.
-        test (set[int]): Numbers of the images for testing, from 1.
+        test (set[int]): Numbers of the test images, from 1.
 
     Yields:
         tuple: Split, name, ``(480, 640, 3)`` uint8 RGB and ``(480, 640)``
@@ -104,15 +104,16 @@ def convert_labelled(mat, splits, out):
 
 
 def frame_pairs(root, names=None):
-    """Pairs of a folder of scenes.
+    """Find the pairs in a folder of scenes.
 
     Args:
-        root (Path): Its folders hold ``rgb_*.jpg`` and ``sync_depth_*.png``.
+        root (Path): Folder whose subfolders hold ``rgb_*.jpg`` and
+            ``sync_depth_*.png``.
         names (Iterable[str], optional): Images to keep, relative to it; by
             default all.
 
     Returns:
-        list[tuple[Path, Path, str]]: Image, depth map, and their new name.
+        list[tuple[Path, Path, str]]: Image, depth map, and new name of both.
 
     Raises:
         UserError: If there is no image, or files are missing.
@@ -129,7 +130,7 @@ def frame_pairs(root, names=None):
         for path in (name, depth):
             if not (root / path).exists():
                 raise UserError(f'there is no {root / path}')
-        # Some lists name folders above the scene's.
+        # Some lists include parent folders of the scene.
         scene = name.parent.name
         pairs.append((root / name, root / depth, f'{scene}_{frame[1]}'))
     if not pairs:
@@ -138,12 +139,12 @@ def frame_pairs(root, names=None):
 
 
 def link_frames(pairs, split, out):
-    """Put frames where they belong, as links where the disk can do that.
+    """Put frames in place, as links if the disk supports them.
 
     Args:
         pairs (list): Result of :func:`frame_pairs`.
         split (str): ``'train'`` or ``'test'``.
-        out (Path): Folder to make.
+        out (Path): Folder to create.
     """
     _make_folders(out, split)
     for image, depth, name in track(pairs, 'Linking frames'):
@@ -158,7 +159,8 @@ def _make_folders(out, *splits):
 
 
 def _write(path, pixels):
-    # Beside its place first: an interrupted run leaves no half of a file.
+    # Written beside its place first, so that an interruption leaves no partial
+    # file.
     part = path.with_name(f'{path.name}.part')
     kind = dict(format='PNG') if path.suffix == '.png' else dict(
         format='JPEG', quality=JPEG_QUALITY)

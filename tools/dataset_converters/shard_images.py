@@ -22,8 +22,8 @@ from glid_mm.errors import UserError
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='where the images are')
-    parser.add_argument('out', type=Path, help='where to write the shards')
+    parser.add_argument('folder', type=Path, help='folder of images')
+    parser.add_argument('out', type=Path, help='folder to write the shards to')
     parser.add_argument(
         '--shorter-side',
         type=launch.count,

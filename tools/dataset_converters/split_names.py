@@ -1,4 +1,4 @@
-"""Split a list of images into disjoint parts, by a seed.
+"""Split a list of images into disjoint random parts.
 
 For example, split VOC 2012 into 800 labelled training images, 200 images for
 choosing settings, and the rest for pre-training:
@@ -21,7 +21,7 @@ from glid_mm.io.files import write_atomically
 
 
 def part(text):
-    """Name and size of a part."""
+    """Parse name and size of a part."""
     name, _, count = text.partition('=')
     if not (name.isidentifier() and count.isdecimal() and int(count)):
         raise argparse.ArgumentTypeError(

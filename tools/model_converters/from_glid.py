@@ -1,4 +1,4 @@
-"""Make another library's Swin from the encoder of a GLID checkpoint."""
+"""Convert the encoder of a GLID checkpoint to another library's Swin."""
 import argparse
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from glid_mm.engine import launch
 from glid_mm.io.checkpoints import pack_weights, read_checkpoint
 from glid_mm.io.files import write_atomically
 
-# How each target's config or program asks for the same architecture.
+# The same architecture in each target's config or program.
 _USE = dict(
     timm='timm.models.swin_transformer.SwinTransformer('
     'embed_dim={dims}, depths={depths}, num_heads={heads}, '
@@ -31,12 +31,12 @@ def parse_args() -> argparse.Namespace:
         '--target',
         choices=list(_USE),
         required=True,
-        help="the library; mmseg reads mmdet's")
+        help="target library; mmseg reads mmdet's format")
     parser.add_argument(
         '--window',
         type=int,
-        help='side to resize position biases to; by default they are not '
-        'resized')
+        help='window size for which to resize the position biases; by default '
+        'they are not resized')
     return parser.parse_args()
 
 

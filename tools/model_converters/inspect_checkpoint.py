@@ -1,4 +1,4 @@
-"""Show the content of a checkpoint, and what loading it into a model would do.
+"""Show the content of a checkpoint, and the effect of loading it into a model.
 
 It ends with an error if the model would refuse the checkpoint.
 """
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def describe(checkpoint: dict) -> None:
-    """Print what a checkpoint is."""
+    """Print the content of a checkpoint."""
     found = recognise(checkpoint)
     if found is None:
         print('no known Swin')
@@ -53,7 +53,7 @@ def describe(checkpoint: dict) -> None:
 
 
 def try_on(checkpoint: dict, path: str) -> None:
-    """Print what loading does to the model of a config."""
+    """Print the effect of loading on the model of a config."""
     config = Config.fromfile(path)
     init_default_scope(config.get('default_scope', 'mmengine'))
     with torch.device('meta'):

@@ -1,12 +1,12 @@
-"""Publish the weights of a run: only tensors and facts.
+"""Publish the weights of a run, with only tensors and metadata.
 
-The name gets the first digits of the file's SHA-256. The file leaves out the
+The name gets the first digits of the file's SHA-256. The file omits the
 optimizer, the log, the folders of absolute paths and, if the run kept an
-average of weights (EMA), the weights that are not averaged. The same
-checkpoint always gives the same bytes.
+average of weights (EMA), the original weights. The same checkpoint always
+gives the same bytes.
 
-With --card, it also writes the model card NAME.md, from a text in which $loss
-and similar names stand for results of the run and its tests.
+With --card, it also writes the model card NAME.md. $loss and similar names in
+its text are replaced by results of the run and its tests.
 """
 import argparse
 import hashlib
@@ -65,13 +65,13 @@ def facts_of(checkpoint: dict) -> dict:
     """Facts published along with the weights.
 
     Args:
-        checkpoint (dict): Checkpoint of a run, or converted.
+        checkpoint: Checkpoint of a run, or a converted one.
 
     Returns:
-        dict: ``glid_mm`` (format, versions, windows), ``config``, ``tasks``
-        by name, ``data`` and ``schedule``, as far as the checkpoint tells, and
-        ``dataset_meta`` with the names of classes. With these a file is all
-        that ``glid_mm.load`` needs.
+        ``glid_mm`` (format, versions, windows), ``config``, ``tasks`` by name,
+        ``data`` and ``schedule``, if the checkpoint has them, and
+        ``dataset_meta`` with the names of classes. With these,
+        ``glid_mm.load`` needs only the file.
 
     Raises:
         CheckpointError: If it holds no GLID.
@@ -95,7 +95,7 @@ def facts_of(checkpoint: dict) -> dict:
         config = read_settings(text).values
         loader = config.get('train_dataloader') or {}
         facts['config'] = text
-        # What predicts for no task here may be published all the same.
+        # Weights without a known task can be published too.
         with suppress(UserError):
             facts['tasks'] = tasks_of(config)
         facts['data'] = loader.get('dataset')
@@ -109,14 +109,14 @@ def facts_of(checkpoint: dict) -> dict:
 
 
 def without_places(text: str) -> str:
-    """Leave out of a config where on its machine things were.
+    """Remove paths of the training machine from a config.
 
     Args:
-        text (str): As mmengine saves it with a checkpoint.
+        text: The config that mmengine saves in a checkpoint.
 
     Returns:
-        str: With ``data/NAME`` for every absolute ``data_root``, also where
-        other paths begin with one, and with the last part of other absolute
+        The config with ``data/NAME`` for every absolute ``data_root``, also at
+        the start of other paths, and with only the last part of other absolute
         paths.
     """
     roots = set(re.findall(r"data_root='(/[^'\n]*?)/?'", text))
@@ -127,10 +127,10 @@ def without_places(text: str) -> str:
 
 
 def in_half_precision(weights: dict[str, torch.Tensor]) -> dict:
-    """Weights as float16; whole numbers stay.
+    """Convert weights to float16; integers do not change.
 
     Raises:
-        CheckpointError: If a weight is too large for it.
+        CheckpointError: If a weight is too large for float16.
     """
     halves = {}
     for name, value in weights.items():
@@ -147,24 +147,24 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     """Write a model card.
 
     Args:
-        text (str): Text of the card, with ``$name``, ``$file``, ``$size``,
+        text: Text of the card, with ``$name``, ``$file``, ``$size``,
             ``$sha256``, ``$config``, ``$data``, ``$length``, ``$loss`` and
-            ``$metrics`` where these go.
-        facts (dict): Result of :func:`facts_of`.
-        path (Path): Path of the published file.
-        data (bytes): Its content.
-        checkpoint (Path): Checkpoint of the run; scalars lie in its folder.
-        run (dict): The checkpoint's ``meta``.
-        tests (sequence[Path]): Work dirs of tests.
+            ``$metrics`` as placeholders.
+        facts: Result of :func:`facts_of`.
+        path: Path of the published file.
+        data: Its content.
+        checkpoint: Checkpoint of the run; its folder holds the scalars.
+        run: The checkpoint's ``meta``.
+        tests: Work dirs of tests.
 
     Returns:
-        str: The card: the facts in YAML, for programs, then the text.
+        The card: the facts in YAML, for programs, then the text.
 
     Raises:
-        UserError: If the text asks for something else, the checkpoint does
-            not say which config it is of, or a run or test has left no log.
+        UserError: If the text has an unknown placeholder, the checkpoint lacks
+            its config, or a run or test has no log.
     """
-    # Here: nothing else of this tool draws.
+    # Imported here because nothing else of this tool draws.
     from glid_mm.visualization import read_scalars
     if 'experiment_name' not in run or 'config' not in facts:
         raise UserError(f'{checkpoint} does not contain its config: '
@@ -175,7 +175,7 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
     schedule, samples = facts['schedule'], facts['glid_mm'].get('data', {})
     optimizer = schedule['optim_wrapper']['optimizer']
     loss = read_scalars(checkpoint.parent)['loss'].values
-    # One value is of one batch, or of the few since the last.
+    # A value covers one batch, or the few since the last value.
     last = loss[-math.ceil(len(loss) / 20):]
     precision = ('bfloat16' if 'BF16' in str(
         schedule['optim_wrapper'].get('type')) else 'float32')
@@ -209,13 +209,13 @@ def card_of(text: str, facts: dict, path: Path, data: bytes, checkpoint: Path,
 
 def metrics_of(tests: Sequence[Path]) -> dict[str, float]:
     """Metrics of the newest test in each work dir."""
-    # Here: nothing else of this tool draws.
+    # Imported here because nothing else of this tool draws.
     from glid_mm.visualization import read_metrics
     return {
         name: round(value, 6)
         for folder in tests
         for name, value in read_metrics(folder).items()
-        # COCO says -1 where nothing is.
+        # COCO's evaluation gives -1 for empty categories.
         if value >= 0
     }
 
@@ -237,7 +237,7 @@ def main() -> None:
         write_atomically(args.out.with_suffix('.md'), card.encode())
     write_atomically(out, data)
     if 'ema_state_dict' in checkpoint:
-        print('The weights are the averaged ones (EMA).')
+        print('The weights are the moving average (EMA).')
     left = sorted(set(checkpoint) - {'meta', 'state_dict'})
     if left:
         print(f'Left out: {", ".join(left)}')

@@ -1,7 +1,7 @@
 """Extract one task from a mixture's checkpoint.
 
-tools/train.py and tools/test.py need no such file: the config of a single task
-loads its own part. The hosts' inferencers do.
+The hosts' inferencers need such a file. tools/train.py and tools/test.py do
+not: the config of a single task loads its own part.
 """
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'checkpoint', type=Path, help='checkpoint of a mixture')
-    parser.add_argument('task', help='its name in the mixture')
+    parser.add_argument('task', help='name of the task in the mixture')
     parser.add_argument('out', type=Path, help='FILE.pth or FILE.safetensors')
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Make a checkpoint of GLID's encoder from another library's Swin.
+"""Convert another library's Swin to a checkpoint of GLID's encoder.
 
 It reads Swin checkpoints of Microsoft, timm, mmdet, mmseg and mmpretrain, and
 of pre-training with SimMIM, MixMIM and EsViT. The result goes into
@@ -29,8 +29,8 @@ def parse_args() -> argparse.Namespace:
         '--windows',
         nargs='+',
         type=int,
-        help='sides to resize position biases to, one for all stages '
-        'or one for each; by default they are not resized')
+        help='window sizes for which to resize the position biases: one for '
+        'all stages, or one per stage; by default they are not resized')
     return parser.parse_args()
 
 

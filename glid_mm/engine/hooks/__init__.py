@@ -1,1 +1,1 @@
-"""Hooks that every task has."""
+"""Hooks for all tasks."""

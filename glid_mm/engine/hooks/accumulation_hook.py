@@ -1,4 +1,4 @@
-"""Gradients of an accumulation that a checkpoint interrupts."""
+"""Save and restore the gradients of an unfinished accumulation."""
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -10,7 +10,7 @@ from ..wrappers import bare_model
 
 @HOOKS.register_module()
 class AccumulationHook(Hook):
-    """Keeps gradients that no step has used yet in checkpoints.
+    """Store gradients that no step has used yet in checkpoints.
 
     :class:`glid_mm.engine.Runner` registers it, and calls the methods that
     are not hook points.
@@ -21,7 +21,7 @@ class AccumulationHook(Hook):
         self._loaded: dict[str, Tensor] = {}
 
     def gather(self, runner) -> None:
-        """Note gradients for the next checkpoint; all ranks must call this.
+        """Collect gradients for the next checkpoint; all ranks must call this.
 
         With several ranks, each has the gradients of its own samples, and
         the checkpoint gets their mean.
@@ -37,7 +37,7 @@ class AccumulationHook(Hook):
                     all_reduce(self._saved[name], 'mean')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put them into a checkpoint from which a run can be resumed."""
+        """Add them to a checkpoint that a run can resume from."""
         gradients, self._saved = self._saved, {}
         if gradients and 'optimizer' in checkpoint:
             checkpoint['gradients'] = {
@@ -46,7 +46,7 @@ class AccumulationHook(Hook):
             }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Note what the checkpoint has."""
+        """Keep the gradients of the checkpoint."""
         self._loaded = checkpoint.get('gradients', {})
 
     def restore(self, runner, fit: bool) -> bool:
@@ -54,10 +54,10 @@ class AccumulationHook(Hook):
 
         Args:
             runner (Runner): Runner of the run that is resumed.
-            fit (bool): Whether it accumulates as the original run did.
+            fit: Whether it accumulates as the original run did.
 
         Returns:
-            bool: False if the checkpoint has gradients and they do not fit.
+            False if the checkpoint has gradients and they do not fit.
         """
         gradients, self._loaded = self._loaded, {}
         if gradients and not fit:
@@ -69,21 +69,20 @@ class AccumulationHook(Hook):
 
 
 def accumulated(optim_wrapper: OptimWrapper) -> int:
-    """Iterations whose gradients make one step.
+    """The number of iterations that contribute to one step.
 
     Args:
-        optim_wrapper (OptimWrapper): Those of several optimizers do not
-            accumulate.
+        optim_wrapper: A wrapper of several optimizers does not accumulate.
     """
     return getattr(optim_wrapper, '_accumulative_counts', 1)
 
 
 def count_quietly(optim_wrapper: OptimWrapper) -> None:
-    """Stop an optimizer wrapper's warning about gradients that are kept.
+    """Silence an optimizer wrapper's warning about kept gradients.
 
     Args:
-        optim_wrapper (OptimWrapper): Of a run that :class:`AccumulationHook`
-            is with. It would name a hook that no run has.
+        optim_wrapper: The wrapper of a run with an :class:`AccumulationHook`.
+            Its warning would name a hook that does not exist.
     """
     initialize = optim_wrapper.initialize_count_status
     every = accumulated(optim_wrapper)

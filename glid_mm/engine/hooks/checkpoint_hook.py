@@ -16,13 +16,13 @@ from ...registry import HOOKS
 from ..interruption import Interrupted, Interruption
 from ..wrappers import bare_model
 
-#: What is saved between checkpoints of the interval; one at a time.
+#: Name of the only checkpoint kept between those of the interval.
 RECENT = 'recent.pth'
 
 
 @HOOKS.register_module()
 class CheckpointHook(hooks.CheckpointHook):
-    """Writes first, removes afterwards; takes mmengine's arguments.
+    """Write a new checkpoint before removing an old one.
 
     ``last_checkpoint`` names a checkpoint only once it is complete, and an
     outdated checkpoint is removed only once its successor exists. The disk
@@ -30,10 +30,10 @@ class CheckpointHook(hooks.CheckpointHook):
     best checkpoints while the best is replaced.
 
     Between checkpoints of ``interval`` there is ``recent.pth``: written when
-    the last checkpoint is ``minutes`` old, and when a signal asks the
-    training to stop (Ctrl-C, SIGTERM, SIGUSR1). Each replaces the previous
-    one, and the next checkpoint of ``interval`` replaces the last. A run
-    resumes from it as from any other, also within an epoch or an accumulation.
+    the last checkpoint is ``minutes`` old, and when a signal requests a stop
+    (Ctrl-C, SIGTERM, SIGUSR1). Each replaces the previous one, and the next
+    checkpoint of ``interval`` replaces the last. A run resumes from it as from
+    any other, also within an epoch or an accumulation.
 
     After a signal, all ranks finish the same step or validation batch; then
     the process ends with status 128 + signal and one line on stderr. A second
@@ -41,9 +41,9 @@ class CheckpointHook(hooks.CheckpointHook):
     That needs :class:`glid_mm.engine.Runner`.
 
     Args:
-        minutes (float, optional): Most minutes of training between two
-            checkpoints, whatever the interval. None: no limit.
-        args, kwargs: See mmengine's.
+        minutes: Maximum minutes of training between two checkpoints,
+            independent of the interval; None for no limit.
+        args, kwargs: See mmengine's hook.
 
     Raises:
         UserError: If ``minutes`` is not above 0.
@@ -71,7 +71,7 @@ class CheckpointHook(hooks.CheckpointHook):
         self._saved_at = time.monotonic()
         self._interruption = getattr(runner, 'interruption', None)
         if self._interruption is None:
-            # mmengine's runner would not give signals back.
+            # mmengine's runner would not restore signal handlers.
             self._interruption = Interruption()
         else:
             self._interruption.watch()
@@ -83,8 +83,8 @@ class CheckpointHook(hooks.CheckpointHook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Save between iterations if it is time, or end after a signal.
 
-        At this point, the epoch's end and the validation of the previous
-        iteration are over.
+        At this point, the end of the epoch and the validation of the previous
+        iteration are finished.
         """
         if self._interruption is None:
             return
@@ -98,7 +98,7 @@ class CheckpointHook(hooks.CheckpointHook):
             self._save_recent(runner)
 
     def before_val(self, runner) -> None:
-        """Count the batches that all ranks have."""
+        """Compute the number of batches that all ranks have."""
         if self._interruption is not None:
             count = torch.tensor([len(runner.val_dataloader)],
                                  device=self._device)
@@ -110,33 +110,33 @@ class CheckpointHook(hooks.CheckpointHook):
                        batch_idx,
                        data_batch=None,
                        outputs=None) -> None:
-        """End within a validation after a signal."""
+        """Stop during validation after a signal."""
         if self._interruption is None or batch_idx >= self._common_batches:
             return
         number, _ = self._interruption.agree(False, self._device)
         if number:
             for hook in runner.hooks:
                 if isinstance(hook, hooks.EMAHook):
-                    # It has the model hold the averages for now.
+                    # Averaged weights are in the model at the moment.
                     hook.after_val_epoch(runner)
             self._end(runner, number, cut_validation=True)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        """Save the best, see mmengine's."""
+        """Save the best checkpoint; see mmengine's hook."""
         super().after_val_epoch(runner, metrics)
-        # Schedulers and the like may have heeded the results.
+        # Schedulers, for example, may have used the results.
         self._saved_iter = None
 
     def after_train(self, runner) -> None:
-        """Publish, see mmengine's; nothing is saved after this."""
+        """Publish; see mmengine's hook. Nothing is saved after this."""
         self._interruption = None
         super().after_train(runner)
 
     def _end(self, runner, number: int, cut_validation: bool = False) -> None:
-        """End the process; a resumed run continues as if uninterrupted."""
+        """Stop the process; a resumed run continues as if uninterrupted."""
         if self._saved_iter != runner.iter or cut_validation:
             self._save_recent(runner, cut_validation=cut_validation)
-        # Otherwise launchers would take the saving rank for a straggler.
+        # Otherwise launchers would kill the rank that is still saving.
         barrier()
         if is_main_process():
             place = 'validation after ' if cut_validation else ''
@@ -167,7 +167,7 @@ class CheckpointHook(hooks.CheckpointHook):
                     path: str,
                     iteration: int,
                     resumable: bool = True) -> None:
-        """Name a checkpoint as the last one, now that it exists."""
+        """Record a complete checkpoint as the last one."""
         if resumable:
             self._saved_iter, self._saved_path = iteration, path
             self._saved_at = time.monotonic()
@@ -220,7 +220,7 @@ class CheckpointHook(hooks.CheckpointHook):
 
 
 class _RemoveLater:
-    """A file backend that notes what to remove."""
+    """A file backend that postpones removals."""
 
     def __init__(self, backend) -> None:
         self.backend = backend

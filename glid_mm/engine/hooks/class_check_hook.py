@@ -7,7 +7,7 @@ from .data_check_hook import DataCheckHook
 
 @HOOKS.register_module()
 class ClassCheckHook(DataCheckHook):
-    """Stop before the first batch if heads have other classes than the data.
+    """Stop before the first batch if the classes of heads and data differ.
 
     Heads have ``num_classes``, or ``num_things_classes`` and
     ``num_stuff_classes``. Data sets name their classes in
@@ -32,10 +32,11 @@ class ClassCheckHook(DataCheckHook):
                 'num_classes': len(classes)
             }
             found = {key: getattr(module, key, None) for key in expected}
-            # mmseg's and mmdet's models repeat the numbers of their heads.
+            # mmseg's and mmdet's models repeat the class numbers of their
+            # heads.
             if not name or found in (expected, {'num_classes': None}):
                 continue
-            # Proposals of mmdet's two-stage models have one class, "object".
+            # Proposals of mmdet's two-stage models have a single class.
             if 'rpn_head' in name.split('.'):
                 continue
             counts, settings = (' and '.join(
@@ -49,7 +50,7 @@ class ClassCheckHook(DataCheckHook):
                 kind = (f' ("isthing" in the annotations marks {things} as '
                         f'things and {len(classes) - things} as stuff)')
             raise UserError(
-                f'{counts}, and the data set ({source}) has {len(classes)} '
-                f'classes{kind}: {", ".join(classes)}. Set {settings}, or '
-                "set metainfo=dict(classes=(...)) of the data sets to the "
-                "model's classes.")
+                f'{counts}, but the data set ({source}) has {len(classes)} '
+                f'classes{kind}: {", ".join(classes)}. Set {settings}, or set '
+                "metainfo=dict(classes=(...)) of the data sets to the model's "
+                'classes.')

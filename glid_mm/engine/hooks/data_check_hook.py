@@ -11,8 +11,7 @@ from ..wrappers import bare_model
 class DataCheckHook(Hook, metaclass=ABCMeta):
     """Compare the model with its data before the first batch.
 
-    Training also checks the validation data, which it would otherwise reach
-    only later.
+    Training also checks the validation data at the start.
     """
 
     @abstractmethod
@@ -20,8 +19,8 @@ class DataCheckHook(Hook, metaclass=ABCMeta):
         """Compare the model with a data set.
 
         Args:
-            model (nn.Module): Without a wrapper.
-            dataset (BaseDataset): Data for it.
+            model: The model without a wrapper.
+            dataset: Its data set.
 
         Raises:
             UserError: If they do not fit each other.

@@ -52,12 +52,12 @@ class FiniteLossHook(Hook):
             ]
 
     def watch(self, losses: dict, data, iteration: int) -> None:
-        """Stop if losses, or those watched before, are not finite.
+        """Stop if losses, or earlier losses not checked yet, are not finite.
 
         Args:
-            losses (dict): See :class:`LossCheck`.
+            losses: See :class:`LossCheck`.
             data: See :class:`LossCheck`.
-            iteration (int): Iterations before this one.
+            iteration: Iterations before this one.
 
         Raises:
             NonFiniteLossError: See :meth:`LossCheck.stop_unless_finite`.
@@ -99,7 +99,7 @@ class FiniteLossHook(Hook):
     def _before_step(self, optimizer: Optimizer, args, kwargs) -> None:
         if self._pending is None:
             return
-        # A GradScaler may have found something, too.
+        # A GradScaler may have set it, too.
         found = getattr(optimizer, 'found_inf', None)
         stop = self._pending.stop
         self._borrowed = found is None
@@ -111,14 +111,14 @@ class FiniteLossHook(Hook):
 
 
 class LossCheck:
-    """Whether the losses of a batch are finite, in all ranks.
+    """Check in all ranks whether the losses of a batch are finite.
 
     Args:
-        losses (dict): Result of ``model(..., mode='loss')``: tensors and
-            lists of tensors; those named ``*loss*`` count.
-        data: The batch, nested in any way; objects in it with ``metainfo``
-            say which images it is made of.
-        iteration (int): Iterations before this one.
+        losses: Result of ``model(..., mode='loss')``: tensors and lists of
+            tensors; those named ``*loss*`` count.
+        data: The batch, nested in any way; its images are read from objects
+            with ``metainfo``.
+        iteration: Iterations before this one.
 
     Attributes:
         stop (Tensor): On the losses' device, 1 if one of them is not finite
@@ -166,7 +166,7 @@ class LossCheck:
 
 
 def image_paths(data) -> Iterator[str]:
-    """Paths of the images of a nested batch, as ``metainfo`` has them."""
+    """Paths of the images of a nested batch, from ``metainfo``."""
     if isinstance(data, dict):
         data = data.values()
     if hasattr(data, 'metainfo'):
@@ -183,7 +183,7 @@ def image_paths(data) -> Iterator[str]:
 
 
 def _mean(value) -> Tensor:
-    """A loss as it is summed: a list of tensors, or one of them."""
+    """The mean of a loss, which is a tensor or a list of tensors."""
     if not isinstance(value, Tensor):
         return torch.stack([_mean(part) for part in value]).mean()
     value = value.detach().float()
@@ -193,7 +193,7 @@ def _mean(value) -> Tensor:
 def _skips_steps(optimizer: Optimizer | None) -> bool:
     """Whether an optimizer skips the step itself if ``found_inf`` is set.
 
-    PyTorch's fused ones do, for the sake of ``GradScaler``.
+    PyTorch's fused optimizers do, for ``GradScaler``.
     """
     return getattr(optimizer, '_step_supports_amp_scaling', False) and all(
         group.get('fused') for group in optimizer.param_groups)

@@ -1,4 +1,4 @@
-"""Seeds the generators at the start of every training iteration."""
+"""Seed the generators at the start of every training iteration."""
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
@@ -7,7 +7,7 @@ from ..randomness import seed_iteration
 
 @HOOKS.register_module()
 class IterationSeedHook(Hook):
-    """Makes what a model draws a function of seed and iteration.
+    """Make a model's random numbers a function of seed and iteration.
 
     :class:`glid_mm.engine.Runner` registers it.
     """

@@ -1,4 +1,4 @@
-"""The query decoder: queries read multi-scale memory and each other."""
+"""The query decoder: queries attend to multi-scale memory and each other."""
 from collections.abc import Callable, Sequence
 
 import torch
@@ -8,10 +8,11 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.attention import Attention
 from ..layers.basics import MLP, DropPath, LayerNorm
 
-#: Of each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``, of
-#: image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if any.
+#: For each level: tokens ``(B, n, dims)``, their positions ``(G, n, dims)``,
+#: of image ``b`` in row ``b % G``, and ``(B, n)`` bool, False at padding, if
+#: any.
 Memory = Sequence[tuple[Tensor, Tensor, Tensor | None]]
-#: From a layer's output, ``(B, M, dims)``, and the index of the next layer's
+#: Maps a layer's output, ``(B, M, dims)``, and the index of the next layer's
 #: level to the tokens that each query may read, ``(B, 1, M, n)`` bool.
 Focus = Callable[[Tensor, int], Tensor]
 
@@ -43,15 +44,15 @@ class QueryDecoder(nn.Module):
     """Layers that read strides 32, 16 and 8 in turn, as in Mask2Former.
 
     Args:
-        memory_dims (int): Channels of the memory.
-        dims (int): Channels of queries.
-        num_layers (int): Decoder layers.
-        num_heads (int): Attention heads.
-        ffn_dims (int, optional): Hidden channels of the feed-forward
-            networks, by default 4 × dims.
-        drop_path_rate (float): Stochastic depth.
-        value_positions (bool): Add positions to values, as to keys.
-        gradient_checkpointing (bool): Recompute layers in the backward pass.
+        memory_dims: Channels of the memory.
+        dims: Channels of queries.
+        num_layers: Decoder layers.
+        num_heads: Attention heads.
+        ffn_dims: Hidden channels of the feed-forward networks, by default 4 ×
+            dims.
+        drop_path_rate: Stochastic depth.
+        value_positions: Add positions to values, as to keys.
+        gradient_checkpointing: Recompute layers in the backward pass.
     """
 
     def __init__(self,
@@ -87,14 +88,14 @@ class QueryDecoder(nn.Module):
         """Decode queries.
 
         Args:
-            queries (Tensor): ``(B, M, dims)``, content + position.
-            memory (Memory): Tokens of strides 32, 16 and 8.
-            every_layer (bool): Return all layers' outputs, not only the last.
-            focus (Focus, optional): Limits what queries attend to after the
-                first layer; by default no limit.
+            queries: ``(B, M, dims)``, content + position.
+            memory: Tokens of strides 32, 16 and 8.
+            every_layer: Return all layers' outputs, not only the last.
+            focus: Limits the attention of queries after the first layer; by
+                default no limit.
 
         Returns:
-            Tensor: ``(layers or 1, B, M, dims)``, normalised.
+            ``(layers or 1, B, M, dims)``, normalised.
         """
         levels = []
         for (tokens, position, valid), embed in zip(memory, self.level_embed):

@@ -1,4 +1,4 @@
-"""Swin Transformer on whole images or on visible units alone.
+"""Swin Transformer on whole images or only on visible units.
 
 Masked tokens are removed, not replaced by a learnt vector. This equals
 excluding them as attention keys.
@@ -72,7 +72,7 @@ class PatchMerging(nn.Module):
 
 
 class SwinStage(nn.Module):
-    """Blocks at one stride, after the patch merging that leads there.
+    """Blocks at one stride, preceded by patch merging.
 
     The buffer ``trained_extent`` is the longer side, in tokens, of the largest
     window seen in pre-training: beyond it the bias tables are untrained.
@@ -88,7 +88,7 @@ class SwinStage(nn.Module):
         blocks = nn.ModuleList(
             SwinBlock(dims, num_heads, window_size, shift, rate)
             for shift, rate in zip(cycle((False, shifted)), drop_path_rates))
-        # Type checkers are not told what modules a ModuleList holds.
+        # Type checkers do not know the modules in a ModuleList.
         self.blocks = cast(list[SwinBlock], blocks)
         self.register_buffer('trained_extent', torch.tensor(0))
 
@@ -109,22 +109,23 @@ class SwinEncoder(nn.Module):
     """Swin Transformer with an output norm at every stage.
 
     Args:
-        arch (str): A name in :data:`ARCHITECTURES`.
-        window_size (int or sequence[int], optional): Side of the windows in
-            all stages, or in each; by default the architecture's.
-        drop_path_rate (float): Stochastic depth of the last block; it rises
-            linearly from 0 at the first.
-        checkpointed_stages (int): How many of the first stages, which store
-            most, recompute their blocks in the backward pass.
-        shifted_windows (bool): Shift the windows of every other block, as in
-            Swin. MixMIM does not.
+        arch: A name in :data:`ARCHITECTURES`.
+        window_size: Side of the windows in all stages, or in each; by default
+            the architecture's.
+        drop_path_rate: Stochastic depth of the last block; it rises linearly
+            from 0 at the first.
+        checkpointed_stages: Number of stages, from the first on, that
+            recompute their blocks in the backward pass; the first ones store
+            most.
+        shifted_windows: Shift the windows of every other block, as in Swin.
+            MixMIM does not.
 
     Attributes:
         out_channels (tuple[int]): Channels at strides 4, 8, 16 and 32.
 
     Raises:
-        ValueError: If the architecture is unknown, or windows are given for
-            another number of stages.
+        ValueError: If the architecture is unknown, or the number of windows is
+            not the number of stages.
     """
 
     def __init__(self,
@@ -169,13 +170,13 @@ class SwinEncoder(nn.Module):
         """Encode the tokens of a grid.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised, padding zero; H
-                and W are multiples of 32.
-            grid (TokenGrid): The existing tokens.
+            images: ``(B, 3, H, W)``, standardised, padding zero; H and W are
+                multiples of 32.
+            grid: The existing tokens.
 
         Returns:
-            list[Tensor]: ``(B, n, C)`` at strides 4, 8, 16 and 32, without
-            meaning at padding.
+            ``(B, n, C)`` at strides 4, 8, 16 and 32, without meaning at
+            padding.
         """
         x = grid.levels[0].keep_valid(self.patch_embed(grid.patches(images)))
         outs = []

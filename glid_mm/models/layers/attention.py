@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from .rearrange import Rearrangement
 from .relative_bias import Pairs
 
-# Further channels for absent keys: fused kernels want multiples of eight.
+# Additional channels for absent keys; fused kernels need multiples of eight.
 _EXTRA = 8
-# What is added to a logit so that its key has no weight, in fp16 too.
+# Added to a logit to give its key no weight, in fp16 too.
 _ABSENT = -1e4
 
 
@@ -17,7 +17,7 @@ def attend(q: Tensor,
            v: Tensor,
            bias: Tensor | None = None,
            exists: Tensor | None = None) -> Tensor:
-    """PyTorch's fused attention, masking absent keys without a bias per image.
+    """PyTorch's fused attention; masks absent keys without a bias per image.
 
     On CPUs it runs in fp32, because half-precision kernels are slower there,
     up to five times in training.

@@ -5,11 +5,11 @@ from torch.utils.checkpoint import checkpoint
 
 
 class LayerNorm(nn.LayerNorm):
-    """``nn.LayerNorm``, whose result under autocast is fp32 on GPUs.
+    """``nn.LayerNorm`` that keeps half precision under autocast on GPUs.
 
-    Here the residual stream and the pyramid stay in half precision there, as
-    they do on CPUs: half the memory traffic, and no worse gradients
-    (docs/design.md).
+    PyTorch's would return fp32 there. The residual stream and the pyramid stay
+    in half precision, as they do on CPUs: half the memory traffic, and
+    gradients are no worse (docs/design.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -19,16 +19,16 @@ class LayerNorm(nn.LayerNorm):
 class Recomputing(nn.Module):
     """A module that can recompute its interior in the backward pass.
 
-    For interiors that are cheaper to recompute than to store. They must draw
-    no random numbers. Gradients are the same, bit for bit.
+    The interior must be cheaper to recompute than to store, and draw no random
+    numbers. Gradients are bit for bit the same.
     """
 
-    # None does so on CPUs. On GPUs memory is plenty, and each call costs the
-    # host more time than the device saves.
+    # None: recompute on CPUs only. GPUs have enough memory, and each call
+    # costs the host more time than the device saves.
     recompute: bool | None = None
 
     def interior(self, function, *args):
-        """``function(*args)``, of which the first is a tensor."""
+        """Call ``function(*args)``; the first argument is a tensor."""
         again = args[0].is_cpu if self.recompute is None else self.recompute
         if not again or not torch.is_grad_enabled():
             return function(*args)

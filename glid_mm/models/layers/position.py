@@ -1,4 +1,4 @@
-"""Positions: as sinusoids, and as points spread over an image."""
+"""Sinusoidal positions, and points spread over an image."""
 import math
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ def _rates(dims: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def spread_points(count: int, device: torch.device | None = None) -> Tensor:
-    """Points spread evenly over the unit square, and so is every prefix.
+    """Points spread evenly over the unit square, as is every prefix of them.
 
     ``(count, 2)`` float32, rows and columns: the additive sequence of the
     plastic number, known as R2.

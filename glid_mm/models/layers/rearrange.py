@@ -1,4 +1,4 @@
-"""Move rows of tokens, with the inverse move as gradient."""
+"""Move rows of tokens; the gradient is the inverse move."""
 from typing import NamedTuple
 
 import torch
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 class Rearrangement(NamedTuple):
-    """A one-to-one move of ``n`` rows into ``m ≥ n`` places, and back.
+    """A one-to-one move of ``n`` rows into ``m ≥ n`` places and back.
 
     Attributes:
-        target (Tensor): ``(n,)`` int32, the place each row goes to.
-        source (Tensor): ``(m,)`` int32, the row that comes to each place.
-        empty (Tensor | None): ``(m, 1)`` bool, places without a row, if any.
+        target: ``(n,)`` int32, the destination of each row.
+        source: ``(m,)`` int32, the row for each place.
+        empty: ``(m, 1)`` bool, places without a row, if any.
     """
 
     target: Tensor
@@ -20,7 +20,7 @@ class Rearrangement(NamedTuple):
 
     @classmethod
     def of(cls, target: Tensor, places: int) -> 'Rearrangement':
-        """Of ``G`` groups of rows and places, stored one after another.
+        """Build it for ``G`` groups of rows and places, stored consecutively.
 
         ``target`` is ``(G, n)``, the place of each row within its group.
         """
@@ -59,6 +59,6 @@ class _Move(torch.autograd.Function):
 
 def _select(rows: Tensor, index: Tensor, empty: Tensor | None) -> Tensor:
     x = rows.index_select(1, index)
-    # In PyTorch 2.11's graphs, what is filled in place loses its gradient.
+    # In PyTorch 2.11's graphs, filling in place loses the gradient.
     fill = x.masked_fill if torch.compiler.is_compiling() else x.masked_fill_
     return x if empty is None else fill(empty, 0)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Fused kernels on GPUs want rows of a bias to begin at multiples of this.
+# Fused GPU kernels need rows of a bias to begin at multiples of this.
 _ALIGNMENT = 8
 
 
@@ -14,14 +14,14 @@ class Pairs(NamedTuple):
     """Table entries of all token pairs.
 
     Attributes:
-        entry (Tensor): ``(g, m, m')`` int32, row of the table for query
-            (row) and key (column), or the table's length where the key is
-            in another window; columns from ``m`` on are padding.
-        size (int): ``m``, tokens of an attention.
-        place (Tensor | None): ``(g, m, w²)`` bool, one-hot place of each
-            token in its window; None if token ``i`` has place ``i``.
-        members (Tensor): ``((2w−1)², k)`` int32, the pairs of places that
-            take each entry.
+        entry: ``(g, m, m')`` int32, row of the table for query (row) and key
+            (column), or the table's length where the key is in another window;
+            columns from ``m`` on are padding.
+        size: ``m``, tokens of an attention.
+        place: ``(g, m, w²)`` bool, one-hot place of each token in its window;
+            None if token ``i`` has place ``i``.
+        members: ``((2w−1)², k)`` int32, the pairs of places that use each
+            entry.
     """
 
     entry: Tensor
@@ -32,10 +32,10 @@ class Pairs(NamedTuple):
     @classmethod
     @torch.inference_mode(False)
     def of(cls, place: Tensor, cell: Tensor | None, window: int) -> 'Pairs':
-        """Pairs of tokens that are attended to together.
+        """Build pairs of tokens in a joint attention.
 
         ``place`` is ``(g, m)``, row · w + column of each token in its window
-        of side w; ``cell`` the window it is in, None if all are in one.
+        of side w; ``cell`` is its window, None if all share one.
         """
         size, rows = place.shape[1], (2 * window - 1)**2
         entry = _entries(place, window)
@@ -93,7 +93,7 @@ def _entries(place: Tensor, window: int) -> Tensor:
 @lru_cache(maxsize=None)
 @torch.inference_mode(False)
 def _members(window: int, device: torch.device) -> Tensor:
-    """Pairs of places by entry of the table, filled up with ``w⁴``."""
+    """Pairs of places by table entry, padded with ``w⁴``."""
     entry = _entries(torch.arange(window**2), window).flatten()
     entry, order = entry.sort(stable=True)
     rank = torch.arange(window**4) - torch.searchsorted(entry, entry)

@@ -1,11 +1,11 @@
-"""Where the tokens of an image lie: units, their order, and maps.
+"""The layout of an image's tokens: units, their order, and maps.
 
 An image is cut into *units* of 32×32 px, the patches that masked image
-modeling hides or shows. A unit holds 8², 4², 2² and 1² tokens at strides
-4, 8, 16 and 32. Tokens are stored unit after unit and, inside a unit, along
-a Z-curve whose fastest bit is the row. Four neighbours that patch merging
-joins are therefore always adjacent, so merging, pooling and upsampling are
-views, on all units of an image as on the visible ones alone.
+modeling hides or shows. A unit holds 8², 4², 2² and 1² tokens at strides 4, 8,
+16 and 32. Tokens are stored unit after unit and, inside a unit, along a
+Z-curve whose fastest bit is the row. Four neighbours that patch merging joins
+are therefore always adjacent, so merging, pooling and upsampling are views,
+both on all units of an image and on only the visible ones.
 
 Cached tensors are created outside inference mode, so that training can use
 them after an evaluation.
@@ -33,11 +33,11 @@ class Level(NamedTuple):
     """The tokens of one stride.
 
     Attributes:
-        shape (tuple[int, int]): Rows and columns of the map.
-        coords (Tensor): ``(G, n, 2)`` int32, row and column of every token.
-        move (Rearrangement): From the tokens of ``G`` groups to their maps.
-        valid (Tensor | None): ``(B or 1, n)`` bool, False where a token
-            covers nothing but padding; None if all are valid.
+        shape: Rows and columns of the map.
+        coords: ``(G, n, 2)`` int32, row and column of every token.
+        move: The move of the tokens of ``G`` groups to their maps.
+        valid: ``(B or 1, n)`` bool, False for tokens that cover only padding;
+            None if all are valid.
     """
 
     shape: tuple[int, int]
@@ -66,18 +66,18 @@ class Level(NamedTuple):
 
 
 class TokenGrid:
-    """The tokens that a forward pass computes on.
+    """The tokens of a forward pass.
 
     Shapes do not depend on values, so nothing synchronizes with the device.
 
     Args:
-        units (tuple[int, int]): Rows and columns of units in the image.
-        visible (Tensor, optional): ``(G, V)`` int, the units that exist in
-            image ``b`` in row ``b % G``; by default all do.
-        sizes (Tensor, optional): ``(B or 1, 2)`` int, height and width in
-            pixels of what is not padding; by default nothing is.
-        device (torch.device, optional): The grid's, if not ``visible``'s.
-        repeats (int): Images of a group moved as one: faster on CPUs.
+        units: Rows and columns of units in the image.
+        visible: ``(G, V)`` int, the units that exist in image ``b`` in row ``b
+            % G``; by default all do.
+        sizes: ``(B or 1, 2)`` int, height and width in pixels without padding;
+            by default there is no padding.
+        device: Device of the grid; by default that of ``visible``.
+        repeats: Images of a group moved together, which is faster on CPUs.
 
     Attributes:
         levels (tuple[Level]): For strides 4, 8, 16 and 32.
@@ -111,9 +111,9 @@ class TokenGrid:
     @torch.inference_mode(False)
     def whole(cls, height: int, width: int,
               device: torch.device) -> 'TokenGrid':
-        """The grid of whole images of one size in pixels; one object each.
+        """The grid of whole images of one size in pixels, one object per size.
 
-        Sizes that are not multiples of 32 are padded to the right and below.
+        Sizes that are not multiples of 32 are padded at the right and bottom.
         """
         sizes = None
         if height % UNIT or width % UNIT:
@@ -123,10 +123,10 @@ class TokenGrid:
 
     @classmethod
     def padded(cls, padding_mask: Tensor) -> 'TokenGrid':
-        """The grid of images of several sizes padded to one.
+        """The grid of images of several sizes padded to one size.
 
         ``padding_mask`` is ``(B, H, W)`` bool, True at padded pixels, which
-        lie to the right and below; H and W are multiples of 32.
+        lie at the right and bottom; H and W are multiples of 32.
         """
         height, width = padding_mask.shape[1:]
         sizes = [(~padding_mask.all(axis)).sum(1) for axis in (2, 1)]
@@ -134,7 +134,7 @@ class TokenGrid:
                    torch.stack(sizes, 1), padding_mask.device)
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> 'TokenGrid':
-        """A copy with ``function`` applied to given and planned tensors."""
+        """Copy the grid with ``function`` applied to its tensors and plans."""
         other = copy(self)
         other._pairs, other._positions = {}, {}
         for name in ('visible', 'sizes', 'masked', 'levels', '_windows'):
@@ -162,8 +162,8 @@ class TokenGrid:
     def positions(self, level: int, dims: int, dtype: torch.dtype) -> Tensor:
         """Sine positions of a level's tokens, cached.
 
-        ``(G or B, n, dims)``, where in the image a token's centre lies, by
-        pixels: levels agree, and a box there has the same coordinates.
+        ``(G or B, n, dims)``, from pixel coordinates of token centres in the
+        image, so levels agree with each other and with boxes.
         """
         key = level, dims, dtype
         if key not in self._positions:
@@ -180,9 +180,9 @@ class TokenGrid:
         return self._sine(coords, UNIT, dims, dtype)
 
     def patches(self, images: Tensor) -> Tensor:
-        """The 4×4 patches that exist: ``(B, 3, H, W)`` -> ``(B, n, 48)``.
+        """Existing 4×4 patches: ``(B, 3, H, W)`` -> ``(B, n, 48)``.
 
-        Channel, row and column run as in the weight of a convolution.
+        Channels, rows and columns have the order of a convolution's weight.
         """
         units = pick_units(images, self.visible)
         side = (2, 2, 2, PATCH)
@@ -191,7 +191,7 @@ class TokenGrid:
         return patches.flatten(8).flatten(1, 7)
 
     def _extent(self, level: int) -> Tensor | None:
-        """Rows and columns that each image covers: ``(B or 1, 2)``."""
+        """Rows and columns covered by each image: ``(B or 1, 2)``."""
         return None if self.sizes is None else -(-self.sizes // STRIDES[level])
 
     def _sine(self, coords: Tensor, stride: int, dims: int,
@@ -210,7 +210,7 @@ class TokenGrid:
 def _levels(units: Tensor,
             shape: tuple[int, int],
             repeats: int = 1) -> tuple[Level, ...]:
-    """Where ``(G, V)`` units lie in an image of rows and columns of units."""
+    """Levels of ``(G, V)`` units in an image of rows and columns of units."""
     corner = torch.stack([units // shape[1], units % shape[1]], -1)
     levels = []
     for bits in (3, 2, 1, 0):
@@ -249,11 +249,11 @@ def masked_units(visible: Tensor, total: int) -> Tensor:
     """The complement of visible units.
 
     Args:
-        visible (Tensor): ``(G, V)`` int.
-        total (int): Units in an image.
+        visible: ``(G, V)`` int.
+        total: Units in an image.
 
     Returns:
-        Tensor: ``(G, total − V)`` int64, ascending.
+        ``(G, total − V)`` int64, ascending.
     """
     shown = visible.new_zeros(len(visible), total, dtype=torch.uint8)
     order = shown.scatter(1, visible.long(), 1).argsort(dim=1, stable=True)

@@ -1,7 +1,7 @@
-"""Which tokens attend to each other in (shifted) windows.
+"""Attention of tokens in (shifted) windows.
 
-Every block calls attention once, with shapes that depend on input shapes
-only. There are two ways; the one with fewer pairs is used:
+Every block calls attention once, with shapes that depend on input shapes only.
+It uses one of two methods, whichever has fewer pairs:
 
 - *regular*: tokens move into the slots of regular windows, as in Swin. All
   windows share one position bias; slots without a token are not keys.
@@ -22,14 +22,14 @@ class Windows(NamedTuple):
     """Windows of a level's tokens.
 
     Attributes:
-        move (Rearrangement | None): From the tokens of ``G`` groups to the
-            slots of their windows; None if tokens stay where they are.
-        place (Tensor): ``(g, m)`` int32, row · side + column of each slot in
-            its window; ``g`` is 1 or ``G``.
-        cell (Tensor | None): ``(g, m)`` int32, the window each token is in,
-            if those of several are attended to together.
-        exists (Tensor | None): ``(windows of G groups, m)`` bool, False at
-            slots that hold no token or one of padding; None if all do.
+        move: The move of the tokens of ``G`` groups to the slots of their
+            windows; None if tokens are not moved.
+        place: ``(g, m)`` int32, row · side + column of each slot in its
+            window; ``g`` is 1 or ``G``.
+        cell: ``(g, m)`` int32, the window of each token, if several windows
+            share an attention.
+        exists: ``(windows of G groups, m)`` bool, False at slots without a
+            token or with a padding token; None if there are none.
     """
 
     move: Rearrangement | None
@@ -41,15 +41,15 @@ class Windows(NamedTuple):
     @torch.inference_mode(False)
     def of(cls, coords: Tensor, shape: tuple, side: int, shifted: bool,
            valid: Tensor | None, extent: Tensor | None) -> 'Windows':
-        """Lay windows over a map of some shape: rows and columns.
+        """Divide a map of rows and columns into windows.
 
-        Shifted ones are moved by half their side, but not along an axis on
-        which the map is not larger than the window, as in Swin. ``coords``
-        are ``(G, n, 2)``. If there is padding, ``valid`` is ``(B, n)`` and
-        ``extent`` is ``(B, 2)``, the rows and columns that an image covers.
+        Shifted windows move by half their side, except along axes on which the
+        map is not larger than the window, as in Swin. ``coords`` are ``(G, n,
+        2)``. If there is padding, ``valid`` is ``(B, n)`` and ``extent`` is
+        ``(B, 2)``, the rows and columns of an image.
         """
-        # Moving the image by side − s draws the same borders as rolling it
-        # by −s does, without wrapping round.
+        # Moving the image by side − s gives the same borders as rolling it by
+        # −s, without wrapping.
         step = (side - side // 2) * shifted
         shift = [step * (length > side) for length in shape]
         sides = [min(side, length) for length in shape]
@@ -57,7 +57,7 @@ class Windows(NamedTuple):
         cells, inside = [], []
         for axis, (move, length) in enumerate(zip(shift, sides)):
             if move and extent is not None:
-                # An image is shifted as it would be alone.
+                # An image is shifted as if it were alone in the batch.
                 move = (extent[:, axis, None] > side) * move
             line = coords[..., axis] + move
             cells.append(line // length)

@@ -13,7 +13,7 @@ class Lateral(nn.Sequential):
 
 
 class SeparableConv(nn.Module):
-    """SiLU, depthwise 3×3, pointwise, LayerNorm; on tokens that exist.
+    """SiLU, depthwise 3×3, pointwise, LayerNorm; on existing tokens.
 
     Absent tokens count as zero for their neighbours and stay absent.
     """
@@ -27,7 +27,7 @@ class SeparableConv(nn.Module):
         self.norm = LayerNorm(channels)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
-        # A coarser token at the rim also covers padding.
+        # A coarser token at the edge also covers padding.
         x = level.to_map(level.keep_valid(self.act(x)))
         x = level.from_map(self.depthwise(x))
         return level.keep_valid(self.norm(self.pointwise(x)))
@@ -42,11 +42,11 @@ class Fusion(Recomputing):
         self.conv = SeparableConv(channels)
 
     def forward(self, inputs: Sequence[Tensor], level: Level) -> Tensor:
-        """``(B, n, C)`` of a level and last of its neighbour -> the level's.
+        """``(B, n, C)`` of a level, its neighbour last -> the level's.
 
         The neighbour has four times or a quarter of its tokens.
         """
-        # A pyramid stores many maps for gradients and computes little.
+        # A pyramid stores many maps for gradients but is cheap to compute.
         return self.interior(self._fuse, *inputs, level)
 
     def _fuse(self, *inputs) -> Tensor:
@@ -87,9 +87,9 @@ class BiFPN(nn.Module):
     """Laterals to a common width, then BiFPN layers.
 
     Args:
-        in_channels (Sequence[int]): Channels at strides 4, 8, 16 and 32.
-        channels (int): Channels of every output.
-        num_layers (int): BiFPN layers.
+        in_channels: Channels at strides 4, 8, 16 and 32.
+        channels: Channels of every output.
+        num_layers: BiFPN layers.
     """
 
     def __init__(self,
@@ -109,11 +109,11 @@ class BiFPN(nn.Module):
         """Fuse the tokens of a grid at strides 4, 8, 16 and 32.
 
         Args:
-            features (Sequence[Tensor]): ``(B, n, C)``, C of each stride.
-            grid (TokenGrid): Where they lie.
+            features: ``(B, n, C)``, C of each stride.
+            grid: Their grid.
 
         Returns:
-            list[Tensor]: ``(B, n, channels)``, zero at padding.
+            ``(B, n, channels)``, zero at padding.
         """
         outs = [
             level.keep_valid(lateral(x))

@@ -2,8 +2,8 @@
 import torch
 from torch import Tensor
 
-# Share that all bins get regardless of logits: no bin is ever empty, so
-# centres stay distinct and every length can still learn.
+# Minimum share of each bin regardless of logits: no bin is ever empty, so
+# centres stay distinct and every length keeps learning.
 SHARED = 1e-3
 
 
@@ -11,10 +11,10 @@ def bin_lengths(logits: Tensor) -> Tensor:
     """Lengths of bins as shares of the range of depth.
 
     Args:
-        logits (Tensor): ``(..., M)``, one per query.
+        logits: ``(..., M)``, one per query.
 
     Returns:
-        Tensor: ``(..., M)``, positive, summing to 1; at least fp32.
+        ``(..., M)``, positive, summing to 1; at least fp32.
     """
     lengths = _at_least_fp32(logits).softmax(-1)
     return lengths * (1 - SHARED) + SHARED / logits.shape[-1]
@@ -24,12 +24,12 @@ def bin_centres(lengths: Tensor, min_depth: float, max_depth: float) -> Tensor:
     """Centres of bins laid end to end over the range (eq. 5).
 
     Args:
-        lengths (Tensor): ``(..., M)``, as :func:`bin_lengths` gives them.
-        min_depth (float): Start of the first bin.
-        max_depth (float): End of the last bin.
+        lengths: ``(..., M)``, from :func:`bin_lengths`.
+        min_depth: Start of the first bin.
+        max_depth: End of the last bin.
 
     Returns:
-        Tensor: ``(..., M)`` in the unit of the range, ascending.
+        ``(..., M)`` in the unit of the range, ascending.
     """
     shares = lengths.cumsum(-1) - lengths / 2
     return min_depth + (max_depth - min_depth) * shares
@@ -40,13 +40,13 @@ def expected_depth(centres: Tensor, embeddings: Tensor,
     """Depth of every pixel: the mean of the centres over its bins.
 
     Args:
-        centres (Tensor): ``(L, B, M)``.
-        embeddings (Tensor): ``(L, B, M, C)``, of bins.
-        mask_features (Tensor): ``(B, C, h, w)``.
+        centres: ``(L, B, M)``.
+        embeddings: Embeddings of bins, ``(L, B, M, C)``.
+        mask_features: ``(B, C, h, w)``.
 
     Returns:
-        Tensor: ``(L, B, h, w)`` in the unit of the centres, at least fp32
-        (eq. 6 and 7).
+        ``(L, B, h, w)`` in the unit of the centres, at least fp32 (eq. 6 and
+        7).
     """
     return torch.einsum('lbmhw,lbm->lbhw', bin_shares(embeddings,
                                                       mask_features),
@@ -57,11 +57,11 @@ def bin_shares(embeddings: Tensor, mask_features: Tensor) -> Tensor:
     """Share of every pixel in each bin (eq. 6).
 
     Args:
-        embeddings (Tensor): ``(L, B, M, C)``, of bins.
-        mask_features (Tensor): ``(B, C, h, w)``.
+        embeddings: Embeddings of bins, ``(L, B, M, C)``.
+        mask_features: ``(B, C, h, w)``.
 
     Returns:
-        Tensor: ``(L, B, M, h, w)``, at least fp32, with a sum of 1 over bins.
+        ``(L, B, M, h, w)``, at least fp32, with a sum of 1 over bins.
     """
     logits = torch.einsum('lbmc,bchw->lbmhw', _at_least_fp32(embeddings),
                           _at_least_fp32(mask_features))

@@ -15,10 +15,10 @@ class RandomColour(BaseTransform):
     Required and modified key: ``img``, ``(H, W, 3)`` uint8.
 
     Args:
-        prob (float): Probability of a change.
-        gamma (tuple[float, float]): Range of the exponent.
-        brightness (tuple[float, float]): Range of a factor of all channels.
-        colour (tuple[float, float]): Range of a factor of each channel.
+        prob: Probability of a change.
+        gamma: Range of the exponent.
+        brightness: Range of a factor of all channels.
+        colour: Range of a factor of each channel.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class RandomColour(BaseTransform):
         """Change the image.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The same with another ``img``.
+            The results with the changed ``img``.
         """
         if np.random.rand() < self.prob:
             factors = np.random.uniform(*self.brightness)

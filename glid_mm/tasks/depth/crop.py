@@ -7,27 +7,26 @@ from ...registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class FixedCrop(BaseTransform):
-    """Cut a box out of an image and its maps.
+    """Crop an image and its maps to a box.
 
     Required key: ``img``; modified keys: ``img``, ``img_shape`` and those
     that ``seg_fields`` names.
 
     Args:
-        box (tuple[int, int, int, int]): Left, top, right and bottom edge in
-            pixels.
+        box: Left, top, right and bottom edge in pixels.
     """
 
     def __init__(self, box: tuple[int, int, int, int]) -> None:
         self.box = box
 
     def transform(self, results: dict) -> dict:
-        """Cut.
+        """Crop.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The same, smaller.
+            The cropped results.
 
         Raises:
             UserError: If the box is not inside the image.

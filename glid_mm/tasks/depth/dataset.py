@@ -1,4 +1,4 @@
-"""Pairs of an image and a depth map, in folders or in a list."""
+"""A data set of images and depth maps, from folders or a list."""
 import os.path as osp
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ class DepthDataset(BaseSegDataset):
     left out.
 
     Args:
-        data_prefix (dict): Folders ``img_path`` and ``depth_map_path``.
-        ann_file (str): The list, if there is one.
+        data_prefix: Folders ``img_path`` and ``depth_map_path``.
+        ann_file: The list, if there is one.
         img_suffix (str | tuple[str]): Suffix of images.
-        depth_map_suffix (str): Suffix of depth maps.
-        depth_rescale_factor (float, optional): Metres per unit of the depth
-            maps; by default that of ``LoadDepth`` in the pipeline.
+        depth_map_suffix: Suffix of depth maps.
+        depth_rescale_factor: Metres per unit of the depth maps; by default
+            that of ``LoadDepth`` in the pipeline.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``.
 
     Raises:
@@ -47,7 +47,7 @@ class DepthDataset(BaseSegDataset):
                  **kwargs) -> None:
         self.depth_rescale_factor = depth_rescale_factor
         self.depth_map_suffix = depth_map_suffix
-        # In lower case for comparison, because cameras write upper case.
+        # Compare in lower case, because cameras write upper case.
         suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
         super().__init__(
             ann_file=ann_file,
@@ -59,7 +59,7 @@ class DepthDataset(BaseSegDataset):
         """Find the pairs.
 
         Returns:
-            list[dict]: ``img_path`` and ``depth_map_path`` of each, and
+            ``img_path`` and ``depth_map_path`` of each, and
             ``depth_rescale_factor`` if the data set has one.
         """
         images, depths = (
@@ -90,7 +90,7 @@ class DepthDataset(BaseSegDataset):
         ]
 
     def _names(self, images: str) -> Iterator[tuple[str, str]]:
-        """An image and a depth map each, relative to their folders."""
+        """Pairs of an image and a depth map, relative to their folders."""
         if self.ann_file:
             try:
                 lines = fileio.get_text(

@@ -1,4 +1,4 @@
-"""Depth from queries, each of them a bin."""
+"""Predict depth from queries, one per bin."""
 import torch
 from torch import Tensor, nn
 
@@ -19,11 +19,10 @@ class DepthHead(RangeHead):
     ``auxiliary_weight`` also supervises earlier layers.
 
     Args:
-        min_depth (float): Smallest depth, in metres; nearer pixels are not
-            supervised.
-        max_depth (float): Largest depth, in metres.
-        in_channels (int): Channels of queries.
-        mask_channels (int): Channels of the mask features.
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        in_channels: Channels of queries.
+        mask_channels: Channels of the mask features.
         **kwargs: See :class:`RangeHead`.
 
     Raises:
@@ -42,13 +41,13 @@ class DepthHead(RangeHead):
         self.bin_embed = nn.Linear(in_channels, mask_channels)
 
     def forward(self, x: GLIDOutput) -> Tensor:
-        """Depth after every decoder layer that is given.
+        """Depth after every given decoder layer.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
 
         Returns:
-            Tensor: ``(L, B, ⌈H/4⌉, ⌈W/4⌉)`` in metres, fp32.
+            ``(L, B, ⌈H/4⌉, ⌈W/4⌉)`` in metres, fp32.
         """
         with torch.autocast(x.mask_features.device.type, enabled=False):
             queries = x.query_features.to(self.bin_length.weight.dtype)
@@ -65,15 +64,15 @@ class DepthHead(RangeHead):
         return super().loss(x, batch_data_samples, train_cfg)
 
     def predict(self, x: GLIDOutput, size: tuple[int, int]) -> Tensor:
-        """Depth ``(B, 1, H, W)`` in metres; only the last layer answers."""
+        """Depth ``(B, 1, H, W)`` in metres from the last decoder layer."""
         return super().predict(x.last_layer(), size)
 
     def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
-        """Shares of the image that bins have, and their centres of mass.
+        """Bins' shares of the image, and their centres of mass.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width of what is not padding.
+            x: Features of one image.
+            size: Height and width without padding.
         """
         queries = x.last_layer().query_features
         rows, cols = (-(-side // STRIDES[0]) for side in size)

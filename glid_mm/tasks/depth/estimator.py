@@ -1,4 +1,4 @@
-"""GLID as a depth estimator of mmseg."""
+"""GLID as a depth estimator for mmseg."""
 from collections.abc import Sequence
 
 from mmseg.models.segmentors import DepthEstimator
@@ -13,12 +13,12 @@ from ..common import (Metas, check_widths, decodes_queries, dense_features,
 
 @MODELS.register_module()
 class GLIDDepthEstimator(DepthEstimator):
-    """``DepthEstimator`` that neither sees nor supervises padding.
+    """``DepthEstimator`` that ignores padding.
 
     Args:
         backbone (dict): ``glid_mm.GLID``; ``num_queries`` is the number of
-            bins. Or a backbone of maps, such as ``glid_mm.XNet``, which sees
-            padding.
+            bins. Or a backbone of maps, such as ``glid_mm.XNet``, which does
+            not mask padding.
         decode_head (dict): ``glid_mm.DepthHead``, or for maps
             ``glid_mm.PixelDepthHead``.
         test_cfg (dict): ``mode``, ``'whole'`` or ``'slide'`` with
@@ -46,14 +46,14 @@ class GLIDDepthEstimator(DepthEstimator):
                 padding.
 
         Returns:
-            GLIDOutput | sequence[Tensor]: What the head reads.
+            Inputs of the head.
         """
         if not decodes_queries(self.backbone):
             return super().extract_feat(inputs, batch_img_metas)
         return dense_features(self.backbone, inputs, batch_img_metas)
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Depth ``(B, 1, H, W)``; mmseg's forgets what slides have found."""
+        """Depth ``(B, 1, H, W)``; mmseg's discards the result of sliding."""
         if self.test_cfg.get('mode') == 'slide':
             return self.slide_inference(inputs, batch_img_metas)
         return super().inference(inputs, batch_img_metas)
@@ -63,7 +63,7 @@ class GLIDDepthEstimator(DepthEstimator):
         """Depth ``(B, 1, H, W)`` of images or of sliding crops.
 
         Raises:
-            UserError: If padded images are to be mirrored.
+            UserError: If the flip test is on and images are padded.
         """
         if self.test_cfg.get('mode', 'whole') != 'whole':
             batch_img_metas = None

@@ -1,4 +1,4 @@
-"""Depth of images that are not in a data set."""
+"""Estimate the depth of any images."""
 import os.path as osp
 from pathlib import Path
 
@@ -8,28 +8,27 @@ from ...errors import UserError
 from ...registry import INFERENCERS
 from ..segmentation.inferencer import SegInferencer
 
-# Units of a 16-bit PNG per metre, the finest that fits the range being taken:
-# millimetres, KITTI's, centimetres, decimetres, metres.
+# Units per metre of a 16-bit PNG, of which the finest that fits the range is
+# used: millimetres, KITTI's, centimetres, decimetres, metres.
 PNG_SCALES = (1000, 256, 100, 10, 1)
 
 
 @INFERENCERS.register_module()
 class DepthInferencer(SegInferencer):
-    """Metric depth of images, in an array, a PNG and a picture.
+    """Estimate metric depth of images, as arrays, PNGs and pictures.
 
     ``inferencer('photo.jpg')['predictions']`` is the depth in metres, ``(H,
-    W)`` float32; for several images it is a list of them. With
-    ``out_dir=...`` there are two PNGs of each image's name, or of a number if
-    it is an array: in ``pred`` the depth in 16 bits, ``png_scale`` units per
-    metre, and in ``vis`` the image beside its depth in colours with a scale.
+    W)`` float32; for several images it is a list of them. With ``out_dir=...``
+    it writes two PNGs for each image, named like the image, or by a number for
+    an array: in ``pred`` the depth in 16 bits, ``png_scale`` units per metre,
+    and in ``vis`` the image beside its depth in colours with a scale.
 
     Args:
         model (str | Config): A config of depth estimation. Images go through
             its test pipeline.
-        weights (str): A checkpoint of that config.
-        device (str, optional): Where to compute; by default a GPU if there
-            is one.
-        show_progress (bool): Whether to draw a bar.
+        weights: A checkpoint of that config.
+        device: Device to compute on; by default a GPU if there is one.
+        show_progress: Whether to draw a bar.
 
     Attributes:
         png_scale (int): 1000, or 256, 100, 10 or 1 if the largest depth in
@@ -51,7 +50,7 @@ class DepthInferencer(SegInferencer):
             if not osp.isfile(model):
                 raise UserError(f'there is no config {model}')
         super().__init__(model, weights, device=device)
-        # Upstream's has no such argument.
+        # Upstream's class lacks this argument.
         self.show_progress = show_progress
         head = getattr(self.model, 'decode_head', None)
         if not hasattr(head, 'max_depth'):
@@ -69,8 +68,8 @@ class DepthInferencer(SegInferencer):
             **kwargs: See there; ``out_dir``, ``return_vis``, ``batch_size``.
 
         Returns:
-            dict: ``predictions``, depth in metres, and with ``return_vis``
-            ``visualization``, RGB pictures; of one image not in a list.
+            ``predictions``, depth in metres, and with ``return_vis``
+            ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
             UserError: If an image is missing or cannot be read.
@@ -78,7 +77,7 @@ class DepthInferencer(SegInferencer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _init_pipeline(self, cfg):
-        """The test pipeline without the truth."""
+        """The test pipeline without loading ground truth."""
         steps = cfg.test_dataloader.dataset.pipeline
         steps[:] = [x for x in steps if 'LoadDepth' not in x['type']]
         return super()._init_pipeline(cfg)
@@ -87,23 +86,23 @@ class DepthInferencer(SegInferencer):
         """Draw an image beside its depth.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): The prediction for it.
 
         Returns:
-            ndarray: RGB picture.
+            RGB picture.
         """
         return self.visualizer.draw(
             image, pred, draw_gt=False, with_image=True)
 
     def levels(self, pred) -> np.ndarray:
-        """Depth as a PNG holds it.
+        """The depth values in a PNG.
 
         Args:
             pred (SegDataSample): The prediction for an image.
 
         Returns:
-            ndarray: ``(H, W)`` uint16, ``png_scale`` units per metre.
+            ``(H, W)`` uint16, ``png_scale`` units per metre.
         """
         depth = pred.pred_depth_map.data[0].cpu().numpy()
         return np.rint(depth * self.png_scale).astype(np.uint16)

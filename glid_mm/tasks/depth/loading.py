@@ -1,4 +1,4 @@
-"""Reading depth maps, with errors that name them."""
+"""Read depth maps, with errors that name the file."""
 import cv2
 import numpy as np
 from mmengine import fileio
@@ -16,8 +16,8 @@ class LoadDepth(LoadDepthAnnotation):
 
     Args:
         depth_rescale_factor (float): Metres per unit of the file: 1e-3 for
-            millimetres, 1/256 for KITTI. A data set that has a factor of its
-            own comes first.
+            millimetres, 1/256 for KITTI. A factor of the data set takes
+            precedence.
         **kwargs: See ``mmseg.datasets.LoadDepthAnnotation``.
     """
 
@@ -25,13 +25,12 @@ class LoadDepth(LoadDepthAnnotation):
         """Read the depth map.
 
         Args:
-            results (dict): Results of a pipeline, with ``depth_map_path``, and
+            results: Results of a pipeline, with ``depth_map_path``, and
                 ``ori_shape`` of the image; perhaps ``depth_rescale_factor``.
-                A file that ends in .npy is NumPy's.
+                Files that end in .npy are read with NumPy.
 
         Returns:
-            dict: The same with ``gt_depth_map``, ``(H, W)`` float32 in
-            metres.
+            The results with ``gt_depth_map``, ``(H, W)`` float32 in metres.
 
         Raises:
             UserError: If it cannot be read, does not have one channel, has 8
@@ -46,12 +45,12 @@ class LoadDepth(LoadDepthAnnotation):
             shape = depth.shape
         except (OSError, EOFError, AttributeError, ValueError,
                 cv2.error) as error:
-            # OpenCV gives None for what it cannot decode.
+            # OpenCV returns None if it cannot decode.
             raise UserError(f'the depth map {path} cannot be read') from error
         try:
             header = open_image(data, path).size[::-1]
         except ImageError:
-            # Of a kind that OpenCV or NumPy alone knows.
+            # Only OpenCV or NumPy can read this format.
             header = shape[:2]
         if header != shape[:2]:
             raise UserError(

@@ -1,4 +1,4 @@
-"""mmseg's depth metrics, for every list of metrics and every image."""
+"""mmseg's depth metrics, in any selection, also for images without depth."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +11,7 @@ from ...errors import UserError
 from ...registry import METRICS
 
 CROPS = (None, 'nyu_crop', 'garg_crop')
-# Height and width that mmseg's Eigen crop of NYUv2 is made for.
+# Height and width for mmseg's Eigen crop of NYUv2.
 NYU_SIZE = 480, 640
 # Garg et al. (https://arxiv.org/abs/1603.04992): top, bottom, left and right
 # as shares of height and width, where KITTI's laser has points.
@@ -25,13 +25,12 @@ class DepthMetric(metrics.DepthMetric):
     Each metric is the mean over images with known depth.
 
     Args:
-        depth_metrics (Sequence[str], optional): Some of ``abs_rel`` (REL),
-            ``rmse``, ``log10``, ``d1``, ``d2``, ``d3`` (δ < 1.25 and its
-            powers), ``sq_rel``, ``rmse_log`` and ``silog``; by default all.
-        crop_type (str, optional): ``'nyu_crop'``, of Eigen et al., or
-            ``'garg_crop'``.
+        depth_metrics: Some of ``abs_rel`` (REL), ``rmse``, ``log10``, ``d1``,
+            ``d2``, ``d3`` (δ < 1.25 and its powers), ``sq_rel``, ``rmse_log``
+            and ``silog``; by default all.
+        crop_type: ``'nyu_crop'``, of Eigen et al., or ``'garg_crop'``.
         **kwargs: See ``mmseg.evaluation.DepthMetric``; ``min_depth_eval`` and
-            ``max_depth_eval`` bound the depth that counts.
+            ``max_depth_eval`` bound the evaluated depth.
 
     Raises:
         UserError: If a name is unknown.
@@ -53,7 +52,7 @@ class DepthMetric(metrics.DepthMetric):
         self.crop_type = crop_type
 
     def _get_eval_mask(self, gt_depth: Tensor) -> Tensor:
-        """Where to compare, ``(H, W)`` bool."""
+        """The pixels to compare, ``(H, W)`` bool."""
         height, width = size = tuple(gt_depth.shape)
         if self.crop_type == 'nyu_crop' and size != NYU_SIZE:
             raise UserError(
@@ -70,13 +69,13 @@ class DepthMetric(metrics.DepthMetric):
         return mask
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Means over images.
+        """Compute means over images.
 
         Args:
-            results (list): True and predicted depth of each image.
+            results: True and predicted depth of each image.
 
         Returns:
-            dict[str, float]: By the names of the metrics.
+            Values by the names of the metrics.
 
         Raises:
             UserError: If no image has known depth.

@@ -1,4 +1,4 @@
-"""Depth from the features of pixels."""
+"""Predict depth from the features of pixels."""
 from collections.abc import Sequence
 
 import torch
@@ -11,15 +11,14 @@ from .range_head import RangeHead
 
 @MODELS.register_module()
 class PixelDepthHead(RangeHead):
-    """A 1×1 convolution, whose logistic is the place within the range.
+    """A 1×1 convolution; its sigmoid is the position within the range.
 
     For backbones that give maps, such as ``glid_mm.XNet``.
 
     Args:
-        min_depth (float): Least depth, in metres; what is nearer is not
-            supervised.
-        max_depth (float): Greatest depth, in metres.
-        in_channels (int): Channels of the finest map.
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        in_channels: Channels of the finest map.
         **kwargs: See :class:`RangeHead`.
 
     Raises:
@@ -39,10 +38,10 @@ class PixelDepthHead(RangeHead):
         """Depth of every pixel of the finest map.
 
         Args:
-            x (sequence[Tensor]): Maps ``(B, C, h, w)``, the finest first.
+            x: Maps ``(B, C, h, w)``, the finest first.
 
         Returns:
-            Tensor: ``(1, B, h, w)`` in metres, fp32.
+            ``(1, B, h, w)`` in metres, fp32.
         """
         with torch.autocast(x[0].device.type, enabled=False):
             logits = self.depth(F.gelu(x[0].to(self.depth.weight.dtype)))

@@ -8,33 +8,31 @@ from ...errors import UserError
 from ...registry import MODELS
 from ..common import full_size, padding_mask
 
-# Depth whose median is that far from the range is in another unit: a wrong
-# factor is 1000, 256 or 100 at least. As the lower end of the range is often
-# next to nothing, the upper one counts as well.
+# Depth whose median is off the range by this factor has another unit: wrong
+# factors are at least 100, such as 256 or 1000. The upper end counts as well,
+# because the lower one is often almost 0.
 FAR = 5.
 NEAR_TO_NOTHING = 1e-3
 
 
 class RangeHead(BaseModule):
-    """Loss and prediction of depth; ``forward`` is a head's own.
+    """Loss and prediction of depth; subclasses implement ``forward``.
 
-    ``forward`` gives ``(L, B, h, w)`` in metres, at a finest stride of 4, of
-    which the last is the answer. Whatever the model computes in, it and the
-    loss are in fp32.
+    ``forward`` returns ``(L, B, h, w)`` in metres, at a finest stride of 4;
+    the last one is the prediction. It and the loss are always in fp32.
 
     Args:
-        min_depth (float): Least depth, in metres; what is nearer is not
-            supervised.
-        max_depth (float): Greatest depth, in metres.
-        auxiliary_weight (float): Weight of the loss of each answer before the
+        min_depth: Smallest depth, in metres; nearer pixels are not supervised.
+        max_depth: Largest depth, in metres.
+        auxiliary_weight: Weight of the loss of each prediction before the
             last.
-        loss_depth (dict): Loss of predicted depth, true depth and a mask.
-        init_cfg (dict, optional): See ``BaseModule``.
+        loss_depth: Loss that takes predicted depth, true depth and a mask.
+        init_cfg: See ``BaseModule``.
 
     Raises:
         UserError: If the range is invalid.
     """
-    # What mmseg's segmentors ask a head for.
+    # Attributes that mmseg's segmentors need.
     num_classes = out_channels = 1
     align_corners = False
 
@@ -60,19 +58,19 @@ class RangeHead(BaseModule):
         """Losses at the size of the input.
 
         Args:
-            x: Features, as ``forward`` takes them.
-            batch_data_samples (list[SegDataSample]): With ``gt_depth_map``
-                in metres, 0 where unknown, and ``img_shape``: padding is not
-                supervised, whatever its depth is said to be.
-            train_cfg (dict): The estimator's, not used.
+            x: Features for ``forward``.
+            batch_data_samples (list[SegDataSample]): Samples with
+                ``gt_depth_map`` in metres, 0 where unknown, and ``img_shape``:
+                padding is not supervised, whatever its depth.
+            train_cfg: Settings of the estimator; not used.
 
         Returns:
-            dict[str, Tensor]: ``loss_silog`` of the last answer, and
-            ``d0.loss_silog`` and so on of those before it.
+            dict[str, Tensor]: ``loss_silog`` of the last prediction, and
+            ``d0.loss_silog`` and so on of earlier ones.
 
         Raises:
-            UserError: If the depth of an image is in another unit; of one
-                that is on a GPU, when the next batch comes.
+            UserError: If the depth of an image is in another unit; on a GPU,
+                the error is raised at the next batch.
         """
         target, valid = self._targets(batch_data_samples)
         depths = full_size(self(x), target.shape[-2:])
@@ -89,11 +87,11 @@ class RangeHead(BaseModule):
         """Depth of images.
 
         Args:
-            x: Features, as ``forward`` takes them.
-            size (tuple[int, int]): Height and width of the input.
+            x: Features for ``forward``.
+            size: Height and width of the input.
 
         Returns:
-            Tensor: ``(B, 1, H, W)`` in metres.
+            ``(B, 1, H, W)`` in metres.
         """
         return full_size(self(x), size)[-1, :, None]
 
@@ -110,10 +108,10 @@ class RangeHead(BaseModule):
             target <= self.max_depth)
 
     def _check_unit(self, target: Tensor, known: Tensor, metas: list) -> None:
-        """Raise if most of an image's depth is far outside the range.
+        """Raise an error if most of an image's depth is far outside the range.
 
-        A GPU is asked about the batch when it gets the next one: it need not
-        stop for that, and pixels outside the range harm nothing.
+        A GPU's result is read at the next batch, so the GPU does not stop;
+        pixels outside the range do no harm.
         """
         check = _UnitCheck(self, target, known, metas)
         if works_ahead(target.device):
@@ -123,7 +121,7 @@ class RangeHead(BaseModule):
 
 
 class _UnitCheck:
-    """Whether the depth of some image is in another unit than the range."""
+    """Check whether the depth of an image has another unit than the range."""
 
     def __init__(self, head: RangeHead, target: Tensor, known: Tensor,
                  metas: list) -> None:
@@ -137,10 +135,10 @@ class _UnitCheck:
         self.wrong = Arrival(near | far)
 
     def stop_if_wrong(self) -> None:
-        """Raise if so.
+        """Raise an error if the unit is wrong.
 
         Raises:
-            UserError: Says which image, and what to set.
+            UserError: If it is wrong; names the image and the settings.
         """
         wrong = self.wrong.get()
         if not wrong.any():

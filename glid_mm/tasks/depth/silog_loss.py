@@ -8,7 +8,7 @@ from ..common import mean_over_processes
 
 @MODELS.register_module()
 class ScaleInvariantLogLoss(nn.Module):
-    r"""Error of log depth, most of it forgiven if all pixels share it.
+    r"""Error of log depth, which mostly ignores an error common to all pixels.
 
     With :math:`g = \log d - \log \hat d` over the valid pixels of an image,
     it is :math:`s\sqrt{\overline{g^2} - λ\,\overline{g}^2 + ε}` (Eigen et
@@ -18,10 +18,9 @@ class ScaleInvariantLogLoss(nn.Module):
     not depend on other images of the batch or on their valid pixels.
 
     Args:
-        lambd (float): λ; 1 ignores any common factor, 0 ignores none.
-        scale (float): s.
-        eps (float): ε, keeps the root's gradient finite at a perfect
-            prediction.
+        lambd: λ; 1 ignores a common factor, 0 does not.
+        scale: s.
+        eps: ε, keeps the root's gradient finite at a perfect prediction.
     """
 
     def __init__(self,
@@ -37,27 +36,27 @@ class ScaleInvariantLogLoss(nn.Module):
         """The loss of a batch.
 
         Args:
-            pred (Tensor): ``(B, ...)``, positive depth.
-            target (Tensor): The same shape; anything, NaN included, where it
-                is not valid.
-            valid (Tensor): The same shape, bool.
+            pred: ``(B, ...)``, positive depth.
+            target: The same shape; any value, including NaN, where it is not
+                valid.
+            valid: The same shape, bool.
 
         Returns:
-            Tensor: A scalar; 0 with zero gradient if nothing is valid.
+            A scalar; 0 with zero gradient if nothing is valid.
         """
-        # Replaced before the logarithm: afterwards, what is not finite would
-        # come back in the gradient.
+        # Replaced before the logarithm, because otherwise the gradient would
+        # not be finite.
         g = (torch.where(valid, pred, 1.).log() -
              torch.where(valid, target, 1.).log()).flatten(1)
         valid = valid.flatten(1)
         count = valid.sum(1)
         mean = g.sum(1) / count.clamp(min=1)
-        # mean(g²) − mean(g)² as a variance, which rounding makes no less
-        # than zero.
+        # mean(g²) − mean(g)² as a variance, which rounding cannot make
+        # negative.
         spread = torch.where(valid, g - mean[:, None], 0.)
         spread = spread.square().sum(1) / count.clamp(min=1)
         loss = (spread + (1 - self.lambd) * mean.square() + self.eps).sqrt()
         known = count > 0
         images = mean_over_processes(known.sum())
-        # Without any, the sum is zero, whatever divides it.
+        # Without any, the sum is zero for every divisor.
         return self.scale * (loss * known).sum() / images.clamp(min=1e-6)

@@ -1,4 +1,4 @@
-"""Depth in colours, with a scale."""
+"""Draw depth in colours, with a scale."""
 import cv2
 import mmcv
 import numpy as np
@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ...registry import VISUALIZERS
 from ...visualization.panels import BACKGROUND, tile
 
-# Of unknown depth; no colour of the map is grey.
+# Colour of unknown depth; the colour map has no grey.
 UNKNOWN = 128
-# Outliers of depth would give all other pixels the same colour.
+# With outliers, all other pixels would have the same colour.
 PERCENTILES = 2, 98
 
 
@@ -19,16 +19,16 @@ def depth_range(depth: np.ndarray) -> tuple[float, float]:
     """A range for colours.
 
     Args:
-        depth (ndarray): ``(H, W)`` in metres; 0 or NaN where unknown.
+        depth: ``(H, W)`` in metres; 0 or NaN where unknown.
 
     Returns:
-        tuple[float, float]: Smallest and largest depth of most known pixels.
+        Smallest and largest depth of most known pixels.
     """
     known = depth[depth > 0]
     if not known.size:
         return 1., 10.
     low, high = np.percentile(known, PERCENTILES).tolist()
-    # A range of nothing has no colours.
+    # An empty range has no colours.
     return low, max(high, 1.01 * low)
 
 
@@ -37,17 +37,15 @@ def depth_picture(depth: np.ndarray,
     """Colour depth: near yellow, far blue, equal ratios equal steps.
 
     Args:
-        depth (ndarray): ``(H, W)`` in metres; 0 or NaN where unknown, which
-            is grey.
-        limits (tuple[float, float], optional): The ends of the colours; by
-            default :func:`depth_range`.
+        depth: ``(H, W)`` in metres; 0 or NaN where unknown, which is grey.
+        limits: The ends of the colours; by default :func:`depth_range`.
 
     Returns:
-        ndarray: ``(H + h, W, 3)`` uint8 RGB, with a scale bar below.
+        ``(H + h, W, 3)`` uint8 RGB, with a scale bar below.
     """
     low, high = limits or depth_range(depth)
     known = depth > 0
-    # Where the ratio ends at 1, the bar ends.
+    # The bar ends at a ratio of 1.
     ratios = np.log(np.where(known, depth, low) / low) / np.log(high / low)
     picture = _colours(ratios)
     picture[~known] = UNKNOWN
@@ -55,13 +53,13 @@ def depth_picture(depth: np.ndarray,
 
 
 def _colours(ratios: np.ndarray) -> np.ndarray:
-    """RGB of ratios, 0 near, 1 far, both ends for what is beyond."""
+    """RGB of ratios, 0 near, 1 far, clipped at both ends."""
     levels = np.rint(255 * (1 - ratios.clip(0, 1))).astype(np.uint8)
     return cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
 
 
 def _scale_bar(width: int, low: float, high: float) -> np.ndarray:
-    """A strip of colours above what they mean."""
+    """A strip of colours with labels below."""
     size = max(10, width // 40)
     bar = np.full((size // 2 + 2 + size + 3, width, 3), BACKGROUND, np.uint8)
     bar[2:2 + size // 2] = _colours(np.linspace(0, 1, width)[None])
@@ -81,8 +79,8 @@ def _scale_bar(width: int, low: float, high: float) -> np.ndarray:
 class DepthVisualizer(SegLocalVisualizer):
     """mmseg's visualizer with depth in comparable colours.
 
-    True and predicted depth of an image have one scale, that of the truth if
-    it is known, drawn together or one at a time.
+    True and predicted depth of an image share a scale, that of the truth if it
+    is known, also if drawn one at a time.
 
     Args:
         **kwargs: See ``mmseg.visualization.SegLocalVisualizer``.
@@ -97,16 +95,16 @@ class DepthVisualizer(SegLocalVisualizer):
         """Draw depth.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8 RGB.
-            data_sample (SegDataSample, optional): With ``gt_depth_map``,
-                ``pred_depth_map`` or both.
-            draw_gt (bool): Whether to draw the truth, if there is one.
-            draw_pred (bool): Whether to draw the prediction, if there is one.
-            with_image (bool): Whether to put the image before them.
+            image: ``(H, W, 3)`` uint8 RGB.
+            data_sample (SegDataSample, optional): Samples with
+                ``gt_depth_map``, ``pred_depth_map`` or both.
+            draw_gt: Whether to draw the truth, if there is one.
+            draw_pred: Whether to draw the prediction, if there is one.
+            with_image: Whether to put the image to the left.
 
         Returns:
-            ndarray: ``(H', W', 3)`` uint8 RGB; the image itself if there is
-            no depth to draw.
+            ``(H', W', 3)`` uint8 RGB; the image itself if there is no depth to
+            draw.
         """
         depths = {
             key: data_sample.get(key).data.squeeze().cpu().float().numpy()
@@ -142,11 +140,11 @@ class DepthVisualizer(SegLocalVisualizer):
         """Draw depth and show or save it.
 
         Args:
-            name (str): Name of the image.
+            name: Name of the image.
             image, data_sample, draw_gt, draw_pred, with_image: See
                 :meth:`draw`.
             show, wait_time, out_file, step: See ``SegLocalVisualizer``.
-            **kwargs: What concerns labels, of which depth has none.
+            **kwargs: Options for labels, which depth does not have.
         """
         drawn = self.draw(image, data_sample, draw_gt, draw_pred, with_image)
         self.set_image(drawn)

@@ -1,4 +1,4 @@
-"""Boxes and classes from queries, one linear layer each."""
+"""Predict boxes and classes from queries, with one linear layer each."""
 import math
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..common import (Located, Widths, losses_by_layer, mean_over_processes,
                       upload)
 from ..matching import CostsError, fetch, match
 
-# Matching of Deformable DETR and H-DETR, with the weights of the losses.
+# The matching of Deformable DETR and H-DETR, with the weights of the losses.
 MATCHING = dict(
     assigner=dict(
         type='mmdet.HungarianAssigner',
@@ -27,11 +27,11 @@ MATCHING = dict(
             dict(type='mmdet.BBoxL1Cost', weight=5., box_format='xywh'),
             dict(type='mmdet.IoUCost', iou_mode='giou', weight=2.),
         ]))
-# Score of every class at the start, so that the many queries without an
-# object do not drown the others.
+# Initial score of every class, so that the many queries without an object do
+# not dominate the loss.
 PRIOR = .01
-# Width and height of boxes at the start, as fractions of the image's, if they
-# have reference points.
+# Initial width and height of boxes with reference points, as fractions of the
+# image's.
 SIZE = .25
 
 
@@ -41,39 +41,38 @@ class BoxHead(DETRHead):
 
     A box is the sigmoid of a linear layer: centre, width and height as
     fractions of the image without its padding, as in DETR. With reference
-    points the layer tells how far the centre is from the query's own point,
-    as in Deformable DETR, but the points are fixed. Every decoder layer is
-    supervised. Whatever the model computes in, the head and its
-    losses are in fp32: half precision rounds coordinates to whole pixels,
-    and its matching costs overflow and tie.
+    points, the layer predicts the offset of the centre from the query's own
+    point, as in Deformable DETR, but the points are fixed. Every decoder layer
+    is supervised. The head and its losses are always in fp32: half precision
+    rounds coordinates to whole pixels, and its matching costs overflow and
+    tie.
 
     In hybrid matching (H-DETR, https://arxiv.org/abs/2207.13080) the last
     queries learn from ground truth that is repeated, so that several of them
     match each object. They exist in training only.
 
     Args:
-        num_classes (int): Number of classes.
-        in_channels (int): Channels of queries.
-        one_to_many_queries (int): How many of the queries, the last ones,
-            are matched with repeated ground truth; 0 is DETR's matching.
-        one_to_many_repeats (int): How often ground truth is repeated.
-        one_to_many_weight (float): Weight of their losses.
-        reference_points (bool): Whether the queries have reference points,
-            spread evenly over the image, which they should know: see
+        num_classes: Number of classes.
+        in_channels: Channels of queries.
+        one_to_many_queries: Number of queries, the last ones, that are matched
+            with repeated ground truth; 0 is DETR's matching.
+        one_to_many_repeats: Number of repeats of the ground truth.
+        one_to_many_weight: Weight of their losses.
+        reference_points: Whether the queries have reference points, spread
+            evenly over the image. They should start at these points; see
             ``embedding_positions`` of :class:`glid_mm.models.Queries`. The
-            paper's have none.
-        loss_cls (dict): Classification loss with ``use_sigmoid``.
-        loss_bbox (dict): Loss of normalised centre, width and height.
-        loss_iou (dict): Loss of boxes in pixels.
-        sync_cls_avg_factor (bool): See ``DETRHead``.
-        train_cfg (dict, optional): Replaces :data:`MATCHING`.
-            Of ``assigner``, the ``match_costs`` count: each is of one query
-            and one object.
-        test_cfg (dict): ``max_per_img``, boxes to return per image.
-        init_cfg (dict, optional): See ``DETRHead``.
+            paper has no reference points.
+        loss_cls: Classification loss with ``use_sigmoid``.
+        loss_bbox: Loss of normalised centre, width and height.
+        loss_iou: Loss of boxes in pixels.
+        sync_cls_avg_factor: See ``DETRHead``.
+        train_cfg: Replaces :data:`MATCHING`. Only ``match_costs`` of
+            ``assigner`` are used: each cost relates one query to one object.
+        test_cfg: ``max_per_img``, boxes to return per image.
+        init_cfg: See ``DETRHead``.
 
     Raises:
-        UserError: If a number is impossible, or the assigner has no
+        UserError: If a number is invalid, or the assigner has no
             ``match_costs``.
     """
 
@@ -130,12 +129,11 @@ class BoxHead(DETRHead):
         """Class logits and boxes.
 
         Args:
-            hidden_states (Tensor): ``(L, B, M, in_channels)``.
+            hidden_states: ``(L, B, M, in_channels)``.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(L, B, M, num_classes)`` and ``(L, B, M,
-            4)``, centre x and y, width and height as fractions of the image,
-            both fp32.
+            ``(L, B, M, num_classes)`` and ``(L, B, M, 4)``, centre x and y,
+            width and height as fractions of the image, both fp32.
         """
         with _fp32(hidden_states):
             hidden_states = hidden_states.float()
@@ -146,11 +144,11 @@ class BoxHead(DETRHead):
             return self.fc_cls(hidden_states), boxes.sigmoid()
 
     def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
-        """Scores of the likeliest classes, and the centres of the boxes.
+        """Scores of the most likely classes, and the centres of the boxes.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width of what is not padding.
+            x: Features of one image.
+            size: Height and width without padding.
         """
         (scores, ), (boxes, ) = self(x.last_layer().query_features)
         points = boxes[0, :, :2] * boxes.new_tensor([size[1], size[0]])
@@ -160,14 +158,15 @@ class BoxHead(DETRHead):
         """Losses of both groups of queries.
 
         Args:
-            hidden_states (Tensor): ``(L, B, M, in_channels)``, the queries
-                that are matched one to one before the others.
-            batch_data_samples (list[DetDataSample]): With ``gt_instances``.
+            hidden_states: ``(L, B, M, in_channels)``, the queries with
+                one-to-one matching first.
+            batch_data_samples (list[DetDataSample]): Samples with
+                ``gt_instances``.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_bbox`` and ``loss_iou`` of
-            the last layer, ``d0.loss_cls`` and so on of those before it, and
-            the same with ``o2m.`` before the name for the other group.
+            the last layer, ``d0.loss_cls`` and so on of earlier layers, and
+            the same with the prefix ``o2m.`` for the other group.
 
         Raises:
             UserError: If matching costs are not finite.
@@ -183,16 +182,15 @@ class BoxHead(DETRHead):
                      batch_img_metas: list[dict]) -> dict:
         """``DETRHead``'s losses of both groups, all layers at once.
 
-        The device is waited for once: one copy has the costs of all layers,
-        images and groups.
+        It waits for the device once: a single copy has the costs of all
+        layers, images and groups.
 
         Args:
-            all_layers_cls_scores (Tensor): ``(L, B, M, num_classes)``.
-            all_layers_bbox_preds (Tensor): ``(L, B, M, 4)``; see
-                :meth:`forward`.
-            batch_gt_instances (list[InstanceData]): ``bboxes`` ``(n, 4)``,
-                x1, y1, x2, y2 in pixels, and ``labels`` ``(n,)``.
-            batch_img_metas (list[dict]): With ``img_shape``.
+            all_layers_cls_scores: ``(L, B, M, num_classes)``.
+            all_layers_bbox_preds: ``(L, B, M, 4)``; see :meth:`forward`.
+            batch_gt_instances: ``bboxes`` ``(n, 4)``, x1, y1, x2, y2 in
+                pixels, and ``labels`` ``(n,)``.
+            batch_img_metas: Meta information with ``img_shape``.
 
         Returns:
             dict[str, Tensor]: See :meth:`loss`.
@@ -235,13 +233,13 @@ class BoxHead(DETRHead):
         """Costs of matching objects and queries.
 
         Returns:
-            list[np.ndarray]: Of each image, ``(n, L, M)``.
+            Costs ``(n, L, M)`` of each image.
         """
         corners = bbox_cxcywh_to_xyxy(boxes) * sizes[:, None]
         costs = []
         for i, (truth, meta) in enumerate(zip(instances, metas)):
-            # A cost is of one query and one object, so the queries of all
-            # layers make one list.
+            # Costs relate one query to one object, so the queries of all
+            # layers form one list.
             queries = InstanceData(
                 scores=scores[:, i].flatten(0, 1),
                 bboxes=corners[:, i].flatten(0, 1))
@@ -256,7 +254,7 @@ class BoxHead(DETRHead):
     def _losses_of_pairs(self, scores: Tensor, boxes: Tensor, sizes: Tensor,
                          instances: list[InstanceData],
                          pairs: np.ndarray) -> dict:
-        """``DETRHead``'s losses of what is matched; see :func:`match`."""
+        """``DETRHead``'s losses of matched pairs; see :func:`match`."""
         _, layers, count = pairs.shape
         labels = torch.cat([truth.labels for truth in instances])
         truth = torch.cat([truth.bboxes for truth in instances])
@@ -280,7 +278,7 @@ class BoxHead(DETRHead):
         else:
             bbox = iou = matched
         own = upload(np.array(count, np.float32), scores.device)
-        # Not less than one object in all processes together.
+        # At least one object in all processes together.
         shared = mean_over_processes(own).clamp(min=1 / get_world_size())
         factor = shared if self.sync_cls_avg_factor else own.clamp(min=1)
         cls = cls.reshape(layers, -1).sum(1) / factor
@@ -296,7 +294,7 @@ def _unmatchable(truth: InstanceData, meta: dict) -> UserError:
                 'not finite: lower the learning rate, clip gradients '
                 '(optim_wrapper.clip_grad), or start from finite weights.')
     else:
-        cure = 'Correct its annotations: those boxes are not finite.'
+        cure = 'Correct its annotations: the boxes are not finite.'
     return UserError(
         'predictions and ground truth cannot be matched in '
         f'{meta.get("img_path", "an image without a path")}: costs are not '

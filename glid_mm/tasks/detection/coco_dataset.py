@@ -16,7 +16,7 @@ class CheckedCOCO(CheckedFile, COCO):
             annotations of categories that it does not list.
     """
 
-    # What training and COCO's evaluation read.
+    # Fields that training and COCO's evaluation read.
     FIELDS = dict(
         images=('id', 'file_name', 'height', 'width'),
         annotations=('id', 'image_id', 'category_id', 'bbox', 'area',
@@ -30,8 +30,8 @@ class CheckedCOCO(CheckedFile, COCO):
         require_unique_ids(self.file, self.dataset)
         count_unusable_boxes(self.file, self.dataset)
         for annotation in self.dataset['annotations']:
-            # mmdet leaves such boxes out; the area of a mask says nothing
-            # about a box.
+            # mmdet skips such boxes; the area of a mask does not apply to
+            # boxes.
             if not annotation['area'] > 0:
                 _, _, width, height = annotation['bbox']
                 annotation['area'] = width * height
@@ -42,7 +42,7 @@ class CheckedCOCO(CheckedFile, COCO):
 class CocoDataset(datasets.CocoDataset):
     """mmdet's ``CocoDataset``; classes that do not fit are an error.
 
-    For files without annotations, such as COCO's test-dev, use mmdet's own.
+    For files without annotations, such as COCO's test-dev, use mmdet's class.
 
     Args:
         **kwargs: See ``mmdet.datasets.CocoDataset``.

@@ -1,4 +1,4 @@
-"""COCO's evaluation of boxes, for every numbering and every subset."""
+"""COCO's evaluation of boxes, for any ids and any subset of images."""
 from mmdet.evaluation import metrics
 
 from ...registry import METRICS
@@ -13,8 +13,8 @@ class CocoMetric(metrics.CocoMetric):
     objects are numbered from 1, and only images with results are evaluated.
 
     Args:
-        *args: See mmdet's.
-        **kwargs: See mmdet's.
+        *args: See mmdet's ``CocoMetric``.
+        **kwargs: See mmdet's ``CocoMetric``.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -26,13 +26,13 @@ class CocoMetric(metrics.CocoMetric):
             self._coco_api.createIndex()
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """See mmdet's.
+        """Compute the metrics; see mmdet's ``CocoMetric``.
 
         Args:
-            results (list): Pairs of ground truth and prediction.
+            results: Pairs of ground truth and prediction.
 
         Returns:
-            dict[str, float]: Metrics by name.
+            Metrics by name.
         """
         self.img_ids = [prediction['img_id'] for _, prediction in results]
         return super().compute_metrics(results)

@@ -1,4 +1,4 @@
-"""GLID as a detector of mmdet."""
+"""GLID as a detector for mmdet."""
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -11,20 +11,19 @@ from ..common import Metas, check_answers, check_widths, padding_mask
 
 @MODELS.register_module()
 class GLIDDetector(BaseDetector):
-    """Boxes from queries, each query at most one.
+    """A detector whose queries predict at most one box each.
 
     The model ignores padding. The queries with one-to-one matching form their
     own group: in training the other queries are decoded separately, and in
     testing they are not used. The results are those of a model without them.
 
     Args:
-        backbone (dict): ``glid_mm.GLID``; its ``num_queries`` are those of
-            both groups.
-        bbox_head (dict): ``glid_mm.BoxHead``.
-        train_cfg (dict, optional): Training settings of the head.
-        test_cfg (dict, optional): Test settings of the head.
-        data_preprocessor (dict, optional): See ``BaseDetector``.
-        init_cfg (dict, optional): See ``BaseDetector``.
+        backbone: ``glid_mm.GLID``; its ``num_queries`` counts both groups.
+        bbox_head: ``glid_mm.BoxHead``.
+        train_cfg: Training settings of the head.
+        test_cfg: Test settings of the head.
+        data_preprocessor: See ``BaseDetector``.
+        init_cfg: See ``BaseDetector``.
 
     Raises:
         UserError: If there are too few queries for the head, or it does not
@@ -52,7 +51,7 @@ class GLIDDetector(BaseDetector):
         num_queries = total - others
         if num_queries < 1:
             raise UserError(
-                f'backbone.num_queries={total} counts all queries, and '
+                f'backbone.num_queries={total} counts all queries, but '
                 f'bbox_head.one_to_many_queries={others} leaves none for '
                 f'one-to-one matching. Set backbone.num_queries to {others} '
                 'plus the one-to-one queries, for example 300.')
@@ -68,8 +67,8 @@ class GLIDDetector(BaseDetector):
         """Losses of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape`` and
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Samples with ``img_shape`` and
                 ``gt_instances``.
 
         Returns:
@@ -86,23 +85,23 @@ class GLIDDetector(BaseDetector):
         """Boxes, scores and labels of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape``, and
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Samples with ``img_shape``, and
                 ``scale_factor`` for rescaling.
-            rescale (bool): Whether boxes are in pixels of the original
-                images, or of the resized ones.
+            rescale: Whether boxes are in pixels of the original instead of the
+                resized images.
 
         Returns:
-            list[DetDataSample]: The same with ``pred_instances``: ``bboxes``
-            ``(n, 4)`` as x1, y1, x2, y2, ``scores`` and ``labels`` ``(n,)``.
+            The samples with ``pred_instances``: ``bboxes`` ``(n, 4)`` as x1,
+            y1, x2, y2, ``scores`` and ``labels`` ``(n,)``.
         """
         x = self.extract_feat(batch_inputs, batch_data_samples)
         results = self.bbox_head.predict(x.query_features, batch_data_samples,
                                          rescale)
         for sample in batch_data_samples:
             if sample.get('img_path', '') is None:
-                # An array. Then mmdet's inferencer wants no path at all, to
-                # call what it saves by a number.
+                # For an array, mmdet's inferencer needs no path: it names
+                # results by numbers.
                 del sample.img_path
         return self.add_pred_to_datasample(batch_data_samples, results)
 
@@ -117,7 +116,7 @@ class GLIDDetector(BaseDetector):
                 is padding.
 
         Returns:
-            GLIDOutput: What the head reads.
+            Inputs of the head.
         """
         mask = padding_mask(batch_inputs, batch_data_samples)
         return self.backbone(batch_inputs, mask, self.groups[0])

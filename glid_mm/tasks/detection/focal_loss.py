@@ -1,4 +1,4 @@
-"""mmdet's focal loss, wherever it is computed."""
+"""mmdet's focal loss on any device."""
 import torch
 from mmdet.models import losses
 from torch import Tensor
@@ -10,25 +10,26 @@ from ...registry import MODELS
 class FocalLoss(losses.FocalLoss):
     """Sigmoid focal loss of class indices without mmcv's compiled ops.
 
-    mmdet takes a compiled op for indices on a GPU and plain PyTorch for
-    one-hot labels everywhere; both compute the same.
+    mmdet uses a compiled op for indices on a GPU and plain PyTorch for one-hot
+    labels; the results are the same.
 
     Args:
         **kwargs: See ``mmdet.models.losses.FocalLoss``.
     """
 
     def forward(self, pred: Tensor, target: Tensor, *args, **kwargs) -> Tensor:
-        """Loss.
+        """Compute the loss.
 
         Args:
-            pred (Tensor): ``(N, K)``, logits.
-            target (Tensor): ``(N,)`` int64, K where there is no object.
+            pred: ``(N, K)``, logits.
+            target: ``(N,)`` int64, K where there is no object.
             *args, **kwargs: See ``mmdet.models.losses.FocalLoss``.
 
         Returns:
-            Tensor: The loss, a scalar.
+            The loss, a scalar.
         """
-        # Not one_hot, which has the device report the least and the greatest.
+        # Not one_hot, which reads the smallest and largest index from the
+        # device.
         classes = torch.arange(pred.shape[1], device=target.device)
         target = target[:, None] == classes
         return super().forward(pred, target, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Boxes of images that are not in a data set."""
+"""Detect objects in any images."""
 import os.path as osp
 from pathlib import Path
 
@@ -36,12 +36,12 @@ class DetInferencer(apis.DetInferencer):
                 ``(H, W, 3)`` uint8 arrays in OpenMMLab's order of channels,
                 which is BGR, or a list of these.
             *args: See ``mmdet.apis.DetInferencer``.
-            out_dir (str): Where to write, if anywhere: pictures to ``vis``,
+            out_dir: Output folder, by default none: pictures go to ``vis``,
                 and with ``no_save_pred=False`` JSON files to ``preds``.
             **kwargs: See there.
 
         Returns:
-            dict: ``predictions`` and ``visualization``.
+            ``predictions`` and ``visualization``.
 
         Raises:
             UserError: If an image is missing or cannot be read, or two would

@@ -1,4 +1,4 @@
-"""Masked attention: a query sees only its mask of the previous layer."""
+"""Masked attention: a query attends only within its previous mask."""
 from collections.abc import Callable
 
 import torch
@@ -11,20 +11,19 @@ from ...models.layers.tokens import STRIDES, UNIT
 
 
 class Foreground:
-    """The tokens of the memory in each query's mask.
+    """The memory tokens in each query's mask.
 
-    Mask2Former's (https://arxiv.org/abs/2112.01527, §3.2.1): mask logits are
-    resized to the level that the next layer reads, and tokens below 0 are not
-    attended to. A query whose mask is empty attends everywhere. The mask is a
-    constant to the backward pass.
+    As in Mask2Former (https://arxiv.org/abs/2112.01527, §3.2.1), mask logits
+    are resized to the level that the next layer reads, and tokens below 0 are
+    not attended to. A query whose mask is empty attends everywhere. The mask
+    is a constant to the backward pass.
 
-    Resizing is linear, so mask features are resized, once for all layers, and
-    not the masks of all queries.
+    Resizing is linear, so it resizes mask features once for all layers instead
+    of the masks of all queries.
 
     Args:
-        x (Features): Image features; mask features extend into padding.
-        embed (Callable[[Tensor], Tensor]): The mask embeddings of queries,
-            ``(B, M, D)`` to ``(B, M, C)``.
+        x: Image features; mask features extend into padding.
+        embed: The mask embeddings of queries, ``(B, M, D)`` to ``(B, M, C)``.
     """
 
     def __init__(self, x: Features, embed: Callable[[Tensor], Tensor]) -> None:
@@ -32,8 +31,8 @@ class Foreground:
         features = x.mask_features.detach()
         rows, columns = (-side % (UNIT // STRIDES[0])
                          for side in features.shape[-2:])
-        # The tokens that this adds are padding. Each token is resized from
-        # pixels in its middle, those of other tokens have no part in it.
+        # The added tokens are padding. Each token is interpolated from pixels
+        # in its middle, so other tokens do not affect it.
         features = F.pad(features, (0, columns, 0, rows), mode='replicate')
         height, width = features.shape[-2:]
         grid = TokenGrid.whole(STRIDES[0] * height, STRIDES[0] * width,
@@ -47,14 +46,14 @@ class Foreground:
 
     @torch.no_grad()
     def __call__(self, queries: Tensor, level: int) -> Tensor:
-        """Tokens of a level that queries may attend to.
+        """The tokens of a level that queries may attend to.
 
         Args:
-            queries (Tensor): ``(B, M, D)``, as a decoder layer returns them.
-            level (int): Index in the memory.
+            queries: Outputs of a decoder layer, ``(B, M, D)``.
+            level: Index in the memory.
 
         Returns:
-            Tensor: ``(B, 1, M, n)`` bool, by query, False at padding.
+            ``(B, 1, M, n)`` bool, by query, False at padding.
         """
         features, valid = self._levels[level]
         inside = self._embed(queries) @ features >= 0
@@ -68,11 +67,11 @@ def check_focus(model: nn.Module, name: str) -> None:
     """Refuse masked attention in a backbone that does not call the head.
 
     Args:
-        model (nn.Module): A mask task's model, with its backbone and its head.
-        name (str): Name of the head, such as ``decode_head``.
+        model: A mask task's model, with its backbone and its head.
+        name: Name of the head, such as ``decode_head``.
 
     Raises:
-        UserError: If the passes of the backbone are to be CUDA graphs.
+        UserError: If the backbone is to run as CUDA graphs.
     """
     replays = getattr(model.backbone, 'cuda_graph', False)
     if replays and getattr(model, name).masked_attention:

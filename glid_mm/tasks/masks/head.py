@@ -18,23 +18,23 @@ class MaskHead(BaseModule):
     """Two linear layers per query: a mask embedding and a class (eq. 4).
 
     Every decoder layer is supervised, see :class:`MaskLoss`; the last one
-    answers.
+    gives the prediction.
 
     Args:
-        num_classes (int): Number of classes.
-        in_channels (int): Channels of queries.
-        mask_channels (int): Channels of the mask features.
-        scale_logits (bool): Whether mask logits are products divided by the
-            root of ``mask_channels``, which begin near 0.
-        masked_attention (bool): Whether queries see only their masks of the
-            previous decoder layer; the first layer sees everything. It adds
+        num_classes: Number of classes.
+        in_channels: Channels of queries.
+        mask_channels: Channels of the mask features.
+        scale_logits: Whether to divide mask logits by the root of
+            ``mask_channels``, so that they start near 0.
+        masked_attention: Whether queries attend only within their masks of the
+            previous decoder layer; the first layer attends everywhere. It adds
             no weights.
-        train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
-        init_cfg (dict, optional): See ``BaseModule``. By default, linear
-            layers keep PyTorch's initialisation.
+        train_cfg: Arguments of :class:`MaskLoss`.
+        init_cfg: See ``BaseModule``. By default, linear layers keep PyTorch's
+            initialisation.
     """
 
-    # PyTorch writes it beside the weights. In 1 no logits were scaled.
+    # Version of the weights, saved by PyTorch. Version 1 did not scale logits.
     _version = 2
 
     def __init__(self,
@@ -58,12 +58,11 @@ class MaskHead(BaseModule):
         """Class and mask logits of every decoder layer.
 
         Args:
-            x (GLIDOutput): Features.
+            x: Features.
             *args: Data samples from hosts; not used.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(L, B, M, K + 1)`` and ``(L, B, M, ⌈H/4⌉,
-            ⌈W/4⌉)``.
+            ``(L, B, M, K + 1)`` and ``(L, B, M, ⌈H/4⌉, ⌈W/4⌉)``.
         """
         scores = self.cls_embed(x.query_features)
         embeddings = self.scale * self.mask_embed(x.query_features)
@@ -72,7 +71,7 @@ class MaskHead(BaseModule):
 
     @property
     def focus(self) -> Callable[[Features], Foreground] | None:
-        """Limits what queries attend to in features; None if no limit."""
+        """Limits the attention of queries; None for no limit."""
         if not self.masked_attention:
             return None
         return lambda x: Foreground(x, self.mask_embed)
@@ -90,24 +89,24 @@ class MaskHead(BaseModule):
 
     def answer(self, x: GLIDOutput, size: tuple[int,
                                                 int]) -> tuple[Tensor, Tensor]:
-        """Class and mask logits of the last layer, which alone is computed.
+        """Compute class and mask logits of the last layer only.
 
         Args:
-            x (GLIDOutput): Features.
-            size (tuple[int, int]): Height and width of the input.
+            x: Features.
+            size: Height and width of the input.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(B, M, K + 1)`` and ``(B, M, H, W)``.
+            ``(B, M, K + 1)`` and ``(B, M, H, W)``.
         """
         (scores, ), (masks, ) = self(x.last_layer())
         return scores, full_size(masks, size)
 
     def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
-        """Scores of the likeliest classes, and the masks' centres of mass.
+        """Scores of the most likely classes, and the masks' centres of mass.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Height and width of what is not padding.
+            x: Features of one image.
+            size: Height and width without padding.
         """
         (scores, ), (masks, ) = self(x.last_layer())
         rows, cols = (-(-side // STRIDES[0]) for side in size)
@@ -119,9 +118,9 @@ class MaskHead(BaseModule):
         """Losses of every decoder layer.
 
         Args:
-            x (GLIDOutput): Features.
-            targets (MaskTargets): The ground truth.
-            metas (Sequence): For each image a dictionary or data sample with
+            x: Features.
+            targets: The ground truth.
+            metas: For each image a dictionary or data sample with
                 ``img_path``.
 
         Returns:

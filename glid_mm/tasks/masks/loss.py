@@ -1,7 +1,7 @@
-"""Mask2Former's matching and losses, where parts of an image may be unknown.
+"""Mask2Former's matching and losses, with support for unknown pixels.
 
-All of it is plain PyTorch. Unknown pixels (padding, crowds, unlabelled
-pixels) are ignored: costs and losses use only known points.
+It is plain PyTorch. Unknown pixels (padding, crowds, unlabelled pixels) are
+ignored: costs and losses use only known points.
 """
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,17 +22,16 @@ CERTAIN = 1e4
 class MaskTargets(NamedTuple):
     """Ground truth of the images of a batch.
 
-    Maps cover what mask logits cover, ``H / h`` pixels a cell.
+    Maps cover the same area as mask logits, with ``H / h`` pixels per cell.
 
     Attributes:
-        labels (Tensor): ``(N,)`` int64, classes of the masks of all images,
-            those of one image after those of another.
-        masks (Tensor): ``(N, H, W)`` bool.
-        counts (list[int]): How many masks each of the B images has.
-        known (Tensor): ``(B, H, W)`` bool, False where it is not known what a
-            pixel belongs to.
-        sizes (Sequence[tuple[int, int]]): Height and width of each image
-            without its padding. Points lie inside.
+        labels: ``(N,)`` int64, classes of the masks of all images, image by
+            image.
+        masks: ``(N, H, W)`` bool.
+        counts: Number of masks of each of the B images.
+        known: ``(B, H, W)`` bool, False at unknown pixels.
+        sizes: Height and width of each image without its padding; points lie
+            inside.
     """
 
     labels: Tensor
@@ -43,25 +42,25 @@ class MaskTargets(NamedTuple):
 
 
 class MaskLoss(nn.Module):
-    """Hungarian matching, and losses of classes and masks of what it matches.
+    """Hungarian matching, and the losses of classes and matched masks.
 
-    A mask's loss is the mean over points of it: three quarters where the mask
-    is unsure, the others anywhere, as in Mask2Former
+    A mask's loss is the mean over points: three quarters are where the mask is
+    uncertain, the others are random, as in Mask2Former
     (https://arxiv.org/abs/2112.01527). The losses of a batch are means over
     the joint batch of all processes; an image's points depend neither on the
-    process that has it nor on its padding. The device is waited for once: one
-    copy brings the costs of all layers and images to the host.
+    process that has it nor on its padding. It waits for the device once: a
+    single copy brings the costs of all layers and images to the host.
 
     Args:
-        num_classes (int): Number of classes.
-        num_points (int): Points of a mask.
-        oversample_ratio (float): How many times as many are drawn, of which
-            the unsure ones are kept.
-        importance_sample_ratio (float): Share of uncertain points.
-        class_weight (float): Weight of cross entropy of classes.
-        mask_weight (float): Weight of binary cross entropy of masks.
-        dice_weight (float): Weight of the dice loss of masks.
-        no_object_weight (float): Weight of the class "no object".
+        num_classes: Number of classes.
+        num_points: Number of points per mask.
+        oversample_ratio: Candidates per point; the most uncertain candidates
+            are kept.
+        importance_sample_ratio: Share of uncertain points.
+        class_weight: Weight of cross entropy of classes.
+        mask_weight: Weight of binary cross entropy of masks.
+        dice_weight: Weight of the dice loss of masks.
+        no_object_weight: Weight of the class "no object".
     """
 
     def __init__(self,
@@ -92,13 +91,13 @@ class MaskLoss(nn.Module):
         and tie.
 
         Args:
-            scores (Tensor): ``(L, B, M, K + 1)`` logits of classes.
-            masks (Tensor): ``(L, B, M, h, w)`` logits.
-            targets (MaskTargets): The ground truth.
+            scores: ``(L, B, M, K + 1)`` logits of classes.
+            masks: ``(L, B, M, h, w)`` logits.
+            targets: The ground truth.
 
         Returns:
-            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, and ``d0.loss_cls`` and so on before it.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
+            the last layer, and ``d0.loss_cls`` and so on of earlier layers.
 
         Raises:
             CostsError: If matching costs are not finite.
@@ -124,13 +123,12 @@ class MaskLoss(nn.Module):
 
         Args:
             scores, masks, targets: See :meth:`forward`.
-            unknown (Tensor): Where ``known`` is False.
-            inside (Tensor): ``(B, 2)``, which part of width and height is
-                not padding.
-            generators (list[Generator]): One for each image.
+            unknown: The inverse of ``known``.
+            inside: ``(B, 2)``, the shares of width and height without padding.
+            generators: One for each image.
 
         Returns:
-            list[np.ndarray]: Of each image, ``(n, L, M)``.
+            Costs ``(n, L, M)`` of each image.
         """
         layers, _, queries = scores.shape[:3]
         costs, first = [], 0
@@ -145,8 +143,8 @@ class MaskLoss(nn.Module):
                 2,
                 generator=generators[i],
                 device=scores.device) * inside[i]
-            # Of one query and one mask each: queries of all layers make one
-            # list.
+            # Costs relate one query to one mask, so the queries of all layers
+            # form one list.
             logits = sample(masks[:, i].flatten(0, 1)[None], points)[0]
             every = torch.arange(count, device=scores.device)[:, None]
             known = read(unknown[i][None], every[:1], points)[0] == 0
@@ -170,12 +168,12 @@ class MaskLoss(nn.Module):
     def losses(self, scores: Tensor, masks: Tensor, targets: MaskTargets,
                unknown: Tensor, inside: Tensor, pairs: np.ndarray,
                generators: list[torch.Generator]) -> dict:
-        """Losses of what is matched.
+        """Losses of matched pairs.
 
         Args:
             scores, masks, targets, unknown, inside, generators: See
                 :meth:`costs`.
-            pairs (np.ndarray): ``(3, L, P)``, see :func:`match`.
+            pairs: ``(3, L, P)``, see :func:`match`.
 
         Returns:
             dict[str, Tensor]: See :meth:`forward`.
@@ -229,19 +227,18 @@ class MaskLoss(nn.Module):
     def _points(self, logits: Tensor, far: Tensor, image: Tensor,
                 inside: Tensor, counts: list[int],
                 generators: list[torch.Generator]) -> Tensor:
-        """Points of masks: most where a mask is unsure, the others anywhere.
+        """Draw points of masks, most of them where the mask is uncertain.
 
         Args:
-            logits (Tensor): ``(L, P, h, w)``, the masks of one image after
-                those of another.
-            far (Tensor): ``(B, h, w)`` bool, where nothing is known.
-            image (Tensor): ``(L, P)``, whose masks they are.
-            inside (Tensor): ``(B, 2)``.
-            counts (list[int]): How many masks each image has.
-            generators (list[Generator]): One for each image.
+            logits: ``(L, P, h, w)``, masks image by image.
+            far: ``(B, h, w)`` bool, True if nothing is known.
+            image: ``(L, P)``, the image of each mask.
+            inside: ``(B, 2)``.
+            counts: Number of masks of each image.
+            generators: One for each image.
 
         Returns:
-            Tensor: ``(L · P, points, 2)``, x and y as fractions.
+            ``(L · P, points, 2)``, x and y as fractions.
         """
 
         def draw(points: int) -> Tensor:
@@ -269,26 +266,26 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     """Values of maps at points, bilinear; 0 beyond the border.
 
     Args:
-        maps (Tensor): ``(n, C, h, w)``.
-        points (Tensor): ``(n, P, 2)``, x and y as fractions.
+        maps: ``(n, C, h, w)``.
+        points: ``(n, P, 2)``, x and y as fractions.
 
     Returns:
-        Tensor: ``(n, C, P)``.
+        ``(n, C, P)``.
     """
     grid = (2 * points - 1).to(maps.dtype)[:, :, None]
     return F.grid_sample(maps, grid, align_corners=False)[..., 0]
 
 
 def read(maps: Tensor, index: Tensor, points: Tensor) -> Tensor:
-    """What :func:`sample` gives of maps of 0 and 1, without copying them.
+    """The result of :func:`sample` for maps of 0 and 1, without copying them.
 
     Args:
-        maps (Tensor): ``(N, H, W)`` bool.
-        index (Tensor): ``(n, 1)`` int64, which map.
-        points (Tensor): ``(n, P, 2)``, or ``(1, P, 2)`` for all.
+        maps: ``(N, H, W)`` bool.
+        index: ``(n, 1)`` int64, index of the map.
+        points: ``(n, P, 2)``, or ``(1, P, 2)`` for all.
 
     Returns:
-        Tensor: ``(n, P)``, of the type of the points.
+        ``(n, P)``, of the type of the points.
     """
     height, width = maps.shape[-2:]
     x, y = points[..., 0] * width - .5, points[..., 1] * height - .5
@@ -306,14 +303,14 @@ def read(maps: Tensor, index: Tensor, points: Tensor) -> Tensor:
 
 
 def far_from(known: Tensor, masks: Tensor) -> Tensor:
-    """Cells of mask logits that no known pixel is interpolated from.
+    """Cells of mask logits that do not affect any known pixel.
 
     Args:
-        known (Tensor): ``(B, H, W)`` bool.
-        masks (Tensor): ``(..., h, w)``.
+        known: ``(B, H, W)`` bool.
+        masks: ``(..., h, w)``.
 
     Returns:
-        Tensor: ``(B, h, w)`` bool.
+        ``(B, h, w)`` bool.
     """
     known = F.adaptive_max_pool2d(known[:, None].float(), masks.shape[-2:])
     return F.max_pool2d(known, 3, stride=1, padding=1)[:, 0] == 0

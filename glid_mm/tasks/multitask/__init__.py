@@ -1,4 +1,4 @@
-"""One model for several tasks; each task's own room has its host library."""
+"""One model for several tasks."""
 from .check_hook import TaskCheckHook
 from .composing import mixture
 from .data import (MultitaskDataset, OneTaskBatchSampler, TaskSampler,

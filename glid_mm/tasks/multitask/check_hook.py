@@ -13,7 +13,7 @@ class TaskCheckHook(Hook):
     """Compare each task with its data, as the hooks of the single tasks do.
 
     Args:
-        tasks (dict[str, list[dict]]): By task, hooks that are
+        tasks: By task, hooks of type
             :class:`~glid_mm.engine.hooks.data_check_hook.DataCheckHook`.
     """
 
@@ -33,8 +33,8 @@ class TaskCheckHook(Hook):
         for name in tasks:
             if name not in data:
                 raise UserError(
-                    f'task {name!r} of the model has no data to train with: '
-                    f'the data has {", ".join(data)}. Add it to '
+                    f'task {name!r} of the model has no training data: the '
+                    f'data has {", ".join(data)}. Add it to '
                     'train_dataloader.dataset.tasks, or remove it from '
                     'model.tasks.')
         self._call('before_train', runner)
@@ -56,7 +56,7 @@ class TaskCheckHook(Hook):
 
 
 class _TaskRunner:
-    """The runner that a hook would see if a task were trained alone."""
+    """The runner as a hook would see it if the task were trained alone."""
 
     def __init__(self, runner, task: str) -> None:
         self._runner = runner

@@ -1,4 +1,4 @@
-"""A config of several tasks, from the configs of the single ones."""
+"""Compose a config for several tasks from the single tasks' configs."""
 import os.path as osp
 
 from mmengine.config import Config, ConfigDict
@@ -10,7 +10,7 @@ from .sharing import SETTINGS
 
 
 def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
-    """Put configs of single tasks together.
+    """Combine configs of single tasks.
 
     Models, data, metrics, checks before a run and the drawing of predictions
     come from the configs.
@@ -18,17 +18,16 @@ def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     number of a task's queries and their initialization.
 
     Args:
-        folder (str): Folder that the paths of configs are relative to.
-        tasks (dict): By task, the path of its config; or a dict with the path
-            as ``_base_`` and settings to change, as in a config of its own.
+        folder: Folder that the paths of configs are relative to.
+        tasks: By task, the path of its config; or a dict with the path as
+            ``_base_`` and settings to change, as in a config of its own.
         **settings: Settings that override the result, such as
             ``train_dataloader=dict(batch_size=16)``.
 
     Returns:
-        dict: ``custom_imports``, ``model``, ``train_dataloader``,
-        ``default_hooks``, and ``val_cfg``, ``val_dataloader``,
-        ``val_evaluator`` and the same for ``test``, for a config to take
-        over::
+        ``custom_imports``, ``model``, ``train_dataloader``, ``default_hooks``,
+        and ``val_cfg``, ``val_dataloader``, ``val_evaluator`` and the same for
+        ``test``, for use in a config::
 
             globals().update(mixture('{{ fileDirname }}/..', tasks=dict(…)))
 
@@ -65,7 +64,8 @@ def _read(folder: str, name: str, config: str | dict) -> Config:
     if not osp.isfile(path):
         raise UserError(
             f'task {name!r} of the mixture: there is no config {path}. Give '
-            "the task's own config, relative to the folder given first.")
+            "the path of the task's own config, relative to the folder in the "
+            'first argument.')
     config = Config.fromfile(path)
     config.merge_from_dict(changes)
     return config
@@ -75,7 +75,7 @@ def _add(whole: ConfigDict, name: str, single: Config) -> None:
     scope = single.default_scope
 
     def scoped(part):
-        """The same, to be built as in the task's own library."""
+        """The same settings, built in the scope of the task's library."""
         if isinstance(part, (list, tuple)):
             return [scoped(p) for p in part]
         return dict(_scope_=scope, **part) if isinstance(part, dict) else part

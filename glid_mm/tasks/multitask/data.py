@@ -1,4 +1,4 @@
-"""Training data of several tasks as one stream."""
+"""Combine training data of several tasks in one stream."""
 import itertools
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class MultitaskDataset(Dataset):
     """Data sets of tasks, one after the other.
 
     Args:
-        tasks (dict): Data sets by task: configs, or data sets.
+        tasks: Data sets by task: configs, or data sets.
 
     Attributes:
         first (dict[str, int]): Index of each task's first sample.
@@ -52,7 +52,7 @@ class MultitaskDataset(Dataset):
         return self._length
 
     def __getitem__(self, index: int) -> tuple[str, dict]:
-        """Task and sample."""
+        """Get a task and its sample."""
         name, index = self._find(index)
         return name, self.tasks[name][index]
 
@@ -68,14 +68,13 @@ class MultitaskDataset(Dataset):
 
 @FUNCTIONS.register_module()
 def collate_tasks(samples: list[tuple[str, dict]]) -> dict[str, dict]:
-    """Make a batch of each task that samples are of.
+    """Make a batch for each task of the samples.
 
     Args:
-        samples (list[tuple]): Tasks and samples.
+        samples: Tasks and samples.
 
     Returns:
-        dict[str, dict]: By task, what mmengine's ``pseudo_collate`` makes of
-        its samples.
+        By task, the batch of mmengine's ``pseudo_collate``.
     """
     tasks = {}
     for name, sample in samples:
@@ -87,24 +86,23 @@ def collate_tasks(samples: list[tuple[str, dict]]) -> dict[str, dict]:
 class TaskSampler(Sampler):
     """Samples of tasks in turn, endlessly.
 
-    Each task has its own stream, shuffled like mmengine's
-    ``InfiniteSampler``, and the first stream is the same as in a run of that
-    task alone. In each step all processes have equally many samples of the
-    same tasks.
+    Each task has its own stream, shuffled like mmengine's ``InfiniteSampler``;
+    the first task's stream is the same as in a run of that task alone. In each
+    step, all processes have the same number of samples of each task.
 
     Args:
-        dataset (MultitaskDataset): The data.
-        shuffle (bool): Whether data sets are shuffled.
-        seed (int, optional): Seed of the run; without, processes agree on one.
-        ratio (dict[str, int], optional): How many samples of each task come
-            before all have had their turns; by default one of each. A batch
-            size that the sum divides gives every batch the same mix.
+        dataset: The data.
+        shuffle: Whether data sets are shuffled.
+        seed: Seed of the run; by default, processes agree on one.
+        ratio: Number of samples of each task per cycle; by default one. A
+            batch size that is a multiple of the sum gives every batch the same
+            mix.
 
     Attributes:
-        in_turn (int): How many samples of a task follow each other.
+        in_turn (int): Number of consecutive samples of a task.
 
     Raises:
-        UserError: If a ratio is not for the tasks, or not a whole number.
+        UserError: If the ratio has other tasks, or is not a whole number.
     """
 
     def __init__(self,
@@ -144,7 +142,7 @@ class TaskSampler(Sampler):
             for _ in range(self.in_turn):
                 number, stream = streams[name]
                 index = self.dataset.first[name] + next(stream)
-                # As an epoch is, a task is a stream of its own.
+                # Each task has a stream of its own, like an epoch.
                 yield Place(index, number, counts[name] * world_size + rank)
                 counts[name] += 1
 
@@ -152,18 +150,18 @@ class TaskSampler(Sampler):
         return len(self.dataset)
 
     def _stream(self, number: int, data: Dataset) -> tuple[int, Iterator]:
-        # Tasks of the same images should not see the same ones in a batch.
+        # Tasks with the same data set should get different images in a batch.
         seed = self.seed + number
         return number, iter(InfiniteSampler(data, self.shuffle, seed))
 
 
 @DATA_SAMPLERS.register_module()
 class OneTaskBatchSampler(BatchSampler):
-    """Batches of one task each, the tasks in turn.
+    """Batches of a single task each, with tasks in turn.
 
     Args:
-        sampler (TaskSampler): Gives the tasks their turns.
-        batch_size (int): Samples in a batch.
+        sampler: The sampler, which sets the order of tasks.
+        batch_size: Samples in a batch.
     """
 
     def __init__(self, sampler: TaskSampler, batch_size: int) -> None:
@@ -172,7 +170,7 @@ class OneTaskBatchSampler(BatchSampler):
 
 
 def _turns(ratio: dict[str, int]) -> list[str]:
-    """Each task as often as its number says, spread evenly."""
+    """The order of tasks in a cycle, each spread evenly."""
     total = sum(ratio.values())
     credit, turns = dict.fromkeys(ratio, 0), []
     for _ in range(total):

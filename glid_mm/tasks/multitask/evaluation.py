@@ -11,10 +11,10 @@ from .data import MultitaskDataset
 
 
 class TaskLoaders:
-    """Data loaders of tasks, one after the other, as one.
+    """Data loaders of tasks, chained into one.
 
     Args:
-        loaders (mapping): Data loaders by task.
+        loaders: Data loaders by task.
     """
 
     def __init__(self, loaders: Mapping[str, DataLoader]) -> None:
@@ -37,8 +37,8 @@ class TaskEvaluator(Evaluator):
     """Evaluators of tasks; metrics are named ``<task>/<metric>``.
 
     Args:
-        tasks (mapping): Evaluators by task.
-        sizes (mapping): How many samples each task's data has.
+        tasks: Evaluators by task.
+        sizes: Number of samples of each task's data.
     """
 
     def __init__(self, tasks: Mapping[str, Evaluator],
@@ -63,8 +63,8 @@ class TaskEvaluator(Evaluator):
         """Pass predictions on to the metrics of their task.
 
         Args:
-            data_samples (list): Predictions with ground truth.
-            data_batch (dict): The batch they are of, by its task.
+            data_samples: Predictions with ground truth.
+            data_batch: Their batch, by task.
         """
         super().process(data_samples, data_batch)
         (name, batch), = data_batch.items()
@@ -74,10 +74,10 @@ class TaskEvaluator(Evaluator):
         """Metrics of all tasks.
 
         Args:
-            size (int): Samples of all tasks.
+            size: Number of samples of all tasks.
 
         Returns:
-            dict[str, float]: By ``<task>/<metric>``.
+            Values by ``<task>/<metric>``.
         """
         metrics = super().evaluate(size)
         for task, evaluator in self.tasks.items():
@@ -88,14 +88,14 @@ class TaskEvaluator(Evaluator):
 
 @LOOPS.register_module()
 class TaskValLoop(ValLoop):
-    """mmengine's ``ValLoop`` over one task after the other.
+    """mmengine's ``ValLoop`` over all tasks in turn.
 
     Args:
         runner (Runner): The run.
-        dataloader (dict): By task, the config of a data loader; tasks that
-            have None are left out.
-        evaluator (dict): By task, the config of its metrics.
-        **kwargs: See mmengine's.
+        dataloader: By task, the config of a data loader; tasks with None are
+            skipped.
+        evaluator: By task, the config of its metrics.
+        **kwargs: See mmengine's ``ValLoop``.
     """
 
     def __init__(self, runner, dataloader: dict, evaluator: dict,
@@ -106,7 +106,7 @@ class TaskValLoop(ValLoop):
 
 @LOOPS.register_module()
 class TaskTestLoop(TestLoop):
-    """mmengine's ``TestLoop`` over one task after the other.
+    """mmengine's ``TestLoop`` over all tasks in turn.
 
     Args:
         runner, dataloader, evaluator, **kwargs: See :class:`TaskValLoop`.
@@ -124,9 +124,9 @@ def _build(runner, loaders: dict,
     for name in loaders:
         if not evaluators.get(name):
             raise UserError(
-                f'task {name!r} has evaluation data and no metrics: '
-                f'set {name} of val_evaluator and test_evaluator, or '
-                f'{name}=None in val_dataloader and test_dataloader')
+                f'task {name!r} has evaluation data but no metrics: set '
+                f'{name} of val_evaluator and test_evaluator, or {name}=None '
+                'in val_dataloader and test_dataloader')
     built = TaskLoaders({
         name: runner.build_dataloader(config, seed=runner.seed)
         for name, config in loaders.items()

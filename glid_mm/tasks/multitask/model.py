@@ -1,4 +1,4 @@
-"""One model for several tasks: everything but their heads is shared."""
+"""One model for several tasks, which share everything except heads."""
 from collections.abc import Mapping, Sequence
 
 from mmengine.config import ConfigDict
@@ -9,7 +9,7 @@ from ...errors import UserError
 from ...registry import MODELS
 from .sharing import SETTINGS, QueryTables
 
-#: A batch of a mixture: by task, a batch as its host has it.
+#: A batch of a mixture: by task, a batch in the form of its host.
 Batches = Mapping[str, dict]
 
 
@@ -17,24 +17,24 @@ class TaskPreprocessors(BaseDataPreprocessor):
     """The data preprocessors of tasks, each for its own batch.
 
     Args:
-        tasks (mapping): The tasks' models.
+        tasks: The tasks' models.
     """
 
     def __init__(self, tasks: Mapping[str, BaseModel]) -> None:
         super().__init__()
-        # They are the models' own, which count them.
+        # These belong to the models, which register their parameters.
         self._each = {name: (m.data_preprocessor, )
                       for name, m in tasks.items()}  # yapf: disable
 
     def forward(self, data: Batches, training: bool = False) -> dict:
-        """Prepare a batch of each task that it has.
+        """Prepare the batches of all tasks in the data.
 
         Args:
-            data (mapping): Batches by task.
-            training (bool): See ``BaseDataPreprocessor``.
+            data: Batches by task.
+            training: See ``BaseDataPreprocessor``.
 
         Returns:
-            dict: The same, on the device.
+            The batches, on the device.
 
         Raises:
             UserError: If the model has no such task.
@@ -42,7 +42,7 @@ class TaskPreprocessors(BaseDataPreprocessor):
         for name in data:
             if name not in self._each:
                 raise UserError(
-                    f'a batch is of task {name!r}, and the model has '
+                    f'a batch has task {name!r}, but the model has '
                     f'{", ".join(self._each)}. The tasks of the data '
                     '(dataset.tasks, val_dataloader, test_dataloader) must '
                     'have the names of model.tasks.')
@@ -54,28 +54,27 @@ class TaskPreprocessors(BaseDataPreprocessor):
 
 @MODELS.register_module()
 class MultitaskGLID(BaseModel):
-    """Models of tasks whose encoder, neck, decoder and queries are one.
+    """Models of tasks that share encoder, neck, decoder and queries.
 
-    Each task is its host's model as the task's own config has it, head, loss
-    and data preprocessor included; in the slot ``backbone`` it has its part
-    of the shared GLID. Batches come by task. The losses of those that a batch
-    has are summed, each a mean over that task's images.
+    Each task has its host's model from the task's own config, with head, loss
+    and data preprocessor; its ``backbone`` is its part of the shared GLID.
+    Batches come by task. The losses of all tasks in a batch are summed; each
+    is a mean over that task's images.
 
     Weights are named ``backbone.*``, as in any single task, and
-    ``tasks.<task>.*``. ``model.tasks['semantic']`` is a whole model, which
-    predicts as one of that task does.
+    ``tasks.<task>.*``. ``model.tasks['semantic']`` is a complete model of that
+    task.
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` without ``num_queries``.
-        tasks (dict): The tasks' models by name; names are free. Only
-            ``num_queries``, ``embedding_std`` and ``embedding_positions`` of
-            their ``backbone`` are used.
-        tables (sequence[sequence[str]], optional): Tasks that share queries;
-            see :class:`QueryTables`. By default all share one table, and each
-            reads its first ``num_queries`` queries.
-        loss_weights (dict, optional): Factors of the tasks' losses, 1 by
-            default.
-        init_cfg (dict, optional): See ``BaseModel``.
+        backbone: ``glid_mm.GLID`` without ``num_queries``.
+        tasks: The tasks' models by name; names are free. Only ``num_queries``,
+            ``embedding_std`` and ``embedding_positions`` of their ``backbone``
+            are used.
+        tables: Tasks that share queries; see :class:`QueryTables`. By default
+            all share one table, and each reads its first ``num_queries``
+            queries.
+        loss_weights: Factors of the tasks' losses, 1 by default.
+        init_cfg: See ``BaseModel``.
 
     Raises:
         UserError: If a task has an invalid name, or queries cannot be shared
@@ -89,7 +88,7 @@ class MultitaskGLID(BaseModel):
                  loss_weights: dict[str, float] | None = None,
                  init_cfg: dict | None = None) -> None:
         for name in tasks:
-            # Names of losses tell which are to be summed.
+            # Losses to be summed are selected by their names.
             if (not name.isidentifier() or hasattr(nn.ModuleDict, name)
                     or name == 'mode' or 'loss' in name):
                 raise UserError(
@@ -99,12 +98,12 @@ class MultitaskGLID(BaseModel):
         for name in loss_weights or ():
             if name not in tasks:
                 raise UserError(
-                    f'model.loss_weights names {name!r}, and model.tasks has '
+                    f'model.loss_weights names {name!r}, but model.tasks has '
                     f'{", ".join(tasks)}. Name tasks of the model.')
         if backbone.get('cuda_graph'):
             raise UserError(
-                'model.backbone.cuda_graph replays one pass per step, and a '
-                'mixture has one for each task. Omit --cuda-graph.')
+                'model.backbone.cuda_graph supports one pass per step, but a '
+                'multitask model has one per task. Omit --cuda-graph.')
         shared = QueryTables(
             {
                 name: {
@@ -130,13 +129,13 @@ class MultitaskGLID(BaseModel):
         """Losses or predictions of batches.
 
         Args:
-            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
-            **batches (dict): By task, what its model's ``forward`` takes.
+            mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+            **batches: By task, arguments of its model's ``forward``.
 
         Returns:
-            dict[str, Tensor] | list | dict: Losses by
-            ``<task>/<name of the loss>``; data samples of one task after
-            those of another; or by task, what its model gives.
+            dict[str, Tensor] | list | dict: Losses by ``<task>/<name of the
+            loss>``; data samples, task by task; or by task, its model's
+            output.
         """
         results = {
             name: model(**batches[name], mode=mode)

@@ -1,4 +1,4 @@
-"""Queries of several tasks to one GLID."""
+"""Queries of several tasks in one GLID."""
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 
@@ -15,19 +15,19 @@ SETTINGS = ('num_queries', 'embedding_std', 'embedding_positions')
 
 @MODELS.register_module()
 class SharedGLID(nn.Module):
-    """One task's part of a shared GLID, in the slot ``backbone`` of its model.
+    """One task's part of a shared GLID, used as ``backbone`` of its model.
 
     The weights belong to the mixture, not to a task's model. The task's model
-    has ``rows``, so that a checkpoint tells which queries belong to the task.
+    stores ``rows`` in checkpoints, the indices of its queries.
 
     Args:
-        glid (GLID): The shared one.
-        rows (range): The task's queries in the table of all.
+        glid: The shared GLID.
+        rows: The task's queries in the table of all queries.
     """
 
     def __init__(self, glid: GLID, rows: range) -> None:
         super().__init__()
-        # In a tuple it is no submodule.
+        # A tuple keeps it from being a submodule.
         self._shared = (glid, )
         self._rows = rows
         self.queries = SimpleNamespace(num_queries=len(rows))
@@ -35,7 +35,7 @@ class SharedGLID(nn.Module):
 
     @property
     def glid(self) -> GLID:
-        """The shared one, which is not a submodule of this."""
+        """The shared GLID, which is not a submodule."""
         return self._shared[0]
 
     def forward(self,
@@ -45,13 +45,12 @@ class SharedGLID(nn.Module):
         """Decode the task's queries; see :class:`glid_mm.models.GLID`.
 
         Args:
-            images (Tensor): ``(B, 3, H, W)``, standardised.
-            padding_mask (Tensor, optional): ``(B, H, W)`` bool, True at
-                padding.
-            *groups (slice): Groups of the task's queries; by default one.
+            images: ``(B, 3, H, W)``, standardised.
+            padding_mask: ``(B, H, W)`` bool, True at padding.
+            *groups: Groups of the task's queries; by default a single group.
 
         Returns:
-            GLIDOutput: Inputs of the head.
+            Inputs of the head.
         """
         return self.glid(images, padding_mask, *self._own(groups))
 
@@ -64,11 +63,11 @@ class SharedGLID(nn.Module):
                 x: Features,
                 *groups: slice,
                 focus: Callable | None = None) -> GLIDOutput:
-        """The task's, see :meth:`glid_mm.models.GLID.answers`."""
+        """Decode the task's queries; see ``glid_mm.models.GLID.answers``."""
         return self.glid.answers(x, *self._own(groups), focus=focus)
 
     def _own(self, groups: Sequence[slice]) -> Sequence[slice]:
-        """Groups of the task's queries in the table of all."""
+        """Groups of the task's queries, as indices into the whole table."""
         own = [self._rows[group] for group in groups] or [self._rows]
         return [slice(rows.start, rows.stop) for rows in own]
 
@@ -83,11 +82,9 @@ class QueryTables:
     """The queries of tasks: prefixes of shared tables.
 
     Args:
-        tasks (mapping): By task, what its ``backbone`` says: the
-            :data:`SETTINGS`.
-        tables (sequence[sequence[str]], optional): The tasks of each table;
-            by default all share one, as in the paper (§4, "Multitask
-            fine-tuning").
+        tasks: By task, the :data:`SETTINGS` of its ``backbone``.
+        tables: The tasks of each table; by default all share one, as in the
+            paper (§4, "Multitask fine-tuning").
 
     Attributes:
         rows (dict[str, range]): The queries of each task.
@@ -106,14 +103,14 @@ class QueryTables:
         unknown = [task for task in named if task not in tasks]
         if unknown:
             raise UserError(
-                f'model.tables names {unknown[0]!r}, and model.tasks has '
+                f'model.tables names {unknown[0]!r}, but model.tasks has '
                 f'{", ".join(tasks)}. Name tasks of the model.')
         for task in tasks:
             if named.count(task) != 1:
                 raise UserError(
-                    f'task {task!r} is in {named.count(task)} of model.tables,'
-                    ' and each task reads one. Name every task once, or omit '
-                    'tables to share all queries.')
+                    f'task {task!r} is in {named.count(task)} of '
+                    'model.tables, but each task reads one. Name every task '
+                    'once, or omit tables to share all queries.')
         self.rows: dict[str, range] = {}
         self._starts = []
         self.num_queries = 0
@@ -149,7 +146,7 @@ class QueryTables:
         """Initialize queries as the tasks require.
 
         Args:
-            queries (Queries): As many as :attr:`num_queries`.
+            queries: The queries, :attr:`num_queries` of them.
         """
         dims = queries.embeddings.shape[1]
         for first, stop, wanted in self._starts:

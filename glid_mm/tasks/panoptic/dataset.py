@@ -13,7 +13,7 @@ from ..detection.coco_dataset import CheckedCOCO, CocoDataset
 
 
 class CheckedMasks(CheckedCOCO):
-    """COCO's reader of instances that have masks; see :class:`CheckedCOCO`."""
+    """COCO's reader of instances with masks; see :class:`CheckedCOCO`."""
 
     FIELDS = dict(
         CheckedCOCO.FIELDS,
@@ -23,7 +23,7 @@ class CheckedMasks(CheckedCOCO):
 
 @DATASETS.register_module()
 class CocoInstanceDataset(CocoDataset):
-    """:class:`CocoDataset` whose annotations have masks.
+    """:class:`CocoDataset` for annotations with masks.
 
     ``segmentation`` is a list of polygons, or a run-length code, compressed
     or not.
@@ -101,7 +101,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
             self.dataset['categories'], key=lambda c: not c['isthing'])
 
     def used(self) -> set[int]:
-        """Ids of the categories that are annotated."""
+        """Ids of the annotated categories."""
         return {
             segment['category_id']
             for row in self.dataset['annotations']
@@ -121,7 +121,7 @@ class CheckedSegments(CheckedFile, COCOPanoptic):
 class CocoPanopticDataset(datasets.CocoPanopticDataset):
     """mmdet's ``CocoPanopticDataset``; a mismatch is an error.
 
-    The annotations give the names of PNGs. The file tells which classes are
+    The annotations give the names of PNGs. The file defines which classes are
     things: ``metainfo`` gets ``thing_classes``, ``stuff_classes`` and
     ``category_ids`` from it.
 
@@ -138,9 +138,8 @@ class CocoPanopticDataset(datasets.CocoPanopticDataset):
         """Read the annotation file.
 
         Returns:
-            list[dict]: Of each image: paths, size, ``num_classes``, and
-            ``segments_info`` (``id``, ``category``, ``is_thing``,
-            ``iscrowd``).
+            For each image: paths, size, ``num_classes``, and ``segments_info``
+            (``id``, ``category``, ``is_thing``, ``iscrowd``).
         """
         with fileio.get_local_path(
                 self.ann_file, backend_args=self.backend_args) as path:

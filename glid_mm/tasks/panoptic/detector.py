@@ -1,4 +1,4 @@
-"""GLID as a detector of mmdet that predicts masks."""
+"""GLID as an mmdet detector that predicts masks."""
 from mmdet.models.detectors import MaskFormer
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
@@ -12,21 +12,21 @@ from ..masks.focus import check_focus
 
 @MODELS.register_module()
 class GLIDMaskFormer(MaskFormer):
-    """mmdet's ``MaskFormer`` that neither sees nor supervises padding.
+    """mmdet's ``MaskFormer`` that ignores padding.
 
-    Its ``MaskFormerFusionHead`` makes instances and panoptic maps from the
-    outputs of the queries.
+    Its ``MaskFormerFusionHead`` turns the queries' outputs into instances and
+    panoptic maps.
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
-        panoptic_head (dict): ``glid_mm.PanopticHead``.
-        train_cfg (dict, optional): Arguments of :class:`MaskLoss`.
-        test_cfg (dict): For ``MaskFormerFusionHead``: ``panoptic_on`` and
-            ``instance_on``, which answers to give; ``object_mask_thr``,
+        backbone: ``glid_mm.GLID`` with the task's ``num_queries``.
+        panoptic_head: ``glid_mm.PanopticHead``.
+        train_cfg: Arguments of :class:`MaskLoss`.
+        test_cfg: For ``MaskFormerFusionHead``: ``panoptic_on`` and
+            ``instance_on`` select the results; ``object_mask_thr``,
             ``iou_thr`` and ``filter_low_score`` of panoptic maps;
             ``max_per_image`` instances.
-        data_preprocessor (dict, optional): See ``MaskFormer``.
-        init_cfg (dict, optional): See ``MaskFormer``.
+        data_preprocessor: See ``MaskFormer``.
+        init_cfg: See ``MaskFormer``.
 
     Raises:
         UserError: If the queries cannot predict that many instances.
@@ -68,7 +68,7 @@ class GLIDMaskFormer(MaskFormer):
                 is padding.
 
         Returns:
-            GLIDOutput: What the head reads.
+            Inputs of the head.
         """
         return dense_features(self.backbone, batch_inputs, batch_data_samples,
                               self.panoptic_head.focus)
@@ -86,18 +86,17 @@ class GLIDMaskFormer(MaskFormer):
         """Predictions of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (list[DetDataSample]): With ``img_shape``,
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Samples with ``img_shape``,
                 ``batch_input_shape`` and ``ori_shape``.
-            rescale (bool): Whether masks are of the size of the original
-                images, or of the resized ones.
+            rescale: Whether masks have the size of the original instead of the
+                resized images.
 
         Returns:
-            list[DetDataSample]: The same with ``pred_instances`` (``masks``
-            ``(n, H, W)`` bool, their ``bboxes``, ``scores`` and ``labels``),
-            ``pred_panoptic_seg`` (``sem_seg`` ``(1, H, W)``: class + 1000 ·
-            number of the object, or the number of classes where there is
-            nothing), or both.
+            The samples with ``pred_instances`` (``masks`` ``(n, H, W)`` bool,
+            their ``bboxes``, ``scores`` and ``labels``), ``pred_panoptic_seg``
+            (``sem_seg`` ``(1, H, W)``: class + 1000 · number of the object, or
+            the number of classes for empty pixels), or both.
         """
         x = self.extract_feat(batch_inputs, batch_data_samples)
         results = self.panoptic_fusion_head.predict(

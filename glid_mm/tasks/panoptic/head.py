@@ -1,6 +1,6 @@
 """Instance and panoptic segmentation: one mask per object or class of stuff.
 
-Both are the same for the model; only the source of the ground truth differs.
+The model is the same for both; only the source of the ground truth differs.
 """
 import numpy as np
 import torch
@@ -21,11 +21,10 @@ class PanopticHead(MaskHead):
     """The head of a :class:`GLIDMaskFormer`.
 
     Args:
-        num_things_classes (int): Classes with separate objects; they come
-            first.
-        num_stuff_classes (int): Classes that have one mask each; 0 for
-            instance segmentation.
-        test_cfg (dict, optional): The detector's, not used.
+        num_things_classes: Classes with separate objects; they come first.
+        num_stuff_classes: Classes that have one mask each; 0 for instance
+            segmentation.
+        test_cfg: Settings of the detector; not used.
         **kwargs: See :class:`MaskHead`.
     """
 
@@ -39,21 +38,20 @@ class PanopticHead(MaskHead):
         self.num_stuff_classes = num_stuff_classes
 
     def loss(self, x: GLIDOutput, batch_data_samples: list) -> dict:
-        """Losses against what each image shows.
+        """Losses against the ground truth of each image.
 
         Args:
-            x (GLIDOutput): Features.
-            batch_data_samples (list[DetDataSample]): With
+            x: Features.
+            batch_data_samples (list[DetDataSample]): Samples with
                 ``gt_panoptic_seg`` of :class:`PackPanopticInputs`, or with
                 masks in ``gt_instances``.
 
         Returns:
-            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, and ``d0.loss_cls`` and so on before it.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
+            the last layer, and ``d0.loss_cls`` and so on of earlier layers.
 
         Raises:
-            UserError: If there is neither of them, or predictions are not
-                finite.
+            UserError: If both are missing, or predictions are not finite.
         """
         height, width = x.mask_features.shape[-2:]
         targets = (
@@ -65,15 +63,15 @@ class PanopticHead(MaskHead):
 
     def predict(self, x: GLIDOutput,
                 batch_data_samples: list) -> tuple[Tensor, Tensor]:
-        """Class and mask logits, as mmdet's fusion head wants them.
+        """Class and mask logits for mmdet's fusion head.
 
         Args:
-            x (GLIDOutput): Features.
-            batch_data_samples (list[DetDataSample]): With
+            x: Features.
+            batch_data_samples (list[DetDataSample]): Samples with
                 ``batch_input_shape``.
 
         Returns:
-            tuple[Tensor, Tensor]: ``(B, M, K + 1)`` and ``(B, M, H, W)``.
+            ``(B, M, K + 1)`` and ``(B, M, H, W)``.
         """
         return self.answer(x, batch_data_samples[0].batch_input_shape)
 
@@ -82,15 +80,15 @@ class PanopticHead(MaskHead):
         """A mask for each object.
 
         A crowd is unknown except for objects in it that have their own masks.
-        Objects that were cropped away are left out.
+        Objects outside the crop are omitted.
 
         Args:
-            data_samples (list[DetDataSample]): With ``gt_instances`` and
-                ``ignored_instances``.
-            size (tuple[int, int]): H and W of the masks.
+            data_samples (list[DetDataSample]): Samples with ``gt_instances``
+                and ``ignored_instances``.
+            size: H and W of the masks.
 
         Returns:
-            MaskTargets: Padding is not known.
+            The targets; padding is unknown.
 
         Raises:
             UserError: If they have no masks.
@@ -126,12 +124,12 @@ class PanopticHead(MaskHead):
         """A mask for each segment of panoptic maps.
 
         Args:
-            data_samples (list[DetDataSample]): Of
+            data_samples (list[DetDataSample]): Samples from
                 :class:`PackPanopticInputs`.
-            size (tuple[int, int]): H and W of the masks.
+            size: H and W of the masks.
 
         Returns:
-            MaskTargets: Void, crowds and padding are not known.
+            The targets; void, crowds and padding are unknown.
         """
         first = data_samples[0].gt_panoptic_seg.sem_seg
         maps = first.new_full((len(data_samples), *size), self.num_classes)

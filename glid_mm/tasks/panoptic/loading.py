@@ -1,9 +1,9 @@
-"""Panoptic PNGs of COCO, from the file to the model.
+"""Load COCO's panoptic PNGs for a model.
 
-In a pipeline a map says which of its image's segments a pixel belongs to,
-from 1 on, and 0 where it belongs to none. Packed, it is what mmdet's models
-predict: class + 1000 · number of the object, 0 for stuff, and the number of
-classes where there is nothing. Objects of a crowd have the number -1.
+In a pipeline, a map holds the index of each pixel's segment, starting at 1,
+and 0 for none. When packed, it has the values that mmdet's models predict:
+class + 1000 · number of the object, 0 for stuff, and the number of classes for
+empty pixels. Objects of a crowd have the number -1.
 """
 import numpy as np
 import torch
@@ -19,20 +19,20 @@ from ...registry import TRANSFORMS
 
 
 def segment_ids(png: np.ndarray) -> np.ndarray:
-    """COCO's ids of colours.
+    """Convert colours to COCO's ids.
 
     Args:
-        png (ndarray): ``(H, W, 3)`` uint8 RGB.
+        png: ``(H, W, 3)`` uint8 RGB.
 
     Returns:
-        ndarray: ``(H, W)`` int32, R + 256·G + 256²·B.
+        ``(H, W)`` int32, R + 256·G + 256²·B.
     """
     red, green, blue = np.moveaxis(png.astype(np.int32), -1, 0)
     return red + (green << 8) + (blue << 16)
 
 
 def colours(ids: np.ndarray) -> np.ndarray:
-    """Colours of COCO's ids; undoes :func:`segment_ids`."""
+    """Convert COCO's ids to colours, the inverse of :func:`segment_ids`."""
     return np.stack([ids >> shift & 255 for shift in (0, 8, 16)],
                     -1).astype(np.uint8)
 
@@ -44,26 +44,27 @@ class LoadPanopticMap(BaseTransform):
     mmdet's ``LoadPanopticAnnotations`` does the same, but needs panopticapi
     and makes one mask per object, each of which must be resized.
 
-    Required keys: ``ori_shape``, and of the data set ``seg_map_path``,
-    ``segments_info`` and ``num_classes``; an image without them passes. Added
-    keys: ``gt_seg_map``, which transforms of mmdet know, ``(H, W)`` uint8 or
-    uint16; and ``segment_codes``, what its values stand for when packed.
+    Required keys: ``ori_shape``, and from the data set ``seg_map_path``,
+    ``segments_info`` and ``num_classes``; an image without these passes
+    unchanged. Added keys: ``gt_seg_map``, ``(H, W)`` uint8 or uint16, which
+    mmdet's transforms support; and ``segment_codes``, the packed value of each
+    index.
 
     Args:
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        """Read.
+        """Read the map.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The same with the map.
+            The results with the map.
 
         Raises:
             UserError: If the PNG is missing or cannot be read, is not as
@@ -116,11 +117,11 @@ class LoadPanopticMap(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackPanopticInputs(PackDetInputs):
-    """mmdet's ``PackDetInputs`` with a map of :class:`LoadPanopticMap`.
+    """mmdet's ``PackDetInputs`` for maps of :class:`LoadPanopticMap`.
 
     The data sample has ``gt_panoptic_seg``: ``sem_seg`` ``(1, H, W)`` int32;
-    and in ``gt_instances`` the ``codes`` ``(n,)`` and ``labels`` of what it
-    shows but for crowds.
+    and in ``gt_instances`` the ``codes`` ``(n,)`` and ``labels`` of its
+    segments except crowds.
     """
 
     def transform(self, results: dict) -> dict:

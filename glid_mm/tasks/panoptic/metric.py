@@ -25,12 +25,12 @@ class PanopticMetric(BaseMetric):
     from the pipeline: a map of :class:`LoadPanopticMap` that is not resized.
 
     Args:
-        classwise (bool): Whether to log a table of classes too.
-        outfile_prefix (str, optional): Where to write predictions in COCO's
-            format: ``PREFIX.panoptic.json`` and PNGs in the folder
+        classwise: Whether to log a table of classes as well.
+        outfile_prefix: Prefix for writing predictions in COCO's format:
+            ``PREFIX.panoptic.json`` and PNGs in the folder
             ``PREFIX.panoptic``.
-        collect_device (str): See ``BaseMetric``.
-        prefix (str, optional): See ``BaseMetric``.
+        collect_device: See ``BaseMetric``.
+        prefix: See ``BaseMetric``.
     """
 
     default_prefix = 'coco_panoptic'
@@ -48,8 +48,8 @@ class PanopticMetric(BaseMetric):
         """Count the segments of a batch.
 
         Args:
-            data_batch (dict): Not used.
-            data_samples (Sequence[dict]): With ``pred_panoptic_seg`` and
+            data_batch: Not used.
+            data_samples: Samples with ``pred_panoptic_seg`` and
                 ``gt_panoptic_seg``.
         """
         classes = len(self.dataset_meta['classes'])
@@ -66,11 +66,11 @@ class PanopticMetric(BaseMetric):
         """Qualities of the data set.
 
         Args:
-            results (list): Results of :meth:`process`.
+            results: Results of :meth:`process`.
 
         Returns:
-            dict[str, float]: ``PQ``, ``SQ``, ``RQ``, the same with ``_th`` of
-            things and with ``_st`` of stuff; NaN if there is none.
+            ``PQ``, ``SQ``, ``RQ``, and the same for things (``_th``) and stuff
+            (``_st``); NaN if there are none.
         """
         counts, rows = zip(*results)
         if self.outfile_prefix is not None:
@@ -101,7 +101,7 @@ class PanopticMetric(BaseMetric):
         """Write a prediction as a PNG; returns its row of the JSON."""
         name = osp.splitext(osp.basename(sample['img_path']))[0] + '.png'
         codes, places = np.unique(guess, return_inverse=True)
-        # Black is void to COCO.
+        # Black means void in COCO's format.
         labels = codes % INSTANCE_OFFSET
         ids = np.where(labels == len(self.dataset_meta['classes']), 0,
                        np.arange(1,

@@ -7,22 +7,22 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
                    num_classes: int) -> np.ndarray:
     """Compare the segments of an image.
 
-    A predicted segment and a true one of the same class match if their IoU is
-    more than ½, without pixels that are void in the truth. Crowds match
-    nothing and do not count as missed. A segment without a match is not a
-    mistake if more than half of it is void or in a crowd of its class.
+    A predicted segment and a true one of the same class match if their IoU
+    exceeds ½, without pixels that are void in the truth. Crowds match nothing
+    and do not count as missed. A segment without a match is not a mistake if
+    more than half of it is void or in a crowd of its class.
 
     Args:
-        guess (ndarray): ``(H, W)`` int: class + 1000 · number of the object,
-            0 for stuff; the number of classes where there is nothing.
-        truth (ndarray): The same; objects of crowds have the number -1.
-        num_classes (int): Number of classes.
+        guess: ``(H, W)`` int: class + 1000 · number of the object, 0 for
+            stuff; the number of classes for empty pixels.
+        truth: The same; objects of crowds have the number -1.
+        num_classes: Number of classes.
 
     Returns:
-        ndarray: ``(4, num_classes)``: sum of IoU, matches, segments predicted
-        by mistake, and segments that are missed.
+        ``(4, num_classes)``: sum of IoU, matches, false positives and false
+        negatives.
     """
-    # Runs of equal pixels are far fewer than pixels.
+    # There are far fewer runs of equal pixels than pixels.
     pairs = (truth.astype(np.int64) << 32 | guess.astype(np.int64)).ravel()
     starts = np.flatnonzero(np.diff(pairs, prepend=pairs[0] - 1))
     lengths = np.diff(starts, append=len(pairs))
@@ -35,7 +35,7 @@ def count_segments(guess: np.ndarray, truth: np.ndarray,
     same = (real[:, None] == own) & (own != num_classes)
     nowhere = pixels[void].sum(0)
     union = pixels.sum(1)[:, None] + pixels.sum(0) - pixels - nowhere
-    # What is void all over has no union with anything.
+    # Segments that are entirely void have an empty union.
     iou = pixels / np.maximum(union, 1)
     match = same & ~(void | crowd)[:, None] & (iou > .5)
     ignored = nowhere + (pixels * (same & crowd[:, None])).sum(0)
@@ -59,13 +59,11 @@ def qualities(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Qualities of classes.
 
     Args:
-        counts (ndarray): ``(4, K)``, the sum of :func:`count_segments` over
-            all images.
+        counts: ``(4, K)``, the sum of :func:`count_segments` over all images.
 
     Returns:
-        dict[str, ndarray]: ``PQ`` and its factors ``SQ``, the mean IoU of
-        matches, and ``RQ``, the F1 score; ``(K,)`` from 0 to 1, NaN for
-        classes without segments.
+        ``PQ`` and its factors ``SQ``, the mean IoU of matches, and ``RQ``, the
+        F1 score; ``(K,)`` from 0 to 1, NaN for classes without segments.
     """
     iou, match, mistake, missed = counts
     number = match + (mistake + missed) / 2

@@ -8,7 +8,7 @@ from ...registry import VISUALIZERS
 
 @VISUALIZERS.register_module()
 class PanopticVisualizer(DetLocalVisualizer):
-    """mmdet's visualizer, which by itself cannot draw empty maps.
+    """mmdet's visualizer, extended to draw empty maps.
 
     Args:
         **kwargs: See ``mmdet.visualization.DetLocalVisualizer``.

@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor
 
-# Of the heatmap's size, as in mmpose.
+# Threshold relative to the heatmap's size, as in mmpose.
 NEAR = .05
 
 
@@ -10,17 +10,17 @@ def heatmap_accuracy(heatmaps: Tensor, targets: Tensor,
                      visible: Tensor) -> Tensor:
     """The average of ``mmpose.evaluation.pose_pck_accuracy``.
 
-    mmpose's wants all heatmaps on the CPU.
+    mmpose's function needs all heatmaps on the CPU.
 
     Args:
-        heatmaps (Tensor): ``(B, K, H, W)``.
-        targets (Tensor): The same shape.
-        visible (Tensor): ``(B, K)`` bool, the keypoints that count.
+        heatmaps: ``(B, K, H, W)``.
+        targets: The same shape.
+        visible: ``(B, K)`` bool, the keypoints to evaluate.
 
     Returns:
-        Tensor: A scalar, fp64: the share of keypoints whose peaks are less
-        than :data:`NEAR` of the size apart, averaged over those of the K that
-        are visible somewhere; 0 if there are none.
+        A scalar, fp64: the share of keypoints whose peaks are less than
+        :data:`NEAR` of the size apart, averaged over the keypoints that are
+        visible in some image; 0 if there are none.
     """
     height, width = heatmaps.shape[-2:]
     (x, y), (true_x, true_y) = map(_peaks, (heatmaps, targets))
@@ -34,7 +34,7 @@ def heatmap_accuracy(heatmaps: Tensor, targets: Tensor,
 
 
 def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """Column and row of each peak; -1 of a heatmap that has none."""
+    """Column and row of each peak; -1 for heatmaps without a peak."""
     values, places = heatmaps.flatten(2).max(-1)
     width = heatmaps.shape[-1]
     rows = places.div(width, rounding_mode='floor')

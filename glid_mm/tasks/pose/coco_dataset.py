@@ -15,13 +15,13 @@ from ...datasets.coco import (count_unusable_boxes, require_categories,
 from ...errors import UserError
 from ...registry import DATASETS
 
-# What samples are made of; keypoints may be missing.
+# Fields that samples need; keypoints may be missing.
 FIELDS = dict(
     images=('id', 'file_name', 'height', 'width'),
     annotations=('id', 'image_id', 'category_id', 'bbox'),
     categories=('id', 'name'))
-# What the evaluation reads of every annotation, those of nobody included: OKS
-# measures distances by the area.
+# Fields that the evaluation reads of every annotation, even without keypoints:
+# OKS measures distances relative to the area.
 EVALUATED = dict(
     FIELDS, annotations=(*FIELDS['annotations'], 'keypoints', 'area'))
 BOX = ('image_id', 'category_id', 'bbox', 'score')
@@ -36,13 +36,12 @@ class CocoPoseDataset(CocoDataset):
     boxes without a width or a height are left out, as in mmpose.
 
     Args:
-        metainfo (dict, optional): Definition of the keypoints as mmpose has
-            it, by default COCO's. A ``from_file`` that does not exist is
-            looked for among mmpose's.
-        **kwargs: See ``mmpose.datasets.CocoDataset``. ``bbox_file`` is a
-            JSON list of ``image_id``, ``category_id``, ``bbox`` (x, y, width
-            and height in pixels) and ``score``, as COCO's evaluation of
-            boxes has it.
+        metainfo (dict, optional): Definition of the keypoints in mmpose's
+            format, by default COCO's. A ``from_file`` that does not exist is
+            looked up in mmpose.
+        **kwargs: See ``mmpose.datasets.CocoDataset``. ``bbox_file`` is a JSON
+            list of ``image_id``, ``category_id``, ``bbox`` (x, y, width and
+            height in pixels) and ``score``, as in COCO's box results.
 
     Raises:
         UserError: If ``metainfo`` contradicts itself, a file cannot be read,
@@ -54,7 +53,7 @@ class CocoPoseDataset(CocoDataset):
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         with warnings.catch_warnings():
             # mmpose's own data sets name a file of its repository, which it
-            # then finds where it is installed.
+            # finds in its installation.
             warnings.filterwarnings('ignore', 'The metainfo config file')
             try:
                 metainfo = super()._load_metainfo(metainfo)
@@ -77,7 +76,7 @@ class CocoPoseDataset(CocoDataset):
         """Samples of the annotation file, or of ``bbox_file``.
 
         Returns:
-            list[dict]: At least one.
+            The samples, at least one.
         """
         for name in ('ann_file', 'bbox_file'):
             path = getattr(self, name)
@@ -91,7 +90,7 @@ class CocoPoseDataset(CocoDataset):
         except UserError:
             raise
         except Exception:
-            # Hosts do not tell which entry it is.
+            # Hosts do not name the entry.
             with _reading(self.ann_file):
                 content = load(self.ann_file)
             require_fields(self.ann_file, content, FIELDS)
@@ -127,7 +126,7 @@ class CocoPoseDataset(CocoDataset):
         return annotations
 
     def _check_file(self, coco: COCO) -> None:
-        """Refuse errors that would otherwise show only in evaluation."""
+        """Find errors that would otherwise appear only in evaluation."""
         require_types(self.ann_file, coco.dataset, FIELDS)
         require_unique_ids(self.ann_file, coco.dataset)
         count_unusable_boxes(
@@ -146,11 +145,12 @@ class CocoPoseDataset(CocoDataset):
         self._check_order(coco)
 
     def _check_order(self, coco: COCO) -> None:
-        """Refuse keypoints in another order than that of ``metainfo``."""
+        """Check that keypoints have the order of ``metainfo``."""
         ours = list(self.metainfo['keypoint_name2id'])
         for category in coco.dataset.get('categories', ()):
             names = category.get('keypoints', ours)
-            # Other names may be other spellings; another order is a mistake.
+            # Different names may be other spellings; a different order is an
+            # error.
             if names != ours and sorted(names) == sorted(ours):
                 raise UserError(
                     f'{self.ann_file}: the keypoints of {category["name"]} '
@@ -159,14 +159,14 @@ class CocoPoseDataset(CocoDataset):
                     'the order of the file.')
 
     def _check_count(self, annotation: dict) -> int:
-        """Keypoints of an annotation: none, or as many as ``metainfo`` has."""
+        """Check that an annotation has no keypoints or all of ``metainfo``."""
         count = len(annotation.get('keypoints', ()))
         wanted = self.metainfo['num_keypoints']
         if count not in (0, 3 * wanted):
             raise UserError(
                 f'{self.ann_file}: annotation {annotation["id"]} of image '
                 f'{annotation["image_id"]} has {count / 3:g} keypoints (x, y '
-                'and visibility each), and the metainfo of the data set has '
+                'and visibility each), but the metainfo of the data set has '
                 f'{wanted}: {", ".join(self.metainfo["keypoint_name2id"])}. '
                 'Give the data sets the metainfo of these keypoints, and set '
                 'model.backbone.num_queries to their number.')
@@ -176,10 +176,10 @@ class CocoPoseDataset(CocoDataset):
         """Make a sample of an annotation.
 
         Args:
-            raw_data_info (dict): ``raw_ann_info`` and ``raw_img_info``.
+            raw_data_info: ``raw_ann_info`` and ``raw_img_info``.
 
         Returns:
-            dict, optional: The sample; None if it has no keypoints.
+            The sample; None if it has no keypoints.
         """
         annotation = raw_data_info['raw_ann_info']
         if not self._check_count(annotation):
@@ -192,7 +192,7 @@ class CocoPoseDataset(CocoDataset):
     def _load_detection_results(self) -> list[dict]:
         """Samples of detected boxes.
 
-        mmpose's takes category 1, whichever the annotations are of.
+        mmpose's always takes category 1, even if the annotations have another.
         """
         with _reading(self.ann_file):
             coco = COCO(self.ann_file)
@@ -237,17 +237,17 @@ class CocoPoseDataset(CocoDataset):
                     category_id=found['category_id'],
                     bbox=np.array([corners], np.float32),
                     bbox_score=np.array([found['score']], np.float32),
-                    # Not known; transforms want some.
+                    # Unknown, but transforms need keypoints.
                     keypoints=np.zeros((1, count, 2), np.float32),
                     keypoints_visible=np.zeros((1, count), np.float32)))
         return samples
 
 
 def _check_box(box: Sequence[float], image: dict, what: str) -> None:
-    """Refuse a box that shows nothing of its image.
+    """Check that a box overlaps its image.
 
     Raises:
-        UserError: If so.
+        UserError: If it lies outside.
     """
     x, y, w, h = box
     if x >= image['width'] or y >= image['height'] or x + w < 0 or y + h < 0:
@@ -259,10 +259,10 @@ def _check_box(box: Sequence[float], image: dict, what: str) -> None:
 
 
 def _check_metainfo(metainfo: dict) -> None:
-    """Refuse a definition of keypoints that contradicts itself.
+    """Check that a definition of keypoints is consistent.
 
     Raises:
-        UserError: If so.
+        UserError: If it contradicts itself.
     """
     what = f'the metainfo of {metainfo["dataset_name"]!r}'
     count = metainfo['num_keypoints']
@@ -292,7 +292,7 @@ def _reading(path: str):
     """Name a file that is not JSON, or not in COCO's format.
 
     Raises:
-        UserError: If so.
+        UserError: If a file cannot be read.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""GLID as a pose estimator of mmpose."""
+"""GLID as a pose estimator for mmpose."""
 from mmpose.models import TopdownPoseEstimator
 
 from ...registry import MODELS
@@ -7,7 +7,7 @@ from ..common import check_widths
 
 @MODELS.register_module()
 class GLIDPoseEstimator(TopdownPoseEstimator):
-    """``TopdownPoseEstimator`` whose head fits its backbone.
+    """``TopdownPoseEstimator`` that checks that head and backbone fit.
 
     Args:
         backbone (dict): ``glid_mm.GLID``; ``num_queries`` is the number of
@@ -16,7 +16,7 @@ class GLIDPoseEstimator(TopdownPoseEstimator):
         **kwargs: See ``mmpose.models.TopdownPoseEstimator``.
 
     Raises:
-        UserError: If it does not.
+        UserError: If they do not fit.
     """
 
     def __init__(self, *args, **kwargs) -> None:

@@ -11,10 +11,11 @@ from ...registry import MODELS
 from ..common import Located, Widths
 from .accuracy import heatmap_accuracy
 
-# Queries and features are normalised, and each step of AdamW moves every
-# weight by about the learning rate. Summed over all channels of both, that
-# throws heatmaps far beyond their range of 0 to 1. The mean over channels
-# times this moves them by a few hundredths. What can be learned is the same.
+# Queries and features are normalised, and each step of AdamW changes every
+# weight by about the learning rate. Summed over all channels of both, this
+# would move heatmaps far beyond their range of 0 to 1. The mean over channels
+# times this factor moves them by a few hundredths. The capacity of the head is
+# the same.
 SCALE = .25
 
 
@@ -23,22 +24,22 @@ class QueryHeatmapHead(HeatmapHead):
     """``HeatmapHead`` of one linear layer.
 
     Query k is keypoint k: its embedding times the mask features is the
-    keypoint's heatmap, at a quarter of the input's size. The embedding is
-    the output of the linear layer, scaled: see :data:`SCALE`. Targets,
-    decoding and the flip test are mmpose's. The last decoder layer answers.
-    Whatever the model computes in, the head and its loss are in fp32: in half
+    keypoint's heatmap, at a quarter of the input's size. The embedding is the
+    output of the linear layer, scaled: see :data:`SCALE`. Targets, decoding
+    and the flip test are mmpose's. The last decoder layer gives the
+    prediction. The head and its loss are always in fp32, because in half
     precision the pixels around a peak tie.
 
     Args:
-        in_channels (int): Channels of queries.
-        mask_channels (int): Channels of the mask features.
-        loss (dict): Loss between heatmaps, of mmpose or ours.
-        decoder (dict, optional): Codec of mmpose that the targets are made
-            with, ``UDPHeatmap`` or ``MSRAHeatmap``.
-        init_cfg (dict, optional): See ``BaseModule``.
+        in_channels: Channels of queries.
+        mask_channels: Channels of the mask features.
+        loss: Loss between heatmaps, from mmpose or glid_mm.
+        decoder: mmpose codec of the targets, ``UDPHeatmap`` or
+            ``MSRAHeatmap``.
+        init_cfg: See ``BaseModule``.
 
     Raises:
-        UserError: If the codec makes other heatmaps than the head.
+        UserError: If the heatmaps of codec and head differ.
     """
 
     def __init__(self,
@@ -50,8 +51,7 @@ class QueryHeatmapHead(HeatmapHead):
                      beta=1.),
                  decoder: dict | None = None,
                  init_cfg: dict | None = None) -> None:
-        # Without convolutions and deconvolutions: GLID has been through its
-        # own layers.
+        # No convolutions and deconvolutions, because GLID has its own layers.
         super().__init__(
             in_channels,
             mask_channels,
@@ -69,11 +69,11 @@ class QueryHeatmapHead(HeatmapHead):
         """Heatmaps.
 
         Args:
-            feats (GLIDOutput): Features.
+            feats: Features.
 
         Returns:
-            Tensor: ``(B, K, ⌈H/4⌉, ⌈W/4⌉)`` fp32, keypoints in the order of
-            the queries.
+            ``(B, K, ⌈H/4⌉, ⌈W/4⌉)`` fp32, keypoints in the order of the
+            queries.
         """
         features, queries = feats.mask_features, feats.query_features[-1]
         with torch.autocast(features.device.type, enabled=False):
@@ -83,11 +83,11 @@ class QueryHeatmapHead(HeatmapHead):
             return torch.einsum('bkc,bchw->bkhw', embeddings, features.float())
 
     def locate(self, x: GLIDOutput, size: tuple[int, int]) -> Located:
-        """Peaks of the heatmaps, their heights and where they are.
+        """Heights and places of the peaks of the heatmaps.
 
         Args:
-            x (GLIDOutput): Features of one image.
-            size (tuple[int, int]): Not looked at: crops are not padded.
+            x: Features of one image.
+            size: Not used: crops are not padded.
         """
         heatmaps = self(x)[0]
         scores, place = heatmaps.flatten(1).max(1)
@@ -102,10 +102,10 @@ class QueryHeatmapHead(HeatmapHead):
         """Keypoints.
 
         Args:
-            feats (GLIDOutput | list[GLIDOutput]): Features; for the flip
-                test, those of the images and of their mirror images.
+            feats: Features; for the flip test, of the images and of their
+                mirror images.
             batch_data_samples (list[PoseDataSample]): Samples of the crops.
-            test_cfg (dict): See ``HeatmapHead``.
+            test_cfg: See ``HeatmapHead``.
 
         Returns:
             list[InstanceData] | tuple: See ``HeatmapHead``.
@@ -118,10 +118,10 @@ class QueryHeatmapHead(HeatmapHead):
         swap = batch_data_samples[0].metainfo.get('flip_indices')
         if swap is not None and len(swap) != queries:
             raise UserError(
-                f'the model has {queries} queries (model.backbone.num_queries)'
-                f', and the metainfo of the data, or of the checkpoint, has '
-                f'{len(swap)} keypoints. Use the config that the checkpoint '
-                'was trained with.')
+                f'the model has {queries} queries '
+                '(model.backbone.num_queries), but the metainfo of the data '
+                f'or the checkpoint has {len(swap)} keypoints. Use the config '
+                'that the checkpoint was trained with.')
         return super().predict(feats, batch_data_samples, test_cfg)
 
     def loss(self,
@@ -131,10 +131,10 @@ class QueryHeatmapHead(HeatmapHead):
         """Loss of heatmaps, and their accuracy.
 
         Args:
-            feats (GLIDOutput): Features.
-            batch_data_samples (list[PoseDataSample]): With heatmaps and
-                weights of the keypoints.
-            train_cfg (dict): ``compute_acc``, by default True.
+            feats: Features.
+            batch_data_samples (list[PoseDataSample]): Samples with heatmaps
+                and weights of the keypoints.
+            train_cfg: ``compute_acc``, by default True.
 
         Returns:
             dict[str, Tensor]: ``loss_kpt``; ``acc_pose``, the share of
@@ -142,18 +142,18 @@ class QueryHeatmapHead(HeatmapHead):
             divided by that of empty heatmaps, 0 if perfect.
 
         Raises:
-            UserError: If the targets are of other keypoints or sizes.
+            UserError: If the targets have other keypoints or sizes.
         """
         target = tuple(batch_data_samples[0].gt_fields.heatmaps.shape)
         keypoints = feats.query_features.shape[2]
         ours = (keypoints, *feats.mask_features.shape[-2:])
         if target != ours:
             raise UserError(
-                f'the head makes {_words(ours)}, and the targets are '
+                f'the head makes {_words(ours)}, but the targets are '
                 f'{_words(target)}. Set model.backbone.num_queries to the '
                 'number of keypoints, and in the codec of GenerateTarget set '
-                'input_size to that of TopdownAffine, and heatmap_size to '
-                'a quarter of it.')
+                'input_size to that of TopdownAffine, and heatmap_size to a '
+                'quarter of it.')
         with torch.autocast(feats.mask_features.device.type, enabled=False):
             heatmaps = self(feats)
             targets = torch.stack(
@@ -178,11 +178,10 @@ class QueryHeatmapHead(HeatmapHead):
 
 
 def _check_codec(codec) -> None:
-    """Refuse heatmaps that are not a quarter of the input, more than one per
-    keypoint, or drawn in the wrong place.
+    """Check the heatmaps' size, their number, and the places of peaks.
 
     Raises:
-        UserError: Says which.
+        UserError: If the codec does not fit the head; names the setting.
     """
     if not isinstance(codec, (MSRAHeatmap, UDPHeatmap)):
         raise UserError(
@@ -191,7 +190,7 @@ def _check_codec(codec) -> None:
     if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
         raise UserError(
             f'head.decoder.heatmap_type={codec.heatmap_type!r} has several '
-            'maps per keypoint, and this head makes one for each query. Set '
+            'maps per keypoint, but this head makes one for each query. Set '
             "heatmap_type='gaussian'.")
     expected = tuple(-(-side // STRIDES[0]) for side in codec.input_size)
     if tuple(codec.heatmap_size) != expected:
@@ -200,8 +199,8 @@ def _check_codec(codec) -> None:
             f'height) must be a quarter of input_size='
             f'{tuple(codec.input_size)}. Set heatmap_size={expected} in the '
             'codec.')
-    # The corner of the patch is rounded towards zero: near the left and the
-    # upper border, half a pixel becomes a whole one.
+    # The corner of the patch is rounded towards zero, so near the left and
+    # upper borders, half a pixel becomes a whole one.
     reach = 3 * codec.sigma
     if not getattr(codec, 'unbiased', False) and reach % 1:
         raise UserError(

@@ -1,4 +1,4 @@
-"""From an image to skeletons: a detector, then the pose model."""
+"""Predict skeletons from images: first a detector, then the pose model."""
 import logging
 import mimetypes
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,12 @@ class PoseInferencer(Pose2DInferencer):
 
     Args:
         model (str | Config): Config of the pose model, or its path.
-        weights (str): Its checkpoint.
-        det_model (str, optional): Path of the detector's config; without
-            one the whole image is a person.
-        det_weights (str, optional): Its checkpoint.
-        det_class (str): The detector's class whose boxes are used.
-        device (str, optional): Where to compute.
+        weights: Its checkpoint.
+        det_model: Path of the detector's config; without one the whole image
+            is a person.
+        det_weights: Its checkpoint.
+        det_class: The detector's class whose boxes are used.
+        device: Device to compute on.
 
     Raises:
         UserError: If the detector has no such class.
@@ -59,7 +59,7 @@ class PoseInferencer(Pose2DInferencer):
             self.det_cat_ids = [classes.index(det_class)]
 
     def _inputs_to_list(self, inputs) -> Sequence[str | np.ndarray]:
-        """Images and paths of images; frames of a video.
+        """List images and paths of images, or the frames of a video.
 
         Args:
             inputs (str | Path | ndarray | list): Images: files, folders,
@@ -71,22 +71,22 @@ class PoseInferencer(Pose2DInferencer):
         """
         if is_video(inputs):
             return super()._inputs_to_list(str(inputs))
-        # Or what was a video before would go on.
+        # Otherwise a previous video would continue.
         self._video_input = False
         return list_inputs(inputs)
 
     def preprocess(self, inputs: Sequence[str | np.ndarray],
                    **kwargs) -> Iterator[tuple]:
-        """Prepare image after image.
+        """Prepare images one by one.
 
         Args:
-            inputs (Sequence[str | ndarray]): Paths, or ``(H, W, 3)`` BGR.
-            **kwargs: See :meth:`preprocess_single`; what else mmpose's
-                inferencers take has no effect.
+            inputs: Paths, or ``(H, W, 3)`` BGR.
+            **kwargs: See :meth:`preprocess_single`; other arguments of
+                mmpose's inferencers have no effect.
 
         Yields:
-            tuple[dict | str, list]: A batch of the image's persons, or what
-            to call an image without any, and the image.
+            A batch of the image's persons, or the image's name if there are
+            none, and the image.
 
         Raises:
             UserError: If an image cannot be read.
@@ -94,7 +94,7 @@ class PoseInferencer(Pose2DInferencer):
         for index, image in enumerate(inputs):
             name = image if isinstance(image, str) else f'{index:06d}.jpg'
             if isinstance(image, str):
-                # Detector, pose model and drawing see the very same.
+                # Detector, pose model and drawing use the same pixels.
                 image = bgr(load_image(image))
             persons = self.preprocess_single(image, name, **kwargs)
             if not persons:
@@ -109,17 +109,18 @@ class PoseInferencer(Pose2DInferencer):
                           bbox_thr: float = .3,
                           nms_thr: float = .3,
                           **kwargs) -> list[dict]:
-        """Detect persons and cut them out.
+        """Detect persons and crop them.
 
         Args:
-            input (ndarray): ``(H, W, 3)`` uint8, BGR.
-            name (str): Its path, or what to call it.
-            bbox_thr (float): Score that boxes have to exceed.
-            nms_thr (float): Overlap (IoU) above which the lower score goes.
+            input: ``(H, W, 3)`` uint8, BGR.
+            name: Its path or name.
+            bbox_thr: Minimum score of boxes.
+            nms_thr: Overlap (IoU) above which the box with the lower score is
+                removed.
             **kwargs: Not used.
 
         Returns:
-            list[dict]: One for each person.
+            A sample for each person.
         """
         if self.detector is None:
             boxes = np.array([[0, 0, *input.shape[1::-1], 1]], np.float32)
@@ -143,11 +144,11 @@ class PoseInferencer(Pose2DInferencer):
         """Skeletons of an image.
 
         Args:
-            inputs (dict | str): A result of :meth:`preprocess`.
+            inputs: A result of :meth:`preprocess`.
             **kwargs: See ``Pose2DInferencer``.
 
         Returns:
-            list[PoseDataSample]: One, with all persons of the image.
+            A single sample with all persons of the image.
         """
         if not isinstance(inputs, str):
             return super().forward(inputs, **kwargs)
@@ -162,6 +163,6 @@ class PoseInferencer(Pose2DInferencer):
 
 
 def is_video(path) -> bool:
-    """Whether a path ends as videos do."""
+    """Whether a path has a video's suffix."""
     kind = isinstance(path, (str, Path)) and mimetypes.guess_type(path)[0]
     return str(kind).startswith('video/')

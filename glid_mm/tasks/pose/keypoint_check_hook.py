@@ -1,4 +1,4 @@
-"""A query for each keypoint of the data."""
+"""Check that there is a query for each keypoint of the data."""
 from ...engine.hooks.data_check_hook import DataCheckHook
 from ...errors import UserError
 from ...registry import HOOKS
@@ -6,8 +6,7 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class KeypointCheckHook(DataCheckHook):
-    """Stop before the first batch if the model has other keypoints than data.
-    """
+    """Stop before the first batch if keypoints of model and data differ."""
 
     def check(self, model, dataset) -> None:
         """See :class:`DataCheckHook`."""
@@ -15,8 +14,8 @@ class KeypointCheckHook(DataCheckHook):
         names = list(dataset.metainfo['keypoint_id2name'].values())
         if queries != len(names):
             raise UserError(
-                f'backbone.num_queries is {queries}, and the data set '
+                f'backbone.num_queries is {queries}, but the data set '
                 f'({dataset.ann_file}) has {len(names)} keypoints: '
-                f'{", ".join(names)}. Set model.backbone.num_queries='
-                f'{len(names)}, or give the data sets the metainfo of the '
-                'keypoints that the model has.')
+                f'{", ".join(names)}. Set '
+                f'model.backbone.num_queries={len(names)}, or give the data '
+                'sets the metainfo of the keypoints that the model has.')

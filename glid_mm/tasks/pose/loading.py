@@ -1,4 +1,4 @@
-"""Reading pictures of people."""
+"""Read pictures of people."""
 from mmpose.datasets import transforms
 
 from ...datasets.decode import bgr
@@ -11,21 +11,21 @@ class LoadImage(transforms.LoadImage):
     """mmpose's ``LoadImage``; reads a picture correctly or refuses it.
 
     Args:
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
         super().__init__(backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:
-        """Read the picture, unless ``img`` is there already.
+        """Read the picture, unless ``img`` already exists.
 
         Args:
-            results (dict): A pipeline's, with ``img_path`` or ``img``, which
-                is ``(H, W, 3)`` uint8 in BGR.
+            results: Results of a pipeline, with ``img_path``, or with ``img``,
+                ``(H, W, 3)`` uint8 in BGR.
 
         Returns:
-            dict: The same with ``img``, ``img_shape`` and ``ori_shape``.
+            The results with ``img``, ``img_shape`` and ``ori_shape``.
 
         Raises:
             UserError: See :func:`glid_mm.datasets.loading.load_image`.

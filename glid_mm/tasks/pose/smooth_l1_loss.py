@@ -7,10 +7,10 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class SoftWeightSmoothL1Loss(losses.SoftWeightSmoothL1Loss):
-    """mmpose's; see there.
+    """mmpose's ``SoftWeightSmoothL1Loss`` without device synchronization.
 
-    mmpose's picks the pixels on either side of ``beta``, and the device has
-    to report how many these are. PyTorch's computes the same.
+    mmpose's selects the pixels on either side of ``beta``, so the host waits
+    for their number. PyTorch's loss gives the same result.
     """
 
     smooth_l1_loss = staticmethod(F.smooth_l1_loss)

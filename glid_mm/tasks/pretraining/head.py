@@ -13,9 +13,9 @@ class PixelHead(BaseModule):
     """One linear layer from a query to the 3·32² pixels of its unit.
 
     Args:
-        in_channels (int): Channels of queries.
-        norm_pix (bool): Whether the target of each unit is normalised to
-            zero mean and unit variance, as in MAE.
+        in_channels: Channels of queries.
+        norm_pix: Whether the target of each unit is normalised to zero mean
+            and unit variance, as in MAE.
     """
 
     def __init__(self, in_channels: int = 512, norm_pix: bool = False) -> None:
@@ -34,8 +34,8 @@ class PixelHead(BaseModule):
         """Mean squared error over pixels (paper eq. 2).
 
         Args:
-            queries (Tensor): ``(B, N, in_channels)``.
-            units (Tensor): ``(B, N, 3, 32, 32)``, standardised pixels.
+            queries: ``(B, N, in_channels)``.
+            units: ``(B, N, 3, 32, 32)``, standardised pixels.
 
         Returns:
             dict[str, Tensor]: ``loss``.
@@ -46,15 +46,14 @@ class PixelHead(BaseModule):
         return dict(loss=F.mse_loss(self(queries).float(), units))
 
     def predict(self, queries: Tensor, units: Tensor) -> Tensor:
-        """Predicted pixels, standardised as the images are.
+        """Predicted pixels, standardised like the images.
 
         Args:
-            queries (Tensor): ``(B, N, in_channels)``.
-            units (Tensor): ``(B, N, 3, 32, 32)``, whose statistics undo
-                ``norm_pix``.
+            queries: ``(B, N, in_channels)``.
+            units: ``(B, N, 3, 32, 32)``, whose statistics undo ``norm_pix``.
 
         Returns:
-            Tensor: ``(B, N, 3, 32, 32)``.
+            ``(B, N, 3, 32, 32)``.
         """
         pixels = self(queries).float()
         if self.norm_pix:

@@ -15,15 +15,14 @@ from ...registry import TRANSFORMS
 
 
 class CanvasCrop(NamedTuple):
-    """How to crop an image that comes on a canvas.
+    """A crop of an image on a canvas.
 
     Attributes:
-        box (tuple[float, float, float, float]): Left, top, right and bottom
-            edge of the part that is wanted.
-        size (tuple[int, int]): Width and height of the image, in the
-            canvas's upper left corner; beyond is nothing.
-        flip (bool): Whether left and right change places.
-        scale (tuple[int, int]): Height and width to give the part.
+        box: Left, top, right and bottom edge of the part.
+        size: Width and height of the image in the canvas's upper left corner;
+            the rest is empty.
+        flip: Whether to flip left and right.
+        scale: Height and width of the resized part.
     """
 
     box: tuple[float, float, float, float]
@@ -36,33 +35,32 @@ class CanvasCrop(NamedTuple):
 class LoadRandomResizedCrop(RandomResizedCrop):
     """Loading, ``RandomResizedCrop`` and ``RandomFlip`` in one.
 
-    It takes the random numbers that the hosts' three (with Pillow as their
-    backend) take, and cuts out and flips the same boxes. The box is drawn
-    before the image is decoded, so a JPEG is decoded at 1/2, 1/4 or 1/8 of
-    its resolution where the box then still has ``scale`` pixels or more.
-    Otherwise pixels are the same to a level or two of 255.
+    It draws the same random numbers as the hosts' three transforms (with the
+    Pillow backend), and crops and flips the same boxes. The box is drawn
+    before the image is decoded, so a JPEG is decoded at 1/2, 1/4 or 1/8 of its
+    resolution if the box then still has ``scale`` pixels or more. Otherwise,
+    pixels agree within a level or two of 255.
 
     Required key: ``img_path``; added keys: ``img``, ``img_shape``,
     ``ori_shape``, ``flip``, and with ``canvas`` also ``crop``.
 
     Args:
-        scale (int | tuple[int, int]): Height and width of what comes out.
-        crop_ratio_range (tuple[float, float]): Share of the image's area.
-        interpolation (str): 'bilinear' or 'bicubic'.
-        flip_prob (float): How likely left and right change places.
-        canvas (int, optional): Leave resizing and flipping to
-            :class:`CropPreprocessor`, which does both on the model's device:
-            ``img`` is a ``(canvas, canvas, 3)`` uint8 tensor with what was
-            decoded of the box in its upper left corner, and ``crop`` a
-            :class:`CanvasCrop`; let ``PackInputs`` pass it on as one of its
-            ``algorithm_keys``. What is larger than the canvas is reduced to
-            fit. From shards of shorter side S, 4/3·S always fits. Default:
-            ``img`` is finished.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        scale (int | tuple[int, int]): Height and width of the output.
+        crop_ratio_range: Share of the image's area.
+        interpolation: 'bilinear' or 'bicubic'.
+        flip_prob: Probability of flipping left and right.
+        canvas: Leave resizing and flipping to :class:`CropPreprocessor`, which
+            does both on the model's device: ``img`` is a ``(canvas, canvas,
+            3)`` uint8 tensor with the decoded part in its upper left corner,
+            and ``crop`` a :class:`CanvasCrop`, which must be one of the
+            ``algorithm_keys`` of ``PackInputs``. Larger parts are reduced to
+            fit. With shards of shorter side S, 4/3·S is always enough. By
+            default, ``img`` is the finished crop.
+        backend_args: See ``mmengine.fileio.get``.
         **kwargs: See ``mmpretrain.datasets.RandomResizedCrop``.
 
     Raises:
-        ValueError: If the interpolation is neither, or not 'bicubic' with
+        ValueError: If the interpolation is unknown, or not 'bicubic' with
             ``canvas``.
     """
 
@@ -91,16 +89,16 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        """Read, cut, resize and flip.
+        """Read, crop, resize and flip.
 
         Args:
-            results (dict): Results of a pipeline.
+            results: Results of a pipeline.
 
         Returns:
-            dict: The same with the image, in BGR as mmcv has it.
+            The results with the image, in BGR as in mmcv.
 
         Raises:
-            ImageError: If the file is damaged or no image.
+            ImageError: If the file is damaged or not an image.
             UserError: If it cannot be read at all.
         """
         path = results['img_path']
@@ -115,7 +113,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
             part = self._fit(part)
             canvas = np.zeros((self.canvas, self.canvas, 3), np.uint8)
             canvas[:part.image.height, :part.image.width] = bgr(part.image)
-            # Not an array, which would be packed with channels first.
+            # Not an array, because arrays are packed with channels first.
             results['img'] = torch.from_numpy(canvas)
             results['crop'] = CanvasCrop(part.box, part.image.size, flip,
                                          tuple(self.scale))
@@ -128,7 +126,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
         return results
 
     def _fit(self, part: Crop) -> Crop:
-        """The same part, reduced if it is larger than the canvas."""
+        """Reduce a part that is larger than the canvas."""
         factor = self.canvas / max(part.image.size)
         if factor >= 1:
             return part
@@ -141,13 +139,13 @@ class LoadRandomResizedCrop(RandomResizedCrop):
 
 
 def crop_size(config: Config) -> int:
-    """The side of the square that images of a pre-training are cropped to.
+    """The side of the square crops in pre-training.
 
     Args:
-        config (Config): Config of the pre-training.
+        config: The pre-training config.
 
     Raises:
-        UserError: If its pipeline does not tell.
+        UserError: If its pipeline has no random crop.
     """
     for transform in config.train_dataloader.dataset.pipeline:
         if transform['type'].endswith('RandomResizedCrop'):

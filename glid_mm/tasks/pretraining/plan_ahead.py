@@ -11,10 +11,10 @@ from ...models import TokenGrid
 
 
 class PlanAhead:
-    """Plans of training iterations, made in a thread one iteration ahead.
+    """Compute plans of training iterations in a thread, one iteration ahead.
 
-    A plan follows from the run's seed and the iteration, so it does not
-    matter when it is made; a resumed run makes its first one in place.
+    A plan depends only on the run's seed and the iteration, so it can be made
+    at any time; a resumed run makes its first plan at once.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class PlanAhead:
         self._next: tuple[tuple, Future] | None = None
 
     def __reduce__(self):
-        # Copies of a model have a thread of their own.
+        # Copies of a model have their own thread.
         return PlanAhead, ()
 
     def __call__(self, plan: Callable[..., TokenGrid], args: tuple,
@@ -30,9 +30,9 @@ class PlanAhead:
         """The plan of this iteration on a device, without waiting for it.
 
         Args:
-            plan (Callable): Called with ``args`` and a generator.
-            args (tuple): Arguments of the plan, such as the batch size.
-            device (torch.device): Where the step runs.
+            plan: Function that is called with ``args`` and a generator.
+            args: Arguments of the plan, such as the batch size.
+            device: Device of the step.
         """
         hub = MessageHub.get_current_instance()
         if hub.get_info('loop_stage') != 'train':
@@ -51,11 +51,11 @@ class PlanAhead:
 
 
 def move_plan(grid: TokenGrid, device: torch.device) -> TokenGrid:
-    """A plan on a device, without waiting for the copies.
+    """Copy a plan to a device without waiting for the copy.
 
     Args:
-        grid (TokenGrid): On the CPU.
-        device (torch.device): Where it is wanted.
+        grid: The plan on the CPU.
+        device: Target device.
     """
 
     def move(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Standardising images, and resizing those whose crops come as they are."""
+"""Standardise images, and resize crops that come unresized."""
 import torch
 from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor
@@ -9,29 +9,28 @@ from .loading import CanvasCrop
 
 @MODELS.register_module()
 class CropPreprocessor(SelfSupDataPreprocessor):
-    """mmpretrain's preprocessor, which can resize and flip crops as well.
+    """mmpretrain's preprocessor, extended to resize and flip crops.
 
-    Images are resized where the pipeline has left that to the device
-    (``canvas`` of :class:`LoadRandomResizedCrop`). What was random about
-    them is drawn by then, place by place as all samples' numbers are, so
-    resuming and several ranks are as exact as without. Nothing here waits
-    for the device.
+    Images are resized if the pipeline leaves that to the device (``canvas`` of
+    :class:`LoadRandomResizedCrop`). Random numbers are drawn in the pipeline
+    by the place of the sample, as always, so resuming and several ranks stay
+    exact. Nothing here waits for the device.
 
     Args:
         **kwargs: See ``mmpretrain.models.SelfSupDataPreprocessor``.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Make a batch what the model takes.
+        """Turn a batch into inputs of the model.
 
         Args:
-            data (dict): ``inputs``, ``(B, 3, H, W)`` uint8, or canvases
-                ``(B, S, S, 3)`` with ``crop`` in each of ``data_samples``.
-            training (bool): Not used.
+            data: ``inputs``, ``(B, 3, H, W)`` uint8, or canvases ``(B, S, S,
+                3)`` with ``crop`` in each of ``data_samples``.
+            training: Not used.
 
         Returns:
-            dict: ``inputs``, ``(B, 3, H, W)`` float32, standardised, and
-            ``data_samples`` as they were.
+            ``inputs``, ``(B, 3, H, W)`` float32, standardised, and unchanged
+            ``data_samples``.
         """
         inputs = self.cast_data(data['inputs'])
         samples = data.get('data_samples')
@@ -46,17 +45,17 @@ class CropPreprocessor(SelfSupDataPreprocessor):
 
 
 def resize_crops(canvases: Tensor, crops: list[CanvasCrop]) -> Tensor:
-    """Cut crops out of canvases and resize them, all in two products.
+    """Crop and resize parts of canvases, all in two matrix products.
 
-    Columns, then rows are weighed as by Pillow's bicubic filter, which
-    averages where it reduces. Pillow rounds after each, this does not.
+    Columns, then rows get the weights of Pillow's bicubic filter, with
+    antialiasing when shrinking. Unlike Pillow, it does not round after each.
 
     Args:
-        canvases (Tensor): ``(B, S, S, C)`` uint8.
-        crops (list[CanvasCrop]): One for each, of the same ``scale``.
+        canvases: ``(B, S, S, C)`` uint8.
+        crops: One for each, of the same ``scale``.
 
     Returns:
-        Tensor: ``(B, C, H, W)`` float32 within 0 and 255.
+        ``(B, C, H, W)`` float32 within 0 and 255.
     """
     height, width = crops[0].scale
     side = canvases.shape[1]
@@ -66,7 +65,7 @@ def resize_crops(canvases: Tensor, crops: list[CanvasCrop]) -> Tensor:
     across = _bicubic(left, right, cols, side, width)
     across = torch.where(flip[:, None, None] > 0, across.flip(1), across)
     down = _bicubic(top, bottom, rows, side, height)
-    # bf16 would round what 8 bits hold.
+    # bf16 would round 8-bit values.
     with torch.autocast(canvases.device.type, enabled=False):
         pixels = canvases.permute(0, 3, 1, 2).float() @ across.mT[:, None]
         return (down[:, None] @ pixels.clamp(0, 255)).clamp(0, 255)
@@ -77,11 +76,11 @@ def _bicubic(start: Tensor, end: Tensor, size: Tensor, pixels: int,
     """Weights ``(B, samples, pixels)`` that resample a line.
 
     Args:
-        start (Tensor): ``(B, )``, where the part begins, in pixels.
-        end (Tensor): ``(B, )``, where it ends.
-        size (Tensor): ``(B, )``, pixels of the line that exist.
-        pixels (int): Pixels of the line.
-        samples (int): Samples to take of the part.
+        start: ``(B, )``, start of the part in pixels.
+        end: ``(B, )``, end of the part.
+        size: ``(B, )``, existing pixels of the line.
+        pixels: Pixels of the line.
+        samples: Number of samples of the part.
     """
     start, end, size = (x[:, None, None] for x in (start, end, size))
     step = (end - start) / samples

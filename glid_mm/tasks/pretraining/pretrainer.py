@@ -20,12 +20,12 @@ from .plan_ahead import PlanAhead
 
 
 class Reconstruction(NamedTuple):
-    """Pictures of a pre-training step, standardised as the input is.
+    """Pictures of a pre-training step, standardised like the input.
 
     Attributes:
-        masked (Tensor): ``(B, 3, H, W)``, masked units zero.
-        reconstructed (Tensor): ``(B, 3, H, W)``, visible units as they are
-            and masked ones as predicted.
+        masked: ``(B, 3, H, W)``, masked units zero.
+        reconstructed: ``(B, 3, H, W)``, visible units unchanged, masked units
+            predicted.
     """
 
     masked: Tensor
@@ -34,23 +34,23 @@ class Reconstruction(NamedTuple):
 
 @MODELS.register_module()
 class GLIDPretrainer(BaseSelfSupervisor):
-    """Masked image modeling as queries and answers (paper §3.1).
+    """Masked image modeling with queries (paper §3.1).
 
     Args:
-        backbone (dict): ``glid_mm.GLID`` with ``num_queries=0``.
-        head (dict): ``glid_mm.PixelHead``.
-        mask_ratio (float): Share of units that are masked.
-        mask_strategy (str): 'random', 'block' or 'grid'.
-        images_per_mask (int): Images of a batch that share a mask. Sharing
-            saves bookkeeping and padding; the masks still change with every
+        backbone: ``glid_mm.GLID`` with ``num_queries=0``.
+        head: ``glid_mm.PixelHead``.
+        mask_ratio: Share of units that are masked.
+        mask_strategy: 'random', 'block' or 'grid'.
+        images_per_mask: Images of a batch that share a mask. Sharing saves
+            bookkeeping and padding; the masks still change with every
             iteration.
-        data_preprocessor (dict, optional): See ``BaseSelfSupervisor``.
-        init_cfg (dict, optional): See ``BaseSelfSupervisor``.
+        data_preprocessor: See ``BaseSelfSupervisor``.
+        init_cfg: See ``BaseSelfSupervisor``.
 
     Raises:
         UserError: If the head does not fit the backbone.
         ValueError: At the first iteration, if the ratio or the strategy is
-            not possible or images are not made of whole 32×32 units.
+            invalid or images do not consist of whole 32×32 units.
     """
 
     def __init__(self,
@@ -67,7 +67,7 @@ class GLIDPretrainer(BaseSelfSupervisor):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
         check_widths(self, 'head')
-        # An impossible setting is refused before any image is read.
+        # Raise an error for invalid settings before any image is read.
         sample_visible((6, 6), mask_ratio, mask_strategy)
         self.mask_ratio = mask_ratio
         self.mask_strategy = mask_strategy
@@ -79,14 +79,14 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Loss of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            data_samples (list[DataSample], optional): Not used.
+            inputs: ``(B, 3, H, W)``, standardised.
+            data_samples: Not used.
 
         Returns:
             dict[str, Tensor]: ``loss``.
         """
         if self.training:
-            # A task trains on images as large as it tests on.
+            # A task trains on images of the size that it tests on.
             self.backbone.encoder.note_size(_units_of(inputs))
         queries, masked = self._answer(inputs, self._plan(inputs))
         return self.head.loss(queries, pick_units(inputs, masked))
@@ -95,16 +95,15 @@ class GLIDPretrainer(BaseSelfSupervisor):
     def reconstruct(self,
                     inputs: Tensor,
                     visible: Tensor | None = None) -> Reconstruction:
-        """Mask a batch and fill it in again.
+        """Mask a batch and reconstruct it.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            visible (Tensor, optional): ``(G, V)`` int64, the units that stay
-                visible, of image ``b`` in row ``b % G``. Default: drawn as
-                in training.
+            inputs: ``(B, 3, H, W)``, standardised.
+            visible: ``(G, V)`` int64, visible units of image ``b`` in row ``b
+                % G``; by default drawn as in training.
 
         Returns:
-            Reconstruction: What the model saw and what it made of it.
+            The visible part and the reconstruction.
         """
         if visible is None:
             grid = self._plan(inputs)
@@ -119,25 +118,24 @@ class GLIDPretrainer(BaseSelfSupervisor):
             _fill_units(inputs, masked, pixels))
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Dense encoder features, as mmpretrain's tools ask for them.
+        """Dense encoder features for mmpretrain's tools.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised, any size.
+            inputs: ``(B, 3, H, W)``, standardised, any size.
 
         Returns:
-            tuple[Tensor]: ``(B, C, H / stride, W / stride)`` at strides 4,
-            8, 16 and 32.
+            ``(B, C, H / stride, W / stride)`` at strides 4, 8, 16 and 32.
         """
         return self.backbone.encode(inputs)
 
     def _answer(self, inputs: Tensor,
                 grid: TokenGrid) -> tuple[Tensor, Tensor]:
-        """Decoded queries of masked units, and which these are."""
+        """Decoded queries of masked units, and the units' indices."""
         features = self.backbone.forward_masked(inputs, grid)
         return features[-1][:, 1:], grid.masked
 
     def _plan(self, inputs: Tensor) -> TokenGrid:
-        """Masks of a training batch, and the bookkeeping of its step."""
+        """Draw masks of a training batch, and plan its step."""
         args = _units_of(inputs), len(inputs)
         if inputs.is_cpu:
             return self.plan(*args, shared_generator())
@@ -148,12 +146,12 @@ class GLIDPretrainer(BaseSelfSupervisor):
         """Draw masks and plan a step, on the host.
 
         Args:
-            units (tuple[int, int]): Rows and columns of units in an image.
-            batch (int): Number of images of this process.
-            generator (torch.Generator): The same in all processes.
+            units: Rows and columns of units in an image.
+            batch: Number of images of this process.
+            generator: Source of randomness, the same in all processes.
 
         Returns:
-            TokenGrid: On the CPU.
+            The plan on the CPU.
         """
         # All processes draw the masks of the joint batch; each keeps those
         # that its images would have had in a single process.
@@ -170,10 +168,10 @@ class GLIDPretrainer(BaseSelfSupervisor):
 
 
 def build_pretrainer(config: Config) -> GLIDPretrainer:
-    """Build the model of a pre-training's config.
+    """Build the model of a pre-training config.
 
     Args:
-        config (Config): Also sets the default scope.
+        config: The config; it also sets the default scope.
 
     Raises:
         UserError: If it is the config of a task.
@@ -182,7 +180,7 @@ def build_pretrainer(config: Config) -> GLIDPretrainer:
     model = MODELS.build(config.model)
     if not isinstance(model, GLIDPretrainer):
         raise UserError(f'{config.filename} is not a pre-training config: a '
-                        f'{type(model).__name__} reconstructs nothing')
+                        f'{type(model).__name__} cannot reconstruct')
     return model
 
 

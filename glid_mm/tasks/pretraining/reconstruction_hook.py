@@ -1,4 +1,4 @@
-"""Pictures of the progress of pre-training."""
+"""Draw the progress of pre-training."""
 from collections.abc import Sequence
 
 import torch
@@ -18,20 +18,20 @@ from .reconstructions import reconstruction_panel
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Draws the same images, masked alike, before, in and after training.
+    """Draw the same masked images before, during and after training.
 
-    A panel has a row of inputs, one of what stays visible and one of
-    reconstructions; it goes to the visualizer as ``reconstruction``, with
-    the iterations done as its step. Neither images nor masks take random
-    numbers from the training.
+    A panel has a row of inputs, one of their visible parts and one of
+    reconstructions. The visualizer gets it as ``reconstruction``, with the
+    iteration as its step. Images and masks use no random numbers of the
+    training.
 
     Args:
-        interval (int): Iterations from one panel to the next. Besides, there
-            is one before the first iteration and one after the last.
-        num_images (int): Images to draw.
-        images (str | list[str], optional): Image files, and folders of them.
-            Default: the first images of the training set. Of each the middle
-            is cut out, in the size of the training's images.
+        interval: Iterations between panels. There is also one before the first
+            iteration and one after the last.
+        num_images: Images to draw.
+        images: Image files and folders of images; by default the first images
+            of the training set. They are centre-cropped to the size of
+            training images.
 
     Raises:
         ValueError: If ``interval`` or ``num_images`` is below 1.
@@ -57,7 +57,7 @@ class ReconstructionHook(Hook):
                           data_batch: dict | None = None) -> None:
         """Choose images and masks; draw the untrained model's output."""
         if self.images is None:
-            # A batch may come as it is, to be cropped by the model.
+            # The model may have to crop the batch.
             batch = bare_model(runner.model).data_preprocessor(data_batch)
             self._choose(runner, batch['inputs'].shape[-2:])
             if runner.iter == 0:
@@ -73,7 +73,7 @@ class ReconstructionHook(Hook):
             self._draw(runner, runner.iter + 1)
 
     def after_train(self, runner) -> None:
-        """Draw once more, unless the last iteration just did."""
+        """Draw again, unless the last iteration did."""
         if self.images is not None and runner.iter % self.interval:
             self._draw(runner, runner.iter)
 
@@ -99,7 +99,7 @@ class ReconstructionHook(Hook):
 
 
 def _first_images(dataset, count: int, size) -> Tensor:
-    """The first images of a data set that are not damaged."""
+    """The first undamaged images of a data set."""
     images = []
     for index in range(len(dataset)):
         try:
@@ -112,7 +112,7 @@ def _first_images(dataset, count: int, size) -> Tensor:
         try:
             images.append(load_images([path], size))
         except ImageError:
-            # Other code decides whether it stops the run.
+            # Other code decides whether this stops the run.
             continue
         if len(images) == count:
             break

@@ -1,4 +1,4 @@
-"""Pictures of reconstructions for people to look at."""
+"""Draw reconstructions."""
 import numpy as np
 from torch import Tensor, nn
 
@@ -7,17 +7,17 @@ from ...visualization import tile, to_pictures
 
 def reconstruction_panel(model: nn.Module, images: Tensor,
                          visible: Tensor) -> np.ndarray:
-    """Draw rows of inputs, of what stays visible, and of reconstructions.
+    """Draw rows of inputs, visible parts, and reconstructions.
 
     Args:
-        model (GLIDPretrainer): Is evaluated, and left in the mode it is in.
-        images (Tensor): ``(B, 3, H, W)`` uint8 BGR, on CPU.
-        visible (Tensor): ``(G, V)`` int64, visible units of image ``b`` in
-            row ``b % G``.
+        model: Runs in eval mode; its own mode is restored.
+        images: ``(B, 3, H, W)`` uint8 BGR, on CPU.
+        visible: ``(G, V)`` int64, visible units of image ``b`` in row ``b %
+            G``.
 
     Returns:
-        ndarray: ``(H', W', 3)`` uint8 RGB, one image to a column. Masked
-        units have the mean colour, which is zero to the model.
+        ``(H', W', 3)`` uint8 RGB, one column per image. Masked units have the
+        mean colour, which the model normalizes to zero.
     """
     training = model.training
     model.eval()

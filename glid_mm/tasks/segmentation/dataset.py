@@ -1,4 +1,4 @@
-"""Images and label maps in folders."""
+"""A data set of images and label maps in folders."""
 import os.path as osp
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ from ...registry import DATASETS
 
 @DATASETS.register_module()
 class SemanticDataset(BaseSegDataset):
-    """mmseg's ``BaseSegDataset`` for images of any kinds.
+    """mmseg's ``BaseSegDataset`` for images of any format.
 
     Every image in a folder or its subfolders has its label map at the same
     place in the other folder, with the same name except for the suffix.
-    :mod:`glid_mm.datasets.folders` tells how folders are read.
+    :mod:`glid_mm.datasets.folders` describes the reading of folders.
 
     Args:
-        img_suffix (sequence[str]): Suffixes of images, in lower case.
+        img_suffix: Suffixes of images, in lower case.
         **kwargs: See ``mmseg.datasets.BaseSegDataset``. Lines of ``ann_file``
-            name images without their suffix; or an image and, behind a tab,
-            its label map, each as its folder has it, where the two have
-            unlike names.
+            name images without their suffix. If images and label maps have
+            different names, a line has the image's path, a tab, and the label
+            map's path, relative to their folders.
 
     Raises:
         UserError: If there is no image, images or label maps are missing, or
@@ -37,9 +37,8 @@ class SemanticDataset(BaseSegDataset):
         """Find images and label maps.
 
         Returns:
-            list[dict]: ``img_path`` and, where there is a folder of label
-            maps, ``seg_map_path`` of each; by name, or as ``ann_file`` has
-            them.
+            ``img_path`` and, if there is a folder of label maps,
+            ``seg_map_path`` of each, ordered by name or as in ``ann_file``.
         """
         folder = self.data_prefix['img_path']
         labels = self.data_prefix.get('seg_map_path')
@@ -61,7 +60,7 @@ class SemanticDataset(BaseSegDataset):
         return samples
 
     def _pairs(self, folder: str) -> list[tuple[str, str]]:
-        """Images and label maps, as their folders have them."""
+        """Pairs of images and label maps, relative to their folders."""
         lines = []
         if self.ann_file:
             text = fileio.get_text(

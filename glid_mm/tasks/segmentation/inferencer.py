@@ -1,4 +1,4 @@
-"""Semantic segmentation of images that are not in a data set."""
+"""Segment any images."""
 import itertools
 import os.path as osp
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from ...visualization.images import list_inputs, rgb_pixels
 
 @TRANSFORMS.register_module()
 class InferencerLoader(loading.InferencerLoader):
-    """mmseg's loader, which its inferencers use in place of ours.
+    """A loader that mmseg's inferencers use in place of the pipeline's.
 
     Args:
         **kwargs: See :class:`LoadImageFromFile`.
@@ -33,14 +33,14 @@ class InferencerLoader(loading.InferencerLoader):
 class SegInferencer(MMSegInferencer):
     """mmseg's inferencer, for any of the user's images.
 
-    It differs from mmseg's: folders are read as in training; results have the
-    names of their images; a batch may have images of different sizes; arrays
-    are drawn in their true colours; and label maps of more than 256 classes
-    have 16 bits.
+    It differs from mmseg's: folders are read as in training; results are named
+    like their images; a batch may have images of different sizes; arrays are
+    drawn in their true colours; and label maps with more than 256 classes have
+    16 bits.
 
-    With ``out_dir=...`` there are two PNGs of each image's name, or of a
-    number if it is an array: in ``pred`` the number of the class in each
-    pixel, and in ``vis`` the image with the classes in colours.
+    With ``out_dir=...`` it writes two PNGs for each image, named like the
+    image, or by a number for an array: in ``pred`` the class of each pixel,
+    and in ``vis`` the image with the classes in colours.
 
     Args:
         *args: See ``mmseg.apis.MMSegInferencer``.
@@ -58,8 +58,8 @@ class SegInferencer(MMSegInferencer):
             **kwargs: See there; ``out_dir``, ``return_vis``, ``batch_size``.
 
         Returns:
-            dict: ``predictions``, ``(H, W)`` classes, and with ``return_vis``
-            ``visualization``, RGB pictures; of one image not in a list.
+            ``predictions``, ``(H, W)`` classes, and with ``return_vis``
+            ``visualization``, RGB pictures; not in a list for a single image.
 
         Raises:
             UserError: If an image is missing or cannot be read.
@@ -67,12 +67,12 @@ class SegInferencer(MMSegInferencer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _inputs_to_list(self, inputs) -> list:
-        """Paths and arrays."""
+        """List paths and arrays."""
         return list_inputs(inputs)
 
     def _get_chunk_data(self, inputs: Iterable,
                         chunk_size: int) -> Iterator[list]:
-        """Batches of images of one size; mmseg's models take no others."""
+        """Batches of images of one size; mmseg's models need that."""
         for chunk in super()._get_chunk_data(inputs, chunk_size):
             for _, part in itertools.groupby(
                     chunk, lambda sample: sample['inputs'].shape):
@@ -119,13 +119,13 @@ class SegInferencer(MMSegInferencer):
         """Draw a prediction.
 
         Args:
-            image (ndarray): ``(H, W, 3)`` uint8, RGB.
+            image: ``(H, W, 3)`` uint8, RGB.
             pred (SegDataSample): The prediction for it.
-            opacity (float): Opacity of the classes' colours.
-            with_labels (bool): Whether classes are named.
+            opacity: Opacity of the classes' colours.
+            with_labels: Whether to write class names.
 
         Returns:
-            ndarray: RGB picture.
+            RGB picture.
         """
         self.visualizer.set_dataset_meta(**self.model.dataset_meta)
         self.visualizer.alpha = opacity
@@ -147,13 +147,13 @@ class SegInferencer(MMSegInferencer):
         return super().postprocess(preds, visualization, return_datasample)
 
     def levels(self, pred) -> np.ndarray:
-        """A prediction as a PNG holds it.
+        """The values of a prediction in a PNG.
 
         Args:
             pred (SegDataSample): The prediction for an image.
 
         Returns:
-            ndarray: ``(H, W)`` uint8, or uint16 for more than 256 classes.
+            ``(H, W)`` uint8, or uint16 for more than 256 classes.
         """
         classes = pred.pred_sem_seg.data[0].cpu().numpy()
         few = self.model.decode_head.num_classes <= 256

@@ -1,4 +1,4 @@
-"""Check before a run that label maps have the classes of the model."""
+"""Check before a run that label maps fit the classes of the model."""
 import logging
 from collections import Counter
 
@@ -17,7 +17,7 @@ from .loading import LoadSemanticMap
 def _values(labels: np.ndarray) -> np.ndarray:
     """The sorted distinct values of an array."""
     if labels.dtype.kind == 'u':
-        # Counting takes a tenth of the time of sorting.
+        # Counting is ten times as fast as sorting.
         return np.flatnonzero(np.bincount(labels.ravel()))
     return np.unique(labels)
 
@@ -26,18 +26,18 @@ def _values(labels: np.ndarray) -> np.ndarray:
 class LabelCheckHook(DataCheckHook):
     """Check label maps of training and validation before the first batch.
 
-    A label that is neither a class nor ignored stops the run. A class
-    without pixels, if other pixels are ignored, gets one warning: often the
-    class was written as the ignored label. The warning needs enough maps: all
-    of them, or ten for each class.
+    A label that is neither a class nor ignored stops the run. A class without
+    pixels gets one warning if other pixels are ignored, because its label may
+    be the ignored one. The warning needs enough maps: all of them, or ten for
+    each class.
 
-    Only maps loaded by :class:`LoadSemanticMap` are checked. Afterwards,
-    everything that fills or counts labels follows the head's
-    ``ignore_index``, see :func:`~glid_mm.tasks.segmentation.ignored.follow`.
+    Only maps loaded by :class:`LoadSemanticMap` are checked. Afterwards, all
+    other parts follow the head's ``ignore_index``; see
+    :func:`~glid_mm.tasks.segmentation.ignored.follow`.
 
     Args:
-        num_maps (int): Largest number of maps to read per data set, evenly
-            spread over it; 0 reads none.
+        num_maps: Largest number of maps to read per data set, evenly spread
+            over it; 0 reads none.
     """
 
     def __init__(self, num_maps: int = 200) -> None:
@@ -52,7 +52,7 @@ class LabelCheckHook(DataCheckHook):
         super().before_train(runner)
 
     def before_val(self, runner) -> None:
-        """Nothing: training has already checked these."""
+        """Do nothing, because training has already checked this data."""
         self._agree(runner, 'val_dataloader')
         self._agree_metrics(runner, 'val_evaluator')
 
@@ -106,7 +106,7 @@ class LabelCheckHook(DataCheckHook):
                 raise no_class(wrong, info, head.num_classes,
                                head.ignore_index)
             shown.update(labels[labels != head.ignore_index].tolist())
-            # Except labels that the data set's classes leave out on purpose.
+            # Except labels that the data set's classes omit on purpose.
             unlabelled.update(
                 value for value in values.tolist()
                 if value == head.ignore_index or reduce and value == 0)

@@ -15,19 +15,19 @@ class LoadSemanticMap(LoadAnnotations):
     its numbers are the labels.
 
     Args:
-        reduce_zero_label (bool, optional): Whether 0 means unlabelled and 1
-            is the first class. By default that of the data set.
-        ignore_index (int): Value of unlabelled pixels with
-            ``reduce_zero_label`` and of classes that ``metainfo`` leaves out;
-            in a run it follows the head's ``ignore_index``.
-        backend_args (dict, optional): See ``mmengine.fileio.get``.
+        reduce_zero_label: Whether 0 means unlabelled and 1 is the first class.
+            By default the data set's setting.
+        ignore_index: Value of unlabelled pixels with ``reduce_zero_label`` and
+            of classes that ``metainfo`` leaves out; in a run it follows the
+            head's ``ignore_index``.
+        backend_args: See ``mmengine.fileio.get``.
     """
 
     def __init__(self,
                  reduce_zero_label: bool | None = None,
                  ignore_index: int = 255,
                  backend_args: dict | None = None) -> None:
-        # What mmseg warns of where the setting is given is not used here.
+        # mmseg's warning about this setting does not apply here.
         super().__init__(backend_args=backend_args)
         self.reduce_zero_label = reduce_zero_label
         self.ignore_index = ignore_index
@@ -36,10 +36,10 @@ class LoadSemanticMap(LoadAnnotations):
         """Read a file.
 
         Args:
-            path (str): Path of a picture with one channel.
+            path: Path of a picture with one channel.
 
         Returns:
-            ndarray: See :func:`~glid_mm.datasets.label_maps.read_label_map`.
+            See :func:`~glid_mm.datasets.label_maps.read_label_map`.
 
         Raises:
             UserError: See there.
@@ -47,15 +47,15 @@ class LoadSemanticMap(LoadAnnotations):
         return read_label_map(path, self.backend_args)
 
     def relabel(self, labels: np.ndarray, results: dict) -> np.ndarray:
-        """From the file's labels to the model's.
+        """Convert the file's labels to the model's.
 
         Args:
-            labels (ndarray): Labels in any shape.
-            results (dict): With ``reduce_zero_label`` and ``label_map`` of
-                the data set.
+            labels: Labels in any shape.
+            results: Results of a pipeline, with ``reduce_zero_label`` and
+                ``label_map`` of the data set.
 
         Returns:
-            ndarray: Of the same shape.
+            Labels of the same shape.
 
         Raises:
             UserError: If transform and data set disagree on
@@ -65,12 +65,12 @@ class LoadSemanticMap(LoadAnnotations):
         if self.reduce_zero_label not in (None, reduce):
             raise UserError(
                 f'reduce_zero_label is {self.reduce_zero_label} in '
-                f'{type(self).__name__} of the pipeline, and {reduce} in the '
+                f'{type(self).__name__} of the pipeline, but {reduce} in the '
                 'data set. Set it only in the data set.')
         label_map = results.get('label_map')
         held = np.iinfo(labels.dtype)
         if not held.min <= self.ignore_index <= held.max:
-            # What is ignored has to fit, in padding too.
+            # The ignored value must fit, also for padding.
             labels = labels.astype(np.int32)
         if reduce:
             ignored = (labels == 0) | (labels == self.ignore_index)
@@ -79,7 +79,7 @@ class LoadSemanticMap(LoadAnnotations):
         if label_map:
             before, labels = labels, labels.copy()
             for old, new in label_map.items():
-                # mmseg's number for classes that are left out.
+                # mmseg's value for omitted classes.
                 labels[before == old] = self.ignore_index if new == 255 \
                     else new
         return labels
@@ -88,9 +88,9 @@ class LoadSemanticMap(LoadAnnotations):
         """Read the label map.
 
         Args:
-            results (dict): Results of a pipeline, with ``seg_map_path``, and
-                ``ori_shape`` of the image. It gets ``gt_seg_map``. Images
-                without a label map pass.
+            results: Results of a pipeline, with ``seg_map_path``, and
+                ``ori_shape`` of the image. Gets ``gt_seg_map``. Images without
+                a label map pass unchanged.
 
         Raises:
             UserError: See :meth:`read` and :meth:`relabel`; or if the map is
@@ -98,8 +98,8 @@ class LoadSemanticMap(LoadAnnotations):
         """
         path = results.get('seg_map_path')
         if path is None:
-            # An image to predict: mmseg's inferencers leave out steps of the
-            # pipeline by the name of its own transform.
+            # An image for prediction: mmseg's inferencers remove only mmseg's
+            # own transform from the pipeline.
             return
         labels = self.read(path)
         size = tuple(results['ori_shape'][:2])

@@ -1,4 +1,4 @@
-"""GLID as a segmentor of mmseg."""
+"""GLID as a segmentor for mmseg."""
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
@@ -11,17 +11,17 @@ from .ignored import follow
 
 @MODELS.register_module()
 class GLIDSegmentor(EncoderDecoder):
-    """``EncoderDecoder`` that neither sees nor supervises padding.
+    """``EncoderDecoder`` that ignores padding.
 
     Args:
         backbone (dict): ``glid_mm.GLID`` with the task's ``num_queries``.
         decode_head (dict): ``glid_mm.SemanticHead``.
         **kwargs: See ``mmseg.models.EncoderDecoder``; whole and slide
-            inference work as they do there.
+            inference work in the same way.
 
     Raises:
         UserError: If the head does not fit the backbone, or labels are padded
-            with another number than it ignores.
+            with another value than its ``ignore_index``.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -42,7 +42,7 @@ class GLIDSegmentor(EncoderDecoder):
                 padding.
 
         Returns:
-            GLIDOutput: What the head reads.
+            Inputs of the head.
         """
         return dense_features(self.backbone, inputs, batch_img_metas,
                               self.decode_head.focus)
@@ -58,8 +58,8 @@ class GLIDSegmentor(EncoderDecoder):
         """Predictions of a batch, see ``EncoderDecoder.predict``.
 
         Raises:
-            UserError: If a label map, where there is one, has labels that
-                are neither a class nor ignored.
+            UserError: If a label map has labels that are neither a class nor
+                ignored.
         """
         self.decode_head.check_labels(data_samples or [])
         return super().predict(inputs, data_samples)

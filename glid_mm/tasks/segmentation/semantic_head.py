@@ -1,4 +1,4 @@
-"""Semantic segmentation: one mask per class that an image shows."""
+"""Semantic segmentation: one mask per class in an image."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,10 +20,11 @@ class SemanticHead(MaskHead):
     """The decode head of a GLID segmentor.
 
     Args:
-        num_classes (int): Number of classes.
-        ignore_index (int): Label that is not supervised. Padding, loading and
-            metrics follow it.
-        align_corners (bool): How logits are resized to the original image.
+        num_classes: Number of classes.
+        ignore_index: Label without supervision. Padding, loading and metrics
+            follow it.
+        align_corners: Whether resizing of logits to the original image aligns
+            corners.
         **kwargs: See :class:`MaskHead`.
     """
 
@@ -39,16 +40,17 @@ class SemanticHead(MaskHead):
 
     def loss(self, x: GLIDOutput, batch_data_samples: list,
              train_cfg: dict) -> dict:
-        """Losses against the classes that each image shows.
+        """Losses against the classes in each image.
 
         Args:
-            x (GLIDOutput): Features.
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``.
-            train_cfg (dict): The segmentor's, not used.
+            x: Features.
+            batch_data_samples (list[SegDataSample]): Samples with
+                ``gt_sem_seg``.
+            train_cfg: Settings of the segmentor; not used.
 
         Returns:
-            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, and ``d0.loss_cls`` and so on before it.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice`` of
+            the last layer, and ``d0.loss_cls`` and so on of earlier layers.
         """
         return self.losses(x, self._targets(batch_data_samples),
                            batch_data_samples)
@@ -57,11 +59,11 @@ class SemanticHead(MaskHead):
         """Class scores per pixel: Σ_q p_q(class) · mask_q(pixel).
 
         Args:
-            x (GLIDOutput): Features.
-            size (tuple[int, int]): Height and width of the input.
+            x: Features.
+            size: Height and width of the input.
 
         Returns:
-            Tensor: ``(B, K, H, W)``.
+            ``(B, K, H, W)``.
         """
         scores, masks = self.answer(x, size)
         scores = scores.softmax(-1)[..., :-1]
@@ -74,7 +76,7 @@ class SemanticHead(MaskHead):
             UserError: If a label is neither a class nor ignored.
         """
         labels = torch.cat([s.gt_sem_seg.data for s in data_samples])
-        # What each image shows: classes, what is ignored, what is wrong.
+        # Values of each image: classes, ignored and wrong labels.
         ignored, wrong = self.num_classes, self.num_classes + 1
         kinds = labels.masked_fill(labels == self.ignore_index, ignored)
         kinds = kinds.masked_fill(self._wrong(labels), wrong)
@@ -84,7 +86,7 @@ class SemanticHead(MaskHead):
             raise self._no_class(data_samples[i])
         pairs = np.stack(shown[:, :ignored].nonzero())
         image, classes = upload(pairs, labels.device)
-        # Mask logits cover whole cells, which the input may not fill.
+        # Mask logits cover whole 4×4 patches, which the input may not fill.
         rows, columns = (-side % STRIDES[0] for side in labels.shape[1:])
         kinds = F.pad(kinds.short(), (0, columns, 0, rows), value=ignored)
         return MaskTargets(
@@ -95,11 +97,11 @@ class SemanticHead(MaskHead):
             sizes=[sample.img_shape[:2] for sample in data_samples])
 
     def check_labels(self, data_samples: list) -> None:
-        """Refuse labels that evaluation would ignore.
+        """Raise an error for labels that evaluation would ignore.
 
         Args:
-            data_samples (list[SegDataSample]): Those with ``gt_sem_seg`` are
-                checked.
+            data_samples (list[SegDataSample]): Samples; those with
+                ``gt_sem_seg`` are checked.
 
         Raises:
             UserError: If a label is neither a class nor ignored.
@@ -115,7 +117,7 @@ class SemanticHead(MaskHead):
             raise self._no_class(samples[i])
 
     def _wrong(self, labels: Tensor) -> Tensor:
-        """Where labels are neither a class nor ignored."""
+        """The mask of labels that are neither a class nor ignored."""
         outside = (labels < 0) | (labels >= self.num_classes)
         return outside & (labels != self.ignore_index)
 

@@ -147,7 +147,7 @@ BROKEN = {
     lambda a, images: a.update(bbox=[90, 0, 5, 5]),
     'no width or height':
     lambda a, images: images[a['image_id']].update(width=0),
-    'of crowds':
+    'mark crowds':
     lambda a, images: a.update(iscrowd=1),
 }
 

@@ -82,7 +82,7 @@ def test_ratios_are_spread_evenly(monkeypatch):
 
 
 def test_data_of_no_task_is_refused(model, batches):
-    with pytest.raises(UserError, match="of task 'flow', and the model has"):
+    with pytest.raises(UserError, match="has task 'flow', but the model has"):
         losses(model, dict(flow=batches['depth']))
     with pytest.raises(UserError, match="'two' has no data: its data set is"):
         multitask.MultitaskDataset(dict(one=Numbers(3), two=Numbers(0)))

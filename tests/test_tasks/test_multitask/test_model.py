@@ -99,7 +99,7 @@ def test_tasks_read_prefixes_of_one_table(config):
 
 @pytest.mark.parametrize('change,match', [
     (dict(tables=[['semantic', 'depth']]), "'instance' is in 0 of model.tab"),
-    (dict(tables=[['flow']]), "names 'flow', and model.tasks has semantic, "),
+    (dict(tables=[['flow']]), "names 'flow', but model.tasks has semantic, "),
     (dict(tables=None), "'semantic' and 'detection' share queries but "),
     (dict(loss_weights=dict(flow=2)), "loss_weights names 'flow'"),
     (dict(backbone=dict(BACKBONE, cuda_graph=True)), 'Omit --cuda-graph'),

@@ -75,13 +75,13 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
     ({}, None),
     ({
         'train': ('semantic', )
-    }, "'instance' of the model has no data to train with: the data has se"),
+    }, "'instance' of the model has no training data: the data has se"),
     ({
         'num_classes': 9
-    }, 'decode_head.num_classes is 9, and the data set'),
+    }, 'decode_head.num_classes is 9, but the data set'),
     ({
         'num_queries': 5
-    }, 'num_queries is 5, and the data set .* has 17 keypoints'),
+    }, 'num_queries is 5, but the data set .* has 17 keypoints'),
 ])  # yapf: disable
 def test_each_task_is_checked_against_its_data(config, model, dataset, change,
                                                match):
@@ -124,5 +124,5 @@ def test_evaluation_leaves_tasks_out(config):
                                                        ['semantic'], ['depth'],
                                                        ['depth']]
     with pytest.raises(
-            UserError, match="'pose' has evaluation data and no metrics"):
+            UserError, match="'pose' has evaluation data but no metrics"):
         loop(metrics=dict(pose=None))

@@ -69,7 +69,7 @@ def unlabelled(content):
      r'annotation 1 has the box \[64, 5, 10, 10\].*outside its image '
      '000000.jpg of 64×64'),
     (swapped, 'person are nose, right_eye.*another order: nose, left_eye'),
-    (nobody, 'changed.json: 5 of 5 boxes .* because they are of crowds'),
+    (nobody, 'changed.json: 5 of 5 boxes .* because they mark crowds'),
     (normalised, '5 of 5 boxes .* because they are less than a pixel wide'),
     (lambda content: content['images'][0].update(id='one'),
      "changed.json: 1 ids of images are strings, such as 'one'"),

@@ -86,7 +86,7 @@ def test_other_keypoints_need_only_config_and_data(data_root, tmp_path):
     }
     with pytest.raises(
             UserError,
-            match='backbone.num_queries is 17, and the data set .* has 5 '
+            match='backbone.num_queries is 17, but the data set .* has 5 '
             'keypoints: nose, left_eye, right_eye, left_ear, right_ear. Set '
             'model.backbone.num_queries=5'):
         run(short_run(SCENES, data_root, tmp_path / 'refused',
