@@ -225,7 +225,7 @@ def test_studies_are_planned(words, checkout, monkeypatch):
             words = [*words[:first], *words[last:]]
     monkeypatch.setattr(sys, 'argv', [*words, '--hours', '0'])
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    with pytest.raises(SystemExit, match='no run has been finished'):
+    with pytest.raises(SystemExit, match='no run has finished'):
         runpy.run_path(str(ROOT / 'tools/study.py'), run_name='__main__')
     parts = words.index('--parts') + 1
     starts = list(

@@ -266,7 +266,8 @@ def test_names_of_another_version_are_recognised_without_a_stamp(source):
     })
     with pytest.raises(
             CheckpointError,
-            match='does not know, such as .*another version of glid_mm'):
+            match='unknown to this version, such as .*another version '
+            'of glid_mm'):
         report.refuse()
 
 

@@ -182,7 +182,7 @@ def refused():
         'empty': (b'', 'the file is empty'),
         'HEIC': (b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(100),
                  'HEIC. Convert it to JPEG'),
-        'web page': (b'<html>404</html>', 'not an image that Pillow knows'),
+        'web page': (b'<html>404</html>', 'not an image that Pillow can read'),
         'JPEG, header': (photo[:3], 'not an image|truncated'),
         'JPEG, half': (photo[:len(photo) // 2], '[Tt]runcated'),
         'JPEG, nearly all': (photo[:-60], '[Tt]runcated'),

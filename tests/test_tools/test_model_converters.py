@@ -71,9 +71,9 @@ def test_inspecting_tells_what_a_load_would_do(checkpoint, tmp_path,
 def test_inspecting_ends_with_the_refusal(checkpoint, tmp_path, monkeypatch):
     larger = ROOT / ('configs/segmentation/'
                      'glid_swin-b_8xb2-160k_ade20k-640x640.py')
-    assert 'of another architecture' in refusal(monkeypatch,
-                                                'inspect_checkpoint',
-                                                checkpoint, larger)
+    assert 'has another architecture' in refusal(monkeypatch,
+                                                 'inspect_checkpoint',
+                                                 checkpoint, larger)
     (tmp_path / 'page.pth').write_text('<html>')
     assert 'is a web page' in refusal(monkeypatch, 'inspect_checkpoint',
                                       tmp_path / 'page.pth')
