@@ -94,7 +94,7 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
                          'tiny' if torch.cuda.is_available() else 'nano')
     if origin is not None and origin.size != size:
         raise UserError(
-            f'--weights {args.weights} have size '
+            f'--weights {args.weights} has size '
             f'{origin.size or "unknown (no config has it)"}, but the model '
             f'has size {size}. Omit --size to use that of the weights.')
     print(f'model of size {size}')

@@ -163,7 +163,7 @@ def test_weights_name_size_and_start(scenes, started, tmp_path):
     torch.save(read_checkpoint('weights:nano-scenes'), weights)
     start = Start(str(pretrained))
     assert (start.path, start.size) == (str(weights), 'nano')
-    with pytest.raises(UserError, match='of size nano.*--size'):
+    with pytest.raises(UserError, match='has size nano.*--size'):
         run('train', 'detection', str(scenes), '--weights',
             'weights:nano-scenes', '--size', 'tiny', '--check')
 

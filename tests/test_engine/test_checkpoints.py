@@ -155,7 +155,7 @@ def test_resume_needs_a_checkpoint_of_a_training(tmp_path):
         tmp_path,
         load_from=str(tmp_path / 'best_loss_epoch_1.pth'),
         resume=True)
-    with pytest.raises(CheckpointError, match="holds no 'optimizer'"):
+    with pytest.raises(CheckpointError, match="has no 'optimizer'"):
         runner.train()
 
 
