@@ -11,7 +11,7 @@ def test_a_head_of_other_classes_stops_before_the_first_batch(
     runner = run(small_run(data_root, tmp_path, **changes))
     with pytest.raises(
             UserError,
-            match='bbox_head.num_classes is 5, and'
+            match='bbox_head.num_classes is 5, but'
             '.*4 classes: box, ball, cone, person'):
         runner.train()
     with pytest.raises(UserError, match='bbox_head.num_classes is 5'):
