@@ -29,7 +29,7 @@ def main() -> None:
                         'be tested')
     config.load_from = args.checkpoint
     config.resume = False
-    # They record trainings.
+    # Trackers record trainings only.
     launch.without_trackers(config)
     if args.show_dir is not None:
         launch.show_predictions(config, args.show_dir)

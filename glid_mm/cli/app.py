@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     add_use_options(parser)
     parser.add_argument(
-        '--port', type=int, help='of the page; by default a free one')
+        '--port', type=int, help='port of the page; by default a free one')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -27,9 +27,9 @@ _SHARE = 0.6
 _MOST_WORKERS = 8
 # Epochs for small data sets, and the minimum number of steps.
 _EPOCHS, _STEPS = 100, 1000
-# The same for pre-training. Nano's are the shortest runs that gained in
-# docs/getting-started.md. For Swins it is a rule of thumb: few pictures need
-# as many steps as more pictures, and many need fewer passes.
+# Minimum epochs and steps of pre-training. For nano, the shortest runs that
+# gained in docs/getting-started.md. For Swins, a rule of thumb: few pictures
+# need as many steps as more pictures, and many pictures need fewer epochs.
 _PRETRAIN = dict(nano=(10, 3750))
 _PRETRAIN_SWIN = 100, 20000
 _VALIDATIONS = 10

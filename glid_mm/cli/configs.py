@@ -45,8 +45,8 @@ class Start:
     """The initial weights of a training run.
 
     Args:
-        path (str): A checkpoint of glid_mm, the folder of a run,
-            ``weights:NAME``, or a Swin in a known format.
+        path: A checkpoint of glid_mm, the folder of a run, ``weights:NAME``,
+            or a Swin in a known format.
 
     Attributes:
         size (str or None): A key of :data:`SIZES`; None for other sizes.

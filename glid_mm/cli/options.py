@@ -18,8 +18,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         metavar='W',
-        help='what to start from: a run folder, checkpoint or weights file '
-        'of glid_mm, weights:NAME for weights that ship with it, or a Swin of '
+        help='initial weights: a run folder, checkpoint or weights file of '
+        'glid_mm, weights:NAME for weights that ship with it, or a Swin of '
         'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
     parser.add_argument(
         '--size',
@@ -97,8 +97,8 @@ def add_use_options(parser: argparse.ArgumentParser,
     """Add the options of all verbs that use a model.
 
     Args:
-        parser (ArgumentParser): A verb's.
-        device (str, optional): The default; None is a GPU if there is one.
+        parser: Parser of a verb.
+        device: Default device; None means a GPU if there is one.
     """
     parser.add_argument(
         'weights',
@@ -106,13 +106,13 @@ def add_use_options(parser: argparse.ArgumentParser,
         help='run folder (its best checkpoint is used), checkpoint, '
         'weights file, or weights:NAME')
     parser.add_argument(
-        '--task', choices=TASKS, help='which task of a mixture')
+        '--task', choices=TASKS, help='task of a mixture to use')
     add_device(parser, device)
 
 
 def add_device(parser: argparse.ArgumentParser,
                default: str | None = None) -> None:
-    """Add the option that says where a model computes."""
+    """Add the option that selects the device of a model."""
     parser.add_argument(
         '--device',
         default=default,

@@ -58,13 +58,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _show_only(device: torch.device) -> None:
-    """Hide other GPUs: the script uses the first that PyTorch sees."""
+    """Hide other GPUs, because the script uses the first visible one."""
     name = 'CUDA_VISIBLE_DEVICES'
     if device.type == 'cpu':
         os.environ[name] = ''
     elif device.type == 'cuda':
         index = device.index or 0
-        # PyTorch counts those that are visible already.
+        # The index counts only GPUs that are visible already.
         seen = os.environ.get(name)
         os.environ[name] = seen.split(',')[index] if seen else str(index)
 

@@ -28,10 +28,10 @@ def main() -> None:
             from ..engine import launch
             launch.main(lambda: run(*arguments))
         else:
-            # Help, or a verb whose arguments a script reads.
+            # Help, or a verb that passes its arguments to a script.
             run(*arguments)
     except KeyboardInterrupt:
-        # While PyTorch is imported.
+        # Interrupted while PyTorch is imported.
         print('interrupted', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
 

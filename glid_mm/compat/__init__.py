@@ -33,7 +33,7 @@ def prepare(*libraries: str, task: str = '') -> None:
 
 @functools.cache
 def _put_shims_in_place() -> None:
-    # coco_prints looks for the real xtcocotools, before the one in its place.
+    # coco_prints looks for the real xtcocotools, so it precedes the shim.
     for shim in (torchvision, mmcv_ext, coco_prints, xtcocotools, multimodal,
                  panopticapi, safe_reading, pinned_samples, keypoint_radius,
                  own_configs, logging):

@@ -1,8 +1,8 @@
 """Fixes: COCO's readers and evaluation print between the lines of the log.
 
-For every file and every validation they print a dozen notes of progress, and a
-table whose numbers the log has anyway. Here the notes are dropped, and the
-table goes to mmengine's logger, which keeps it out of the way.
+For every file and every validation, they print a dozen progress messages and a
+table of numbers that the log has anyway. The messages are dropped; the table
+goes to mmengine's logger, which writes it into the file of details.
 """
 from importlib.util import find_spec
 
@@ -21,7 +21,7 @@ _OTHER = ('xtcocotools.coco', 'xtcocotools.cocoeval')
 
 
 def _print(*values, **kwargs) -> None:
-    """Python's ``print`` for these modules."""
+    """Replacement for ``print`` in these modules."""
     text = str(values[0]) if values else ''
     if text.startswith(TABLE):
         from mmengine.logging import print_log
@@ -36,6 +36,6 @@ def _mend(module) -> None:
 
 def install() -> None:
     """Replace ``print`` in these modules."""
-    # Without the real one, pycocotools takes its place.
+    # If xtcocotools is not installed, pycocotools replaces it.
     for name in _MODULES + _OTHER * (find_spec('xtcocotools') is not None):
         after_import(name, _mend)

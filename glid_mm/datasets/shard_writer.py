@@ -1,4 +1,4 @@
-"""Making the shards that :mod:`glid_mm.datasets.shards` reads."""
+"""Write the shards that :mod:`glid_mm.datasets.shards` reads."""
 import functools
 import hashlib
 import io

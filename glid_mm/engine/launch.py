@@ -188,10 +188,10 @@ def build_runner(config: Config) -> Runner:
 
 
 def without_trackers(config: Config) -> None:
-    """Keep a test out of the services that recorded the training.
+    """Remove the trackers, so that a test is not recorded.
 
     Args:
-        config (Config): Its ``visualizer.vis_backends`` are changed.
+        config: Its ``visualizer.vis_backends`` are changed in place.
     """
     visualizer = config.get('visualizer') or {}
     if visualizer.get('vis_backends'):
@@ -250,7 +250,7 @@ def main(tool: Callable[[], None]) -> None:
         if _hides_ctrl_c(error):
             _exit_interrupted()
         if isinstance(error, OSError) and error.errno in FULL:
-            # From a writer that is not ours.
+            # Raised by a library, not by glid_mm.io.files.
             error = no_space(error.filename or 'the results')
         started = 'TORCHELASTIC_ERROR_FILE' in os.environ
         if started:
@@ -265,13 +265,13 @@ def main(tool: Callable[[], None]) -> None:
 
 
 def _exit_interrupted() -> None:
-    """End before training, or in a tool that has nothing to save."""
+    """Exit before training, or from a tool with nothing to save."""
     print('interrupted', file=sys.stderr)
     sys.exit(128 + signal.SIGINT)
 
 
 def _hides_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C became another error, as in mmengine's config texts."""
+    """Whether Ctrl-C caused another error, as in mmengine's formatter."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None

@@ -15,9 +15,9 @@ from ..registry import LOG_PROCESSORS
 
 #: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
-# Start of mmengine's messages about the environment, the config and the
-# hooks, which have hundreds of lines each; of COCO's tables; and of a note on
-# layers that no model has.
+# Starts of messages that go into the file: mmengine's about the environment,
+# the config and the hooks, which have hundreds of lines each; COCO's tables;
+# and a note on SyncBatchNorm, which no model has.
 _ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
           'Distributed training is not used')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
@@ -47,14 +47,13 @@ class Details(logging.Filter):
 
 
 def stop_if_full(logger: logging.Logger) -> None:
-    """Make a full disk an error of the run.
+    """Stop the run if the disk of its log is full.
 
-    By default Python prints a traceback for each message that a file has no
-    room for, and goes on.
+    By default, Python prints a traceback for each message that it cannot
+    write, and continues.
 
     Args:
-        logger (Logger): Its handlers that write files will raise
-            :class:`NoSpaceError`.
+        logger: Its file handlers are changed to raise :class:`NoSpaceError`.
     """
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
@@ -74,11 +73,11 @@ class LogProcessor(log_processor.LogProcessor):
 
     It shows the time left, the sum of all losses, other scalars, images per
     second of all processes, and the share of the time spent waiting for data.
-    The JSON file and the visualizer still have each loss. Accuracies and
-    errors of batches, like losses, are means over the last steps.
+    The JSON file and the visualizer still have each loss. Like losses,
+    accuracies and errors of batches are averaged over the last steps.
 
     Args:
-        mean_pattern (str): Names of scalars to average.
+        mean_pattern: Pattern for names of scalars to average.
         **kwargs: See mmengine's ``LogProcessor``.
     """
 

@@ -53,9 +53,9 @@ class AtomicBackend(LocalBackend):
             write_atomically(filepath, obj)
         except NoSpaceError as error:
             raise NoSpaceError(
-                f'{error} A training can keep fewer checkpoints '
-                '(default_hooks.checkpoint.max_keep_ckpts) and continues with '
-                '--resume.') from error
+                f'{error} To keep fewer checkpoints, set '
+                'default_hooks.checkpoint.max_keep_ckpts; --resume continues '
+                'the run.') from error
 
 
 @RUNNERS.register_module()

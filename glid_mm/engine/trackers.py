@@ -13,21 +13,21 @@ from ..errors import UserError, require
 from ..io.files import write_atomically
 from ..registry import VISBACKENDS
 
-#: Library -> type of its tracker in configs.
+#: Type of the tracker in configs by library.
 TRACKERS = dict(wandb='glid_mm.WandbTracker', mlflow='glid_mm.MLflowTracker')
-# Where there is no other project or experiment.
+# Default project or experiment.
 _PROJECT = 'glid_mm'
-# The oldest servers of MLflow refuse longer values; config.py has them all.
+# Old MLflow servers reject longer values; config.py has all of them.
 _LONGEST = 250
 
 
 class Tracker(BaseVisBackend):
-    """A service that records trainings: config, scalars and pictures.
+    """Send config, scalars and pictures of trainings to a service.
 
-    The folder of a run has the service's id of it, so that a resumed training
-    continues there. The service's environment variables choose account,
-    project and store. A tracker starts with the config of a training;
-    whatever else uses the config, such as prediction, sends nothing.
+    The folder of a run stores the service's id of the run, so that a resumed
+    training continues the same record. The service's environment variables
+    select account, project and store. A tracker starts when a training passes
+    its config; other uses of the config, such as prediction, send nothing.
 
     Args:
         save_dir (str): Folder for files of the service.
@@ -38,22 +38,22 @@ class Tracker(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The service's own object for the run; None before the start."""
+        """The service's object for the run; None before the start."""
         return self._run
 
     def _init_env(self) -> None:
-        """Do nothing: a run starts with its config."""
+        """Do nothing: :meth:`add_config` starts the run."""
 
     def add_config(self, config: Config, **kwargs) -> None:
         """Start a run, or continue it if the config resumes a training.
 
         Args:
-            config (Config): Of the training.
+            config: Config of the training.
             **kwargs: Not used.
 
         Raises:
             MissingLibraryError: If the service's package is missing.
-            UserError: If the service refuses the run.
+            UserError: If the service rejects the run.
         """
         require(self.library, task=f'logging to {self.library}')
         folder = Path(config.work_dir).absolute()
@@ -64,7 +64,7 @@ class Tracker(BaseVisBackend):
         write_atomically(note, run.encode())
 
     def _start(self, config: Config, name: str, known: str | None) -> str:
-        """Start the run, or continue the known one; returns its id."""
+        """Start a run, or continue the known one; return its id."""
         raise NotImplementedError
 
     def add_scalar(self,
@@ -72,7 +72,7 @@ class Tracker(BaseVisBackend):
                    value: Any,
                    step: int = 0,
                    **kwargs) -> None:
-        """Send one number; see :meth:`add_scalars`."""
+        """Send one scalar; see :meth:`add_scalars`."""
         self.add_scalars({name: value}, step)
 
 
@@ -80,14 +80,14 @@ class Tracker(BaseVisBackend):
 class WandbTracker(Tracker):
     """Weights & Biases; see :class:`Tracker`.
 
-    Curves are drawn over ``step``, the steps of the training, also after it
-    is resumed. No source code is sent.
+    The x-axis of all curves is ``step``, the training step, also after a
+    resume. Source code is not sent.
     """
 
     library = 'wandb'
 
     def _start(self, config: Config, name: str, known: str | None) -> str:
-        # It would also report errors to its makers.
+        # By default, wandb reports its own errors to its developers.
         os.environ.setdefault('WANDB_ERROR_REPORTING', 'false')
         import wandb
         self._picture = wandb.Image
@@ -103,9 +103,9 @@ class WandbTracker(Tracker):
                 settings=wandb.Settings(disable_git=True, disable_code=True))
         except wandb.Error as error:
             raise UserError(
-                f'Weights & Biases cannot start a run: {error}. `wandb login` '
-                'stores your key; WANDB_MODE=offline keeps the run on this '
-                'machine.') from error
+                f'Weights & Biases cannot start a run: {error}. Store your '
+                'key with `wandb login`, or set WANDB_MODE=offline to keep '
+                'the run on this machine.') from error
         self._run.config.update(config.to_dict(), allow_val_change=True)
         self._run.define_metric('step')
         self._run.define_metric('*', step_metric='step')
@@ -116,7 +116,7 @@ class WandbTracker(Tracker):
                     step: int = 0,
                     file_path: str | None = None,
                     **kwargs) -> None:
-        """Send numbers of a step; see mmengine's ``BaseVisBackend``."""
+        """Send the scalars of a step; see mmengine's ``BaseVisBackend``."""
         if self._run is not None:
             self._run.log({**scalar_dict, 'step': step})
 
@@ -140,15 +140,15 @@ class WandbTracker(Tracker):
 class MLflowTracker(Tracker):
     """MLflow; see :class:`Tracker`.
 
-    ``MLFLOW_TRACKING_URI`` names the store; without it, MLflow uses a file in
-    the current folder. Settings of the config with short values are
-    parameters of the run; the artifact ``config.py`` has the whole config.
+    ``MLFLOW_TRACKING_URI`` selects the store; the default is a file in the
+    current folder. Settings with short values become parameters of the run;
+    the artifact ``config.py`` has the complete config.
     """
 
     library = 'mlflow'
 
     def _start(self, config: Config, name: str, known: str | None) -> str:
-        # It would also report its use to its makers.
+        # By default, MLflow reports usage to its developers.
         os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')
         import mlflow
         self._mlflow = mlflow
@@ -161,9 +161,9 @@ class MLflowTracker(Tracker):
             where = mlflow.get_tracking_uri()
             raise UserError(
                 f'MLflow cannot start or continue a run in {where}: {error}. '
-                'MLFLOW_TRACKING_URI names the store, which must be the one '
-                'of the run that is resumed.') from error
-        # A run that is interrupted has not finished.
+                'MLFLOW_TRACKING_URI selects the store; a resumed run needs '
+                'the same store as before.') from error
+        # If the process exits without close(), the run was interrupted.
         atexit.register(self._end, 'KILLED')
         if not known:
             mlflow.log_params({
@@ -179,7 +179,7 @@ class MLflowTracker(Tracker):
                     step: int = 0,
                     file_path: str | None = None,
                     **kwargs) -> None:
-        """Send numbers of a step; see mmengine's ``BaseVisBackend``."""
+        """Send the scalars of a step; see mmengine's ``BaseVisBackend``."""
         if self._run is not None:
             self._mlflow.log_metrics(dict(scalar_dict), step)
 
@@ -206,7 +206,7 @@ class MLflowTracker(Tracker):
 
 def _flat(settings: Mapping[str, Any],
           prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Settings of a config by their dotted names."""
+    """Settings of a config with their dotted names."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f'{prefix}{key}.')

@@ -84,10 +84,9 @@ def compare(graph: Graph, run: Callable[..., Sequence[np.ndarray]],
     """Compare a runtime with the host on one picture, then on pairs.
 
     Args:
-        graph (Graph): Knows the host's answers.
-        run (Callable): From the graph's inputs to arrays in the order of its
-            outputs.
-        inputs (Inputs): Of all pictures.
+        graph: The exported graph, with the host's outputs.
+        run: Maps the graph's inputs to arrays in the order of its outputs.
+        inputs: Inputs for all pictures.
 
     Returns:
         The largest difference of each output.

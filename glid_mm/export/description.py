@@ -33,7 +33,7 @@ def dataset_meta(model: nn.Module, config: Config) -> Mapping:
 
 
 def describe(graph: Graph, task: str) -> str:
-    """Description for scripts that only have the file, in JSON."""
+    """JSON description for scripts that have only the file."""
     return json.dumps(
         dict(
             task=task,

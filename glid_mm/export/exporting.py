@@ -33,9 +33,10 @@ GRAPHS: Mapping[str, type[Graph]] = dict(
     depth=Depth,
     pose=Pose)
 
-#: From arrays in the order of the inputs to those of the outputs.
+#: Maps arrays in the order of the inputs to arrays in the order of the
+#: outputs.
 Run = Callable[..., Sequence[np.ndarray]]
-#: A file's content, and the opset of ONNX.
+#: The content of a file, and the ONNX opset.
 Encoded = tuple[bytes, int | None]
 
 
@@ -48,7 +49,7 @@ def export_onnx(model: nn.Module,
                 opset: int | None = None,
                 threads: int = 1,
                 device: str | torch.device = 'cpu') -> ExportReport:
-    """Write a model as an ONNX file, from uint8 pictures to decisions.
+    """Export a model as an ONNX file, from uint8 pictures to predictions.
 
     The batch size is dynamic, the picture size fixed. The model is copied and
     not changed. The file is written only after ONNX Runtime has reproduced the
@@ -63,10 +64,9 @@ def export_onnx(model: nn.Module,
             :func:`~.pictures.choose_size`.
         pictures (optional): Pictures for the comparison; see
             :func:`~.pictures.read_pictures`.
-        opset (int, optional): Opset of ONNX; by default PyTorch's choice.
-        threads (int): For measuring latency.
-        device (str or torch.device): Where to compare and measure; the file
-            runs on any.
+        opset: ONNX opset; by default PyTorch's choice.
+        threads: Threads for measuring latency.
+        device: Device for comparing and measuring; the file runs on any.
 
     Returns:
         Differences and latencies.
@@ -112,11 +112,11 @@ def export_torch(model: nn.Module,
                  pictures=None,
                  threads: int = 1,
                  device: str | torch.device = 'cpu') -> ExportReport:
-    """Write a model with ``torch.export.save``, as a ``.pt2`` file.
+    """Export a model with ``torch.export.save``, as a ``.pt2`` file.
 
-    What it computes and how it is checked are as for :func:`export_onnx`, and
-    so are the arguments, but the file computes on ``device``. The description
-    is the extra file ``glid_mm``.
+    Outputs, checks and arguments are the same as in :func:`export_onnx`, but
+    the file runs only on ``device``. The description is the extra file
+    ``glid_mm``.
     """
     device = torch.device(device)
 
@@ -153,7 +153,7 @@ def _export(model, config, task, out_path, size, pictures, threads, device,
     graph = GRAPHS[task](copy_for(model, device), size,
                          dataset_meta(model, config))
     fitted = [fit(picture, size) for picture in given]
-    # And one that leaves padding on both sides, whatever was given.
+    # Always compare a picture with padding on both sides, too.
     height, width = fitted[0].shape[:2]
     fitted.append(fitted[0][:-(height // 3), :-(width // 4)])
     inputs = graph.inputs(fitted)
@@ -171,12 +171,12 @@ def _export(model, config, task, out_path, size, pictures, threads, device,
             reason = str(cause).strip().split('\n')[0]
             raise UserError(
                 f'this model of {type(model).__name__} cannot be exported: '
-                f'{reason}\nThe model is as it was and nothing was written. '
-                'docs/deployment.md says what can be exported, and with which '
-                'versions.') from error
+                f'{reason}\nThe model is unchanged and nothing was written. '
+                'docs/deployment.md lists the models and versions that '
+                'work.') from error
         differences = agreement.compare(graph, run, inputs)
         agreement.check(differences)
-        # Runtimes are compared on a picture that fills the input.
+        # Measure with a picture that fills the input.
         whole = graph.inputs([inputs[0][0]])
         latencies = {
             'PyTorch': latency(graph.host, *whole),
@@ -196,11 +196,11 @@ def _export(model, config, task, out_path, size, pictures, threads, device,
 
 
 def copy_for(model: nn.Module, device: torch.device) -> nn.Module:
-    """A copy for inference in fp32.
+    """An fp32 copy for inference.
 
     Args:
-        model (nn.Module): A model of a host, or of one task of a mixture.
-        device (torch.device): Where the copy computes.
+        model: A host's model, or the model of one task of a mixture.
+        device: Device of the copy.
     """
     model = copy.deepcopy(model)
     # The parameters of a mixture's task exclude the shared ones.
@@ -215,31 +215,31 @@ def _tensors(arrays: Inputs, device: torch.device) -> tuple[torch.Tensor, ...]:
 
 
 def _provider(device: torch.device) -> str | tuple[str, dict]:
-    """What ONNX Runtime calls a device.
+    """ONNX Runtime's name for a device.
 
     Raises:
-        UserError: If this ONNX Runtime cannot compute on it.
+        UserError: If the installed ONNX Runtime does not support it.
     """
     import onnxruntime
     name = f'{device.type.upper()}ExecutionProvider'
     if name not in onnxruntime.get_available_providers():
         raise UserError(
-            f'ONNX Runtime does not compute on {device} here: it has no '
-            f'{name}. Install onnxruntime-gpu, or compare on the CPU, which '
-            'is the default: the file is the same.')
+            f'the installed ONNX Runtime does not support {device}: it has no '
+            f'{name}. Install onnxruntime-gpu, or compare on the CPU (the '
+            'default); the file is the same.')
     if device.type == 'cpu':
         return name
-    # TF32 would round to three digits.
+    # TF32 has a precision of only three digits.
     return name, dict(device_id=device.index or 0, use_tf32=0)
 
 
 def _trace(graph: Graph, inputs: Inputs,
            device: torch.device) -> torch.export.ExportedProgram:
     pair = _tensors(inputs, device)
-    # What GLID keeps of a size, such as windows, is made of real numbers here,
-    # and not while tracing.
+    # Fill GLID's caches per size, such as windows, with real tensors now
+    # instead of during tracing.
     graph(*pair)
-    # Without an end, PyTorch 2.6 excludes the largest integer, and refuses.
+    # Without a maximum, PyTorch 2.6 excludes the largest integer and fails.
     batch = torch.export.Dim('batch', max=2**16)
     return torch.export.export(
         graph, pair, dynamic_shapes=[{

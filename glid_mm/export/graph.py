@@ -1,4 +1,4 @@
-"""What an exported file computes: from pictures to a task's decisions."""
+"""The exported computation: from pictures to a task's predictions."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,15 +24,14 @@ class Graph(nn.Module):
     It also runs the host's own code for comparison.
 
     Args:
-        model (nn.Module): A model of a host, for inference.
-        size (tuple[int, int]): Height and width of pictures.
-        meta (mapping): The ``dataset_meta`` of the model.
+        model: A host's model, in eval mode.
+        size: Input height and width.
+        meta: The ``dataset_meta`` of the model.
 
     Attributes:
-        INPUTS (dict[str, str]): Names of inputs, and what they are.
-        OUTPUTS (dict[str, str]): Names of outputs, and what they are.
-        MAPS (tuple[str]): Outputs ``(…, H, W)``, which end where the picture
-            ends.
+        INPUTS: Names of the inputs and their descriptions.
+        OUTPUTS: Names of the outputs and their descriptions.
+        MAPS: Names of the outputs ``(…, H, W)``, which include the padding.
 
     Raises:
         UserError: If the model has another class than the task needs.
@@ -64,18 +63,17 @@ class Graph(nn.Module):
 
     @property
     def masks_padding(self) -> bool:
-        """Whether what surrounds a picture changes no answer."""
+        """Whether outputs do not depend on padding."""
         return 'sizes' in self.INPUTS and decodes_queries(self.model.backbone)
 
     def forward(self,
                 images: Tensor,
                 sizes: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Answer.
+        """Predict.
 
         Args:
-            images (Tensor): ``(N, H, W, 3)`` uint8, RGB.
-            sizes (Tensor, optional): ``(N, 2)`` int64, if it is among the
-                :attr:`INPUTS`.
+            images: ``(N, H, W, 3)`` uint8, RGB.
+            sizes: ``(N, 2)`` int64, if it is one of the :attr:`INPUTS`.
 
         Returns:
             :attr:`OUTPUTS` for ``N`` pictures.
@@ -88,20 +86,19 @@ class Graph(nn.Module):
         if prepare._enable_normalize:
             x = (x - prepare.mean) / prepare.std
         if sizes is not None:
-            # Backbones that see padding see that of the hosts.
+            # Pad as the hosts do, for backbones that see padding.
             x = x.masked_fill(padding_mask(x, sizes)[:, None], 0)
         return self.decide(x, sizes)
 
     def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
-        """:meth:`forward` from what the model reads, ``(N, 3, H, W)``."""
+        """:meth:`forward` from normalized input ``(N, 3, H, W)``."""
         raise NotImplementedError
 
     def inputs(self, pictures: Sequence[np.ndarray]) -> Inputs:
         """Inputs for pictures.
 
         Args:
-            pictures (sequence[ndarray]): ``(h, w, 3)`` uint8, RGB, not
-                larger than :attr:`size`.
+            pictures: ``(h, w, 3)`` uint8, RGB, not larger than the input.
         """
         images = np.zeros((len(pictures), *self.size, 3), np.uint8)
         for image, picture in zip(images, pictures):
@@ -114,13 +111,13 @@ class Graph(nn.Module):
         return (images, np.array(sizes))[:len(self.INPUTS)]
 
     def host(self, images: np.ndarray, *sizes: np.ndarray) -> list[Answers]:
-        """Answers of the host's own path from pixels to results.
+        """Outputs of the host's own code, from pixels to results.
 
-        The host gets each picture alone, without anything around it.
+        The host gets each picture alone and without padding.
 
         Args:
-            images (ndarray): ``(N, H, W, 3)`` uint8, RGB.
-            *sizes (ndarray): ``(N, 2)``, if it is among the :attr:`INPUTS`.
+            images: ``(N, H, W, 3)`` uint8, RGB.
+            *sizes: ``(N, 2)``, if it is one of the :attr:`INPUTS`.
 
         Returns:
             One for each picture.
@@ -138,11 +135,11 @@ class Graph(nn.Module):
         return answers
 
     def crop(self, answers: Answers, *size: np.ndarray) -> Answers:
-        """Answers without what maps say of padding.
+        """Remove the padding from maps.
 
         Args:
-            answers (Answers): The graph's, to one picture.
-            *size (ndarray): ``(2,)``, if sizes are among the :attr:`INPUTS`.
+            answers: Outputs of the graph for one picture.
+            *size: ``(2,)``, if ``sizes`` is one of the :attr:`INPUTS`.
         """
         height, width = size[0] if size else self.size
         return {
@@ -151,7 +148,7 @@ class Graph(nn.Module):
         }
 
     def sample(self, size: tuple[int, int]) -> BaseDataElement:
-        """A host's data sample of a picture of a size."""
+        """The host's data sample for a picture of this size."""
         raise NotImplementedError
 
     def read(self, sample: BaseDataElement) -> Answers:
@@ -162,8 +159,8 @@ class Graph(nn.Module):
         """Differences between outputs for one picture.
 
         Args:
-            host (Answers): Those of :meth:`host`.
-            ours (Answers): Those of the graph, from :meth:`crop`.
+            host: Outputs of :meth:`host`.
+            ours: Outputs of the graph, from :meth:`crop`.
 
         Returns:
             The difference of each output; see :mod:`.agreement`.
@@ -177,7 +174,7 @@ class Graph(nn.Module):
 
     @staticmethod
     def metas(size: tuple[int, int]) -> dict:
-        """What hosts want to know about a picture of a size."""
+        """Metadata that hosts need for a picture of this size."""
         return dict(
             img_path='picture',
             img_shape=size,

@@ -13,7 +13,7 @@ from .graph import Answers, Graph
 
 
 class Pose(Graph):
-    """Keypoints of the person that a crop shows, which fills the input."""
+    """Keypoints of the person in a crop, which fills the input."""
     INPUTS: Mapping[str, str] = dict(
         images='(N, H, W, 3) uint8: RGB, each a crop of one person')
     OUTPUTS: Mapping[str, str] = dict(

@@ -30,7 +30,7 @@ class Semantic(_Map):
     """The class of every pixel."""
     OUTPUTS: Mapping[str, str] = dict(
         labels='(N, H, W) int64: index of the class',
-        scores='(N, K, H, W) float32: of every class, not normalised')
+        scores='(N, K, H, W) float32: unnormalised score of every class')
     MAPS = 'labels', 'scores'
 
     @staticmethod
@@ -69,7 +69,7 @@ class Depth(_Map):
     def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         flip, widths = self.model.test_cfg.get('flip'), sizes[:, 1]
         if flip:
-            # In one batch the graph is half as large.
+            # One batch for both keeps the graph half as large.
             x = torch.cat([x, _mirror(x, widths)])
             sizes = sizes.repeat(2, 1)
         depth = self.model.decode_head.predict(
@@ -92,11 +92,11 @@ class Depth(_Map):
 
 
 def _mirror(maps: Tensor, widths: Tensor) -> Tensor:
-    """Mirror pictures and leave padding on the right.
+    """Mirror pictures but keep the padding on the right.
 
     Args:
-        maps (Tensor): ``(N, …, H, W)``.
-        widths (Tensor): ``(N,)``, of each picture.
+        maps: ``(N, …, H, W)``.
+        widths: Width of each picture without padding, ``(N,)``.
     """
     columns = torch.arange(maps.shape[-1], device=maps.device)
     mirrored = widths[:, None] - 1 - columns

@@ -36,8 +36,12 @@ class _Masks(Graph):
 
     def answer(self, x: Tensor,
                sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities of classes ``(N, M, K + 1)``, logits of masks ``(N, M,
-        H, W)``, -inf in padding, and where there is none ``(N, H, W)``."""
+        """Predict from normalized input.
+
+        Returns:
+            Class probabilities ``(N, M, K + 1)``; mask logits ``(N, M, H,
+            W)``, -inf in padding; and ``(N, H, W)`` bool, False in padding.
+        """
         scores, masks = self.model.panoptic_head.answer(
             self.model.extract_feat(x, sizes), self.size)
         padding = padding_mask(x, sizes)
@@ -106,8 +110,8 @@ class Panoptic(_Masks):
     SWITCH = 'panoptic_on', True
     OUTPUTS: Mapping[str, str] = dict(
         segments='(N, H, W) int64: class + 1000 · number of the object, from '
-        '1 in each picture, 0 for stuff; K, the number of classes, where '
-        'there is nothing')
+        '1 in each picture, 0 for stuff; K, the number of classes, '
+        'for empty pixels')
     MAPS = 'segments',
 
     def decide(self, x: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:

@@ -95,16 +95,16 @@ def test_data(config: Config) -> Mapping:
 
 
 def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a picture so that it just fits into a size.
+    """Resize a picture so that it just fits.
 
     It resizes like the hosts: bilinear, without antialiasing.
 
     Args:
-        picture (ndarray): ``(h, w, 3)`` uint8.
-        size (tuple[int, int]): Height and width.
+        picture: ``(h, w, 3)`` uint8.
+        size: Maximum height and width.
 
     Returns:
-        ndarray: Not larger than the size, uint8.
+        ``(h', w', 3)`` uint8, not larger than the size.
     """
     old = picture.shape[:2]
     step = max(n / side for n, side in zip(old, size))

@@ -8,7 +8,7 @@ from ..errors import NoSpaceError
 
 PathLike = str | Path
 
-#: What ``errno`` is if a disk or a quota is full.
+#: Values of ``errno`` if a disk or a quota is full.
 FULL = errno.ENOSPC, errno.EDQUOT
 _TEMPORARY = '.unfinished-'
 
@@ -38,14 +38,14 @@ def write_atomically(path: PathLike, data: bytes) -> None:
 
 
 def no_space(place: PathLike, size: int | None = None) -> NoSpaceError:
-    """The error that a full disk causes.
+    """The error for a full disk.
 
     Args:
-        place (str or Path): What could not be written.
-        size (int, optional): Its size in bytes, if known.
+        place: File or folder that could not be written.
+        size: Its size in bytes, if known.
 
     Returns:
-        NoSpaceError: To raise.
+        The error, for the caller to raise.
     """
     needs = f': it needs {size / 1e6:.1f} MB' if size else ''
     return NoSpaceError(f'no space left to write {place}{needs}. Older files '
@@ -77,12 +77,12 @@ def make_folder(folder: PathLike) -> None:
 
     Raises:
         NoSpaceError: If the disk is full.
-        OSError: If it cannot be made or written to.
+        OSError: If it cannot be created or written to.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            # A full disk may still have room for names.
+            # A full disk may still accept empty files.
             file.write(b'.')
     except OSError as error:
         if error.errno not in FULL:

@@ -276,17 +276,16 @@ class Predictor:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """A device that is there.
+    """The device for a name, after a check that it exists.
 
     Args:
-        name (str, optional): Such as ``'cuda:1'``; by default a GPU if there
-            is one.
+        name: Such as ``'cuda:1'``; by default a GPU if there is one.
 
     Returns:
-        torch.device: The device.
+        The device.
 
     Raises:
-        UserError: If this machine or this PyTorch lacks it.
+        UserError: If the machine or PyTorch lacks it.
     """
     try:
         device = torch.device(name or get_device())

@@ -12,8 +12,8 @@ from ..errors import UserError
 from ..models import GLID, GLIDOutput, XNet
 from ..models.layers.tokens import STRIDES
 
-#: For each image a dictionary or data sample with ``img_shape``, the height
-#: and width without padding; or ``(B, 2)`` int with the same.
+#: Sizes of images without padding: for each image a dictionary or data sample
+#: with ``img_shape`` (height, width, ...), or ``(B, 2)`` int.
 Metas = Sequence | Tensor
 
 
@@ -117,19 +117,19 @@ def decodes_queries(backbone: nn.Module) -> bool:
     """Whether a backbone decodes queries, and therefore masks padding.
 
     Args:
-        backbone (nn.Module): A GLID, one task's part of a shared GLID, or a
-            backbone of maps, which treats padding as part of the image.
+        backbone: A GLID, one task's part of a shared GLID, or a backbone of
+            maps, which treats padding as part of the image.
     """
     return getattr(backbone, 'queries', None) is not None
 
 
 def padding_mask(inputs: Tensor, metas: Metas | None) -> Tensor | None:
-    """Where the images of a batch are padding.
+    """The mask of padding in a batch.
 
     Args:
-        inputs (Tensor): ``(B, 3, H, W)``; the hosts' preprocessors pad to
-            the right and below.
-        metas (Metas, optional): By default there is no padding.
+        inputs: ``(B, 3, H, W)``; the hosts' preprocessors pad at the right and
+            bottom.
+        metas: Sizes without padding; by default there is no padding.
 
     Returns:
         ``(B, H, W)`` bool, True at padding; None without padding.
@@ -144,7 +144,7 @@ def padding_mask(inputs: Tensor, metas: Metas | None) -> Tensor | None:
 
 
 def _sizes(inputs: Tensor, metas: Metas | None) -> Tensor | None:
-    """Sizes ``(B, 2)`` without padding; None if all fill the batch."""
+    """Sizes ``(B, 2)`` without padding; None if no image is padded."""
     if metas is None or isinstance(metas, Tensor):
         return metas
     shapes = [tuple(meta.get('img_shape')[:2]) for meta in metas]
@@ -177,11 +177,11 @@ def dense_features(model: GLID,
     """Features of a batch for a task that predicts every pixel.
 
     Args:
-        model (GLID): The backbone.
-        inputs (Tensor): ``(B, 3, H, W)``, standardised.
-        metas (Metas, optional): See :func:`padding_mask`.
-        focus (Callable, optional): Limits what queries attend to in features,
-            see :class:`~.masks.focus.Foreground`; by default no limit.
+        model: The backbone.
+        inputs: ``(B, 3, H, W)``, standardised.
+        metas: See :func:`padding_mask`.
+        focus: Limits the attention of queries; see
+            :class:`~.masks.focus.Foreground`; by default no limit.
 
     Returns:
         Inputs of the head. Mask features extend into padding, so that an
@@ -237,8 +237,8 @@ def _extend_edges(features: Tensor, sizes: Tensor) -> Tensor:
     The last pixels are interpolated with those beyond the edge.
 
     Args:
-        features (Tensor): ``(B, C, h, w)`` at the finest stride.
-        sizes (Tensor): ``(B, 2)``, height and width of each image.
+        features: ``(B, C, h, w)`` at the finest stride.
+        sizes: ``(B, 2)``, height and width of each image.
 
     Returns:
         The same shape.

@@ -1,4 +1,4 @@
-"""Pictures of the progress of a task's training."""
+"""Draw the progress of a task's training."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,15 +15,14 @@ from .predictions import Painter
 class PredictionHook(Hook):
     """Draw predictions for the same pictures at every validation.
 
-    A panel has a row for each picture: the picture, its labels, and what the
-    model predicts. It goes to the visualizer as ``predictions``, with the
-    iterations done as its step. In a mixture, each task has a panel,
-    ``<task>_predictions``.
+    A panel has a row for each picture: the picture, its labels, and the
+    prediction. The visualizer gets it as ``predictions``, with the iteration
+    as its step. In a mixture, each task has a panel, ``<task>_predictions``.
 
     Args:
-        num_images (int): How many of the first validation pictures to draw.
-        visualizers (mapping, optional): In a mixture, the configs of the
-            tasks' visualizers by task; tasks without one are not drawn.
+        num_images: Number of validation pictures to draw, from the first on.
+        visualizers: For a mixture, configs of the visualizers by task; tasks
+            without a visualizer are not drawn.
     """
 
     priority = 'LOW'
@@ -45,7 +44,7 @@ class PredictionHook(Hook):
                        batch_idx: int,
                        data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
-        """Draw pictures that a panel still lacks."""
+        """Draw pictures that the panel still lacks."""
         if not is_main_process():
             return
         task, visualizer = '', runner.cfg.visualizer

@@ -70,7 +70,7 @@ class Painter:
             ``(H', W', 3)`` uint8, RGB.
         """
         with warnings.catch_warnings():
-            # Early in training, boxes and outlines leave the picture.
+            # Early in training, boxes and outlines may exceed the picture.
             warnings.filterwarnings('ignore', '.*out of bounds')
             self._visualizer.add_datasample(
                 'predictions',

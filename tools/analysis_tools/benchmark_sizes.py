@@ -1,10 +1,10 @@
-"""Measures fine-tuning and pre-training on own data: time and memory by size.
+"""Measure time and memory of training on your own data, by model size.
 
-Each task and size trains for a few steps as `glid train` and `glid pretrain`
-would, from generated pictures, in a process of its own: whole steps of the
-config for own data, on the GPU if there is one. Time is the median of all
-steps but the first, without the loading of pictures. Memory is the most that
-the whole process had, libraries included, and the most on the GPU.
+For each task and size, a separate process trains for a few steps with the
+config of `glid train` or `glid pretrain`, on generated pictures, and on the
+GPU if there is one. Time is the median of all steps except the first, without
+loading pictures. Memory is the peak of the whole process, including libraries,
+and the peak on the GPU.
 
   python tools/analysis_tools/benchmark_sizes.py --sizes nano tiny \\
       --batch-size 2 --steps 3
@@ -30,7 +30,7 @@ from step_timing import apart
 from glid_mm.cli.configs import FOLDERS, SIZES
 from glid_mm.engine import launch
 
-# Side of the generated pictures, which every config resizes.
+# Side of the generated pictures; every config resizes them.
 _SIDE = 256
 COLUMNS = {
     'batch': ('batch', 'd'),
@@ -44,7 +44,7 @@ COLUMNS = {
 
 
 class Clock(Hook):
-    """Times the steps of a training, without the loading of data."""
+    """Time the steps of a training without loading data."""
 
     def __init__(self):
         self.steps = []
@@ -62,7 +62,7 @@ class Clock(Hook):
 
 
 def config_of(task, size, batch, steps, folder):
-    """The config of own data, cut down to some steps and nothing else."""
+    """The config for own data, reduced to a few training steps."""
     from glid_mm.cli import options
     from glid_mm.cli.training import compose, look_at
     from glid_mm.scenes import write_scenes
@@ -71,12 +71,12 @@ def config_of(task, size, batch, steps, folder):
     options.add_data_options(parser)
     options.add_training_options(parser)
     data = folder / 'scenes'
-    # Enough that some have a person.
+    # Enough pictures that some show a person.
     write_scenes(data, train=32, val=8, unlabelled=0, size=_SIDE, seed=0)
     if task == 'pretrain':
         data = data / 'images' / 'train'
     args = parser.parse_args([str(data), '--size', size, '--no-auto'])
-    # What they say about the data is known here.
+    # Hide the description of the data.
     with contextlib.redirect_stdout(io.StringIO()):
         config = compose(args, look_at(args, task), folder / 'data')
     for name in 'predictions', 'reconstruction':
@@ -103,7 +103,7 @@ def config_of(task, size, batch, steps, folder):
 
 
 def train(task, size, args):
-    """Figures of a task and a size, by the names in ``COLUMNS``."""
+    """Figures of a task and a size, by names in ``COLUMNS``."""
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(task, size, args.batch_size, args.steps,
@@ -158,7 +158,7 @@ def parse_args():
     parser.add_argument('--json', help='file to write the figures to')
     args = parser.parse_args()
     if args.steps < 2:
-        parser.error('--steps: the first step is not counted; take 2 or more')
+        parser.error('--steps must be 2 or more: the first is not counted')
     return args
 
 
@@ -170,7 +170,7 @@ def main():
             try:
                 results[task, size] = apart(train, task, size, args)
             except RuntimeError as error:
-                # Linux ends a process that takes too much.
+                # Linux kills a process that uses too much memory.
                 killed = isinstance(error, BrokenProcessPool)
                 if not killed and 'memory' not in str(error):
                     raise

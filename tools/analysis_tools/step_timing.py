@@ -183,7 +183,7 @@ def measure(kind, args):
     cuda = args.device.startswith('cuda')
     results = {name: {} for name in args.models}
     for name in () if cuda else args.models:
-        # The peak of a process never falls: each model has its own.
+        # The peak of a process never falls, so each model has its own process.
         results[name].update(memory=apart(peak_memory, kind, name, args))
     steps = {}
     for name in args.models:
@@ -287,8 +287,8 @@ def run(description, models, default=None, **kinds):
     args = parse_args(description, models, kinds, default)
     results = {}
     for what in args.kinds:
-        # On Linux, a process begins with the peak memory of the one that
-        # starts it, so that this one must stay small.
+        # On Linux, a process starts with its parent's peak memory, so this one
+        # must stay small.
         results[what] = apart(measure, kinds[what], args)
         show(results[what], what, args)
     if args.json:
@@ -297,6 +297,6 @@ def run(description, models, default=None, **kinds):
 
 
 def apart(function, *args):
-    """Call a function in a process of its own."""
+    """Call a function in a separate process."""
     with ProcessPoolExecutor(1, get_context('spawn')) as pool:
         return pool.submit(function, *args).result()

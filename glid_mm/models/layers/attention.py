@@ -31,7 +31,7 @@ def attend(q: Tensor,
     if exists is not None and exists.dim() == 4:
         bias, exists = (~exists).to(dtype) * _ABSENT, None
     if exists is not None:
-        # In a traced graph, `len` instead of `shape` would fix the batch.
+        # Use `shape`: `len` would fix the batch size of a traced graph.
         absent = (~exists).to(k.dtype) * (_ABSENT / scale)
         absent = F.pad(absent[:, None, :, None], (0, _EXTRA - 1))
         absent = absent.repeat(k.shape[0] // exists.shape[0], 1, 1, 1)

@@ -74,7 +74,7 @@ class Windows(NamedTuple):
         if valid is None and move.empty is not None:
             valid = torch.ones_like(slot, dtype=torch.bool)
         if valid is not None:
-            # To an empty slot comes 0; ONNX Runtime fills no booleans.
+            # Empty slots get 0. ONNX Runtime cannot fill booleans.
             valid = move(valid.view(-1, slot.numel(), 1).int()).view(-1, size)
             valid = valid > 0
         slots = torch.arange(size, dtype=torch.int32, device=coords.device)

@@ -41,9 +41,8 @@ class GLIDDepthEstimator(DepthEstimator):
         """Features of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (Metas, optional): Tell how much of each image is
-                padding.
+            inputs: ``(B, 3, H, W)``, standardised.
+            batch_img_metas: Sizes of the images without padding.
 
         Returns:
             Inputs of the head.

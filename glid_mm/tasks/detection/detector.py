@@ -108,12 +108,11 @@ class GLIDDetector(BaseDetector):
     def extract_feat(self,
                      batch_inputs: Tensor,
                      batch_data_samples: Metas | None = None) -> GLIDOutput:
-        """Features of the queries that are matched one to one.
+        """Features of the queries with one-to-one matching.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (Metas, optional): Tell how much of each image
-                is padding.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Sizes of the images without padding.
 
         Returns:
             Inputs of the head.

@@ -12,9 +12,8 @@ from .sharing import SETTINGS
 def mixture(folder: str, tasks: dict[str, str | dict], **settings) -> dict:
     """Combine configs of single tasks.
 
-    Models, data, metrics, checks before a run and the drawing of predictions
-    come from the configs.
-    Schedule, runtime and backbone are the mixture's own, except for the
+    Models, data, metrics, visualizers and checks before a run come from the
+    configs. Schedule, runtime and backbone are the mixture's own, except the
     number of a task's queries and their initialization.
 
     Args:

@@ -63,9 +63,8 @@ class GLIDMaskFormer(MaskFormer):
         """Features of a batch.
 
         Args:
-            batch_inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_data_samples (Metas, optional): Tell how much of each image
-                is padding.
+            batch_inputs: ``(B, 3, H, W)``, standardised.
+            batch_data_samples: Sizes of the images without padding.
 
         Returns:
             Inputs of the head.

@@ -138,8 +138,8 @@ class QueryHeatmapHead(HeatmapHead):
 
         Returns:
             dict[str, Tensor]: ``loss_kpt``; ``acc_pose``, the share of
-            keypoints whose peak is in its place; ``error_pose``, the loss
-            divided by that of empty heatmaps, 0 if perfect.
+            keypoints with a correct peak; ``error_pose``, the loss divided by
+            the loss of empty heatmaps, 0 if perfect.
 
         Raises:
             UserError: If the targets have other keypoints or sizes.
@@ -167,8 +167,8 @@ class QueryHeatmapHead(HeatmapHead):
             if train_cfg.get('compute_acc', True):
                 losses['acc_pose'] = heatmap_accuracy(heatmaps.detach(),
                                                       targets, weights > 0)
-                # Averaged over pixels, most of which are empty in every
-                # heatmap, the loss itself is small from the first step on.
+                # The loss itself is small from the first step on, because
+                # most pixels of every heatmap are empty.
                 with torch.no_grad():
                     empty = self.loss_module(
                         torch.zeros_like(heatmaps), targets, weights)

@@ -37,9 +37,8 @@ class GLIDSegmentor(EncoderDecoder):
         """Features of a batch.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, standardised.
-            batch_img_metas (Metas, optional): Tell how much of each image is
-                padding.
+            inputs: ``(B, 3, H, W)``, standardised.
+            batch_img_metas: Sizes of the images without padding.
 
         Returns:
             Inputs of the head.
