@@ -23,9 +23,7 @@ from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
-from rich.console import Console
-from rich.table import Table
-from step_timing import apart
+from step_timing import apart, print_table
 
 from glid_mm.cli.configs import FOLDERS, SIZES
 from glid_mm.engine import launch
@@ -129,17 +127,12 @@ def train(task, size, args):
 def show(results, args):
     device = (
         torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')
-    table = Table(title=f'own data, {device}, {args.threads} threads, torch '
-                  f'{torch.__version__}, load {os.getloadavg()[0]:.1f}')
-    table.add_column('training', no_wrap=True)
-    for title in COLUMNS:
-        table.add_column(title, justify='right')
-    for (task, size), row in results.items():
-        table.add_row(
-            f'{task}, {size}',
-            *(format(row[k], f) if k in row else '–'
-              for k, f in COLUMNS.values()))
-    Console().print(table)
+    title = (f'own data, {device}, {args.threads} threads, torch '
+             f'{torch.__version__}, load {os.getloadavg()[0]:.1f}')
+    print_table(title, 'training', COLUMNS, {
+        f'{task}, {size}': row
+        for (task, size), row in results.items()
+    })
 
 
 def parse_args():

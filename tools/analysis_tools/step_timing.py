@@ -216,10 +216,10 @@ def measure(kind, args):
 
 
 def show(results, what, args):
-    table = Table(title=f'{what}, batch {args.batch_size}, {args.device}, '
-                  f'{args.threads} threads, amp {args.amp}, plan '
-                  f'{"ahead" if args.plan_ahead else "in the step"}, torch '
-                  f'{torch.__version__}')
+    title = (f'{what}, batch {args.batch_size}, {args.device}, '
+             f'{args.threads} threads, amp {args.amp}, plan '
+             f'{"ahead" if args.plan_ahead else "in the step"}, torch '
+             f'{torch.__version__}')
     columns = {
         'img/s': ('images_per_second', '.2f'),
         'ratio': ('ratio', '.2f'),
@@ -230,9 +230,15 @@ def show(results, what, args):
         'params M': ('parameters', '.1f'),
         'GFLOP fwd': ('gflops', '.1f'),
     }
-    table.add_column('model')
-    for title in columns:
-        table.add_column(title, justify='right')
+    print_table(title, 'model', columns, results)
+
+
+def print_table(title, first, columns, results):
+    """Print figures by name; a dash stands for a missing figure."""
+    table = Table(title=title)
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify='right')
     for name, row in results.items():
         table.add_row(
             name,
