@@ -71,7 +71,9 @@ def check_widths(model: nn.Module, name: str) -> None:
     Raises:
         UserError: If widths differ; names both and the setting to change.
     """
-    glid, head = model.backbone, getattr(model, name)
+    # A task of a mixture has a part of the shared GLID.
+    glid = getattr(model.backbone, 'glid', model.backbone)
+    head = getattr(model, name)
     if isinstance(glid, XNet) and head.in_channels != glid.channels:
         raise UserError(
             f'model.{name}.in_channels is {head.in_channels}, but ×Net makes '

@@ -77,8 +77,8 @@ class MultitaskGLID(BaseModel):
         init_cfg: See ``BaseModel``.
 
     Raises:
-        UserError: If a task has an invalid name, or queries cannot be shared
-            as configured.
+        UserError: If a task has an invalid name, queries cannot be shared as
+            configured, or a head does not fit the shared parts.
     """
 
     def __init__(self,
@@ -119,7 +119,10 @@ class MultitaskGLID(BaseModel):
         for name, config in tasks.items():
             part = dict(
                 type='glid_mm.SharedGLID', glid=glid, rows=shared.rows[name])
-            models[name] = MODELS.build(ConfigDict(config, backbone=part))
+            try:
+                models[name] = MODELS.build(ConfigDict(config, backbone=part))
+            except UserError as error:
+                raise UserError(f'task {name!r}: {error}') from error
         super().__init__(TaskPreprocessors(models), init_cfg)
         self.backbone = glid
         self.tasks = ModuleDict(models)

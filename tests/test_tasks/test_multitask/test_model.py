@@ -110,3 +110,18 @@ def test_what_cannot_be_shared_is_refused(config, change, match):
     init_default_scope('mmengine')
     with pytest.raises(UserError, match=match):
         MODELS.build(dict(config.model.to_dict(), **change))
+
+
+@pytest.mark.parametrize('change,match', [
+    (dict(in_channels=512), "task 'pose': model.head.in_channels is 512, but "
+     'the decoder makes queries of'),
+    (dict(mask_channels=44), "task 'pose': model.head.mask_channels is 44, "
+     'but the neck makes mask features of'),
+])  # yapf: disable
+def test_a_head_that_does_not_fit_the_shared_model_is_refused(
+        config, change, match):
+    init_default_scope('mmengine')
+    settings = config.model.to_dict()
+    settings['tasks']['pose']['head'].update(change)
+    with pytest.raises(UserError, match=match):
+        MODELS.build(settings)
