@@ -2,6 +2,8 @@
 import contextlib
 import copy
 import io
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -160,9 +162,10 @@ def _export(model, config, task, out_path, size, pictures, threads, device,
     _check_folder(out_path)
     with torch.no_grad(), torch_threads(threads), _other_peoples_warnings():
         try:
-            program = _trace(graph, [x[:2] for x in inputs], device)
-            data, opset = encode(program, graph, describe(graph, task))
-            run = load(data)
+            with _ctrl_c_afterwards():
+                program = _trace(graph, [x[:2] for x in inputs], device)
+                data, opset = encode(program, graph, describe(graph, task))
+                run = load(data)
         except Exception as error:
             # PyTorch wraps the cause in advice for its own developers.
             cause = error
@@ -274,6 +277,35 @@ def _check_folder(path: Path) -> None:
     except OSError as error:
         raise UserError(f'cannot write {path}: {error.strerror or error}. '
                         'Choose another place.') from error
+
+
+@contextlib.contextmanager
+def _ctrl_c_afterwards() -> Iterator[None]:
+    """Delay the first Ctrl-C to the end of the block.
+
+    In PyTorch's tracer it can end in C++, which aborts the process.
+
+    Raises:
+        KeyboardInterrupt: After the block, if Ctrl-C was pressed in it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach only the main thread
+        return
+    previous = signal.getsignal(signal.SIGINT)
+    received = []
+
+    def note(number: int, frame) -> None:
+        received.append(number)
+        signal.signal(number, previous)
+
+    if previous == signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if received:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Files hold what the host answers, or are not there."""
 import errno
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -177,6 +178,28 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
         with pytest.raises(UserError, match='cannot write'):
             export_torch(model, config, 'semantic', path, size=(64, 64))
     assert (tmp_path / 'file').read_text() == ''
+
+
+class _CtrlC(nn.Linear):
+    """Its first call receives Ctrl-C."""
+
+    calls = 0
+
+    def forward(self, x):
+        _CtrlC.calls += 1
+        if _CtrlC.calls == 1:
+            signal.raise_signal(signal.SIGINT)
+        return super().forward(x)
+
+
+def test_ctrl_c_waits_for_the_tracer(tmp_path, monkeypatch):
+    model, config = tiny('semantic', monkeypatch)
+    model.backbone.encoder.patch_embed.proj.__class__ = _CtrlC
+    with pytest.raises(KeyboardInterrupt):
+        export_torch(model, config, 'semantic', tmp_path / 'x.pt2', (64, 64))
+    assert _CtrlC.calls > 1
+    assert not any(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
