@@ -16,9 +16,11 @@ from ..registry import LOG_PROCESSORS
 #: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
 # Starts of messages that go into the file: mmengine's about the environment,
-# the config and the hooks, which have hundreds of lines each; COCO's tables;
-# and a note on SyncBatchNorm, which no model has.
+# the config and the hooks, which have hundreds of lines each; COCO's tables
+# and mmdet's repetition of them; and a note on SyncBatchNorm, which no model
+# has.
 _ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
+          'bbox_mAP_copypaste', 'segm_mAP_copypaste',
           'Distributed training is not used')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')

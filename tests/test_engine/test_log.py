@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from mmengine.logging import MessageHub
 
@@ -68,6 +69,31 @@ def test_batches_are_averaged_and_results_are_not():
             LogProcessor(window_size=2)._collect_scalars(
                 [], SimpleNamespace(message_hub=hub), mode, True))
     assert [found[name] for name in names] == [5, 5, 6, 6]
+
+
+def test_mmdet_does_not_repeat_metrics_in_the_log(tmp_path, capsys):
+    coco_metric = pytest.importorskip('mmdet.evaluation.metrics.coco_metric')
+    make_runner(tmp_path, log_level='INFO')
+    metric = coco_metric.CocoMetric()
+    metric.dataset_meta = dict(classes=('dog', ))
+    box = [0., 0, 9, 9]
+    truth = dict(
+        width=20,
+        height=20,
+        img_id=0,
+        anns=[dict(bbox=box, bbox_label=0, ignore_flag=0)])
+    found = dict(
+        img_id=0,
+        bboxes=np.array([box]),
+        labels=np.zeros(1, int),
+        scores=np.ones(1))
+    results = metric.compute_metrics([(truth, found)])
+    assert results['bbox_mAP'] == pytest.approx(1)
+    details, = tmp_path.glob('*/details.txt')
+    assert 'bbox_mAP_copypaste: 1.000' in details.read_text()
+    seen = capsys.readouterr()
+    assert 'Evaluating bbox' in seen.out + seen.err
+    assert 'copypaste' not in seen.out + seen.err
 
 
 def test_coco_prints_a_table_into_the_details_and_nothing_else(
