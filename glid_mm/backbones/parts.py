@@ -35,6 +35,9 @@ class GLIDEncoder(GLIDBackbone):
             encoder, recompute=recompute, compile=compile, init_cfg=init_cfg)
         self.neck = self.queries = self.decoder = None
         self.out_indices = tuple(out_indices)
+        # DistributedDataParallel waits for the gradient of every weight.
+        for i, norm in enumerate(self.encoder.norms):
+            norm.requires_grad_(i in self.out_indices)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` at the selected strides s; C doubles."""

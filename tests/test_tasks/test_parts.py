@@ -68,6 +68,18 @@ def test_some_maps_are_the_same_alone(checkpoint):
     assert torch.equal(last, maps[3])
 
 
+def test_every_trained_weight_of_one_map_has_a_gradient():
+    # DistributedDataParallel would otherwise report an error.
+    model = MODELS.build(dict(ENCODER, out_indices=(3, ))).train()
+    last, = model(torch.randn(1, 3, 64, 64))
+    last.square().sum().backward()
+    for name, weight in model.named_parameters():
+        assert weight.requires_grad == (weight.grad is not None), name
+    frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert {name.split('.')[2] for name in frozen} == {'0', '1', '2'}
+    assert all(name.startswith('encoder.norms.') for name in frozen)
+
+
 @pytest.mark.parametrize('part', [ENCODER, PYRAMID])
 def test_every_weight_is_started(part, glid, checkpoint):
     names = started(part, checkpoint).state_dict()
