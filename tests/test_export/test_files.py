@@ -181,7 +181,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
 
 
 class _CtrlC(nn.Linear):
-    """Its first call receives Ctrl-C."""
+    """A layer whose first call receives Ctrl-C."""
 
     calls = 0
 
