@@ -20,9 +20,7 @@ SIZE = dict(depths=(1, 1, 1, 1), dims=(8, 16, 24, 32))
 TIMM = dict(type='glid_mm.TimmFeatures', name='convnext_atto', **SIZE)
 MMPRETRAIN = dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3))
 SWIN = dict(
-    type='glid_mm.GLIDEncoder',
-    encoder=BACKBONE['encoder'],
-    out_indices=(3, ))
+    type='glid_mm.GLIDEncoder', encoder=BACKBONE['encoder'], out_indices=(3, ))
 XNET = dict(type='glid_mm.XNet', channels=16)
 
 
