@@ -1,4 +1,4 @@
-"""Library quirks are mended before any test imports a library."""
+"""Shared fixtures; ``prepare()`` runs before any library is imported."""
 import sys
 
 import pytest
@@ -9,13 +9,13 @@ prepare()
 
 
 def pytest_collection_modifyitems(items):
-    """Slow tests come last: what fails fast is known soon."""
+    """Run slow tests last, so that fast failures show early."""
     items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
 
 
 @pytest.fixture(autouse=True)
 def no_state_left_behind():
-    """mmengine keeps some objects for the whole process."""
+    """Drop the instances that mmengine keeps for the whole process."""
     yield
     if 'mmengine' in sys.modules:
         from mmengine.logging import MessageHub

@@ -1,4 +1,4 @@
-"""A very small GLID and a few Scenes, for tests that train."""
+"""A nano GLID, its task models and Scenes, for tests that train."""
 import torch
 
 from glid_mm.scenes import render_scene
@@ -11,7 +11,7 @@ BACKBONE = dict(
 
 
 def short_run(path, data_root, work_dir, **changes):
-    """A config of Scenes, cut down to one iteration on two images."""
+    """A Scenes config cut down to one iteration on two images."""
     from mmengine.config import Config
     config = Config.fromfile(path)
     options = {
@@ -30,7 +30,7 @@ def short_run(path, data_root, work_dir, **changes):
 
 
 def pretrainer(**kwargs):
-    """A ``GLIDPretrainer`` without normalisation of pixels to ImageNet."""
+    """A ``GLIDPretrainer`` without ImageNet pixel normalization."""
     from glid_mm.tasks.pretraining import GLIDPretrainer
     return GLIDPretrainer(
         backbone=dict(BACKBONE),
@@ -101,7 +101,7 @@ def depth_estimator(num_queries=16, min_depth=.5, max_depth=20., **kwargs):
 
 
 def pose_estimator(num_keypoints=17):
-    """A ``GLIDPoseEstimator`` of crops of 64×64 pixels."""
+    """A ``GLIDPoseEstimator`` for crops of 64×64 pixels."""
     from glid_mm.tasks.pose import GLIDPoseEstimator
     return GLIDPoseEstimator(
         data_preprocessor=dict(
@@ -123,7 +123,7 @@ def pose_estimator(num_keypoints=17):
 
 
 def over_fit(model, loss_of_step, steps, lr, **settings):
-    """Train as on one batch with AdamW; the loss of each step."""
+    """Train with AdamW and return the loss of each step."""
     optimizer = torch.optim.AdamW(
         model.parameters(), weight_decay=0, **settings)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
@@ -140,7 +140,7 @@ def over_fit(model, loss_of_step, steps, lr, **settings):
 
 
 def assert_backbone_is_loaded(source, target):
-    """Load a task's model from a pre-training: all but its own queries."""
+    """Assert that all backbone weights load, except the task's queries."""
     from mmengine.runner import load_state_dict
     given = {k: v.clone() for k, v in source.state_dict().items()}
     load_state_dict(target, given)
@@ -155,7 +155,7 @@ def assert_backbone_is_loaded(source, target):
 
 
 def scenes(count=8, size=64, split='train'):
-    """``(count, 3, size, size)`` images, 0 to 255, and semantic maps."""
+    """``(count, 3, size, size)`` images from 0 to 255, and semantic maps."""
     drawn = [render_scene(0, split, i, size) for i in range(count)]
     images = torch.stack(
         [torch.from_numpy(s.image).permute(2, 0, 1) for s in drawn])

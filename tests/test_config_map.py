@@ -1,4 +1,4 @@
-"""What configs/README.md and docs/yardsticks.md say to run can be run."""
+"""The commands of configs/README.md and docs/yardsticks.md can be run."""
 import itertools
 import json
 import re
@@ -23,7 +23,7 @@ from .test_tasks import mixtures
 README = (ROOT / 'configs/README.md').read_text()
 YARDSTICKS = (ROOT / 'docs/yardsticks.md').read_text()
 PRETRAINING = 'pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py'
-# Host and task by the folder of a config.
+# The task of each config folder.
 TASKS = dict(
     segmentation='semantic',
     instance='instance',
@@ -39,7 +39,7 @@ SECTIONS = {
 
 
 def rows(section):
-    """Lines of a section's table of settings: links and settings of each."""
+    """Links and settings of each row in a section's table of settings."""
     head, *body = [
         line for line in SECTIONS[section].splitlines() if line.startswith('|')
     ]
@@ -51,7 +51,7 @@ def rows(section):
 
 
 def train_commands():
-    """Configs and settings of all cells, tables of the paper in turn."""
+    """Section, config and settings of every cell in the paper's tables."""
     for section, text in SECTIONS.items():
         prose = re.sub(r'(?m)^\|.*$', '', text)
         common = re.findall(LINK, prose)
@@ -68,7 +68,7 @@ def train_commands():
 
 
 def shell_commands(text):
-    """Of the blocks of a page, as lists of words."""
+    """The Python commands in a page's bash blocks, as lists of words."""
     for block in re.findall(r'```bash\n(.*?)```', text, re.DOTALL):
         for line in block.replace('\\\n', ' ').splitlines():
             if line.startswith('python '):
@@ -76,7 +76,7 @@ def shell_commands(text):
 
 
 def read_training(monkeypatch, words):
-    """The config that tools/train.py makes of its arguments."""
+    """The config that tools/train.py builds from its arguments."""
     monkeypatch.setattr(sys, 'argv', ['train.py', *words])
     args = runpy.run_path(str(ROOT / 'tools/train.py'))['parse_args']()
     config = launch.read_run(args)
@@ -86,7 +86,7 @@ def read_training(monkeypatch, words):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A folder like the checkout, with the weights that commands name."""
+    """A folder like the checkout, with empty files for the named weights."""
     for name in ('configs', 'tools'):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in re.findall(r'[\w./-]+\.pth', README + YARDSTICKS):
@@ -111,7 +111,7 @@ def test_every_table_has_its_cells():
         'Table 2': 6 * 6,  # starts × tasks
         'Table 3': 4,
         'Table 4': 4 * 2,
-        'Table 5': 3 * 3,  # with their own pre-training
+        'Table 5': 3 * 3,  # each with its own pre-training
         'Table 6': 3,
         'Table 7': 5,
     }
@@ -126,7 +126,7 @@ def scenes(tmp_path_factory):
 
 
 def small(node):
-    """A model of the same structure, whose layers are narrow."""
+    """A model config of the same structure with narrow layers."""
     if isinstance(node, (list, tuple)):
         return [small(item) for item in node]
     if not isinstance(node, dict):
@@ -145,7 +145,7 @@ def small(node):
 
 
 def images(path, scenes):
-    """Two Scenes as the model of a config takes them."""
+    """A batch of Scenes in the format that a config's model expects."""
     if path.startswith('multitask/'):
         tasks = tuple(task for task in TASKS.values()
                       if task in path.partition('_')[2])
@@ -167,7 +167,7 @@ def images(path, scenes):
 
 def test_all_cells_parse_and_their_models_take_a_step(checkout, scenes,
                                                       monkeypatch, one_thread):
-    # Starts differ in their encoders: one task takes a step with each.
+    # Starts differ only in the encoder, so one task per start is enough.
     commands = [[f'configs/{config}', *settings]
                 for section, config, settings in train_commands()
                 if section != 'Table 2' or config.startswith('segmentation')]
@@ -204,7 +204,7 @@ def test_all_cells_parse_and_their_models_take_a_step(checkout, scenes,
         }
         assert moved == {'encoder', 'neck', 'queries', 'decoder',
                          'head'}, words
-    # Tasks, pre-trainings, mixtures, windows, depths, boxes of yardsticks.
+    # Tasks, pre-trainings, mixtures, windows, depths and yardsticks.
     assert len(stepped) > 20
 
 
@@ -215,7 +215,7 @@ def test_all_cells_parse_and_their_models_take_a_step(checkout, scenes,
     ],
     ids=lambda words: words[words.index('--out') + 1])
 def test_studies_are_planned(words, checkout, monkeypatch):
-    # Every start, but the last seed, fraction and rate alone.
+    # Plan every start, but only the last seed, fraction and learning rate.
     for option in ('--seeds', '--fractions', '--lrs'):
         if option in words:
             first = words.index(option) + 1

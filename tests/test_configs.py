@@ -1,4 +1,4 @@
-"""Every config is read, builds, and shares its weights with pre-training."""
+"""Every config loads, builds and shares its weights with pre-training."""
 import argparse
 import re
 from pathlib import Path
@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
     path.relative_to(ROOT / 'configs')
     for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
-# Those whose networks come from elsewhere have no pre-training here.
+# Configs of other networks have no pre-training here.
 OURS = [p for p in CONFIGS if p.name.split('_')[0] not in ('xnet', 'fpn')]
-# The pre-training whose architecture a model has, by its embedding width.
+# The pre-training config of each architecture.
 PRETRAINING = {
     path.name.split('_')[1]: path
     for path in CONFIGS if path.parts[0] == 'pretrain'
@@ -26,7 +26,7 @@ PRETRAINING = {
 
 
 def architecture(path):
-    """Such as swin-b; a host's model is named ``upernet_glid-swin-b``."""
+    """The architecture in a config's name, such as swin-b."""
     return path.name.split('_')[1].removeprefix('glid-')
 
 
@@ -35,7 +35,7 @@ def read(path):
 
 
 def pipelines(config):
-    """Those of a data loader; a mixture has one for each of its tasks."""
+    """All pipelines of a data loader; a mixture has one per task."""
     if 'pipeline' in config:
         return [config.pipeline]
     return [
@@ -45,7 +45,7 @@ def pipelines(config):
 
 
 def weights(config):
-    """Names and shapes, without allocating any weight."""
+    """Names and shapes of the weights, without allocating them."""
     init_default_scope(config.default_scope)
     with torch.device('meta'):
         model = MODELS.build(config.model)
@@ -67,12 +67,13 @@ def test_config_reads_and_names_its_parts(path):
         assert config.model.backbone.get('classifier', encoder) == encoder
     else:
         assert encoder.arch == arch
-    # Names tell what the learning rate is for: <GPUs>xb<images on each>.
+    # In a name, `8xb256` means 8 GPUs × 256 images, the batch size that the
+    # learning rate assumes.
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
     assert config.train_dataloader.batch_size == batch
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     assert base in (None, gpus * batch)
-    # Pictures are read by the loaders that know every kind of them.
+    # Images are read by our loaders, which support all formats.
     loaders = [config.get(f'{s}_dataloader') for s in ('train', 'val', 'test')]
     found = [pipelines(loader) for loader in loaders if loader]
     assert all(found)
@@ -93,7 +94,7 @@ def test_every_backbone_weight_of_pretraining_fits(path):
         del target['backbone.queries.embeddings']
         assert target == source
     else:
-        # A host's model has the encoder alone.
+        # An OpenMMLab model shares only the encoder.
         assert target == {
             k: v
             for k, v in source.items() if k.startswith('backbone.encoder.')

@@ -1,4 +1,4 @@
-"""The doctor's rules, on made-up environments, and its report."""
+"""The doctor's rules in made-up environments, and its report."""
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ UPSTREAM = {
     'mmpose': '1.3.2',
 }
 
-# a healthy line, what is changed in it, the cure of the one conflict
+# healthy versions, a change, and the cure of the resulting conflict
 CASES = {
     'old torch': (UPSTREAM, dict(torch='2.2.2'), 'pip install "torch>=2.3"'),
     'mmcv 1': (UPSTREAM, dict(mmcv='1.7.2'),

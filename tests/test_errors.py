@@ -1,4 +1,4 @@
-"""What a task's room says when its library is not there."""
+"""The error of a task whose library is missing."""
 import sys
 
 import pytest

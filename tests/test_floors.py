@@ -1,8 +1,8 @@
-"""Rooms of the package rest on rooms below them, and on no others.
+"""Each room (subpackage) of glid_mm imports only from lower floors.
 
-The floors are the plan of the house: a room may import from any lower floor,
-also inside functions. So there is no circle, and whoever reads a room needs to
-know nothing above it.
+``FLOORS`` lists the rooms from the lowest floor up. The rule also holds for
+imports inside functions, so there are no import cycles, and a reader of a
+room needs to know nothing above it.
 """
 import ast
 import subprocess
@@ -42,13 +42,13 @@ def module_of(path):
 
 
 def room_of(module):
-    """``glid_mm.tasks.pose.loading`` -> ``tasks.pose``; '' for the face."""
+    """``glid_mm.tasks.pose.loading`` -> ``tasks.pose``; '' for ``glid_mm``."""
     _, *parts = module.split('.')
     return '.'.join(parts[:2] if parts[:1] == ['tasks'] else parts[:1])
 
 
 def imports_of(path, modules):
-    """Modules of the package that a file imports, anywhere in it."""
+    """Modules that a file imports, also inside functions."""
     package = module_of(path).split('.')
     if path.name != '__init__.py':
         package = package[:-1]
@@ -64,7 +64,7 @@ def imports_of(path, modules):
 
 
 def arrows(files):
-    """``(importing module, imported module)`` of unlike rooms."""
+    """``(importing module, imported module)`` between rooms."""
     modules = {module_of(path) for path in files}
     for path in files:
         for target in imports_of(path, modules):

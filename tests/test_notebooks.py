@@ -1,4 +1,4 @@
-"""The notebooks run from data to pictures, on tiny settings."""
+"""The notebooks run from start to end with tiny settings."""
 import ast
 import json
 import os
@@ -11,13 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = {path.stem: path for path in (ROOT / 'notebooks').glob('*.ipynb')}
-# What replaces each notebook's parameters, and the pictures it then shows.
+# Tiny parameters of each notebook, and the outputs it then shows.
 TINY = dict(
     detection=('pictures, validation, size, steps = 4, 2, 64, 1', ['image']),
     segmentation=('unlabelled, labelled, validation, size = 4, 4, 2, 64\n'
                   'epochs, steps = 1, 1', ['image', 'image']),
     depth=('pictures, validation, size, steps = 4, 2, 64, 1', ['image']))
-# `!COMMAND` and the value at the end of a cell, as Jupyter treats them.
+# Treats `!COMMAND` and the value at the end of a cell as Jupyter does.
 KERNEL = '''
 import shlex, subprocess, sys
 
@@ -49,7 +49,7 @@ def assigned(code):
 
 
 def script(path, parameters):
-    """What Jupyter would run, with other parameters."""
+    """The code that Jupyter would run, with other parameters."""
     parts = [KERNEL]
     for cell in cells(path, 'code'):
         code = ''.join(cell['source'])

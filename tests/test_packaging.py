@@ -1,4 +1,4 @@
-"""What is built carries configs, tools, the model index and the weights."""
+"""A built wheel carries configs, tools, the model index and the weights."""
 import os
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ CONFIGS = {
     for path in (ROOT / 'configs').rglob('*.py')
 }
 MIM = 'glid_mm/.mim/'
-# Run where nothing of the checkout lies, with the unpacked wheel on the path.
+# Runs outside the checkout, with the unpacked wheel on the path.
 USE = """
 import importlib.metadata
 import runpy
@@ -51,7 +51,7 @@ runpy.run_path(str(mim / 'tools/train.py'))
 
 
 def build(folder, what):
-    """Have setuptools build, as pip does, in a process and a folder."""
+    """Build with setuptools in a subprocess, as pip does."""
     code = ('import setuptools.build_meta\n'
             f'print(setuptools.build_meta.build_{what}(".."))')
     done = subprocess.run([sys.executable, '-c', code],
@@ -64,7 +64,7 @@ def build(folder, what):
 
 @pytest.fixture
 def sources(tmp_path):
-    """The checkout's files that a build reads, in a path with a blank."""
+    """A copy of the files that a build reads, in a path with a space."""
     folder = tmp_path / 'a checkout' / 'sources'
     folder.mkdir(parents=True)
     for name in ('setup.py', 'setup.cfg', 'MANIFEST.in', 'README.md',
@@ -79,7 +79,7 @@ def sources(tmp_path):
 def test_wheel_has_all_and_finds_its_configs_from_any_folder(
         sources, tmp_path):
     pytest.importorskip('mmseg')
-    # By way of the sdist, over the remains of an older build.
+    # Build from the sdist, over the remains of an older build.
     sdist = build(sources, 'sdist')
     with tarfile.open(sdist) as tar:
         tar.extractall(sdist.parent)
@@ -105,7 +105,7 @@ def test_wheel_has_all_and_finds_its_configs_from_any_folder(
     assert 'tools/demo.py' not in inside
     assert not [name for name in names if '__pycache__' in name]
 
-    # One of each task.
+    # One config per task.
     some = {path.split('/')[1]: path for path in sorted(CONFIGS)}
     del some['_base_']
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Types of ours resolve by their name alone, under any default scope."""
+"""Our types resolve by their full name under any default scope."""
 import importlib
 import subprocess
 import sys

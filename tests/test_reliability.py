@@ -1,4 +1,4 @@
-"""The tests that docs/reliability.md names are there, in short files."""
+"""The tests that docs/reliability.md names exist, in short files."""
 import re
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def test_tests_that_are_named_are_there():
     functions = set()
     for path in (ROOT / 'tests').rglob('test_*.py'):
         parts = path.relative_to(ROOT).parts
-        # Files of several folders share their names: folders tell them apart.
+        # Files in several folders share names; the folder tells them apart.
         places = ['/'.join(parts[i:]) for i in range(len(parts))]
         functions.update(
             (place, name) for place in places

@@ -1,4 +1,4 @@
-"""Small Swins of other libraries, with uneven weights and their features."""
+"""Small Swins of other libraries with random weights, and their features."""
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from ..test_models.build import randomise
 
 SIZES = dict(embed_dims=32, depths=(2, 2, 4, 2), num_heads=(1, 2, 4, 8))
-# What a file may hold besides what GLID takes.
+# Keys that a file may hold and GLID does not load.
 BESIDES = ('relative_position_index', 'attn_mask', 'mask_token', 'head',
            'decoder', 'absolute_pos_embed', 'neck')
 
 
 class Peer(NamedTuple):
-    """Another library's Swin.
+    """A Swin of another library.
 
     Attributes:
-        model (nn.Module): In evaluation mode.
-        file (dict): Its checkpoint, as the library writes it.
-        size (int): Side of images that need no padding.
-        maps (callable): From images to the outputs of the four stages,
-            ``(B, H, W, C)``, normalised as the file says, or plainly.
+        model (nn.Module): The Swin in evaluation mode.
+        file (dict): Its checkpoint in the library's format.
+        size (int): Image side that needs no padding.
+        maps (callable): Computes the outputs of the four stages from images,
+            ``(B, H, W, C)``, with the norms of the file or a plain layer norm.
     """
 
     model: nn.Module
@@ -56,7 +56,7 @@ def timm_peer(window=7, size=224) -> Peer:
 
 
 def microsoft_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """From timm's names to those that Swin was published with."""
+    """Rename timm's weights to the names of the published Swin."""
     out = {}
     for name, value in weights.items():
         name = re.sub(r'layers\.(\d)\.downsample',
@@ -76,7 +76,7 @@ def microsoft_peer() -> Peer:
 
 
 def microsoft_detection_peer() -> Peer:
-    """As in the authors' detection: norms for all stages, backbone first."""
+    """Microsoft's detection format: ``backbone.`` prefix, a norm per stage."""
     peer = timm_peer()
     norms = [
         randomise(nn.ModuleDict(dict(norm=nn.LayerNorm(32 << i)))).norm
@@ -134,7 +134,7 @@ def mmdet_peer(window=6, size=384, library='mmdet') -> Peer:
         from mmseg.models.backbones import SwinTransformer
     torch.manual_seed(0)
     model = randomise(SwinTransformer(window_size=window, **SIZES))
-    model.eval()  # its train() returns nothing
+    model.eval()  # its train() returns None
     weights = {f'backbone.{k}': v for k, v in weights_of(model).items()}
     weights['rpn_head.rpn_conv.weight'] = torch.zeros(1)
 
@@ -161,11 +161,11 @@ def mmpretrain_peer(simmim=False) -> Peer:
     def maps(images):
         arguments = (None, ) if simmim else ()
         outs = _outputs(model.stages, lambda: model(images, *arguments))
-        if simmim:  # without masks it computes as the plain one
+        if simmim:  # without masks it equals the plain Swin
             assert model.mask_token is not None
         return _normalised([_map_of(x) for x, _ in outs], model.norm3)
 
-    # Each stage merges in a call of its own, so its output is before that.
+    # A stage's output precedes patch merging, which is a separate call.
     return Peer(model, dict(meta={}, state_dict=weights), 224, maps)
 
 
@@ -181,7 +181,7 @@ def mixmim_peer() -> Peer:
     for block in (b for layer in model.layers for b in layer.blocks):
         for norm in (block.ln1, block.ln2):
             nn.init.normal_(norm.weight, mean=1, std=.3)
-    # GLID has no absolute positions.
+    # GLID has no absolute position embedding.
     nn.init.zeros_(model.absolute_pos_embed)
     weights = {f'backbone.{k}': v for k, v in weights_of(model).items()}
     weights['neck.mask_token'] = torch.zeros(1)
@@ -194,7 +194,7 @@ def mixmim_peer() -> Peer:
     return Peer(model, dict(meta={}, state_dict=weights), 224, maps)
 
 
-#: Format that is recognised, and what makes the peer.
+#: Expected format and builder of each peer.
 PEERS = dict(
     microsoft=('microsoft', microsoft_peer),
     microsoft_detection=('microsoft', microsoft_detection_peer),
@@ -226,6 +226,6 @@ def _map_of(tokens):
 
 
 def _normalised(maps, last):
-    """What has a norm for the last stage only."""
+    """Normalize the maps of a model with a norm for its last stage only."""
     plain = [F.layer_norm(x, x.shape[-1:]) for x in maps[:-1]]
     return [*plain, last(maps[-1])]

@@ -27,7 +27,7 @@ def test_resized_head_by_head(old, new):
 
 
 def test_resizing_keeps_the_centre():
-    # The offset (0, 0) is in the middle of a table of any window.
+    # The offset (0, 0) is the central row of every table.
     table = torch.zeros(15**2, 1)
     table[7 * 15 + 7] = 1
     out = resize_bias_table(table, 12)
@@ -79,7 +79,7 @@ def test_untrained_rim_is_not_mixed_in_by_resizing(caplog):
     given = source.state_dict()
     table = extend_rim(given[TABLE.format(3)], 3)
     expected = resize_bias_table(table, 8)
-    # All of it is trained then; a task has nothing left to extend.
+    # The resized table is fully trained; a task has nothing left to extend.
     for target in glid(8), glid(8, num_queries=2):
         target.load_state_dict(given, strict=False)
         assert extents(target.encoder) == [0, 0, 8, 8]
@@ -118,7 +118,7 @@ def test_extent_is_counted_in_pretraining_only():
     model.loss(images, None)
     assert extents(encoder) == [8, 8, 6, 3]
     model.loss(images[..., :64], None)
-    assert extents(encoder) == [8, 8, 6, 3]  # what was seen stays seen
+    assert extents(encoder) == [8, 8, 6, 3]  # it never shrinks
     loaded = SwinEncoder('nano')
     loaded.load_state_dict(encoder.state_dict())
     assert extents(loaded) == [8, 8, 6, 3]
@@ -153,7 +153,7 @@ def test_untrained_weights_have_no_rim():
         assert torch.equal(value, state[key])
 
 
-def test_the_heart_alone_takes_its_own_windows_only():
+def test_a_bare_encoder_refuses_tables_of_another_window():
     with pytest.raises(RuntimeError, match='size mismatch.*bias_table'):
         SwinEncoder(
             'nano', window_size=6).load_state_dict(

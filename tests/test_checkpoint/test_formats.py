@@ -1,4 +1,4 @@
-"""Swins of other libraries: into GLID, out of it, with equal features."""
+"""Swins of other libraries keep their features in conversions both ways."""
 import pytest
 import torch
 from scipy import interpolate
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def encoder_of(checkpoint):
-    """The encoder that a converted checkpoint describes."""
+    """The encoder of a converted checkpoint, and its missing keys."""
     facts = stamped_facts(checkpoint)
     encoder = SwinEncoder(
         'nano', window_size=facts['windows'], shifted_windows=facts['shifted'])
@@ -44,7 +44,7 @@ def test_features_equal_the_peers_and_weights_come_back(name):
     assert facts == EncoderFacts.of_model(encoder)
     assert facts[:3] == tuple(SIZES.values())
     assert facts.shifted == (name != 'mixmim')
-    # Norms of outputs that the source does not have, and nothing else.
+    # Only output norms that the source lacks are missing.
     assert [ENCODER + k for k in missing] == converted.missing
     assert all(k.startswith('norms.') for k in missing)
     assert len(missing) == (0 if 'det' in name or name == 'mmseg' else 6)
@@ -66,7 +66,7 @@ def test_features_equal_the_peers_and_weights_come_back(name):
         for k, v in found.weights.items() if k.startswith(found.prefix)
     }
     back = {k.removeprefix(FORMATS[format].prefix): v for k, v in back.items()}
-    if name == 'microsoft_detection':  # its last norm has two names
+    if name == 'microsoft_detection':  # it names the last norm norm3
         back.update({
             k.replace('norm.', 'norm3.'): back.pop(k)
             for k in list(back) if k.startswith('norm.')
@@ -74,7 +74,7 @@ def test_features_equal_the_peers_and_weights_come_back(name):
         theirs = {k: v for k, v in theirs.items() if k[:5] not in (
             'norm0', 'norm1', 'norm2')}  # yapf: disable
     for key, value in theirs.items():
-        if key.endswith('qkv.bias'):  # GLID's keys have none
+        if key.endswith('qkv.bias'):  # GLID has no key bias
             value = value.clone()
             value.chunk(3)[1].zero_()
         if 'index' in key and format == 'mmpretrain':
@@ -96,7 +96,7 @@ def random_glid(window=6, **encoder):
 @pytest.mark.parametrize('target', ['timm', 'mmdet', 'mmseg', 'mmpretrain'])
 @torch.no_grad()
 def test_other_libraries_models_take_glids_encoder(target, tmp_path):
-    """Their own loading, strictly; features at all four stages."""
+    """The library's model loads it; features agree at all four stages."""
     encoder, checkpoint = random_glid()
     library = 'mmdet' if target == 'mmseg' else target
     converted = from_glid(checkpoint, library)
@@ -139,7 +139,7 @@ def test_other_libraries_models_take_glids_encoder(target, tmp_path):
 
 
 def interp2d(x, y, z, kind):
-    """What SciPy has removed, from splines along one axis after the other."""
+    """Replace SciPy's removed ``interp2d`` with one spline per axis."""
     assert kind == 'cubic'
     rows = interpolate.make_interp_spline(y, z, axis=0)
 
@@ -179,7 +179,7 @@ def test_resized_tables_equal_the_peers(old, new, monkeypatch):
 def test_tables_are_resized_as_mmdet_and_mmseg_do(library, tmp_path):
     peer = mmdet_peer(6, library=library)
     state = peer.file['state_dict']
-    # They cannot load an index of another window.
+    # mmdet and mmseg cannot load the index of another window.
     state = {k: v for k, v in state.items() if '_index' not in k}
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
     other = mmdet_peer(8, library=library).model

@@ -1,4 +1,4 @@
-"""What a load takes, what it says, and what it refuses."""
+"""Loading weights: what is loaded, reported and refused."""
 import logging
 from itertools import combinations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 @pytest.fixture(scope='module')
 def source():
-    """Weights of a pre-training whose every number is its own."""
+    """Weights of a pre-trained model, all drawn at random."""
     torch.manual_seed(1)
     model = pretrainer()
     for p in model.parameters():
@@ -99,7 +99,7 @@ def test_swin_of_others_starts_the_encoder(peer, tmp_path, monkeypatch):
     told, = told
     window = 7 if peer is timm_peer else 6
     row = next(x for x in told.splitlines() if x.startswith('encoder '))
-    # Ten tables; six weights of norms; all others as they are.
+    # Ten tables are resized, six norm weights are missing, the rest matches.
     count = len(model.encoder.state_dict())
     assert row.split()[1:] == [str(count - 16), '10', '6', '0']
     assert f'position biases resized from windows {window} to 8' in told
@@ -203,7 +203,7 @@ def test_load_from_says_what_it_did(pretraining, tmp_path, capsys):
         assert rows[part] == [str(count), '0', '0', '0']
     assert 'others, missing: decode_head.' in text
     assert 'others, unexpected: head.pixels.weight, head.pixels.bias' in text
-    # mmengine's own list of the same is not needed.
+    # mmengine's own list of mismatches is not printed.
     assert 'do not match exactly' not in capsys.readouterr().out
 
 
@@ -277,7 +277,7 @@ def test_runs_stamp_their_checkpoints(tmp_path, monkeypatch):
     assert stamp['format'] == FORMAT and stamp['encoder'] == {}
     assert stamp['versions'] == dict(
         glid_mm=__version__, torch=torch.__version__)
-    # With a GLID in it, its windows are told.
+    # If the model contains a GLID, the stamp describes its encoder.
     runner, _ = runner_of(segmentor(), tmp_path / 'run')
     saved = {}
     monkeypatch.setattr(HostRunner, 'save_checkpoint',
@@ -296,7 +296,7 @@ def test_initializer_is_found_by_its_name():
     assert WEIGHT_INITIALIZERS.get('glid_mm.Pretrained') is Pretrained
 
 
-def test_other_encoders_than_glids_are_taken_out_of_a_task(source):
+def test_only_output_norms_stay_out_of_a_timm_encoder(source):
     converted = from_glid(dict(state_dict=source), 'timm')
     assert set(converted.left) == {
         f'{ENCODER}norms.{i}.{p}'

@@ -1,9 +1,9 @@
-"""What earlier releases wrote loads as it is and computes the same.
+"""Checkpoints of earlier releases load unchanged and compute the same.
 
-``releases/glid-VERSION.pth`` is a checkpoint that the release's runner wrote
-after three iterations of pre-training a very small model, and
-``…-outputs.pth`` has images, visible units, embeddings of three queries, and
-what the release made of them.
+``releases/glid-VERSION.pth`` is a checkpoint that the release's runner saved
+after three iterations of pre-training a very small model.
+``…-outputs.pth`` holds images, visible units, embeddings of three queries,
+and the release's outputs for them.
 """
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Scenes, and commands that are kept instead of started."""
+"""Scenes, and a fixture that records commands instead of running them."""
 import pytest
 
 from glid_mm.cli import tools, training
@@ -14,7 +14,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture
 def started(monkeypatch):
-    """Commands that a verb would have become."""
+    """The commands that the verbs would have run."""
     commands = []
 
     def start(command):

@@ -1,4 +1,4 @@
-"""The command's face."""
+"""The ``glid`` command: help, devices, conversions and a complete workflow."""
 import os
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def test_a_tool_of_the_checkout_alone(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_from_pictures_to_predictions(scenes, tmp_path):
-    """All verbs, one after the other, from a folder with a blank."""
+    """Run the verbs in turn, from pre-training on; paths contain spaces."""
     env = dict(os.environ, OMP_NUM_THREADS='1')
 
     def glid(*arguments, fails=False):

@@ -1,4 +1,4 @@
-"""From a folder to a config that trains."""
+"""``glid train`` and ``glid pretrain`` turn a folder into a run's config."""
 import importlib.util
 import shutil
 
@@ -27,7 +27,7 @@ HOSTS = dict(
 
 
 def train(started, task, *arguments):
-    """Write a run; returns its config as ``tools/train.py`` reads it."""
+    """Write a run and return its config as ``tools/train.py`` reads it."""
     verb = ['pretrain'] if task == 'pretrain' else ['train', task]
     with pytest.raises(SystemExit):
         run(*verb, *map(str, arguments))
@@ -72,7 +72,7 @@ def test_check_writes_nothing(scenes, started, tmp_path, monkeypatch, capsys):
 
 def test_a_small_set_is_seen_often_enough(scenes, started, tmp_path):
     config = train(started, 'detection', scenes, '--out', tmp_path)
-    assert config.train_dataloader.batch_size == 6  # there are no more
+    assert config.train_dataloader.batch_size == 6  # the data has only six
     loop = config.train_cfg
     assert (loop.max_iters, loop.val_interval) == (1000, 100)
     assert config.default_hooks.checkpoint.interval == 100
@@ -97,7 +97,7 @@ def test_pre_training_follows_the_number_of_pictures(size, images, devices,
     warm_up, decay = config.param_scheduler
     assert warm_up.end == decay.begin and decay.end == epochs
     assert config.default_hooks.checkpoint.interval == epochs / 10
-    # The user's own length stays.
+    # A length set by the user is kept.
     config = Config.fromfile(config_for('pretrain', size))
     before = config.to_dict()['train_cfg']
     assert 'epochs of' not in [
@@ -126,7 +126,7 @@ def test_a_gpu_takes_what_fits(scenes, started, tmp_path, monkeypatch):
     images = scenes / 'images' / 'unlabelled'
     config = train(started, 'pretrain', images, '--out', tmp_path, '--set',
                    'randomness.seed=3')
-    # Swin-T unless said otherwise, all pictures at once, and its rate fits.
+    # Defaults: Swin-T, all four images in a batch, a scaled learning rate.
     assert config.model.backbone.encoder.arch == 'tiny'
     assert config.train_dataloader.batch_size == 4
     assert config.auto_scale_lr.enable
@@ -147,7 +147,7 @@ def test_batches_follow_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
     assert on(8) == 2
     assert on(24) == 4
-    assert on(80) == 16  # as eight GPUs with two each
+    assert on(80) == 16  # like 8 GPUs with 2 images each
     assert on(80, devices=8) == 2
     assert on(2) == 1
 

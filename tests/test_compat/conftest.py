@@ -1,6 +1,6 @@
-"""Every test of a shim runs in a process of its own.
+"""Tests of the shims run in separate processes.
 
-What is in ``sys.modules`` of this one says nothing about a fresh start.
+``sys.modules`` of this process differs from that of a fresh start.
 """
 import os
 import subprocess
@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def run(tmp_path):
-    """A function that runs Python code and returns what it printed.
+    """A function that runs Python code and returns its output.
 
-    Its keyword ``files`` maps paths to texts: modules that are found before
-    those of the environment.
+    ``files`` maps paths to contents: modules that shadow those of the
+    environment.
     """
 
     def run_code(code, files=None, flags=()):

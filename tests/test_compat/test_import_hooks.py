@@ -1,4 +1,4 @@
-"""The two finders: who acts, and when."""
+"""``after_import`` patches modules; ``stand_in`` replaces missing ones."""
 
 MEND = ('from glid_mm.compat.import_hooks import after_import\n'
         'def mend(module): module.value += 1\n')

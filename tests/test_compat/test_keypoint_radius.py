@@ -1,4 +1,4 @@
-"""mmpose's visualizer draws dots whose radius is in an array."""
+"""mmpose's visualizer draws dots whose radius is an array."""
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which notes are kept off the screen, and which are not."""
+"""Log messages of the libraries that are hidden, and those that are not."""
 INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 MMENGINE = {
     'mmengine/__init__.py':

@@ -1,4 +1,4 @@
-"""mmpretrain beside releases of transformers that it can and cannot use."""
+"""mmpretrain with releases of transformers that it can and cannot use."""
 import importlib.util
 
 import pytest
@@ -9,8 +9,8 @@ if importlib.util.find_spec('mmpretrain') is None:
 INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 IMPORT = ('import mmpretrain.models\n'
           'print("multimodal", mmpretrain.models.WITH_MULTIMODAL)')
-# The two libraries as far as it matters here. Which line the installed
-# mmpretrain is of, its metadata says.
+# The relevant parts of mmengine and mmpretrain. The metadata of the installed
+# mmpretrain tells its line: maintained or upstream.
 HOSTS = {
     'mmengine/__init__.py':
     '',

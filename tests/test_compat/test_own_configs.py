@@ -1,4 +1,4 @@
-"""``glid_mm::…`` is one of our configs, and read as a relative base is."""
+"""``glid_mm::…`` names one of our configs and reads like a relative base."""
 import pytest
 
 pytest.importorskip('mmengine')

@@ -1,4 +1,4 @@
-"""prepare() is light, and the host libraries import in silence after it."""
+"""``prepare()`` imports no library; the libraries then import silently."""
 import importlib.util
 
 import pytest

@@ -1,4 +1,4 @@
-"""What mmengine reads from files is not run."""
+"""After ``prepare()``, mmengine executes no code from checkpoints."""
 import pytest
 
 from glid_mm.doctor.environment import Environment, installed_versions

@@ -1,9 +1,9 @@
-"""The declarations for a torchvision whose compiled ops do not load."""
+"""Op declarations for a torchvision whose compiled ops do not load."""
 import importlib.util
 
 import pytest
 
-# Found, but not imported: whether that works is the question.
+# Find torchvision without importing it: the tests check the import.
 if importlib.util.find_spec('torchvision') is None:
     pytest.skip('wants torchvision', allow_module_level=True)
 
@@ -11,7 +11,7 @@ INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 
 
 def _fake_torchvision(has_ops):
-    """The parts of torchvision that matter, in the order they are run."""
+    """The relevant modules of torchvision, in import order."""
     return {
         'torchvision/__init__.py':
         'from . import extension, _meta_registrations\n',

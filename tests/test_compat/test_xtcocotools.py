@@ -1,4 +1,4 @@
-"""pycocotools under xtcocotools' name: when, and with which results."""
+"""pycocotools stands in for a missing xtcocotools, with the same results."""
 import contextlib
 import importlib.util
 import io
@@ -13,7 +13,7 @@ pytest.importorskip('pycocotools')
 
 INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 SIGMAS = np.array([0.05, 0.1, 0.2])
-# For an area of 100 and an offset of d pixels of every joint.
+# For an object area of 100, with every joint offset by d pixels.
 OKS_OF_OFFSET = {
     offset: np.mean(np.exp(-offset**2 / (2 * 100 * (2 * SIGMAS)**2)))
     for offset in (0, 1, 2)
@@ -21,7 +21,7 @@ OKS_OF_OFFSET = {
 
 
 def _stand_in():
-    """The stand-in's COCO and COCOeval, whatever is installed."""
+    """The stand-in's COCO and COCOeval, even if xtcocotools is installed."""
     module = ModuleType('stand_in')
     shim._fill_coco(module)
     shim._fill_cocoeval(module)
@@ -77,8 +77,8 @@ def test_keypoints_with_sigmas_of_the_data_set(offset):
 
 
 def test_person_number_0_counts_and_may_lack_fields():
-    # To plain pycocotools number 0 is unmatched, iscrowd and num_keypoints
-    # are a must, and the prediction without a joint is a false alarm.
+    # Plain pycocotools never matches id 0, requires iscrowd and num_keypoints,
+    # and counts a prediction without joints as a false alarm.
     nobody = _prediction(np.zeros((3, 3)), score=1.)
     stats = _evaluate(*_stand_in(), [_person(0, JOINTS)],
                       [nobody, _prediction(JOINTS)])
@@ -146,7 +146,7 @@ def test_the_real_one_wins(run):
 
 
 def test_stands_in_where_there_is_none(run):
-    # -S: without what is installed, so pycocotools is one of our making.
+    # -S hides installed packages, so the fake pycocotools is imported.
     files = {
         'pycocotools/__init__.py': '',
         'pycocotools/coco.py': 'class COCO: origin = "pycocotools"\n'

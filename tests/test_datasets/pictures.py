@@ -1,4 +1,4 @@
-"""Pictures of every kind that people have, and what is to be seen on them."""
+"""Test images in many formats, with the pixels they should show."""
 import io
 import struct
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-# What shows through: the mean of ImageNet.
+# Background behind transparent pixels: the ImageNet mean.
 BEHIND = np.array([124, 117, 104])
 
 
@@ -23,22 +23,21 @@ def noted(orientation):
 
 
 def waves():
-    """``(40, 56, 3)``: smooth, so that JPEG keeps it, and turned nowhere
-    onto itself."""
+    """``(40, 56, 3)``, smooth enough for JPEG and without any symmetry."""
     y, x = np.mgrid[:40, :56]
     planes = 60 + 2 * x, 200 - 3 * y, 127 + 50 * np.sin((x + 2 * y) / 14)
     return np.stack(planes, -1).astype(np.uint8)
 
 
 def hole():
-    """``(40, 56)`` alpha: opaque, transparent and between."""
+    """``(40, 56)`` alpha with opaque, transparent and translucent areas."""
     alpha = np.full((40, 56), 255, np.uint8)
     alpha[10:20, 10:30], alpha[25:, 40:] = 0, 100
     return alpha
 
 
 def over(pixels, alpha):
-    """Pixels with what shows through them."""
+    """Blend pixels with the background."""
     alpha = alpha[..., None] / 255
     return pixels * alpha + BEHIND * (1 - alpha)
 
@@ -47,8 +46,8 @@ def spread(grey):
     return np.repeat(grey[..., None], 3, 2)
 
 
-# How a picture looks that was stored with an orientation: of EXIF's numbers,
-# after the standard's table of where row 0 and column 0 are.
+# How an image stored with each EXIF orientation looks, from the standard's
+# table of where row 0 and column 0 are.
 UPRIGHT = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -62,8 +61,8 @@ UPRIGHT = {
 
 
 def ycck(pixels):
-    """A JPEG as Photoshop writes it: luma, two chromas, and black."""
-    # All is stored inverted: the first three as what is left of white.
+    """A YCCK JPEG as Photoshop writes it: luma, two chromas and black."""
+    # All planes are stored inverted; the first three encode the ink.
     ink = Image.fromarray(255 - pixels).convert('YCbCr')
     planes = [np.asarray(band) for band in ink.split()]
     black = np.full(planes[0].shape, 255, np.uint8)
@@ -88,7 +87,7 @@ def animated(suffix):
 
 
 def pictures():
-    """Kinds: the file, its pixels in RGB, and how far they may be off."""
+    """File, RGB pixels and tolerance of each kind."""
     rgb = waves()
     grey, alpha = rgb[..., 1], hole()
     image, flat = Image.fromarray(rgb), Image.fromarray(grey)
@@ -161,14 +160,14 @@ def pictures():
 
 
 def taller(tiff):
-    """A TIFF that says it is higher than what is in it."""
+    """A TIFF whose header claims more rows than the file holds."""
     entry = tiff.index(struct.pack('<HHI', 257, 4, 1)) + 8
     assert tiff[entry] == 40
     return tiff[:entry] + struct.pack('<I', 400) + tiff[entry + 4:]
 
 
 def refused():
-    """Kinds that are refused: the file, and what the error says."""
+    """File and error message of each kind that is refused."""
     rgb = waves()
     image = Image.fromarray(rgb)
     photo, drawing = encode(image, 'JPEG'), encode(image, 'PNG')

@@ -1,4 +1,4 @@
-"""What is of another type than COCO's format has it, is named."""
+"""An error names every value whose type violates COCO's format."""
 import copy
 
 import pytest

@@ -1,4 +1,4 @@
-"""Images come out as OpenMMLab's Pillow backend decodes them."""
+"""Decoded images equal those of OpenMMLab's Pillow backend."""
 import io
 
 import mmcv
@@ -66,7 +66,7 @@ def test_crop_at_full_scale_is_exact(kind):
 
 @pytest.mark.parametrize('orientation', range(1, 9))
 def test_crop_at_reduced_scale_is_where_it_should_be(orientation):
-    # Sides that 8 does not divide, and waves that show a shift of a pixel.
+    # Sides not divisible by 8, and waves that reveal a shift of one pixel.
     y, x = np.mgrid[:411, :603]
     pixels = np.stack([
         127 + 120 * np.sin(x / 17), 127 + 120 * np.sin(y / 19),
@@ -80,7 +80,7 @@ def test_crop_at_reduced_scale_is_where_it_should_be(orientation):
         for size in ((64, 64), (120, 130), (30, 33)):
             exact = EncodedImage(data, "x").crop(box).resize(size, 'bicubic')
             part = EncodedImage(data, "x").crop(box, size)
-            # It has been reduced, and no more than it may.
+            # The crop is reduced, but not below the requested size.
             scale = (box[2] - box[0]) / (part.box[2] - part.box[0])
             assert scale in (2, 4, 8)
             assert part.box[2] - part.box[0] >= size[0]

@@ -1,4 +1,4 @@
-"""A folder is read by one rule, whoever reads it."""
+"""All readers list the same images of a folder."""
 import logging
 import os
 import re
@@ -20,7 +20,7 @@ TAKEN = ['Photo.JPG', 'a/b/deep.webp', 'a/scan.tiff', 'cat.gif']
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four images among what else is in people's folders."""
+    """Four images among other files that folders often contain."""
     for name in TAKEN:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def folder(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    # Neither a folder with an image's name nor a circle does harm.
+    # A folder named like an image and a circular link do no harm.
     (tmp_path / 'folder.png').mkdir()
     os.symlink(tmp_path, tmp_path / 'a' / 'circle')
     return tmp_path
@@ -134,7 +134,7 @@ def test_segmentation_takes_the_same_images(folder):
     (folder / 'list.txt').write_text('cat\nanother\n')
     with pytest.raises(UserError, match='1 of 2 images .*being another'):
         listed(ann_file='list.txt')
-    # Names that do not agree, with a tab between them.
+    # A tab separates image and label names that differ.
     (folder /
      'list.txt').write_text(f'{TAKEN[0]}\tcat.png\n\ncat.gif\t{pairs[0][1]}\n')
     assert listed(ann_file='list.txt') == [(TAKEN[0], 'cat.png'),

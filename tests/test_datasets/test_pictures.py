@@ -1,6 +1,6 @@
-"""A picture is what a viewer shows, whatever kind of file it is in.
+"""Every task reads an image of any format as image viewers show it.
 
-Or it is refused, by one error that names it. Every task reads it alike.
+A file that cannot be used raises one error that names it.
 """
 import importlib
 
@@ -34,7 +34,7 @@ def test_every_kind_is_what_viewers_show(kind):
     difference = np.abs(np.asarray(image, float) - expected)
     assert difference.max() <= tolerance
     assert difference.mean() <= tolerance / 4
-    # Crops for pre-training are cut out of the very same.
+    # Pre-training crops come from the same pixels.
     encoded = EncodedImage(data, 'x')
     assert encoded.size == image.size
     part = encoded.crop((3, 5, 30, 29), size=(20, 20)).image
@@ -87,7 +87,7 @@ def test_every_task_reads_every_kind_alike(task, tmp_path):
         path.write_bytes(data)
         with pytest.raises(ImageError, match=str(path)):
             load(dict(img_path=str(path)))
-    # Not the picture's fault.
+    # A missing file is not an image error.
     with pytest.raises(UserError, match='missing') as caught:
         load(dict(img_path=str(tmp_path / 'missing')))
     assert not isinstance(caught.value, ImageError)

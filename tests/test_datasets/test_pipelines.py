@@ -1,4 +1,4 @@
-"""The pipeline of pre-training on images as they come."""
+"""The pre-training pipeline on truncated and unusual images."""
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ def pipeline():
 
 @pytest.mark.parametrize('keep', [0, 100, .5, .95])
 def test_truncated_jpeg_is_refused(tmp_path, pipeline, keep):
-    # OpenCV would fill what is missing with grey and go on.
+    # OpenCV would fill the missing part with grey and continue.
     path = tmp_path / 'photo.jpg'
     Image.fromarray(render_scene(0, 'train', 0, 96).image).save(path)
     data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Shards hold what the folder held, whatever happens while they are made."""
+"""Shards hold the folder's images, even if writing is interrupted."""
 import errno
 import io
 import json
@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-    """Shards of the ten, in three files."""
+    """Shards of the ten photos, in three tar files."""
     root = tmp_path_factory.mktemp('made')
     make(draw_photos(root / 'photos'), root / 'out')
     return root / 'out'
@@ -70,7 +70,7 @@ def test_images_come_back_from_shards(made):
     assert [shard['images'] for shard in shards] == [4, 4, 2]
     dataset = UnlabelledImages(str(made))
     assert len(dataset) == len(NAMES)
-    # In any order; by an address that any host's transform can load.
+    # In any order, through addresses that every OpenMMLab loader can read.
     for index in (7, 0, 9, 3):
         data = fileio.get(dataset.get_data_info(index)['img_path'])
         photo = made.parent / 'photos' / NAMES[index]
@@ -98,7 +98,7 @@ def test_shorter_side_is_as_told_and_small_images_are_kept(
     error = np.asarray(written, float) - image.resize(expected,
                                                       Image.Resampling.BICUBIC)
     assert np.abs(error).mean() < 4
-    # What is small is kept as it is.
+    # Small images are kept byte for byte.
     assert (data == file.getvalue()) == (shorter_side == 48)
 
 
@@ -135,7 +135,7 @@ def test_webdataset_and_tar_read_shards(made):
             str(made / '{000000..000002}.tar'), shardshuffle=False))
     assert [sample['jpg'] for sample in samples] == ours
     assert samples[7]['__key__'] == 'b/00000007_2_v1__copy_'
-    # DALI's index: kind, first byte, bytes and name of every member.
+    # DALI's index lists type, offset, size and name of every member.
     for tar in sorted(made.glob('*.tar')):
         with tarfile.open(tar) as members:
             lines = [f'jpg {m.offset_data} {m.size} {m.name}' for m in members]
@@ -201,12 +201,12 @@ def test_killed_run_goes_on_to_the_same_shards(folder, tmp_path):
     first = (tmp_path / 'cut' / '000000.tar').stat()
     done = []
     make(folder, tmp_path / 'cut', progress=lambda *args: done.append(args[0]))
-    # What was whole is not made again, nor touched.
+    # The complete shard is neither written again nor touched.
     assert done == [4, 5, 6, 7, 8, 9, 10]
     assert (tmp_path / 'cut' / '000000.tar').stat() == first
     make(folder, tmp_path / 'whole', workers=2)
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
-    # Once more changes nothing.
+    # Another run changes nothing.
     make(folder, tmp_path / 'cut')
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
 
@@ -285,7 +285,7 @@ def test_incomplete_copies_are_named(made, tmp_path):
         index.write_text(damage)
         with pytest.raises(UserError, match='000001.idx should list 4'):
             shard_addresses(str(out))
-    # A place beyond the end costs no memory.
+    # An offset beyond the end of the file is an error.
     index.write_text(whole.replace('jpg 512', f'jpg {10**15}'))
     with pytest.raises(OSError, match='000001.tar is truncated'):
         fileio.get(shard_addresses(str(out))[4])

@@ -1,4 +1,4 @@
-"""What a person reads: Markdown pages, and the text of notebooks."""
+"""The documents: Markdown pages and the text of notebooks."""
 import json
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ _FENCE = re.compile(r'^ *```(.*?)\n(.*?)^ *```', re.M | re.S)
 
 
 def read(path):
-    """A page's Markdown; of a notebook, that of its text cells."""
+    """The Markdown of a page, or of a notebook's text cells."""
     text = path.read_text(encoding='utf-8')
     if path.suffix != '.ipynb':
         return text
@@ -24,7 +24,7 @@ def read(path):
 
 
 def blocks(text):
-    """Language and content of fenced blocks."""
+    """Language and content of the fenced blocks."""
     return _FENCE.findall(text)
 
 
@@ -34,6 +34,6 @@ def prose(text):
 
 
 def name(path):
-    """For test ids and messages."""
+    """A short path for test ids and messages."""
     return str(
         path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,4 +1,4 @@
-"""Every command in the documents is one that its own parser takes."""
+"""Every command in the documents is accepted by its parser."""
 import argparse
 import ast
 import importlib
@@ -19,7 +19,7 @@ from glid_mm.engine import launch
 from glid_mm.errors import MissingLibraryError, UserError
 from .pages import NOTEBOOKS, PAGES, ROOT, blocks, name, prose, read
 
-# What stands for a number, or for options, in the documents.
+# Placeholders in the documents, and the words that replace them.
 _STANDS_FOR = dict(
     SEED=['0'],
     WEIGHT=['1'],
@@ -30,21 +30,21 @@ _STANDS_FOR = dict(
     WHAT=['inspect'])
 _START = re.compile(
     r'(?:python (?:tools/|-m glid_mm)|glid |tools/\S+\.py |make )')
-# Prose may name a command and leave out what it takes.
+# Prose may name a command without its arguments.
 _NAME = re.compile(r'glid (convert )?[a-z-]+|python tools/\S+')
 _SPAN = re.compile(r'(?<!`)`([^`]+)`(?!`)')
 
 
 class Refused(BaseException):
-    """What a parser says of a command; no ``except Exception`` takes it."""
+    """A parser's error message; ``except Exception`` does not catch it."""
 
 
 class Accepted(BaseException):
-    """A command is parsed; what would follow is left out."""
+    """A command was parsed; the program stops before running it."""
 
 
 def commands(path):
-    """Command lines of a page: of its blocks, and those in the text."""
+    """Command lines in a page's code blocks and prose."""
     text = read(path)
     if path.suffix == '.ipynb':
         for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
@@ -66,7 +66,7 @@ def commands(path):
 
 
 def words_of(line):
-    """Words of a command, with examples in place of what stands for them."""
+    """Words of a command, with placeholders replaced by examples."""
     line = re.sub(r'\{(\w+)(?:,\w+)+\}', r'\1', line)  # {one,of,these}
     line = re.sub(r'\[(-[^]]*|[A-Z]+)\]', r'\1', line)  # [--optional]
     words = []
@@ -86,7 +86,7 @@ def words_of(line):
 
 @contextmanager
 def parsers_only():
-    """Have every parser end the program when it has read the command."""
+    """Make every parser stop the program once it has read the command."""
     parse = argparse.ArgumentParser.parse_args
 
     def refuse(self, message):
@@ -103,7 +103,7 @@ def parsers_only():
 
 
 def start(script, *arguments):
-    """Do what ``python SCRIPT ARGUMENTS`` does, in this process."""
+    """Run ``python SCRIPT ARGUMENTS`` in this process."""
     handlers = {
         sign: signal.getsignal(sign)
         for sign in signal.valid_signals()
@@ -120,10 +120,10 @@ def start(script, *arguments):
 
 
 def parsed(words):
-    """What a command's parser makes of it; None if it asks for help.
+    """The parsed arguments of a command; None if it asks for help.
 
     Raises:
-        Refused: If the parser does not take it.
+        Refused: The parser rejects the command.
     """
     if words[0] == 'make':
         targets = set(
@@ -160,10 +160,10 @@ def parsed(words):
 
 
 def check(line):
-    """Parse a command, and look for the configs and settings it names.
+    """Parse a command, and check the configs and settings it names.
 
     Raises:
-        Refused: If something is wrong with it.
+        Refused: The command, a config or a setting is wrong.
     """
     args = parsed(words_of(line))
     for word in words_of(line):
@@ -180,7 +180,7 @@ def check(line):
 
 
 def wrong(lines):
-    """Commands that something is wrong with, and what."""
+    """The commands that are wrong, each with its error."""
     for line in lines:
         try:
             check(line)
@@ -252,7 +252,7 @@ def test_python_blocks_parse_and_import_what_is_there():
                     try:
                         module = importlib.import_module(node.module)
                     except MissingLibraryError:
-                        continue  # this environment has no such task
+                        continue  # this environment lacks the task's library
                     problems += [
                         f'{name(path)}: {node.module}.{alias.name}'
                         for alias in node.names

@@ -1,4 +1,4 @@
-"""Every result that is told elsewhere is on one of the pages of results."""
+"""Every figure in README and getting-started is on a page of results."""
 import re
 from decimal import Decimal
 
@@ -11,15 +11,14 @@ SOURCES = [
     for page in ('results', 'performance', 'weights', 'notes/design')
 ]
 _METRIC = re.compile(r'\b(AP50|AP75|AP|mIoU|PQ|RMSE|REL|accuracy)\b')
-# Neither a version nor a part of a name; whole numbers are results if they
-# are shares.
+# Skip versions and parts of names; whole numbers count only as percentages.
 _NUMBER = re.compile(r'(?<![\w./×-])(\d+\.\d+(?![\w.]*\w)|\d+(?= ?%))')
 _SPEED = re.compile(r'(\d+(?:\.\d+)?) times (?:as fast|faster)')
 _NOT_PROSE = re.compile(r'`[^`]*`|\]\([^)]*\)')
 
 
 def figures(text):
-    """Metric and number, for each result in a text."""
+    """Metric and number of each result in a text."""
     text = _NOT_PROSE.sub('', prose(text))
     for number in _SPEED.findall(text):
         yield 'times', number
@@ -31,13 +30,12 @@ def figures(text):
 
 
 def sections(text):
-    """A page, cut at its headings."""
+    """A page split at its headings."""
     return re.split(r'^#.*$', text, flags=re.M)
 
 
 def supported(metric, number, texts):
-    """Whether a section about the metric has the number, or one that rounds
-    to it."""
+    """Whether a section about the metric has the number, up to rounding."""
     value = Decimal(number)
     slack = Decimal((0, (5, ), value.as_tuple().exponent - 1))
     return any(
@@ -47,7 +45,7 @@ def supported(metric, number, texts):
 
 
 def unsupported(text, texts):
-    """Results of a text that other texts do not have."""
+    """Results of a text that are missing in the other texts."""
     return [
         f'{metric} {number}' for metric, number in figures(text)
         if not supported(metric, number, texts)

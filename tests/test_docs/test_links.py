@@ -25,7 +25,7 @@ def links(text):
 
 
 def anchors(text):
-    """Ids that GitHub gives to headings, and those given by hand."""
+    """Ids that GitHub gives to headings, and ids written by hand."""
     text = prose(text)
     found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
     seen = Counter()
@@ -42,7 +42,7 @@ def anchors(text):
 
 
 def broken(path):
-    """What is wrong with the links of a page."""
+    """The broken links of a page, each with the reason."""
     for link in links(read(path)):
         if _ELSEWHERE.match(link):
             continue

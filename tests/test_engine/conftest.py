@@ -1,7 +1,6 @@
-"""Runs of tiny models are faster on one thread."""
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _one_thread(one_thread):
-    """For all tests of the folder."""
+    """Tiny models train faster on one thread."""

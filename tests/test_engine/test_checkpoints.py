@@ -1,4 +1,4 @@
-"""Checkpoints of a run: kept, replaced and found again."""
+"""Checkpoints of a run: saving, replacing and finding them."""
 import errno
 import os
 
@@ -75,7 +75,8 @@ def test_old_checkpoint_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
             assert any(name.startswith('epoch_') for name in there)
         if target == 'best_acc_epoch_2.pth':
             assert 'best_acc_epoch_1.pth' in there
-    # The note changes after the checkpoint is there, and nothing goes before.
+    # last_checkpoint changes once the new checkpoint exists, and before the
+    # old one is deleted.
     noted = [there for target, there in seen if target == 'last_checkpoint']
     assert {'epoch_1.pth', 'epoch_2.pth'} <= set(noted[2])
     assert names(tmp_path) == ['best_acc_epoch_3.pth', 'epoch_3.pth']
@@ -148,7 +149,7 @@ def test_resume_needs_a_checkpoint_of_a_training(tmp_path):
         runner.train()
     make_runner(tmp_path, length=1).train()
     whole = read_checkpoint(tmp_path / 'epoch_1.pth')
-    # What mmengine saves as the best.
+    # mmengine's best checkpoint lacks these.
     del whole['optimizer'], whole['param_schedulers']
     torch.save(whole, tmp_path / 'best_loss_epoch_1.pth')
     runner = make_runner(
@@ -183,5 +184,5 @@ def test_a_run_with_averages_is_resumed_with_them(tmp_path):
     path = tmp_path / 'epoch_1.pth'
     with pytest.raises(CheckpointError, match='Add it: --cfg-options "cust'):
         make_runner(tmp_path, resume=True, load_from=str(path)).train()
-    # To start from its averages is another matter.
+    # Starting a new run from the averages needs no hook.
     make_runner(tmp_path / 'new', length=1, load_from=str(path)).train()

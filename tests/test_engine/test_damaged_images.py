@@ -1,4 +1,4 @@
-"""A damaged picture is skipped, named and counted; too many stop the run."""
+"""Damaged images are skipped, named and counted; too many stop the run."""
 import logging
 import re
 import runpy
@@ -37,7 +37,7 @@ DAMAGED = ['03.jpg', '17.jpg']
 
 @MODELS.register_module()
 class Brightness(BaseModel):
-    """Its weights depend on every image, and on their order."""
+    """A model whose weights depend on every image and on their order."""
     seen = []
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Brightness(BaseModel):
 
 @pytest.fixture
 def folder(tmp_path):
-    """30 photos; one is torn, another is a page that says it is not found."""
+    """30 photos, one of them truncated and one an HTML page."""
     folder = tmp_path / 'photos'
     folder.mkdir()
     for index in range(30):
@@ -66,7 +66,7 @@ def folder(tmp_path):
 
 
 def train(folder, work_dir, workers=0, stop=None, hooks=None, **changes):
-    """Two epochs of seven iterations; returns all weights and the runner."""
+    """Train two epochs of seven iterations; return state and runner."""
     init_default_scope('mmpretrain')
     Brightness.seen = []
     hooks = dict(
@@ -103,7 +103,7 @@ def train(folder, work_dir, workers=0, stop=None, hooks=None, **changes):
 
 
 def warnings(work_dir):
-    """What the logs of a run warn of: the names, each time."""
+    """Names of the images that a run's logs warn about, with repetitions."""
     text = ''.join(p.read_text() for p in sorted(work_dir.rglob('*.log')))
     return re.findall(r'cannot read the image \S*?(\d+\.jpg|_\d\d)[?: ]', text)
 
@@ -112,7 +112,7 @@ def test_run_goes_on_without_them(folder, tmp_path):
     state, runner = train(folder, tmp_path / 'run')
     assert state['iter'] == 14 and len(Brightness.seen) == 56
     assert not set(DAMAGED) & set(Brightness.seen)
-    # Once each, though two epochs met them.
+    # One warning per image, although both epochs read it.
     assert sorted(warnings(tmp_path / 'run')) == DAMAGED
     found = runner.message_hub.get_info('damaged_images')
     assert sorted(Path(path).name for path in found) == DAMAGED
@@ -132,7 +132,7 @@ def test_workers_change_nothing(folder, tmp_path):
 
 def test_resuming_is_exact_and_counts_on(folder, tmp_path):
     whole, runner = train(folder, tmp_path / 'whole')
-    # In the middle of the second epoch, and in that of the first.
+    # In the middle of the first epoch, and of the second.
     for stop in (3, 10):
         cut = tmp_path / f'cut{stop}'
         with pytest.raises(Stop):
@@ -172,7 +172,7 @@ def test_too_many_stop_the_run_by_name(folder, tmp_path):
     with pytest.raises(UserError, match='1[12] of the .*damaged') as e:
         train(folder, tmp_path / 'run')
     assert len(re.findall(r'\n  \S+/\d\d\.jpg', str(e.value))) == 10
-    # What the message advises helps.
+    # The message's advice works.
     share = float(re.search(r'max_share=(\d*\.\d+)', str(e.value))[1])
     state, _ = train(
         folder,
@@ -205,7 +205,7 @@ def test_damage_within_a_shard_is_skipped(folder, tmp_path):
     write_shards(folder, list_images(folder), out, 32, images_per_shard=10)
     index = (out / '000001.idx').read_text().splitlines()[4].split()
     with open(out / '000001.tar', 'r+b') as file:
-        # A disk has lost a block.
+        # Simulate a lost block of the disk.
         file.seek(int(index[1]))
         file.write(bytes(int(index[2]) // 2))
     _, runner = train(out, tmp_path / 'run')
@@ -216,7 +216,7 @@ def test_damage_within_a_shard_is_skipped(folder, tmp_path):
 
 
 def test_processes_count_together(monkeypatch, caplog):
-    """Of two processes, the one that has seen none stops as well."""
+    """A process without damaged images stops together with the other one."""
     theirs = {f'{i}.jpg': 'torn' for i in range(11)}
     monkeypatch.setattr(damaged_images_hook, 'get_world_size', lambda: 2)
     monkeypatch.setattr(damaged_images_hook, 'all_gather_object',

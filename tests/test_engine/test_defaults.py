@@ -1,4 +1,4 @@
-"""What a device does where the config leaves it open."""
+"""Defaults depend on the device; explicit settings override them."""
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -15,7 +15,7 @@ from .tiny import Stop, make_runner, weights
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """A function that says that there is a GPU, and of which generation."""
+    """A function that pretends there is a GPU of a given generation."""
 
     def pretend(capability):
         monkeypatch.setattr(defaults, 'get_device', lambda: 'cuda')
@@ -109,7 +109,7 @@ def test_a_run_resumes_with_its_own_kernels(first, then, tmp_path):
     optimizer = runner.optim_wrapper.optimizer
     assert {group['fused'] for group in optimizer.param_groups} == {fused}
     assert {s['step'].item() for s in optimizer.state.values()} == {12.}
-    # The kernels that go on do not begin anew: it ends where it would have.
+    # The new kernels continue from the saved state, with the same result.
     whole = make_runner(
         tmp_path / 'whole', optim_wrapper=kernels(**then), **options)
     whole.train()

@@ -1,4 +1,4 @@
-"""A loss that is no number stops a run before it harms."""
+"""A non-finite loss stops a run before it damages the weights."""
 import re
 
 import pytest
@@ -15,14 +15,14 @@ from .tiny import Stop, StopHook, make_runner
 
 @pytest.fixture(params=[False, True], ids=['at once', 'one step late'])
 def late(request, monkeypatch):
-    """Whether the device is one that works on meanwhile."""
+    """Whether the device works asynchronously."""
     if request.param:
         monkeypatch.setattr(arrival, 'ASYNCHRONOUS', ('cpu', ))
     return request.param
 
 
 def state(runner):
-    """What the bad batch must not touch."""
+    """Weights and optimizer state, which a bad batch must not change."""
     optimizer = runner.optim_wrapper.optimizer.state_dict()['state']
     return {
         **runner.model.state_dict(),
@@ -35,7 +35,7 @@ def state(runner):
 
 
 def stopped(*args, **options):
-    """A run that meets sample 7, what it says, and its last iteration."""
+    """A run that stops at sample 7, its message, and the bad iteration."""
     runner = make_runner(
         *args, by_epoch=False, dataset=dict(nan_at=7), **options)
     with pytest.raises(NonFiniteLossError) as caught:
@@ -45,7 +45,7 @@ def stopped(*args, **options):
 
 
 def assert_untouched(runner, iteration, work_dir, **options):
-    """Compare with a run that was stopped before the bad batch."""
+    """Compare with a run that stopped before the bad batch."""
     twin = make_runner(work_dir, by_epoch=False, **options)
     twin.register_hook(StopHook(iteration - 1))
     with pytest.raises(Stop):
@@ -123,7 +123,7 @@ def test_an_optimizer_that_skips_nothing_is_not_stepped(monkeypatch, tmp_path):
 
 @OPTIM_WRAPPERS.register_module()
 class ScaledOptimWrapper(OptimWrapper):
-    """mmengine's ``AmpOptimWrapper`` on a CPU, overflowing in the 2nd step."""
+    """mmengine's ``AmpOptimWrapper`` on a CPU, overflowing in step 2."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -1,7 +1,7 @@
-"""Replaying passes, with a stand-in for CUDA graphs that behaves like one.
+"""Replaying passes, with a stand-in for CUDA graphs.
 
-As a graph does, it writes outputs and gradients to the same places in every
-call. On a GPU the last test uses real graphs.
+Like a graph, the stand-in writes gradients to the same memory in every call.
+On a GPU, the last test uses real graphs.
 """
 import pytest
 import torch
@@ -14,7 +14,7 @@ from ..nano import BACKBONE
 
 
 class StandIn:
-    """What ``torch.cuda.make_graphed_callables`` is to the caller."""
+    """Imitates ``torch.cuda.make_graphed_callables``."""
 
     def __init__(self) -> None:
         self.captured = []
@@ -36,7 +36,7 @@ class StandIn:
 
             @staticmethod
             def forward(ctx, *inputs):
-                # What lies elsewhere is copied to where the graph reads it.
+                # Inputs in other memory are detached, like a graph's copies.
                 inputs = [
                     x if x.data_ptr() == y.data_ptr() else y.detach()
                     for x, y in zip(sample, inputs)
@@ -87,7 +87,7 @@ def test_gradients_of_accumulated_steps_are_kept(stand_in):
 
 
 def test_capturing_leaves_the_parameters_gradients_alone(stand_in):
-    # DDP's hooks hang on them, on a stream that no capture may enter.
+    # DDP's hooks belong to a stream that no capture may use.
     model = torch.nn.Linear(3, 2)
     seen = []
     for p in model.parameters():

@@ -1,4 +1,4 @@
-"""Signals end a run after its step, in one line and in all processes."""
+"""A signal stops all processes of a run after the step, with one message."""
 import os
 import signal
 import subprocess
@@ -21,7 +21,7 @@ from .tiny import assert_same, resumed, weights
 @pytest.mark.parametrize('name,after', [('SIGINT', 9), ('SIGTERM', 12)])
 def test_a_signal_ends_a_run_after_its_step(kind, name, after, tmp_path,
                                             capsys):
-    """12 is the end of an epoch and, of iterations, of an interval."""
+    """Iteration 12 ends an epoch or, in iterations, a checkpoint interval."""
     options = dict(KINDS[kind], ema=True)
     whole = train(tmp_path / 'whole', **options)
     number = getattr(signal, name)
@@ -76,7 +76,7 @@ def test_a_signal_ends_a_validation_and_a_resume_makes_up_for_it(
 
 
 def test_a_run_with_workers_ends_in_one_line(tmp_path):
-    """Signals of terminals and launchers go to all of its processes."""
+    """Terminals and launchers send signals to all processes of a run."""
     options = dict(
         work_dir=str(tmp_path), by_epoch=False, workers=2, length=100000)
     process = start(options, group=True)
@@ -105,7 +105,7 @@ def test_ranks_end_together_and_one_goes_on(tmp_path):
         dataset=dict(indices=20),
         optim_wrapper=dict(accumulative_counts=4))
     port = str(free_port())
-    # To one of them, in the middle of an accumulation.
+    # Rank 1 gets the signal, in the middle of an accumulation.
     hook = dict(type='SignalHook', after=6, rank=1)
     processes = [
         start(
@@ -161,7 +161,7 @@ def test_workers_heed_nobody_but_the_main_process():
 
 
 def test_a_gpu_is_asked_one_step_later_and_answers_once(monkeypatch):
-    """What ranks do is the same in all, whichever of them wants it."""
+    """All ranks act alike, whichever of them requests it."""
     others = iter([0, 1, 0, 0, 2 * signal.SIGTERM, 0])
 
     def all_reduce(words, op):
@@ -179,7 +179,7 @@ def test_a_gpu_is_asked_one_step_later_and_answers_once(monkeypatch):
 
 
 def test_ignored_signals_stay_ignored():
-    """As of ``nohup`` and of shells that start something behind."""
+    """``nohup`` and shells with background jobs ignore signals like this."""
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with interruption.Interruption() as it:

@@ -1,4 +1,4 @@
-"""How tools end."""
+"""An interrupted tool prints one line; no thread outlives a run."""
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def test_no_thread_of_a_process_group_outlives_a_run(interrupted, tmp_path):
         dist.init_process_group(
             'gloo', f'file://{tmp_path}/store', rank=0, world_size=1)
         model = DistributedDataParallel(nn.Linear(1, 1))
-        model.cycle = [model]  # as a runner, its loops and hooks are
+        model.cycle = [model]  # a reference cycle, as in a runner
         model(torch.ones(1, 1)).sum().backward()
         assert threads_of_gloo()
         if interrupted:

@@ -20,7 +20,7 @@ for host in ('mmdet', 'mmpose', 'mmpretrain', 'mmseg'):
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PATHS = [
     str(path.relative_to(CONFIGS)) for path in sorted(CONFIGS.rglob('*.py'))
-    # Mask R-CNN warms up for more iterations than a training has here.
+    # Mask R-CNN's warm-up is longer than the shortened trainings here.
     if '_base_' not in path.parts and 'mask-rcnn' not in path.name
 ]
 EPOCH = 20
@@ -36,7 +36,7 @@ def length_of(config):
 
 
 def curve(config):
-    """Learning rates of all iterations, by mmengine's own schedulers."""
+    """Learning rates of all iterations, from mmengine's own schedulers."""
     unit, length = length_of(config)
     return _curve(unit, length, repr(config.param_scheduler))
 
@@ -70,7 +70,7 @@ def test_rates_are_the_same_at_the_same_share_of_the_training(path):
         rescale(short, unit, new)
         after = curve(short)
         assert len(after) * length == len(before) * new
-        # Times are rounded to whole ones, of which each rate lasts one.
+        # Times are rounded to whole epochs or iterations.
         whole = any(
             s.get('by_epoch', True) and not s.get('convert_to_iter_based')
             for s in config.param_scheduler)
@@ -90,13 +90,13 @@ def test_all_times_are_scaled():
     assert config.train_cfg.max_epochs == 21
     assert warm_up.end == 50
     assert (steps.milestones, steps.end) == ([17, 20], 21)
-    # What still fits stays.
+    # Intervals that still fit are kept.
     assert config.train_cfg.val_interval == 10
     config = read('segmentation/glid_nano_1xb16-2k_scenes-128x128.py')
     rescale(config, 'iters', 400)
     assert [s.end for s in config.param_scheduler] == [10, 400]
     assert config.train_cfg.val_interval == 100
-    # Not one for each validation: they may be gigabytes.
+    # No checkpoint per validation: checkpoints may have gigabytes.
     assert config.default_hooks.checkpoint.interval == 400
     config = read('pretrain/glid_swin-b_8xb256-amp-coslr-600e_in1k-192px.py')
     rescale(config, 'epochs', 100)
@@ -138,7 +138,7 @@ def test_the_other_unit_is_refused_by_name():
 
 
 def test_a_warm_up_of_one_step_does_not_hold_the_rate_down(tmp_path):
-    """mmengine would train on with a thousandth of the rate."""
+    """mmengine would continue with a thousandth of the learning rate."""
     runner = make_runner(tmp_path, length=1)
     runner.param_schedulers = [
         dict(

@@ -1,4 +1,4 @@
-"""What a run says: a line soon, lines that fit, and the rest in files."""
+"""The log has an early first line and short lines; details go to files."""
 import json
 import logging
 import re
@@ -21,7 +21,7 @@ LINE = re.compile(
 
 @pytest.fixture
 def lines(tmp_path):
-    """Of the log file of a run that logs every sixth step."""
+    """Lines of the log file of a run that logs every sixth step."""
     make_runner(
         tmp_path,
         by_epoch=False,
@@ -41,7 +41,7 @@ def test_the_first_step_has_a_line_and_no_place_in_curves(lines, tmp_path):
     curves = [json.loads(line) for line in scalars.read_text().splitlines()]
     curves = [row for row in curves if 'loss' in row]
     assert [row['step'] for row in curves] == [6, 12]
-    # The file has each loss by itself.
+    # The file lists each loss separately.
     for match, row in zip(steps[1:], curves):
         assert float(match[2]) == pytest.approx(row['loss'], rel=1e-3)
         assert 'loss_parts' in row

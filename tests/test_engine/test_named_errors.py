@@ -1,4 +1,4 @@
-"""What cannot be prepared is named, whichever host reads it."""
+"""The error about a sample that cannot be loaded names its file."""
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,6 @@ def test_data_set_answers_as_before(loader):
     _, loader = loader(0)
     assert loader.dataset.metainfo['classes'][3] == 'person'
     assert len(loader.dataset) == 2
-    # As hooks of hosts do that change a pipeline within a run.
+    # Some OpenMMLab hooks replace the pipeline during a run.
     loader.dataset.pipeline = 'another'
     assert loader.dataset.wrapped.pipeline == 'another'

@@ -1,4 +1,4 @@
-"""Which parameters learn and decay how."""
+"""Learning rate and weight decay of each parameter."""
 import pytest
 import torch
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -45,7 +45,7 @@ def test_every_trained_parameter_is_in_one_of_few_groups():
     assert rules.keys() == trained
     assert sum(len(g['params']) for g in groups) == len(trained)
     assert 'head.weight' not in rules
-    # A task's mask token travels along untrained.
+    # A task keeps the mask token but does not train it.
     assert 'backbone.queries.mask_token' not in rules
     assert len(groups) == 4
 

@@ -1,4 +1,4 @@
-"""Settings on the command line arrive as meant, and none is given in vain."""
+"""Command-line settings are parsed as meant; unused settings are refused."""
 import argparse
 import copy
 import re
@@ -24,7 +24,7 @@ CONFIGS = sorted(
 SEGMENTATION = 'segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
 POSE = 'pose/glid_swin-b_8xb64-210e_coco-256x192.py'
 
-# Each is read by something; a second value of a setting comes in another row.
+# Something reads each of these; a second value of a setting is in another row.
 EVERYWHERE = [
     '''
     train_dataloader.batch_size=3 train_dataloader.prefetch_factor=2
@@ -216,7 +216,8 @@ def test_settings_that_something_reads_are_taken(path):
     ]
     for row in rows:
         given = options(row)
-        # Of the encoder alone, of other backbones, and of other metrics.
+        # Skip settings that encoder-only models, other backbones and other
+        # metrics do not have.
         backbone = _config(path).model.backbone.type
         absent = []
         if backbone != 'glid_mm.GLID':
@@ -335,7 +336,7 @@ def test_advice_of_messages_can_be_pasted():
 
 
 def commands():
-    """What the documentation gives to be typed, with options of configs."""
+    """Commands with ``--cfg-options`` in the documentation."""
     pages = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
     for page in pages:
         for block in re.findall(r'```\w*\n(.*?)```', page.read_text(), re.S):

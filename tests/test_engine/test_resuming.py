@@ -1,4 +1,4 @@
-"""Runs that are cut, changed, or over: what a resume makes of them."""
+"""Resuming runs that were interrupted, changed or finished."""
 import pytest
 
 from glid_mm.engine.hooks import checkpoint_hook
@@ -13,7 +13,7 @@ EACH = dict(minutes=1e-9)
 
 @pytest.mark.parametrize('kind', ['epochs', 'iterations', 'within an epoch'])
 def test_gradients_that_were_being_accumulated_are_resumed(kind, tmp_path):
-    # Checkpoints are after 6 or 8 iterations, and steps after 4 or 5.
+    # Checkpoints follow after 6 or 8 iterations, steps after 4 or 5.
     options = dict(
         KINDS[kind],
         optim_wrapper=dict(accumulative_counts=4 if kind == 'epochs' else 5))
@@ -48,10 +48,10 @@ def test_a_run_is_resumed_from_where_time_had_it_saved(kind, after, tmp_path):
     runner = make_runner(tmp_path / 'cut', resume=True, **options)
     runner.train()
     assert_same(whole, weights(runner))
-    # What came after the checkpoint, which was within the epoch.
+    # Only samples after the checkpoint are read, even within an epoch.
     total = 60 if kind == 'iterations' else 63
     assert TinyDataset.reads <= total - 4 * (after - 1) + 3
-    # It gave way to the next of the interval.
+    # The next regular checkpoint replaced it.
     assert names(tmp_path / 'cut') == [
         'epoch_3.pth' if kind == 'epochs' else 'iter_15.pth'
     ]
@@ -75,7 +75,7 @@ def test_checkpoints_are_at_most_the_minutes_apart(tmp_path, monkeypatch):
     step, runner.model.train_step = runner.model.train_step, tick
     runner.save_checkpoint = spy
     runner.train()
-    # Minutes count from the last checkpoint, of whichever kind.
+    # Minutes count from the last checkpoint of either kind.
     assert seen == [('recent.pth', 3), ('iter_6.pth', 6), ('recent.pth', 9),
                     ('iter_12.pth', 12), ('iter_15.pth', 15)]
 
@@ -122,7 +122,7 @@ def cosine(epochs, by_epoch=True):
 @pytest.mark.parametrize('kind,stop', [('epochs', None), ('epochs', 8),
                                        ('iterations', None)])
 def test_a_longer_schedule_goes_on_with_its_own_rates(kind, stop, tmp_path):
-    """After the end of the shorter one, and within it."""
+    """Resumed after the end of the shorter schedule, and within it."""
     by_epoch = KINDS[kind].get('by_epoch', True)
 
     def options(epochs):
@@ -182,14 +182,14 @@ def test_settings_of_the_optimizer_are_the_config_s(tmp_path):
 
 @pytest.mark.parametrize('kind', ['epochs', 'iterations'])
 def test_a_run_resumed_with_another_batch_says_so(kind, tmp_path):
-    """And begins the epoch anew, where there are epochs."""
+    """An epoch-based run also restarts its epoch."""
     train_and_stop(tmp_path, 8, **KINDS[kind])
     runner, said = resumed(tmp_path, batch_size=7, **KINDS[kind])
     text, = (text for text in said if 'joint batch' in text)
     assert 'samples in a joint batch from 4 to 7' in text
     if kind == 'epochs':
         assert any('The epoch starts over' in text for text in said)
-        # One epoch of three is done, and an epoch has three batches now.
+        # One of three epochs is done, and an epoch now has three batches.
         assert runner.iter == 3
         TinyDataset.reads = 0
         runner.train()
@@ -204,7 +204,7 @@ def test_a_run_resumed_as_it_was_warns_of_nothing(tmp_path):
 
 
 def test_the_end_of_an_epoch_is_not_lost(tmp_path):
-    """By a checkpoint between its last iteration and its end."""
+    """A checkpoint may lie between an epoch's last iteration and its end."""
     options = dict(save_by_epoch=False, interval=6, length=4)
     whole = train(tmp_path / 'whole', **options)
     train_and_stop(tmp_path / 'cut', 13, **options)

@@ -1,4 +1,4 @@
-"""Scalars are read late, and nobody can tell."""
+"""Scalars are copied late; logs and checkpoints stay the same."""
 import json
 
 import numpy as np
@@ -16,7 +16,7 @@ TIMES = ('time', 'data_time', 'eta')
 
 
 def logged(work_dir):
-    """What a run logs and what its last checkpoint keeps, but for times."""
+    """The log and saved scalars of a run, without times."""
     runner = make_runner(
         work_dir,
         by_epoch=False,
@@ -36,7 +36,7 @@ def logged(work_dir):
 
 def test_log_and_checkpoint_are_those_of_mmengine(tmp_path, monkeypatch):
     lines, kept = logged(tmp_path / 'ours')
-    # mmengine's own, and its reading of the norms of gradients.
+    # Use mmengine's own message hub and its way to log gradient norms.
     monkeypatch.setattr(Runner, 'build_message_hub',
                         mmengine_runner.Runner.build_message_hub)
     monkeypatch.setattr('glid_mm.engine.runner.prepare', lambda _: None)
@@ -54,7 +54,7 @@ def test_log_and_checkpoint_are_those_of_mmengine(tmp_path, monkeypatch):
 
 @pytest.fixture
 def copies(monkeypatch):
-    """How many tensors were copied in each transfer."""
+    """Number of tensors in each copy."""
     found = []
     stack = torch.stack
     monkeypatch.setattr(module.torch, 'stack',
@@ -68,7 +68,7 @@ def test_all_waiting_values_come_in_one_copy(copies):
         hub.update_scalar('train/time', float(i))
         hub.update_scalar('train/loss', torch.tensor(i + .5))
         hub.update_scalar('train/acc', torch.tensor([float(-i)]), count=2)
-        # As mmengine's timer does in each iteration.
+        # mmengine's timer reads times in each iteration.
         assert hub.get_scalar('train/time').current() == i
     assert not copies
     assert hub.get_scalar('train/loss').mean(2) == 4

@@ -1,4 +1,4 @@
-"""Weights & Biases and MLflow record trainings, and only trainings."""
+"""Weights & Biases and MLflow record only training runs."""
 import json
 import struct
 import sys
@@ -24,7 +24,7 @@ def config_of(tmp_path, **changes):
 
 
 def record(kind, tmp_path, steps, **changes):
-    """A training of these steps; returns the service's id of it."""
+    """Record a training of these steps; return its id in the service."""
     tracker = kind(str(tmp_path / 'vis'))
     tracker.add_config(config_of(tmp_path, **changes))
     for step in steps:
@@ -51,12 +51,12 @@ def test_mlflow_has_config_curves_and_pictures(tmp_path, monkeypatch):
     assert sorted(names) == ['config.py', 'images']
     pictures = [a.path for a in client.list_artifacts(first, 'images')]
     assert any('step+2' in p and p.endswith('.png') for p in pictures)
-    # A training that starts anew is another run.
+    # A new training is a new run.
     assert record(MLflowTracker, tmp_path, (1, )) != first
 
 
 def records(path):
-    """Records of W&B's file, a log in blocks as LevelDB's."""
+    """Records of W&B's file, which has LevelDB's log format."""
     from wandb.proto.wandb_internal_pb2 import Record
     data, place, whole = path.read_bytes(), 7, b''
     while place + 7 <= len(data):
@@ -96,13 +96,13 @@ def test_wandb_has_config_curves_and_pictures(tmp_path, monkeypatch):
     assert curve == [(1, 1), (2, .5), (3, 1 / 3)]
     assert json.loads(settings['optim_wrapper'])['optimizer']['lr'] == .5
     assert sum(name.endswith('.png') for name in sent) == 2
-    # Neither code nor a patch of the repository.
+    # Neither code nor a patch of the repository is sent.
     assert {name.rsplit('.')[-1] for name in sent} <= {'png', 'txt'}
 
 
 @pytest.mark.parametrize('kind', [MLflowTracker, WandbTracker])
 def test_nothing_is_sent_without_a_training(kind, tmp_path, monkeypatch):
-    # Whoever imports the service now gets an error.
+    # Importing the service now raises an error.
     monkeypatch.setitem(sys.modules, kind.library, None)
     tracker = kind(str(tmp_path))
     tracker.add_image('predictions', PICTURE)

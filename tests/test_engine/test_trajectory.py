@@ -1,4 +1,4 @@
-"""A run is a function of seed and iteration, however often it is cut."""
+"""A run depends only on seed and iteration, however often it is resumed."""
 import json
 import multiprocessing
 import os
@@ -73,12 +73,12 @@ def finish(process: subprocess.Popen, code: int = 0) -> str:
 def test_resumed_run_ends_with_the_same_weights(kind, ema, tmp_path):
     options = dict(KINDS[kind], ema=ema)
     whole = train(tmp_path / 'whole', **options)
-    # 21 samples are 6 batches: iteration 10 is within the second epoch.
+    # 21 samples make 6 batches, so iteration 10 is in the second epoch.
     train_and_stop(tmp_path / 'cut', 10, **options)
     TinyDataset.reads = 0
     cut = train(tmp_path / 'cut', resume=True, **options)
     assert_same(whole, cut)
-    # Nothing that the checkpoint has behind it is read again.
+    # Samples before the checkpoint are not read again.
     assert TinyDataset.reads == dict(zip(KINDS, (42, 28, 25, 34)))[kind]
 
 
@@ -102,7 +102,7 @@ def test_workers_stop_with_the_run(kind, stopped, tmp_path):
 
 
 def test_no_worker_starts_before_the_first_batch_is_asked_for(tmp_path):
-    """Upstream's loop makes an iterator before a run is resumed."""
+    """Upstream's loop creates an iterator before a run is resumed."""
     runner = make_runner(
         tmp_path, by_epoch=False, sampler='InfiniteSampler', workers=1)
     loader = runner.build_train_loop(runner._train_loop).dataloader
@@ -166,7 +166,7 @@ def test_killed_run_ends_with_the_same_weights(options, death, tmp_path):
 
 def test_two_processes_train_as_one(tmp_path):
     options = dict(by_epoch=False, sampler='InfiniteSampler')
-    # PyTorch's dropout does not draw for the joint batch; all else does.
+    # Dropout draws per process, all else for the joint batch.
     options = dict(options, model=dict(dropout=0.), dataset=dict(indices=20))
     two = dict(options, work_dir=str(tmp_path / 'two'), batch_size=2)
     port = str(free_port())

@@ -1,4 +1,4 @@
-"""A run of a second, with every kind of randomness in it.
+"""A run of one second with every kind of randomness.
 
 Also a program: ``python -m tests.test_engine.tiny '{"work_dir": …}'`` trains
 with the arguments of :func:`make_runner`.
@@ -76,7 +76,7 @@ class TinyModel(BaseModel):
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Die as by a power cut: after an iteration, or in a checkpoint."""
+    """Kill the process after an iteration or while saving a checkpoint."""
 
     def __init__(self, after=None, saving=None):
         self.after = after
@@ -117,7 +117,7 @@ class StopHook(Hook):
 
 @HOOKS.register_module()
 class SignalHook(Hook):
-    """Send signals to the own process, or its rank, within an iteration."""
+    """Send signals to this process in an iteration, if it has the rank."""
 
     def __init__(self, after, signals=('SIGTERM', ), where='train', rank=0):
         self.after = after
@@ -142,7 +142,7 @@ class SignalHook(Hook):
 
 @HOOKS.register_module()
 class RateHook(Hook):
-    """Note what each iteration is trained with."""
+    """Record the learning rate of each iteration."""
 
     def __init__(self):
         self.rates = []
@@ -222,7 +222,7 @@ def make_runner(work_dir,
 
 
 def weights(runner) -> dict:
-    """All that a run leaves, on a flat list of tensors."""
+    """The final state of a run as a flat dictionary of tensors."""
     state = {k: v.clone() for k, v in runner.model.state_dict().items()}
     for i, s in runner.optim_wrapper.optimizer.state_dict()['state'].items():
         state.update({f'{i}.{k}': torch.as_tensor(v) for k, v in s.items()})
@@ -238,14 +238,14 @@ def weights(runner) -> dict:
 
 
 def said_by(runner, level='warning') -> list:
-    """What a runner will have logged at a level."""
+    """A list that collects what a runner logs at a level."""
     said = []
     setattr(runner.logger, level, lambda text, *_: said.append(text))
     return said
 
 
 def resumed(work_dir, **options):
-    """A runner that has resumed, and what it warned of."""
+    """A runner that has resumed, and its warnings."""
     runner = make_runner(work_dir, resume=True, **options)
     said = said_by(runner)
     runner.call_hook('before_run')
@@ -260,7 +260,7 @@ def assert_same(one: dict, other: dict) -> None:
 
 
 def train() -> None:
-    """One process of a run, with the options of :func:`make_runner`."""
+    """Train one process with the options of :func:`make_runner`."""
     options = json.loads(sys.argv[1])
     runner = make_runner(**options)
     runner.train()
@@ -270,6 +270,6 @@ def train() -> None:
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    # A shell that started the tests in the background has it ignored.
+    # Shells start background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     launch.main(train)

@@ -1,4 +1,4 @@
-"""Very small models of all tasks, from the configs of Scenes."""
+"""Tiny models of all tasks, from the configs of Scenes."""
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -15,14 +15,14 @@ HEADS = dict(
     detection='bbox_head',
     depth='decode_head',
     pose='head')
-# So few queries that no class wins everywhere.
+# Few queries, so that no class wins everywhere.
 FEW = {'semantic': {'model.backbone.num_queries': 12}}
-# Exporters take their time by the operator.
+# Export time grows with the number of operators.
 MICRO = dict(dims=16, depths=(2, 1, 1, 1), heads=(1, 1, 2, 2), window=4)
 
 
 def tiny(task, monkeypatch, **changes):
-    """A model of a task with random weights that decide, and its config."""
+    """A model of a task with decisive random weights, and its config."""
     monkeypatch.setitem(swin.ARCHITECTURES, 'micro', MICRO)
     config = Config.fromfile(CONFIGS / TASKS[task])
     head = f'model.{HEADS[task]}'
@@ -49,7 +49,7 @@ def tiny(task, monkeypatch, **changes):
 
 
 def make_decisive(model, head):
-    """Make answers differ, from query to query and from pixel to pixel."""
+    """Make outputs differ between queries and between pixels."""
     for name, weight in model.named_parameters():
         if name.endswith('queries.embeddings'):
             torch.nn.init.normal_(weight, std=4.)
@@ -60,7 +60,7 @@ def make_decisive(model, head):
 
 
 def letterboxed(size=(128, 128)):
-    """Pictures of several shapes, none larger than a size."""
+    """Images of several shapes, none larger than ``size``."""
     height, width = size
     shapes = (height, width), (height, width - 37), (height - 50,
                                                      width), (height - 29,

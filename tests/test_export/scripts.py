@@ -11,7 +11,7 @@ from .build import pictures
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'deployment.md'
 TASKS = 'detection', 'semantic', 'pose'
-# As where nothing but these is installed.
+# As if torch, glid_mm, onnx, OpenCV and OpenMMLab were not installed.
 ALONE = '''
 import sys
 
@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Refuse())
 
 
 def scripts():
-    """Of the section without PyTorch: what all share, then one a task."""
+    """The shared script of the ONNX Runtime section, and one per task."""
     text = PAGE.read_text().split('## With ONNX Runtime alone')[1]
     shared, *rest = re.findall('```python\n(.*?)```', text, re.DOTALL)
     return shared, dict(zip(TASKS, rest, strict=True))
@@ -42,7 +42,7 @@ def run(script, folder):
 
 
 def check(task, folder):
-    """Run a task's script beside its file, without any other library.
+    """Run a task's script next to its exported file, without other libraries.
 
     The photo is wider than high.
     """

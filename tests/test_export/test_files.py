@@ -1,4 +1,4 @@
-"""Files hold what the host answers, or are not there."""
+"""An exported file gives the host's outputs, or is not written."""
 import errno
 import json
 import signal
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def bgr(images):
-    """As a list, and as arrays that callers give."""
+    """Images as callers pass them: a list of contiguous BGR arrays."""
     return [np.ascontiguousarray(image[..., ::-1]) for image in images]
 
 
 def state(model):
-    """What an export must not touch."""
+    """Attributes and weights that an export must not change."""
     modules = {
         name: (sorted(vars(module)), module.training)
         for name, module in model.named_modules()
@@ -42,7 +42,7 @@ def assert_as_it_was(model, before):
     for name, (wanted, value) in weights.items():
         assert wanted == before[1][name][0], name
         assert torch.equal(value, before[1][name][1]), name
-    # Nothing of the tracing is left in what is kept of this size.
+    # The values cached for this size keep nothing from tracing.
     images = torch.rand(2, 3, 128, 96 if hasattr(model, 'head') else 128)
     output = model.backbone(images)
     output.query_features.square().mean().backward()
@@ -65,7 +65,7 @@ def test_onnx_runtime_answers_as_the_host(task, tmp_path, monkeypatch):
     assert set(report.differences) == set(GRAPHS[task].OUTPUTS)
     assert set(report.latencies) == {'PyTorch', 'ONNX Runtime'}
     assert report.megabytes == pytest.approx(path.stat().st_size / 1e6)
-    # Any batch, and each picture for itself.
+    # Any batch size; each image gives the same result alone.
     session = onnxruntime.InferenceSession(str(path))
     names = [x.name for x in session.get_inputs()]
     assert names == (['images'] if task == 'pose' else ['images', 'sizes'])
@@ -104,7 +104,7 @@ def test_torch_export_answers_as_the_host(tmp_path, monkeypatch):
     sizes = torch.tensor([[128, 128]] * 5)
     boxes, *_ = program.module()(torch.from_numpy(pictures(5)), sizes)
     assert boxes.shape == (5, 100, 4)
-    # A failure leaves an older file.
+    # A failed export keeps an older file.
     content = path.read_bytes()
     assert str(tmp_path.cwd()).encode() not in content
     right = Detection.host
@@ -134,7 +134,7 @@ def test_onnx_runtime_without_the_device_is_refused(tmp_path, monkeypatch):
 
 
 class _Fickle(nn.Linear):
-    """What it computes depends on values, which no graph can express."""
+    """A layer that depends on values, which no graph can express."""
 
     def forward(self, x):
         return super().forward(x if x.sum() > 0 else 2 * x)
@@ -181,7 +181,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
 
 
 class _CtrlC(nn.Linear):
-    """Its first call receives Ctrl-C."""
+    """A layer whose first call receives Ctrl-C."""
 
     calls = 0
 

@@ -1,4 +1,4 @@
-"""A graph decides as the host does, and a difference is noticed."""
+"""A graph gives the host's outputs, and a difference is found."""
 import numpy as np
 import pytest
 import torch
@@ -25,7 +25,7 @@ def graph_of(task, monkeypatch, size=(128, 128), **changes):
 
 
 def answers(graph, images):
-    """Of the host and of the graph, picture by picture."""
+    """Outputs of the host and of the graph, image by image."""
     _, *sizes = inputs = graph.inputs(images)
     with torch.no_grad():
         arrays = [x.numpy() for x in graph(*map(torch.from_numpy, inputs))]
@@ -39,7 +39,7 @@ def answers(graph, images):
 
 
 def changed(task, name, array):
-    """Another answer than an array, by little more than is allowed."""
+    """A copy of an output that differs by slightly more than allowed."""
     wrong = array.copy()
     if array.dtype == bool:
         wrong[0, :8] ^= True
@@ -105,7 +105,7 @@ def test_a_backbone_of_maps_sees_the_padding_of_its_host(monkeypatch):
     graph = GRAPHS['semantic'](model, (128, 128), {})
     for host, ours in zip(*answers(graph, letterboxed())):
         check(graph.compare(host, ours))
-    # Whatever is around a picture, it is 0 to the model.
+    # Pixels outside the image are 0 to the model.
     image = pictures(1)
     with torch.no_grad():
         _, scores = graph(torch.from_numpy(image), torch.tensor([[96, 70]]))
@@ -176,7 +176,7 @@ CODEC = dict(input_size=(96, 128), heatmap_size=(24, 32), sigma=1.)
 ])
 def test_heatmaps_are_decoded_as_by_mmpose(codec):
     rng = np.random.default_rng(0)
-    # Inside, in corners, at the border, and peaks that are none.
+    # Peaks inside, in corners and at the border, and a map without a peak.
     places = rng.uniform(0, 1, (60, 2)) * [95, 127]
     places[:4] = [0, 0], [95, 127], [95, 0], [40, 127]
     maps = np.concatenate([

@@ -1,4 +1,4 @@
-"""Pictures are brought to a size as the page and the hosts do it."""
+"""Images are resized as in docs/deployment.md and in the hosts."""
 import mmcv
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_the_pages_fit_is_the_exports():
     picture = pictures(1)[0, :96]
     theirs = namespace['fit'](Image.fromarray(picture), dict(size=[64, 96]))
     ours = fit(picture, (64, 96))
-    # 128×96 becomes 85×64 of 96×64.
+    # 128×96 becomes 85×64 within 96×64.
     assert ours.shape == (64, 85, 3)
     assert theirs['sizes'].tolist() == [[64, 85]]
     assert theirs['images'].shape == (1, 64, 96, 3)

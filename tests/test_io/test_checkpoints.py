@@ -1,4 +1,4 @@
-"""Checkpoint files are read without running what is in them."""
+"""Checkpoint files are read without executing code in them."""
 import os
 import pickle
 import re
@@ -119,7 +119,7 @@ def _flipped(path):
 
 
 def _folder(path):
-    """Weights that are marked as a folder, which PyTorch does not read."""
+    """Weights marked as a folder, which PyTorch does not read."""
     save(path, w=torch.ones(8))
     data = bytearray(path.read_bytes())
     entry = data.index(b'/data/0', data.index(b'PK\1\2'))

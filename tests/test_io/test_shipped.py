@@ -1,4 +1,4 @@
-"""Weights that come with glid_mm."""
+"""The weights that ship with glid_mm."""
 import hashlib
 import subprocess
 import sys
@@ -21,7 +21,7 @@ MOST_BYTES = 25e6
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """A folder of weights with one file, ``weights:small``."""
+    """A weights folder with one file, ``weights:small``."""
     weights = {
         'a': torch.tensor([.5, -2.], dtype=torch.float16),
         'rows': torch.tensor([0, 20])
@@ -37,7 +37,7 @@ def stand_in(tmp_path, monkeypatch):
 def test_a_name_stands_for_the_file(stand_in):
     assert find_checkpoint('weights:small') == stand_in
     weights = read_checkpoint('weights:small')['state_dict']
-    # As models have them: not all is computed in half precision.
+    # Weights are loaded as float32: some operations need full precision.
     assert weights['a'].dtype == torch.float32
     assert weights['a'].tolist() == [.5, -2.]
     assert weights['rows'].dtype == torch.int64
@@ -74,7 +74,7 @@ def test_what_is_shipped_is_small_whole_and_described():
     found = shipped.shipped()
     total = sum(path.stat().st_size for path in shipped.FOLDER.iterdir())
     assert total < MOST_BYTES
-    # One file to a name.
+    # One file per name.
     assert len(found) == len(list(shipped.FOLDER.glob('*.safetensors')))
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     linked = {
@@ -100,7 +100,7 @@ def test_what_is_shipped_is_small_whole_and_described():
     if 'depth/rmse' in shipped.read_card(name)['metrics']
 ])
 def test_a_model_reaches_the_figure_of_its_card(name, tmp_path, monkeypatch):
-    """One of its tasks stands for all: each has its own part of the file."""
+    """Tests only depth, as an example of the tasks in the file."""
     write_scenes(tmp_path / 'scenes', 0, 200, 0, 128, seed=0, workers=2)
     run(monkeypatch, 'test.py',
         ROOT / 'configs/depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',

@@ -1,11 +1,11 @@
-"""Small models with uneven weights, so that any slip shows."""
+"""Small models with random weights that expose errors."""
 import torch
 
 from glid_mm.models import GLID, BiFPN, QueryDecoder, SwinEncoder
 
 
 def randomise(module):
-    """Norms and fusion weights that are not all alike, wide biases."""
+    """Draw uneven norms and fusion weights, and wide biases."""
     for name, p in module.named_parameters():
         if 'norm' in name or name.endswith('.weights') or ('laterals' in name
                                                            and '.1.' in name):
@@ -25,7 +25,7 @@ def random_glid(num_queries=0,
                 layers=4,
                 recompute=None,
                 **encoder):
-    """A narrow GLID in evaluation mode; always the same weights."""
+    """A narrow GLID in evaluation mode with fixed random weights."""
     torch.manual_seed(0)
     encoder = SwinEncoder('nano', window_size=window, **encoder)
     glid = GLID(
@@ -38,7 +38,7 @@ def random_glid(num_queries=0,
 
 
 def watch(glid):
-    """A list that the encoder's and neck's outputs are added to."""
+    """A list that collects the outputs of the encoder and the neck."""
     seen = []
     for part in (glid.encoder, glid.neck):
         part.register_forward_hook(lambda m, args, out: seen.extend(out))
@@ -46,7 +46,7 @@ def watch(glid):
 
 
 def gradients(glid, loss):
-    """Gradients of a loss by the names of parameters that have one."""
+    """Gradients of a loss by parameter name."""
     glid.zero_grad()
     loss.backward()
     return {

@@ -1,7 +1,7 @@
-"""Swin as its paper draws it: roll, partition, mask, reverse; on maps.
+"""Swin as in its paper, on maps: roll, partition, mask, reverse.
 
-Slow and plain, written apart from the package: an independent opinion on
-what visible-only and padded encoding must give.
+Slow, simple and independent of the package: a reference for visible-only and
+padded encoding.
 """
 from functools import lru_cache
 
@@ -34,7 +34,7 @@ def relative_index(w):
 
 
 def attention(attn, x, exists, shifted):
-    """``(B, H, W, C)`` with ``(B, H, W)`` marking tokens that exist."""
+    """``(B, H, W, C)``; ``exists`` ``(B, H, W)`` marks tokens that exist."""
     w, heads = attn.window_size, attn.num_heads
     b, h, wd, c = x.shape
     shift = [w // 2 if shifted and n > w else 0 for n in (h, wd)]
@@ -75,8 +75,8 @@ def attention(attn, x, exists, shifted):
 def encode(encoder, images, exists):
     """Stage maps ``(B, H, W, C)``; ``exists`` is ``(B, H/4, W/4)`` bool.
 
-    Tokens that do not exist are computed but never are keys, and are zero
-    where patches merge.
+    Tokens that do not exist are computed but are never keys, and are zero in
+    patch merging.
     """
     weight = encoder.patch_embed.proj.weight.view(-1, 3, 4, 4)
     x = F.conv2d(images, weight, encoder.patch_embed.proj.bias, stride=4)

@@ -1,4 +1,4 @@
-"""The published sizes of Swin, and that nothing is missing."""
+"""The architectures have Swin's published sizes, and nothing is missing."""
 import pytest
 import timm
 import torch

@@ -7,7 +7,7 @@ from .build import randomise
 
 
 def reference(neck, maps, exists):
-    """BiFPN on maps ``(B, C, h, w)``, multiplied by what exists each time."""
+    """BiFPN on maps ``(B, C, h, w)``, masked by ``exists`` at every step."""
 
     def norm(layer, x):
         mean = x.mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Compiling: once for all masks, without breaks, with the same results."""
+"""Models compile once for all masks, without breaks, and equal eager."""
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter

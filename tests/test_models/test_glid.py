@@ -97,7 +97,7 @@ def test_padding_changes_nothing(own, dtype, limit):
     assert batch.mask_features.shape == (2, 32, 38, 28)
     assert batch.mask_features.isfinite().all()
     assert batch.query_features.isfinite().all()
-    # Relative to what the features are: sums of some units' size.
+    # Errors are relative to the largest feature.
     for mine, its in ((alone.mask_features[0],
                        batch.mask_features[0, :, :rows, :cols]),
                       (alone.query_features[:, 0], batch.query_features[:,
@@ -132,14 +132,14 @@ def test_groups_of_queries_do_not_see_each_other():
 
 @torch.no_grad()
 def test_groups_are_answered_from_the_same_features():
-    """Prefixes of one table, in any order, as tasks that share it ask."""
+    """Tasks that share a table read slices of it, in any order."""
     glid = random_glid(5)
     images = torch.randn(1, 3, 64, 64).double()
     x = glid.features(images, None)
     for rows in (slice(0, 2), slice(0, 5), slice(1, 4)):
         own = glid.answers(x, rows)
         assert own.mask_features is x.mask_features
-        # A model whose table is that part of it answers the same.
+        # A model with only these rows in its table gives the same output.
         alone = random_glid(rows.stop - rows.start)
         state = glid.state_dict()
         state['queries.embeddings'] = state['queries.embeddings'][rows]
@@ -226,7 +226,7 @@ def test_every_weight_learns():
             for n, p in glid.named_parameters()
             if n not in grads or not grads[n].any()
         }
-        # A task has no use for the mask token.
+        # A task does not use the mask token.
         assert still == ({'queries.mask_token'} if queries else set())
 
 
@@ -243,7 +243,7 @@ def test_shapes_of_a_batch_are_free_after_inference_mode():
 
 @pytest.mark.parametrize('masked', [False, True])
 def test_autocast_is_near_full_precision(masked):
-    # As initialised, not with the wild weights of the other tests.
+    # With smaller weights than in the other tests.
     glid = random_glid(0 if masked else 4, torch.float32)
     for p in glid.parameters():
         p.data *= .5
@@ -272,7 +272,7 @@ def test_autocast_is_near_full_precision(masked):
 def test_exported_equals_eager_at_any_batch_size():
     glid = random_glid(4, layers=2)
     images = torch.randn(2, 3, 64, 90).double()
-    glid(images)  # what is kept per size becomes constants of the export
+    glid(images)  # values cached per size become constants of the export
     batch = torch.export.Dim('batch', min=1, max=64)
     exported = torch.export.export(
         glid, (images, ), dynamic_shapes=dict(images={0: batch})).module()
@@ -282,7 +282,7 @@ def test_exported_equals_eager_at_any_batch_size():
 
 
 @pytest.mark.slow
-def test_the_heart_imports_torch_and_nothing_else():
+def test_the_models_import_torch_and_nothing_else():
     code = """
 import sys
 class Refuse:

@@ -17,7 +17,7 @@ def masked_maps(visible, units):
 
 
 def alike_neighbours(visible, units):
-    """Share of masked units among right and lower neighbours of masked."""
+    """Share of masked right and lower neighbours of masked units."""
     m = masked_maps(visible, units)
     pairs = [(m[:, 1:], m[:, :-1]), (m[:, :, 1:], m[:, :, :-1])]
     both = sum((a * b).sum() for a, b in pairs)
@@ -33,7 +33,7 @@ def test_count_is_exact(strategy, units, ratio):
     keep = min(max(round(total * (1 - ratio)), 1), total - 1)
     assert visible.shape == (5, keep) and visible.dtype == torch.int64
     assert visible.min() >= 0 and visible.max() < total
-    assert (visible.diff() > 0).all()  # ascending, none twice
+    assert (visible.diff() > 0).all()  # ascending, no duplicates
     masked = masked_units(visible, total)
     assert masked.shape == (5, total - keep)
     assert (masked.diff() > 0).all()
@@ -54,7 +54,7 @@ def test_a_generator_makes_it_repeatable(strategy):
 @pytest.mark.parametrize('strategy', STRATEGIES)
 def test_groups_differ(strategy):
     visible = sample_visible((6, 6), .75, strategy, 16, seeded())
-    # A lattice has four offsets at 0.75; the other two have many masks.
+    # At 0.75, a grid has four offsets; the other strategies have many masks.
     assert len(visible.unique(dim=0)) >= (4 if strategy == 'grid' else 14)
 
 

@@ -63,7 +63,7 @@ def test_equals_reference(padded, value_positions):
     assert out.shape == (5, 2, 7, 32)
     for ours, theirs in zip(out, expected):
         assert (ours - theirs).abs().max() <= 1e-9
-    # Keys that do not exist may hold anything.
+    # Invalid keys may hold any value.
     if padded:
         dirty = [(x.masked_fill(~valid[..., None], 1e3), position, valid)
                  for x, position, valid in memory]
@@ -84,7 +84,7 @@ def test_after_the_first_layer_queries_see_what_their_focus_tells(
               for size in (4, 9, 16)]
 
     def focus(x, level):
-        """Other tokens of other levels for each query, by its content."""
+        """Select tokens of each level for each query by its content."""
         keys = torch.sin(torch.arange(32 * (4, 9, 16)[level])).view(32, -1)
         logits = x.detach() @ keys.double()
         return (logits >= logits.mean(-1, keepdim=True))[:, None]

@@ -3,7 +3,7 @@ import torch
 
 from glid_mm.models.layers.rearrange import Rearrangement
 
-# Where each row of each group goes, and how many places a group has.
+# The target of each row in each group, and the places per group.
 CASES = {
     'a permutation': ([[2, 0, 3, 1]], 4),
     'more places than rows': ([[5, 0, 3]], 7),

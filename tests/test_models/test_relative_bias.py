@@ -1,4 +1,4 @@
-"""Biases of pairs and their gradients, against plain indexing."""
+"""Pairwise biases and their gradients equal plain indexing."""
 import pytest
 import torch
 
@@ -40,7 +40,7 @@ def test_bias_and_gradient_equal_plain_indexing(window, groups, size, cells):
     assert bias.shape == (2 * groups, size, size)
     expected = plain(table, place, cell, window).permute(3, 0, 1, 2)
     assert torch.equal(bias, expected.flatten(0, 1))
-    # What attention gives back is zero where a key has no weight.
+    # Attention's gradient is zero where a key has no weight.
     goal = torch.randn_like(bias).masked_fill(bias.isinf(), 0)
     grad, = torch.autograd.grad(bias, table, goal)
     wanted, = torch.autograd.grad(expected.flatten(0, 1), table, goal)

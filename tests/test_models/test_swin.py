@@ -12,7 +12,7 @@ def random_encoder(window, arch='nano', dtype=torch.float64):
     torch.manual_seed(0)
     encoder = SwinEncoder(arch, window_size=window).to(dtype).eval()
     for name, p in encoder.named_parameters():
-        # Large biases and uneven norms, so that any slip shows.
+        # Large biases and uneven norms expose errors.
         if 'bias_table' in name:
             torch.nn.init.normal_(p)
         elif 'norm' in name:
@@ -54,7 +54,7 @@ def test_visible_only_equals_dense_with_masked_keys(window, units):
 @pytest.mark.parametrize('window,size', [(7, 224), (12, 384)])
 @torch.no_grad()
 def test_dense_equals_timm(window, size):
-    # Sizes that need no padding: there timm's padded keys do not show.
+    # These sizes need no padding; timm would attend to padded keys.
     ours = random_encoder(window, 'nano', torch.float32)
     theirs = timm.models.swin_transformer.SwinTransformer(
         img_size=size,
@@ -103,7 +103,7 @@ def test_plans_are_made_once_per_shape():
     encoder(images, grid)
     keys = [(i, 8, shifted) for i in range(4) for shifted in (False, True)]
     plans = [(grid.windows(*key), grid.pairs(*key)) for key in keys]
-    # Maps of 8×8 tokens and less are not shifted.
+    # Maps of 8×8 tokens or fewer are not shifted.
     assert len({id(windows) for windows, _ in plans}) == 5
     assert TokenGrid.whole(64, 64, torch.device('cpu')) is grid
     encoder(images, grid)

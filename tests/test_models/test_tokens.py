@@ -34,7 +34,7 @@ def test_tokens_lie_where_their_coordinates_say(name, level):
             expected[b, :, row, col] = token
     assert torch.equal(feature, expected)
     assert torch.equal(grid.levels[level].from_map(feature), tokens)
-    # Also of a map that is laid out otherwise in memory.
+    # Also from a map with another memory layout.
     assert torch.equal(grid.levels[level].from_map(feature.contiguous()),
                        tokens)
 
@@ -73,7 +73,7 @@ def test_validity_of_a_padded_batch():
 
 
 def test_positions_of_all_levels_are_by_pixels():
-    """A token's position is its centre's, as a fraction of what is shown."""
+    """A token's position is its centre as a fraction of the image size."""
     for name, sizes in (('whole', [(64, 96)]), ('odd', [(50, 70)]),
                         ('padded', [(64, 96), (1, 1), (33, 95), (50, 20)])):
         grid = grids()[name]

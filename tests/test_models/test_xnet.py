@@ -1,4 +1,4 @@
-"""×Net: what the classifier sees, and what learns."""
+"""×Net: the classifier's input, and which weights learn."""
 import pytest
 import torch
 import torch.nn.functional as F
@@ -82,7 +82,7 @@ def test_any_height_and_width(order, size):
     y = model(x)
     height, width = size
     assert y.shape == (2, 16, -(-height // 4), -(-width // 4))
-    # What is added is zeros, to the right and below.
+    # Padding is zeros on the right and at the bottom.
     whole = F.pad(x, (0, -width % 32, 0, -height % 32))
     assert torch.equal(y, model(whole)[..., :y.shape[2], :y.shape[3]])
 
@@ -118,7 +118,7 @@ def test_the_reversed_order_runs_the_last_stage_first():
         stage.register_forward_pre_hook(lambda _, args, i=i: seen.append(
             (i, tuple(args[0].shape[1:]))))
     maps = model.decode(x, model.encoder(x)[-1])
-    # Each stage gets what it knows: channels and size of its own input.
+    # Each stage gets the channels and size of its own input.
     assert seen == [(3, (10, 4, 4)), (2, (8, 8, 8)), (1, (6, 16, 16)),
                     (0, (3, 64, 64))]
     assert [m.shape[1] for m in maps] == list(WIDTHS)

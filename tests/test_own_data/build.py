@@ -1,4 +1,4 @@
-"""Scenes in the formats of others, and what a run makes of settings."""
+"""Scenes in common data formats, and data sets built from settings."""
 import json
 import shutil
 from pathlib import Path
@@ -31,7 +31,7 @@ HOSTS = dict(
 def built(task, settings):
     """The config of a task with settings, and its data sets by split.
 
-    Each data set gives its first sample, and each metric is built.
+    Loads the first sample of each data set and builds each metric.
     """
     pytest.importorskip(HOSTS[task])
     from mmengine.config import Config
@@ -42,7 +42,7 @@ def built(task, settings):
     config = Config.fromfile(CONFIGS / OWN[task])
     for name in settings:
         if name.startswith('model.'):
-            # What a head does not have yet, nothing reads.
+            # Nothing reads a setting that the head does not have.
             assert _get(config, name) is not None, name
     config.merge_from_dict(settings)
     import_modules_from_strings(**config.custom_imports)
@@ -66,7 +66,7 @@ def _get(config, name):
 
 
 def boxes(dataset):
-    """Class and corners of each box, by the picture."""
+    """Class and corners of each box, by image."""
     found = {}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
@@ -83,7 +83,7 @@ def content(scenes, split, kind='instances'):
 
 
 def true_boxes(scenes, split):
-    """The same as :func:`boxes`, as Scenes' file has it."""
+    """Like :func:`boxes`, but from the annotations of Scenes."""
     file = content(scenes, split)
     names = {c['id']: c['name'] for c in file['categories']}
     found = {image['file_name']: [] for image in file['images']}
@@ -96,7 +96,7 @@ def true_boxes(scenes, split):
 
 
 def rows_of(scenes, split):
-    """Picture, size, and class, box and polygons of its objects."""
+    """Image name, size, and class, box and polygons of each object."""
     file = content(scenes, split)
     names = {c['id']: c['name'] for c in file['categories']}
     for image in file['images']:
@@ -107,7 +107,7 @@ def rows_of(scenes, split):
 
 
 def write_voc(scenes, out, first=1):
-    """Pascal VOC's layout; pixels are counted from ``first``."""
+    """Write Pascal VOC's layout; pixels are counted from ``first``."""
     pytest.importorskip('globox')
     for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         (out / folder).mkdir(parents=True)
@@ -134,7 +134,7 @@ def write_voc(scenes, out, first=1):
 
 
 def write_yolo(scenes, out, polygons=False):
-    """YOLO's layout, with a ``data.yaml``."""
+    """Write YOLO's layout with a ``data.yaml``."""
     pytest.importorskip('globox')
     names = [c['name'] for c in content(scenes, 'train')['categories']]
     for split in ('train', 'val'):
@@ -162,7 +162,7 @@ def write_yolo(scenes, out, polygons=False):
 
 
 def write_masks(scenes, out, change=lambda labels: labels, end=''):
-    """Pictures and label maps without a split."""
+    """Write images and label maps without a split."""
     (out / 'images').mkdir(parents=True)
     (out / 'masks').mkdir()
     for path in sorted((scenes / 'images/train').iterdir()):
@@ -175,7 +175,7 @@ def write_masks(scenes, out, change=lambda labels: labels, end=''):
 
 
 def tree_state(root):
-    """Every file and when it was written: nobody may touch data."""
+    """Modification time of every file: the tests must not touch the data."""
     return {
         path: path.stat().st_mtime_ns
         for path in Path(root).rglob('*') if path.is_file()

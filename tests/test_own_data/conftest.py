@@ -1,4 +1,4 @@
-"""Scenes, written once; tests copy what they change."""
+"""Scenes, written once; tests copy the files that they change."""
 import pytest
 
 from glid_mm.scenes import write_scenes

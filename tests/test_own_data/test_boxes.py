@@ -1,4 +1,4 @@
-"""Boxes of COCO, VOC and YOLO come to a run as they are."""
+"""Boxes of COCO, VOC and YOLO reach a run unchanged."""
 import json
 import shutil
 
@@ -31,7 +31,7 @@ def test_coco_is_read_as_it_lies(scenes, tmp_path):
 @pytest.mark.parametrize('first', [1, 0])
 def test_voc(scenes, tmp_path, first):
     root = write_voc(scenes, tmp_path / 'data', first)
-    # A whole number more than 0 in every file would look like VOC's pixels.
+    # Without a box at 0, all coordinates would seem to be counted from 1.
     touching = any(
         min(box[:2]) == 0 for split in ('train', 'val')
         for rows in true_boxes(scenes, split).values() for _, box in rows)
@@ -103,7 +103,7 @@ def roboflow(root):
 
 
 def lists(root):
-    """Lists of pictures; both parts have pictures of the same names."""
+    """Lists of images; both parts have images of the same names."""
     text = (root / 'data.yaml').read_text()
     for split in 'train', 'val':
         (root / f'{split}.txt').write_text(''.join(
@@ -146,7 +146,7 @@ def test_layouts_of_yolo(scenes, tmp_path, change):
 
 
 def test_layouts_of_coco(scenes, tmp_path):
-    """Roboflow's: a file beside pictures, and a category for all."""
+    """Roboflow's layout: a file next to the images, and a root category."""
     root = tmp_path / 'data'
     for split, name in ('train', 'train'), ('val', 'valid'):
         shutil.copytree(scenes / 'images' / split, root / name)
@@ -179,7 +179,7 @@ def test_some_classes(scenes, tmp_path):
 
 
 def test_what_is_wrong_in_coco_is_said(scenes, tmp_path):
-    """A picture that is cut off, one that is missing, one of other size."""
+    """A truncated image, a missing, a wrongly sized and an unlisted one."""
     root = tmp_path / 'data'
     shutil.copytree(scenes, root)
     folder = root / 'images/train'
@@ -207,7 +207,7 @@ def test_what_is_wrong_in_coco_is_said(scenes, tmp_path):
 
 
 def test_a_file_that_is_named_and_a_part_for_testing(scenes, tmp_path):
-    """Parts have pictures of the same names; words tell them apart."""
+    """Parts have images of the same names; folder names tell them apart."""
     root = tmp_path / 'data'
     shutil.copytree(scenes, root)
     (root / 'images/train/000001.jpg').unlink()
@@ -233,7 +233,7 @@ def test_a_file_that_is_named_and_a_part_for_testing(scenes, tmp_path):
 
 
 def test_parts_do_not_mix(scenes, tmp_path):
-    """A picture without labels does not get those of another part."""
+    """An image without labels does not get the labels of another part."""
     root = write_yolo(scenes, tmp_path / 'data')
     (root / 'data.yaml').unlink()
     shutil.rmtree(root / 'labels/val')

@@ -1,4 +1,4 @@
-"""Every config for own data takes the settings."""
+"""Every config for own data takes the prepared settings."""
 import pytest
 from mmengine.config import Config
 
@@ -20,7 +20,7 @@ def test_every_config_takes_the_settings(scenes, tmp_path, task):
             *parts, last = name.split('.')
             for part in parts:
                 holder = holder[part]
-            # A data set has more settings than its config mentions.
+            # A data set has more settings than its config lists.
             assert last in holder or 'dataset' in parts, (path, name)
         config.merge_from_dict(settings)
         if task != 'pretrain':

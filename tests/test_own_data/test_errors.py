@@ -1,4 +1,4 @@
-"""What is wrong with data is one error that names it and the cure."""
+"""Bad data raises one error that names the problem and the cure."""
 import io
 import json
 import shutil
@@ -17,7 +17,7 @@ from .build import ROOT, content, write_masks, write_voc, write_yolo
 
 
 def copied(scenes, tmp_path):
-    """Scenes without label maps of other tasks."""
+    """A copy of Scenes with images and JSON annotations, but no label maps."""
     root = tmp_path / 'data'
     shutil.copytree(scenes / 'images', root / 'images')
     shutil.copytree(
@@ -125,7 +125,7 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
         (root / 'annotations/instances_train.json').unlink()
         (root / 'annotations/more_train.json').write_text(json.dumps(whole))
         recognise(root, 'detection')
-    # The cure works.
+    # The error's advice works.
     data = recognise(root / 'annotations/more_train.json', 'detection')
     assert len(data.parts['train'].samples) == 6
 

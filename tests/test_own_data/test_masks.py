@@ -1,4 +1,4 @@
-"""Masks of all kinds come to a run as they are."""
+"""Masks of all formats reach a run unchanged."""
 import json
 import shutil
 
@@ -21,7 +21,7 @@ def truth(scenes, name, split='train'):
 
 
 def label_maps(dataset):
-    """The label maps that a data set reads, by the picture's stem."""
+    """The label maps that a data set reads, by the image's stem."""
     loading = dataset.pipeline.transforms[1]
     if not hasattr(loading, 'read'):
         loading = dataset.pipeline.transforms[2]
@@ -73,7 +73,7 @@ def test_colours_become_numbers(scenes, tmp_path, change):
     for stem, labels in maps.items():
         assert np.array_equal(labels, truth(scenes, stem))
     assert tree_state(root) == before
-    # What is there already is not written again.
+    # Existing files are not written again.
     written = tree_state(run / 'labels')
     recognise(root, 'semantic').prepare(run)
     assert tree_state(run / 'labels') == written
@@ -164,7 +164,7 @@ def test_side_by_side(scenes, tmp_path):
 
 
 def test_voc_as_it_comes(scenes, tmp_path):
-    """Pictures, boxes and both kinds of masks have the same names."""
+    """Images, boxes and both kinds of masks have the same names."""
     root = write_voc(scenes, tmp_path / 'data')
     (root / 'ImageSets/Segmentation').mkdir()
     for folder in 'SegmentationClass', 'SegmentationObject':
@@ -189,7 +189,7 @@ def test_voc_as_it_comes(scenes, tmp_path):
 
 
 def masks_of(dataset):
-    """Outlines of the objects, by the picture."""
+    """Outlines of the objects, by image."""
     found = {}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
@@ -212,7 +212,7 @@ def test_coco_masks(scenes, tmp_path):
 
 def test_yolo_polygons(scenes, tmp_path):
     root = write_yolo(scenes, tmp_path / 'data', polygons=True)
-    # The boxes of polygons are those of the objects.
+    # Boxes from the polygons equal the boxes of the objects.
     boxes = {
         s.picture: [row['bbox'] for _, row in s.record[1]]
         for s in recognise(root, 'detection').parts['train'].samples
@@ -248,7 +248,7 @@ def test_panoptic(scenes, tmp_path):
         row['img_path']: row
         for row in (datasets['train'].get_data_info(i) for i in range(6))
     }
-    # The same from one file that is split.
+    # A single file that is split gives the same segments.
     root = tmp_path / 'data'
     shutil.copytree(scenes / 'images/train', root / 'images')
     shutil.copytree(scenes / 'panoptic_train', root / 'panoptic')

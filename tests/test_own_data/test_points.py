@@ -1,4 +1,4 @@
-"""Keypoints, depth and images without labels come to a run as they are."""
+"""Keypoints, depth and unlabelled images reach a run unchanged."""
 import json
 import shutil
 
@@ -30,7 +30,7 @@ def true_points(file):
     found = {}
     for one in file['annotations']:
         points = np.array(one['keypoints'], np.float32).reshape(-1, 3)
-        # mmpose's are seen or not.
+        # mmpose distinguishes only visible and not visible.
         points[:, 2] = np.minimum(points[:, 2], 1)
         if points[:, 2].any():
             found.setdefault(names[one['image_id']],
@@ -50,7 +50,7 @@ def test_coco_keypoints(scenes, tmp_path):
                        'person_keypoints')
         assert points_of(datasets[split]) == true_points(file)
     meta = datasets['train'].metainfo
-    # COCO's own definition, of which names tell the pairs.
+    # mmpose's own definition of COCO; ours finds the pairs by name.
     from mmpose.datasets.datasets.body import CocoDataset
     theirs = CocoDataset._load_metainfo(CocoDataset.METAINFO)
     for name in 'flip_indices', 'keypoint_id2name':
@@ -64,7 +64,7 @@ def test_coco_keypoints(scenes, tmp_path):
 
 
 def test_other_keypoints(scenes, tmp_path):
-    """One file, five points, lines from 0 on, and fields that are missing."""
+    """One file, five points, a skeleton counted from 0, missing fields."""
     root = tmp_path / 'data'
     shutil.copytree(scenes / 'images/train', root / 'images')
     file = content(scenes, 'train', 'person_keypoints')
@@ -112,7 +112,7 @@ def test_metainfo_has_what_mmpose_asks_for():
 
 
 def depth_of(dataset):
-    """Depth in metres, as the pipeline's own step reads it."""
+    """Depth in metres as the pipeline's ``LoadDepth`` reads it."""
     loading = next(
         t for t in dataset.pipeline.transforms
         if type(t).__name__ == 'LoadDepth')
@@ -198,7 +198,7 @@ def test_pre_training(scenes, tmp_path):
     _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
     assert len(datasets['train']) == 12
     assert not (tmp_path / 'run').exists()
-    # Label maps are no photographs.
+    # Label maps do not count as photos.
     data = recognise(scenes, 'pretrain')
     assert '30 pictures in folders of labels' in data.describe()
     _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))

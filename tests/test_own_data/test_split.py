@@ -1,4 +1,4 @@
-"""A validation part that is made is kept."""
+"""A generated validation part stays the same."""
 import json
 import shutil
 from collections import Counter
@@ -19,7 +19,7 @@ def test_every_class_is_in_both_parts(tmp_path):
     assert len(chosen) == 10 == number_of(.1, 100)
     for part in chosen, set(shown) - chosen:
         assert {'a', 'b'} <= {c for name in part for c in shown[name]}
-    # The only image of a class is for training.
+    # The only image of a class stays in training.
     assert 'c0' not in chosen
 
 
@@ -93,7 +93,7 @@ def test_validation_data_from_elsewhere(unsplit, scenes, tmp_path):
     settings = data.prepare(tmp_path / 'run')
     assert len(names_of(settings, 'val')) == 4
     assert settings['val_dataloader.dataset.data_prefix.img'] == f'{other}/'
-    # The whole of the data is for training then, as it lies.
+    # Then all data are for training, unchanged.
     assert settings['train_dataloader.dataset.ann_file'] == str(unsplit /
                                                                 'all.json')
     strange = content(scenes, 'val')

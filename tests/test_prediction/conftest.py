@@ -1,4 +1,4 @@
-"""Runs of all tasks, as our runner leaves them; nothing is trained."""
+"""Untrained runs of all tasks, in the layout of our runner."""
 import numpy as np
 import pytest
 import torch
@@ -18,7 +18,7 @@ def _hosts():
 
 @pytest.fixture(autouse=True)
 def _one_thread(one_thread):
-    """For all tests of the folder."""
+    """Tiny models are faster on one thread."""
 
 
 @pytest.fixture(scope='session')
@@ -34,13 +34,13 @@ def pictures(scenes):
 
 
 def save(config, meta, path):
-    """Write a checkpoint with random weights that differ from each other."""
+    """Write a checkpoint with uneven random weights."""
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(config.default_scope):
         model = MODELS.build(config.model)
     for name, weight in model.named_parameters():
         if 'embeddings' in name or not name.startswith('backbone.'):
-            # Or queries would agree, and with them all pixels.
+            # Otherwise all queries, and so all pixels, would agree.
             dense = 'decode_head' in name and weight.ndim == 2
             torch.nn.init.normal_(weight, std=8. if dense else .2)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,23 +51,23 @@ def save(config, meta, path):
 
 
 def meta_of(dataset, scope, root):
-    """What a data set says of itself, without reading it."""
+    """The metainfo of a data set, without loading its data."""
     with DefaultScope.overwrite_default_scope(scope):
         meta = DATASETS.build(
             dict(dataset, data_root=str(root), lazy_init=True)).metainfo
-    # mmpose's add it when they read.
+    # mmpose adds it when it loads the data.
     return dict(meta, CLASSES=['person']) if 'sigmas' in meta else meta
 
 
 @pytest.fixture(scope='session')
 def runs(scenes, tmp_path_factory):
-    """Work dirs by task: a checkpoint, and the note that names it."""
+    """A folder of work dirs by task, with checkpoint and last_checkpoint."""
     root = tmp_path_factory.mktemp('runs')
     for task, path in TASKS.items():
         config = Config.fromfile(CONFIGS / path)
         config.model.backbone.update(BACKBONE)
         dataset = config.test_dataloader.dataset
-        # What predicts needs no data.
+        # Prediction needs no data.
         dataset.data_root = str(root / 'nowhere')
         save(config, meta_of(dataset, config.default_scope, scenes),
              root / task / 'iter_1.pth')
@@ -90,7 +90,7 @@ def mixture_run(runs, scenes):
 
 
 def equal(one, other, atol=0.):
-    """Whether predictions say the same."""
+    """Whether two predictions are equal."""
     for name in ('boxes', 'scores', 'labels', 'masks', 'semantic', 'panoptic',
                  'depth', 'keypoints', 'keypoint_scores'):
         a, b = getattr(one, name), getattr(other, name)

@@ -1,4 +1,4 @@
-"""What the app shows; the page itself is tried by tools/app_check.py."""
+"""The app's results and parts; tools/app_check.py tries the page itself."""
 import importlib.util
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is predicted is what the hosts' own inferencers say."""
+"""Predictions equal those of OpenMMLab's own inferencers."""
 import copy
 
 import cv2
@@ -20,7 +20,7 @@ DENSE = ('semantic', 'panoptic', 'depth')
 
 @pytest.fixture(scope='module')
 def load(runs):
-    """Predictors by task, each loaded once."""
+    """A function that loads the predictor of each task once."""
     loaded = {}
 
     def load(task):
@@ -50,7 +50,7 @@ def test_predictors_know_what_they_are(load, runs, task):
 
 
 def theirs(predictor, path):
-    """An inferencer of the host, from config and checkpoint in files."""
+    """Result of the host's inferencer with the same config and weights."""
     from mmdet.apis import DetInferencer
     from mmpose.apis import Pose2DInferencer
     from mmseg.apis import MMSegInferencer
@@ -142,12 +142,12 @@ def test_batches_and_inputs_of_all_kinds_say_the_same(load, pictures, task):
     assert predictor.predict(image).name == two.name
     assert not equal(
         predictor.predict(np.array(image)[..., ::-1], threshold=0), two)
-    # A folder is a list, whatever is in it; names are those of its files.
+    # A folder is like a list of its images; results have the file names.
     folder = predictor.predict(pictures[0].parent, threshold=0, batch_size=2)
     assert [p.name for p in folder] == [p.stem for p in pictures]
     for a, b in zip(folder, (one, two, three)):
         if task in ('instance', 'detection', 'pose', 'depth'):
-            # Single numbers differ as sums are made in another order.
+            # Numbers differ slightly because sums run in another order.
             fields = ('boxes', 'depth', 'keypoints')
             for x, y in ((getattr(p, f) for p in (a, b)) for f in fields):
                 assert x is None or np.abs(x - y).max() < 1e-2
@@ -172,7 +172,7 @@ def test_pictures_are_read_as_the_loaders_read_them(load, pictures, tmp_path):
     files = {}
     exif = Image.Exif()
     exif[0x0112] = 6
-    # The camera was turned: what is stored is the picture on its side.
+    # The stored image lies on its side, as from a rotated camera.
     turned = upright.transpose(Image.Transpose.ROTATE_90)
     files['turned.png'] = (turned, dict(exif=exif), upright)
     files['grey.png'] = (upright.convert('L'), {},
@@ -208,7 +208,7 @@ def test_a_detector_finds_the_persons(load, pictures):
     nobody = pose.predict(pictures[0], threshold=.9999, detector=detector)
     assert nobody.keypoints.shape == (0, 17, 2) and nobody.to_coco() == []
     assert nobody.plot().size == (64, 64)
-    # The detector is of that one call.
+    # A detector applies only to the call that names it.
     assert pose.predict(pictures[0]).boxes.tolist() == [[0, 0, 64, 64]]
     for wrong, message in (
         (dict(detector=pose), 'is for pose. The detector must'),
@@ -273,11 +273,11 @@ def test_drawings_are_those_of_the_host(load, pictures):
         str(predictor.path),
         device='cpu',
         show_progress=False)
-    # As OpenMMLab reads it, but with our pixels.
+    # BGR as OpenMMLab reads it, but with our pixels.
     image = cv2.cvtColor(np.array(Image.open(pictures[0])), cv2.COLOR_RGB2BGR)
     wanted, = host([image], return_vis=True,
                    pred_score_thr=threshold)['visualization']
     assert not np.array_equal(drawn, np.array(Image.open(pictures[0])))
-    # Upstream's draws arrays without turning their colours.
+    # Upstream draws arrays without swapping channels, so compare places.
     differ = (np.array(drawn) != np.array(Image.open(pictures[0]))).any(2)
     assert np.array_equal(differ, (wanted != image).any(2))

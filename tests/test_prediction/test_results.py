@@ -1,4 +1,4 @@
-"""Results in the hands of others: tensors, files, COCO."""
+"""Exporting results: tensors, files and COCO."""
 import json
 
 import cv2
@@ -17,7 +17,7 @@ from ..test_tasks.mixtures import TASKS
 
 @pytest.fixture(scope='module')
 def found(runs, pictures):
-    """Predictions of a picture by task."""
+    """Predictions of one image by task."""
     return {
         task: glid_mm.load(runs / task,
                            'cpu').predict(pictures[0], threshold=0)
@@ -55,7 +55,7 @@ def test_a_task_gives_its_own_and_none_else(found, task):
 @pytest.mark.parametrize('task', TASKS)
 def test_files_hold_what_was_predicted(found, task, tmp_path):
     prediction = found[task]
-    # What was turned into tensors is written alike.
+    # Predictions as tensors are written the same way.
     written = prediction.to_torch().save(tmp_path / 'out')
     map_of = {'semantic', 'panoptic', 'depth'} & {task}
     assert {p.relative_to(tmp_path / 'out').as_posix()
@@ -93,7 +93,7 @@ def test_files_hold_what_was_predicted(found, task, tmp_path):
                                        ('instance', 'segm')])
 def test_cocos_evaluation_finds_itself_all_right(found, task, kind):
     results = found[task].to_coco(image_id=7, category_ids=[11, 12, 13, 14])
-    # Masks of random weights may be empty or alike.
+    # Masks of random weights may be empty or duplicates.
     results = [r for r in results if r['bbox'][2] * r['bbox'][3] > 1][:20]
     if kind == 'segm':
         different = {r['segmentation']['counts']: r for r in results}
@@ -156,7 +156,7 @@ def test_results_keep_the_names_of_their_pictures(runs, pictures, tmp_path):
     assert names == ['a', 'a-1', 'below/a']
     assert len(list((tmp_path / 'out' / 'vis').rglob('*.png'))) == 3
     assert (tmp_path / 'out' / 'pred' / 'below' / 'a.json').exists()
-    # What was given is still as it was.
+    # The input folder is unchanged.
     assert len(list(folder.rglob('*.*'))) == 3
     gone = predictor.predict(folder / 'a.png')
     (folder / 'a.png').unlink()

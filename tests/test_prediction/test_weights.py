@@ -1,4 +1,4 @@
-"""From a folder, a checkpoint or a weights file to a model."""
+"""Loading a model from a folder, a checkpoint or a weights file."""
 import os
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def test_of_a_run_it_is_the_best_checkpoint_or_the_last(runs, tmp_path):
     config, path = find_run(tmp_path)
     assert path == tmp_path / 'iter_2.pth'
     assert tasks_of(config) == dict(depth='depth')
-    # The folder was copied from elsewhere.
+    # As if the folder had been copied from elsewhere.
     note.write_text('/elsewhere/iter_2.pth')
     assert find_run(tmp_path)[1].parent == tmp_path
     os.symlink(source, tmp_path / 'best_rmse_iter_1.pth')
@@ -67,7 +67,7 @@ def test_a_run_of_our_runner_is_loaded(scenes, pictures, tmp_path):
     assert len(predictor.predict(pictures[0], threshold=0).boxes) == 20
 
 
-# Suffixes differ in how a file holds lists and numbers.
+# The formats differ in how they store lists and numbers.
 @pytest.mark.parametrize('task,suffix', [
     *((t, '.safetensors') for t in (*TASKS, 'pretrain', 'mixture')),
     ('pose', '.pth'), ('detection', '.pth')
@@ -77,7 +77,7 @@ def test_a_published_file_alone_is_enough(runs, mixture_run, pictures, task,
     tool(monkeypatch, 'publish_model',
          find_run(runs / task)[1], tmp_path / f'alone{suffix}')
     file, = tmp_path.glob('alone-*')
-    # Whatever the run left behind: only the file is in this folder.
+    # This folder has only the published file, nothing of the run.
     monkeypatch.chdir(tmp_path)
     of = 'pose' if task == 'mixture' else None
     one = glid_mm.load(file, 'cpu', of)
@@ -182,7 +182,7 @@ def test_pretraining_reconstructs_and_predicts_nothing(runs, pictures):
 
 
 def bare(runs, path, **meta):
-    """Weights without what a run says of them."""
+    """Write weights without a run's metadata; return the run's config."""
     content = torch.load(runs / 'depth' / 'iter_1.pth', weights_only=False)
     torch.save(dict(state_dict=content['state_dict'], meta=meta), path)
     return content['meta']['cfg']
@@ -220,7 +220,7 @@ def test_classes_come_from_the_config_where_weights_name_none(
     assert equal(found.predict(pictures[0], threshold=0), wanted)
     assert task == 'pose' or found.classes[0] == 'box'
     if task == 'semantic':
-        # A list of classes in a file that is not here.
+        # The config names a class list that does not exist here.
         config = Config.fromfile(CONFIGS / TASKS[task])
         config.model.backbone = found.config.model.backbone
         config.test_dataloader.dataset.metainfo = dict(classes='nowhere.txt')
@@ -285,7 +285,7 @@ def test_what_ships_is_loaded(pictures):
     assert predictor.task == 'pretrain'
     answer = predictor.reconstruct(pictures[0])
     given, masked, made = (np.array(x, float) for x in answer[:3])
-    # It was trained for this: better than the mean colour of photographs.
+    # Trained weights are better than the mean colour of photos.
     assert np.abs(made - given).sum() < .5 * np.abs(masked - given).sum()
 
 

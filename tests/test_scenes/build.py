@@ -1,4 +1,4 @@
-"""Readers of what Scenes have written."""
+"""Helpers that read Scenes."""
 import os
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Classes are balanced, and none is given away."""
+"""Classes are balanced, and colour does not reveal them."""
 import numpy as np
 
 from glid_mm.scenes import CLASSES, KEYPOINTS, PALETTE, SKELETON, STUFF, THINGS

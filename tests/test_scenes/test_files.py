@@ -141,7 +141,7 @@ def test_segmentation_is_exact(shape):
     if shape == 'ring':
         mask[2:9, 3:12] = True
         mask[4:6, 5:8] = False
-    elif shape == 'corner':  # two squares that touch in a corner
+    elif shape == 'corner':  # two squares that touch at a corner
         mask[2:5, 2:5] = mask[5:9, 5:9] = True
     elif shape == 'pixel':
         mask[19, 29] = True

@@ -1,4 +1,4 @@
-"""Buffers are those of a slow reference."""
+"""Rendered buffers equal those of a slow reference."""
 import cv2
 import numpy as np
 import pytest
@@ -70,14 +70,14 @@ def march(world, direction):
 def test_the_nearest_solid_wins(index):
     size = 64
     scene = render_scene(5, 'train', index, size)
-    # The same draws, until the world is the one that was kept.
+    # Repeat the draws until the world is the one that the scene kept.
     rng = np.random.default_rng([5, 0, index])
     world = sample_world(rng, size, size)
     while not np.isclose(world.camera.focal * size, scene.focal):
         world = sample_world(rng, size, size)
     labels = world.labels()
     agree = 0
-    # Half of the pixels anywhere, half on the outlines of things.
+    # Half of the pixels are anywhere, half on outlines of things.
     kernel = np.ones((3, 3), np.uint8)
     outline = np.argwhere(
         cv2.dilate(scene.instance, kernel) != cv2.erode(
@@ -97,7 +97,7 @@ def test_the_nearest_solid_wins(index):
         agree += (
             scene.semantic[row, column] == label
             and abs(scene.depth_mm[row, column] / 1000 - depth) < step + 1e-3)
-    # Steps may jump over an edge thinner than they are.
+    # A step may jump over an edge that is thinner than the step.
     assert agree >= 78
 
 

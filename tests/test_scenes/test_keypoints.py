@@ -1,4 +1,4 @@
-"""Keypoints lie where they are seen."""
+"""Keypoints lie on their person and have the right visibility."""
 import cv2
 import numpy as np
 
@@ -21,7 +21,7 @@ def test_visible_keypoints_lie_on_the_person(scenes):
             assert 0 <= column < 96 and 0 <= row < 96
             if v == 2:
                 assert near[row, column]
-                # Nothing but the person is in front, at the joint's depth.
+                # Nothing is clearly in front of the person.
                 depth = scene.depth_mm[row, column] / 1000
                 body = scene.depth_mm[mask] / 1000
                 assert depth == 0 or depth > body.min() - 0.2
@@ -31,9 +31,9 @@ def test_visible_keypoints_lie_on_the_person(scenes):
 
 
 def test_visibility_follows_the_depth_buffer():
-    """A point is hidden by what is clearly nearer, whoever owns it."""
+    """A clearly nearer surface hides a point, whatever it belongs to."""
     eye = Camera(1., np.eye(3), np.zeros(3))
-    # All points on the optical axis, two metres away.
+    # All points lie on the optical axis, two metres away.
     thing = Thing(3, None, 0., 0., np.tile([0, 0, 2.], (17, 1)),
                   np.full(17, 0.1))
 
@@ -45,7 +45,7 @@ def test_visibility_follows_the_depth_buffer():
     body, nobody = np.ones((9, 9), bool), np.zeros((9, 9), bool)
     assert visibility(1.95, body) == 2
     assert visibility(1.85, body) == 1  # the body itself is in front
-    assert visibility(1.95, nobody) == 1  # somebody else is right here
+    assert visibility(1.95, nobody) == 1  # something else is here
     assert visibility(1.0, nobody) == 1
     edge = nobody.copy()
     edge[4, 5] = True
@@ -55,7 +55,7 @@ def test_visibility_follows_the_depth_buffer():
 
 
 def test_left_is_left(scenes):
-    """Who shows the nose, faces us: their left is on our right."""
+    """People with a visible nose face us: their left is on our right."""
     facing, away = [], []
     names = list(KEYPOINTS)
     left, right = names.index('left_shoulder'), names.index('right_shoulder')

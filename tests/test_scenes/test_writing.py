@@ -1,4 +1,4 @@
-"""A folder is written whole, or not at all."""
+"""A folder is written whole or not at all."""
 import errno
 import subprocess
 import sys
@@ -47,9 +47,9 @@ def test_wrong_numbers_are_refused_and_nothing_is_written(tmp_path):
 def test_only_scenes_are_overwritten_and_only_on_request(tmp_path):
     out = tmp_path / 'a'
     out.mkdir()
-    assert write_scenes(out, 1, 0, 0, 32, 0)  # empty: used
+    assert write_scenes(out, 1, 0, 0, 32, 0)  # an empty folder is used
     before = contents(out)
-    assert not write_scenes(out, 1, 0, 0, 32, 0)  # the very same: kept
+    assert not write_scenes(out, 1, 0, 0, 32, 0)  # the same again: kept
     with pytest.raises(FileExistsError, match='--overwrite'):
         write_scenes(out, 2, 0, 0, 32, 0)
     assert contents(out) == before

@@ -36,7 +36,7 @@ def test_features_are_those_of_a_forward_pass(model, folder):
     assert images.labels.tolist() == [0, 0, 1, 1]
     assert [path.name
             for path in images.paths] == ['0.png', '2.png', '1.png', '3.png']
-    # The batches are of unlike sizes.
+    # The batches differ in size.
     found = extract_features(model, images.paths, 64, list(FEATURES), 3)
     pixels = load_images(images.paths, (64, 64)).flip(1)
     inputs = (pixels - 127.5) / 64

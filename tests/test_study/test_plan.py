@@ -56,7 +56,7 @@ def test_runs_differ_in_what_is_studied_alone(weights, tmp_path):
     assert wrapped.type == 'glid_mm.Fraction'
     assert wrapped.fraction == .1 and wrapped.seed == 5
     assert wrapped.dataset == common.train_dataloader.dataset
-    # The rest is as it was.
+    # The rest is unchanged.
     del config.model.backbone['init_cfg']
     config.model.backbone.decoder.pop('num_layers')
     common.model.backbone.decoder.pop('num_layers', None)
@@ -84,7 +84,7 @@ def test_runs_come_seed_by_seed_in_folders_of_their_own(weights, tmp_path):
 
 def test_a_folder_of_another_study_is_refused(tmp_path):
     plan(tmp_path, Arm(Start('none')))
-    plan(tmp_path, Arm(Start('none')))  # again the same
+    plan(tmp_path, Arm(Start('none')))  # the same study again
     config = Config.fromfile(CONFIG)
     config.train_cfg.max_iters = 7
     with pytest.raises(UserError, match='from another study'):

@@ -37,7 +37,7 @@ def test_neighbours_vote_as_counted_one_by_one(temperature):
         expected.append(votes.index(max(votes)))
     answers = knn(points, labels, queries, 7, temperature)
     assert answers.tolist() == expected
-    # More than the nearest one decides.
+    # More than the nearest neighbour decides.
     assert not torch.equal(answers, knn(points, labels, queries, k=1))
 
 
@@ -56,7 +56,7 @@ def test_what_is_separate_is_told_apart_and_chance_is_not(one_thread):
     points, labels = blobs(120, .1)
     splits = draw(labels, CLASSES, [0, 1], 20)
     assert probe((points, labels), None, splits) == [Accuracy(1., 1.)] * 2
-    # Labels that have nothing to do with the features.
+    # Labels that are unrelated to the features.
     noise = torch.randn(120, 8, generator=torch.Generator().manual_seed(3))
     others = torch.randn(3000, 8, generator=torch.Generator().manual_seed(4))
     val = others, torch.arange(3000) % 3

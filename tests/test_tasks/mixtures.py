@@ -1,4 +1,4 @@
-"""Small mixtures of Scenes' tasks."""
+"""Small mixtures of tasks on Scenes."""
 from pathlib import Path
 
 from mmengine.config import Config
@@ -13,7 +13,7 @@ TASKS = dict(
     detection='detection/glid_nano_1xb16-7k_scenes-128x128.py',
     depth='depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
     pose='pose/glid_nano_1xb16-16k_scenes-128x96.py')
-# Two decoder layers are enough to see each other.
+# Two decoder layers are enough for queries to see each other.
 BACKBONE = dict(
     type='glid_mm.GLID',
     encoder=dict(arch='nano'),
@@ -23,7 +23,7 @@ TABLES = [['semantic', 'instance', 'panoptic', 'depth', 'pose'], ['detection']]
 
 
 def single(task, data):
-    """Changes of a task's config: images of 64 px, no workers, one metric."""
+    """Changes to a task's config: its data, no workers, images of 64 px."""
     loader = dict(
         num_workers=0,
         persistent_workers=False,
@@ -53,7 +53,7 @@ def single(task, data):
 
 
 def mixed(data, tasks=tuple(TASKS), **settings):
-    """The composed part of a config, as plain settings."""
+    """The composed part of a mixture's config."""
     parts, flat = {}, {}
     for task in tasks:
         parts[task], own = single(task, data)
@@ -74,7 +74,7 @@ def mixed(data, tasks=tuple(TASKS), **settings):
 
 
 def run_config(data, work_dir, tasks=('semantic', 'pose'), steps=4, **changes):
-    """A config to train a mixture for a few steps, a batch of four each."""
+    """A config that trains a mixture for a few steps with batches of four."""
     config = Config.fromfile(CONFIGS / '_base_/multitask_runtime.py')
     schedule = Config.fromfile(CONFIGS / '_base_/schedules/multitask_nano.py')
     for key in ('optim_wrapper', 'param_scheduler', 'train_cfg'):

@@ -1,6 +1,6 @@
-"""Every task, trained and evaluated in this process or in several.
+"""Trains and evaluates every task in one process or in several.
 
-Also a program, of which each process runs one:
+Also a program that each process runs:
 ``python -m tests.test_tasks.processes SCENES OUT``.
 """
 import itertools
@@ -30,7 +30,7 @@ CONFIGS = {
     'depth': 'depth/glid_nano_1xb16-14k_scenes-depth-128x128.py',
     'pose': 'pose/glid_nano_1xb16-16k_scenes-128x96.py',
 }
-# Images of 64 pixels stay as small as they are.
+# Images of 64 pixels keep their size.
 SMALL = {
     'pretraining': {
         'train_dataloader.dataset.pipeline.0.scale': 64,
@@ -53,9 +53,9 @@ _count = itertools.count()
 
 
 def write_uneven_scenes(folder: Path) -> None:
-    """Scenes of which some images have nothing to learn from.
+    """Write Scenes in which one training image has nothing to learn from.
 
-    Five are for evaluation, which no even number of processes divides.
+    Five images are for evaluation: two processes cannot share them equally.
     """
     write_scenes(
         folder, train=IMAGES, val=5, unlabelled=IMAGES, size=64, seed=0)
@@ -72,7 +72,7 @@ def write_uneven_scenes(folder: Path) -> None:
 
 
 class Recorder(Hook):
-    """Notes losses, gradients, weights, and when processes exchanged."""
+    """Records losses, gradients, weights and iterations with an exchange."""
 
     def __init__(self) -> None:
         self.losses = []
@@ -100,7 +100,7 @@ class Recorder(Hook):
         if runner.iter in (0, runner.max_iters - 1):
             self._note_weights(runner)
         if not self.gradients:
-            # What Adam begins with are the gradients times a factor.
+            # Adam's first moment is the gradient times a factor.
             state = runner.optim_wrapper.optimizer.state
             self.gradients = {
                 name.removeprefix('module.'): state[weight]['exp_avg'].clone()
@@ -122,7 +122,7 @@ def train(task: str,
           processes: int,
           steps: int = STEPS,
           **changes) -> dict:
-    """Train a task, this process being one of as many as are given."""
+    """Train a task; this process is one of ``processes``."""
     loader = 'train_dataloader'
     config = _config(task, work_dir, processes)
     config.merge_from_dict({
@@ -163,12 +163,12 @@ def _train(config: Config) -> dict:
 
 
 def evaluate_mixture(data: Path, work_dir: Path, processes: int) -> dict:
-    """Metrics of an untrained model."""
+    """Metrics of an untrained mixture."""
     return RUNNERS.build(_mixture(data, work_dir, processes)).test()
 
 
 def evaluate(task: str, data: Path, work_dir: Path, processes: int) -> dict:
-    """Metrics of an untrained model, and the predictions they are of."""
+    """Metrics of an untrained model, and the samples it predicted."""
     loader = 'test_dataloader'
     config = _config(task, work_dir, processes)
     config.merge_from_dict({
@@ -181,7 +181,7 @@ def evaluate(task: str, data: Path, work_dir: Path, processes: int) -> dict:
         config.test_evaluator.ann_file = str(data / 'annotations' /
                                              'instances_val.json')
     if task == 'pose':
-        # The untrained model's AP is zero, however it is computed.
+        # An untrained model's AP is zero, however it is computed, so add PCK.
         config.test_evaluator = [
             config.test_evaluator,
             dict(type='PCKAccuracy', thr=.5)
@@ -193,7 +193,7 @@ def evaluate(task: str, data: Path, work_dir: Path, processes: int) -> dict:
 
 
 class Gathered(BaseMetric):
-    """Which samples were predicted, over all processes."""
+    """Collects the predicted samples of all processes."""
 
     samples = None
 
@@ -217,7 +217,7 @@ def _mixture(data: Path, work_dir: Path, processes: int, **changes) -> Config:
 
 def _adapt(config: Config, name: str, work_dir: Path,
            processes: int) -> Config:
-    # mmengine keeps its scope and its messages for the whole process.
+    # mmengine keeps its scope and its message hub for the whole process.
     DefaultScope._instance_dict.clear()
     MessageHub._instance_dict.clear()
     config.merge_from_dict({
@@ -232,7 +232,7 @@ def _adapt(config: Config, name: str, work_dir: Path,
 
 
 def run(scenes: Path, out: Path, processes: int) -> None:
-    """Do all of it and save what came of it."""
+    """Train and evaluate everything and save the results."""
     results = {task: train(task, scenes, out, processes) for task in CONFIGS}
     results['accumulated'] = train('segmentation', scenes, out, processes, 4,
                                    **{'optim_wrapper.accumulative_counts': 2})

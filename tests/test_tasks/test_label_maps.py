@@ -1,4 +1,4 @@
-"""Label maps are read as they are, or refused by name."""
+"""Label maps are read unchanged, or refused with an error that names them."""
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def test_labels_are_the_values_of_the_file(tmp_path):
 
 @pytest.mark.parametrize('bits, row', [(2, 0b00011011), (4, 0x0f)])
 def test_grey_levels_of_few_bits_are_not_spread(tmp_path, bits, row):
-    # Written by hand: Pillow writes no such files.
+    # Pillow cannot write such files.
     import struct
     import zlib
 
@@ -125,7 +125,7 @@ def test_unlabelled_and_left_out_classes_become_what_is_ignored(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """Build a short run on Scenes whose label maps are changed."""
+    """A function that builds a short run on Scenes with changed label maps."""
     data = tmp_path / 'scenes'
     write_scenes(data, train=2, val=2, unlabelled=0, size=64, seed=0)
 
@@ -149,7 +149,7 @@ def test_wrong_labels_stop_a_run_before_the_first_batch(run, split):
 
 
 def test_labels_that_no_map_of_a_sample_has_stop_evaluation(run):
-    # What was not looked at before is seen by the model.
+    # The model finds labels that the hook did not check.
     runner = run(lambda labels: np.where(labels == 6, 9, labels).astype('u1'),
                  'val', **{'default_hooks.labels.num_maps': 0})
     with pytest.raises(UserError, match='^label 9 in .*semantic_val'):
@@ -196,7 +196,7 @@ LOADERS = [
 
 
 def turned(**kwargs):
-    """A pipeline that fills the corners of label maps."""
+    """A pipeline whose rotation fills the corners of label maps."""
     return [
         dict(type='LoadImageFromFile', imdecode_backend='pillow'),
         dict(type='glid_mm.LoadSemanticMap'),
@@ -206,12 +206,12 @@ def turned(**kwargs):
 
 
 def test_what_is_ignored_is_one_number_everywhere(run):
-    """Maps have it where they had 255, so losses and scores are the same."""
+    """Another ``ignore_index`` with maps to match gives the same results."""
     found = []
     for number in (255, 0):
 
         def change(labels, number=number):
-            # Of class 0 there is none, so 0 can stand for what is ignored.
+            # Classes 0 and 5 are ignored, too: 0 can mark ignored pixels.
             ignored = (labels == 255) | (labels % 5 == 0)
             return np.where(ignored, number, labels).astype('u1')
 
@@ -231,7 +231,7 @@ def test_what_is_ignored_is_one_number_everywhere(run):
         shown = sample.gt_sem_seg.data
         metric, = runner.val_evaluator.metrics
         assert metric.ignore_index == number
-        # The corners as well.
+        # Filled corners are ignored, too.
         assert shown[0, 0, 0] == number
         assert (shown == number).sum() > 500
     before, after = found

@@ -1,4 +1,4 @@
-"""Where the answers of a head's queries lie."""
+"""Locations of the outputs of a head's queries."""
 import numpy as np
 import pytest
 import torch
@@ -25,7 +25,7 @@ def output(queries=20):
 def test_boxes_are_located_as_the_detector_has_them():
     from mmdet.structures import DetDataSample
     model = nano.detector().eval()
-    # Boxes near the middle, so that none is cut at the border.
+    # Keep boxes near the middle, so that none is cut at the border.
     model.bbox_head.fc_reg.weight.mul_(.1)
     x = output()
     sample = DetDataSample(metainfo=dict(img_shape=(40, 64)))
@@ -58,7 +58,7 @@ def test_bins_share_the_image():
     x = output(16)
     found = head.locate(x, (64, 64))
     assert found.scores.sum() == pytest.approx(1)
-    # All bins together are the whole image.
+    # All bins together cover the whole image.
     middle = (found.scores[:, None] * found.points).sum(0)
     assert torch.allclose(middle, torch.tensor([32., 32.]), atol=1e-3)
 
@@ -72,7 +72,7 @@ def test_keypoints_are_where_the_codec_draws_them(monkeypatch):
     monkeypatch.setattr(head, 'forward',
                         lambda x: torch.from_numpy(heatmaps)[None])
     found = head.locate(output(17), (64, 64))
-    # A pixel of the heatmap is four of the image.
+    # A heatmap pixel is four image pixels wide.
     assert np.abs(found.points.numpy() - truth[0]).max() < 4.2
     assert found.points.std() > 8
     assert (found.scores > .8).all()

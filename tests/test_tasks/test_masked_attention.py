@@ -1,4 +1,4 @@
-"""Masked attention of the mask tasks, beside Mask2Former's and by hand."""
+"""Masked attention of the mask tasks equals Mask2Former's."""
 from types import SimpleNamespace
 
 import pytest
@@ -49,7 +49,7 @@ def head_of(model):
 
 
 def recorded(layers):
-    """What decoder layers see and return from now on, by call."""
+    """Lists that collect the masks and outputs of decoder layers."""
     seen, outs = [], []
     for layer in layers:
         layer.cross_attn.register_forward_pre_hook(
@@ -59,7 +59,7 @@ def recorded(layers):
 
 
 class Mask2Former(Mask2FormerHead):
-    """mmdet's decoder loop with memory and layers that are given."""
+    """mmdet's decoder loop with given memory and layers."""
 
     def __init__(self, mask_features, memory, norm, head, outs):
         nn.Module.__init__(self)
@@ -109,13 +109,13 @@ def test_queries_see_what_those_of_mask2former_see(build):
         assert torch.equal(ours, ~theirs.masks[index])
         assert not ours.all() and ours.any(-1).all()
         empty += ours.all(-1).sum()
-    # Queries whose masks are empty see everything.
+    # Queries with empty masks attend to everything.
     assert empty
 
 
 @torch.no_grad()
 def test_tokens_are_inside_where_masks_are_at_their_centres():
-    """A slow reference for images of odd sizes, padded to one."""
+    """Compare with a slow reference for padded images of odd sizes."""
     torch.manual_seed(0)
     sizes = [(50, 60), (90, 75)]
     model = semantic().double().eval()
@@ -127,7 +127,7 @@ def test_tokens_are_inside_where_masks_are_at_their_centres():
     x = x._replace(mask_features=x.mask_features + .2)
     queries = torch.randn(2, 6, 192).double()
     embed = model.decode_head.mask_embed
-    # One query has nothing in either image.
+    # One query has an empty mask in both images.
     embed.bias += 2
     queries[:, 0] = -torch.linalg.pinv(embed.weight) @ (
         embed.bias + 50 * x.mask_features.mean((0, 2, 3)))
@@ -146,7 +146,7 @@ def test_tokens_are_inside_where_masks_are_at_their_centres():
                     if row * stride >= height or column * stride >= width:
                         inside.append(False)
                         continue
-                    # The four cells around the middle of the token.
+                    # The four cells around the centre of the token.
                     y, x_ = (
                         int(stride * (c + .5)) // 4 for c in (row, column))
                     cells = [
@@ -163,7 +163,7 @@ def test_tokens_are_inside_where_masks_are_at_their_centres():
                     ]
                     empty += 1
                 assert seen[b, 0, q].tolist() == inside
-    # The first query, and not all others.
+    # The first query is empty in all levels; not all other queries are.
     assert 6 <= empty < 36
 
 
@@ -190,7 +190,7 @@ def test_it_is_a_switch_without_weights(build, monkeypatch):
     plain = build().eval()
     assert list(plain.state_dict()) == names
     plain.load_state_dict(model.state_dict())
-    # Half precision decides as well.
+    # Half precision works as well.
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         one, other, none = (

@@ -1,4 +1,4 @@
-"""Matching and losses of masks, beside mmdet's and slow references."""
+"""Matching and losses of masks equal mmdet's and slow references."""
 import math
 
 import numpy as np
@@ -59,7 +59,7 @@ class Mask2Former(Mask2FormerHead):
 
 
 def same_points(monkeypatch):
-    """The same points wherever somebody draws."""
+    """Make every draw return the same points."""
     points = torch.rand(900, 2).double()
 
     def rand(*size, device, generator=None):
@@ -80,7 +80,7 @@ def test_losses_and_gradients_are_those_of_mask2former(counts, monkeypatch):
     ]
     theirs = Mask2Former(300, 8).double()
     same_points(monkeypatch)
-    # All in double, theirs as well.
+    # Compute everything in double, including mmdet's losses.
     monkeypatch.setattr(torch.Tensor, 'float', torch.Tensor.double)
     found = MaskLoss(5, num_points=300)(scores, masks, truth)
     expected = theirs.loss_by_feat(
@@ -121,7 +121,7 @@ def test_costs_are_those_of_mask2former(monkeypatch):
 
 
 def holes(images):
-    """Known pixels: a padded corner, an edge and a hole are not."""
+    """Known pixels: all but a hole and the padding of the second image."""
     known = torch.ones(images, *SIZE, dtype=torch.bool)
     known[0, 10:20, 5:30] = False
     known[1, :, 40:] = known[1, 36:] = False
@@ -129,7 +129,7 @@ def holes(images):
 
 
 def interpolated(array, x, y):
-    """Value at a point in pixels, 0 beyond the border; slow."""
+    """Bilinear value at a point in pixels, 0 beyond the border; slow."""
     value, (height, width) = 0., array.shape
     for row in math.floor(y), math.floor(y) + 1:
         for column in math.floor(x), math.floor(x) + 1:
@@ -140,7 +140,7 @@ def interpolated(array, x, y):
 
 
 def test_unknown_points_are_as_if_they_did_not_exist(monkeypatch):
-    """A slow reference for one layer, from the definitions."""
+    """Compare one layer with a slow reference from the definitions."""
     torch.manual_seed(0)
     scores, masks = predictions(1, 2, 2)
     sizes, counts = [(48, 64), (36, 40)], (1, 2)
@@ -156,7 +156,7 @@ def test_unknown_points_are_as_if_they_did_not_exist(monkeypatch):
     height, width = SIZE
 
     def at(points, i, q, k):
-        """Logits and targets of the known ones of some points."""
+        """Logits and targets at those points that are known."""
         values = []
         for x, y in points.tolist():
             column, row = x * width - .5, y * height - .5
@@ -177,7 +177,7 @@ def test_unknown_points_are_as_if_they_did_not_exist(monkeypatch):
     for i, q, k in zip(image, query, mask):
         area = torch.tensor([sizes[i][1] / width, sizes[i][0] / height])
         own = drawn * area
-        # The surest are those far from what is known, whatever is predicted.
+        # Points far from known pixels count as certain, whatever is predicted.
         certainty = masks[0, i, q].detach().clone()
         cells = F.max_pool2d(truth.known[i][None, None].float(), 4)
         far = F.max_pool2d(cells, 3, 1, 1)[0, 0] == 0
@@ -195,7 +195,7 @@ def test_unknown_points_are_as_if_they_did_not_exist(monkeypatch):
         dices.append(dice)
     assert found['loss_mask'].item() == pytest.approx(5 * np.mean(entropies))
     assert found['loss_dice'].item() == pytest.approx(5 * np.mean(dices))
-    # Nobody else's assignment costs less.
+    # No other assignment costs less.
     for i, own in enumerate(np.split(np.arange(3), [1])):
         costs = np.zeros((len(own), 2))
         area = torch.tensor([sizes[i][1] / width, sizes[i][0] / height])
@@ -216,8 +216,8 @@ def test_what_is_predicted_far_from_known_pixels_does_not_matter():
     scores, masks = predictions(2, 2, 5)
     truth = targets(2, 3, known=holes(2), sizes=[(48, 64), (36, 40)])
     criterion = MaskLoss(5, num_points=256)
-    # Known pixels of the second image end in column 9 and row 8 of the
-    # logits, and are interpolated with the next ones.
+    # In the logits, known pixels of the second image end in column 9 and row
+    # 8. Interpolation also reads the next column and row.
     other = masks.detach().clone()
     other[:, 1, :, 10:] = other[:, 1, :, :, 11:] = 3
     losses = []
@@ -234,12 +234,12 @@ def test_what_is_predicted_far_from_known_pixels_does_not_matter():
 
 @pytest.mark.parametrize('counts', [(2, 3), (0, 3)])
 def test_points_of_an_image_do_not_depend_on_its_padding(counts):
-    """An image in a larger one is supervised with as many points."""
+    """An image keeps its number of points when it is padded."""
     torch.manual_seed(0)
     scores, masks = predictions(2, 2, 5)
     small = targets(*counts, sizes=[(40, 32), (48, 64)])
     small.known[0, 40:] = small.known[0, :, 32:] = False
-    # As large again, below and to the right.
+    # Double the size, with padding below and on the right.
     grown = (0, 64, 0, 48)
     large = small._replace(
         masks=F.pad(small.masks, grown), known=F.pad(small.known, grown))
@@ -248,7 +248,8 @@ def test_points_of_an_image_do_not_depend_on_its_padding(counts):
                                                 (0, 16, 0, 12)), large)):
         torch.manual_seed(1)
         losses.append(MaskLoss(5, num_points=2000)(scores, given, truth))
-    # But for the border, where the small one is interpolated with nothing.
+    # Results differ only at the border, where the small image is interpolated
+    # with zeros.
     for name in losses[0]:
         assert losses[0][name].item() == pytest.approx(
             losses[1][name].item(), rel=.02)
@@ -263,14 +264,14 @@ def test_masks_are_matched_by_what_is_known():
     truth = MaskTargets(
         torch.zeros(2).long(), masks & known, [2], known, [SIZE])
     right = F.max_pool2d(truth.masks.float(), 4)[None] * 16 - 8
-    # Outside of every mask, as unknown pixels were if they counted, are those
-    # of two queries that are wrong where something is known.
+    # If unknown pixels counted as outside of masks, two queries would match
+    # that are wrong where pixels are known.
     logits = torch.cat([right, right.new_full(right.shape, -8)], 1)
     logits[:, :2, :, 6:] = 8
     for order in (logits, logits.flip(1)):
         losses = MaskLoss(
             1, num_points=500)(torch.zeros(1, 1, 4, 2), order[None], truth)
-        # With the wrong ones they are above 2.
+        # With the wrong queries they would be 3.9 and 0.99.
         assert losses['loss_mask'] / 5 < 1 and losses['loss_dice'] / 5 < .3
 
 

@@ -1,4 +1,4 @@
-"""Pruned assignments cost what those of the whole problem cost."""
+"""Pruned assignments cost the same as assignments of the whole problem."""
 import numpy as np
 import pytest
 import torch
@@ -9,7 +9,7 @@ from glid_mm.tasks.matching import CostsError, assign, fetch, match
 
 
 def problems(kind, count=150):
-    """Costs, ``(n, M)``, and how many predictions each object gets."""
+    """Costs, ``(n, M)``, and the number of predictions per object."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         n, total, repeats = (
@@ -21,7 +21,7 @@ def problems(kind, count=150):
         elif kind == 'duplicated':
             cost = rng.random((n, total))[rng.integers(0, n, n)]
             cost = cost[:, rng.integers(0, total, total)]
-        else:  # All objects want the same predictions.
+        else:  # All objects compete for the same predictions.
             cost = rng.random((n, 1)) + rng.random((1, total)) - 5
             cost = cost + 1e-3 * rng.random((n, total))
         yield cost.astype(np.float32), repeats
@@ -29,7 +29,7 @@ def problems(kind, count=150):
 
 @pytest.fixture
 def sizes(monkeypatch):
-    """Of the problems that SciPy is asked, none of them solved whole."""
+    """Sizes of the problems that SciPy solves; none is solved directly."""
     monkeypatch.setattr(matching, 'SMALL', 0)
     asked = []
 
@@ -66,7 +66,7 @@ def test_what_the_first_choice_leaves_out_is_added(sizes):
     cost = np.full((3, 9), 9., np.float32)
     cost[:, :4] = [[0, 1, 9, 1.5], [0, 1, 9, 9], [0, 9, 3, 9]]
     _, predictions = assign(cost)
-    # The two cheapest of each object are 0, 1 and 2, which come to 4.
+    # The two cheapest of each object are among 0, 1 and 2, for a total of 4.
     assert sizes == [(3, 3), (3, 4)]
     assert predictions.tolist() == [3, 1, 0]
 

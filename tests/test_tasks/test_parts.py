@@ -1,4 +1,4 @@
-"""The encoder, or encoder and neck, as backbones of the hosts' own models."""
+"""Encoder, or encoder and neck, as backbones of OpenMMLab's models."""
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def glid():
 
 @pytest.fixture
 def checkpoint(glid, tmp_path):
-    """As of pre-training: GLID in the slot ``backbone``."""
+    """As saved by pre-training: GLID is under ``backbone``."""
     path = tmp_path / 'pretrained.pth'
     weights = {f'backbone.{k}': v for k, v in glid.state_dict().items()}
     torch.save(dict(state_dict=weights, meta={}), path)
@@ -137,7 +137,7 @@ def test_a_hosts_model_trains_and_is_evaluated(name, way, glid, checkpoint,
     else:
         config.model.backbone.init_cfg = dict(
             type='glid_mm.Pretrained', checkpoint=str(checkpoint))
-    # Weights stay what they were loaded as.
+    # A learning rate of 0 keeps the loaded weights.
     config.optim_wrapper.optimizer.update(lr=0., weight_decay=0.)
     runner = RUNNERS.build(config)
     runner.train()

@@ -127,7 +127,7 @@ def test_dense_features_for_mmpretrains_tools():
 
 
 def test_plans_made_ahead_in_a_thread_equal_those_made_in_place():
-    """Also after a resume, which finds none made ahead."""
+    """The same holds after a resume, when no plan was made ahead."""
     from mmengine.logging import MessageHub
     model = pretrainer(images_per_mask=2)
     hub = MessageHub.get_instance('plans')

@@ -1,4 +1,4 @@
-"""Images on their way into pre-training.
+"""The data pipeline of pre-training.
 
 Also a program: ``python -m tests.test_tasks.test_pretraining_data '{…}'``
 trains with the arguments of :func:`train`.
@@ -42,7 +42,7 @@ def pipeline(*transforms):
 
 
 def hosts(interpolation='bicubic'):
-    """What took the place of ours before there was any."""
+    """mmpretrain's transforms that ours replaces."""
     return pipeline(
         dict(type='LoadImageFromFile', imdecode_backend='pillow'),
         dict(
@@ -55,7 +55,7 @@ def hosts(interpolation='bicubic'):
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory):
-    """Photos, none of which is decoded at reduced scale for 64 pixels."""
+    """Photos too small for decoding at reduced scale for 64 pixels."""
     folder = tmp_path_factory.mktemp('photos')
     for i, size in enumerate([(90, 120), (127, 70), (40, 300), (64, 64)] * 4):
         path = folder / f'{i:02d}.{"png" if i % 3 else "jpg"}'
@@ -73,7 +73,7 @@ def test_same_random_numbers_same_image(photos, interpolation):
         for load in (theirs, ours):
             np.random.seed(seed)
             results.append(load(dict(img_path=str(path))))
-            # Nothing else is drawn, nothing less.
+            # Both draw the same number of random values.
             results[-1]['next'] = np.random.rand()
         one, two = results
         for key in ('ori_shape', 'flip', 'next'):
@@ -85,7 +85,7 @@ def test_same_random_numbers_same_image(photos, interpolation):
 
 
 def test_reduced_decoding_keeps_crops(tmp_path):
-    """Of a large photo, crops are the same but for its finest detail."""
+    """Crops of a large photo differ only in its finest detail."""
     path = tmp_path / 'large.jpg'
     image = Image.fromarray(render_scene(0, 'train', 0, (480, 640)).image)
     image.save(path, quality=95)
@@ -133,7 +133,7 @@ def test_device_makes_what_workers_make(photos, canvas, tmp_path):
     with torch.autocast('cpu', torch.bfloat16):
         inputs = preprocessor(batches[1], True)['inputs']
     assert inputs.dtype == torch.float32
-    # In levels of 255. What has to fit a smaller canvas is resized twice.
+    # In grey levels out of 255. Crops above the canvas size are resized twice.
     difference = (inputs - expected).abs() * 50
     sizes = [s.crop.size for s in batches[1]['data_samples']]
     for size, error in zip(sizes, difference):
@@ -144,7 +144,7 @@ def test_device_makes_what_workers_make(photos, canvas, tmp_path):
 
 
 def train(work_dir, data_root, workers, canvas=None, kill=None, resume=False):
-    """Pre-train nano for 8 iterations; returns all weights."""
+    """Pre-train a nano model for 8 iterations; return the whole state."""
     torch.set_num_threads(1)
     config = Config.fromfile(PRETRAIN)
     config.merge_from_dict({
@@ -197,7 +197,7 @@ def test_killed_run_from_shards_ends_with_the_same_weights(
     whole = train(tmp_path / 'whole', **options)
     _, errors = killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL, errors
-    # The last checkpoint is of iteration 6, in the middle of an epoch.
+    # The last checkpoint is from iteration 6, in the middle of an epoch.
     assert not (tmp_path / 'cut' / 'iter_8.pth').exists()
     cut = train(tmp_path / 'cut', resume=True, **options)
     assert whole['iter'] == 8

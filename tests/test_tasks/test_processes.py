@@ -1,4 +1,4 @@
-"""Two processes do what one does with the joint batch."""
+"""Two processes give the same results as one with the joint batch."""
 import os
 import socket
 import subprocess
@@ -43,7 +43,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def results(scenes, tmp_path_factory):
-    """What one process has done, and each of two."""
+    """Results of one process, and of each of two."""
     out = tmp_path_factory.mktemp('processes')
     (out / 'two').mkdir()
     meeting = dict(
@@ -78,11 +78,11 @@ def joined(weights: dict[str, Tensor]) -> Tensor:
 
 
 def assert_losses_equal(one, first, second, tolerance):
-    """Each process notes the loss of its share, of which the mean counts."""
+    """Compare the loss of one process with the mean of the two shares."""
     assert one.keys() == first.keys() == second.keys()
     shares = {name: (first[name] + second[name]) / 2 for name in one}
     assert shares == pytest.approx(one, rel=tolerance, abs=tolerance)
-    # There would be nothing to join if both had the same images.
+    # Equal losses would mean that both processes had the same images.
     assert first['loss'] != second['loss']
 
 
@@ -106,12 +106,12 @@ def assert_gradients_equal(one, other):
                          [*CONFIGS, 'mixture', 'mixture, a task a step'])
 def test_two_processes_train_as_one(results, task):
     one, first, second = (result[task] for result in results)
-    # Processes agree to the last bit, whatever they agree on.
+    # Both processes have exactly the same weights.
     assert torch.equal(*(joined(x['weights'][-1]) for x in (first, second)))
     losses = [x['losses'] for x in (one, first, second)]
     assert_losses_equal(*(x[0] for x in losses), 1e-5)
     assert_gradients_equal(one, first)
-    # Adam makes whole steps of gradients that are nothing but rounding.
+    # Adam turns gradients that are pure rounding into whole steps.
     assert_updates_equal(one, first, 1, 1e-3)
     assert_losses_equal(*(x[-1] for x in losses), 1e-2)
     assert_updates_equal(one, first, 2, 5e-3)

@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 
 def cells(panel, rows, size):
-    """The pictures of a panel, row by row."""
+    """The images of a panel, row by row."""
     step = size + GAP
     columns = (panel.shape[1] + GAP) // step
     return [[
@@ -102,7 +102,7 @@ def test_damaged_image_is_named(tmp_path):
 
 
 class Images:
-    """A data set as far as the hook looks at it."""
+    """A data set with only what the hook needs."""
 
     def __init__(self, paths):
         self.paths = paths
@@ -120,7 +120,7 @@ def states():
 
 
 def train(hook, model, dataset, out, iterations, start=0):
-    """Calls a hook as a runner does; returns the steps of its pictures."""
+    """Call a hook as a runner does; return the steps of its images."""
     runner = SimpleNamespace(
         model=model,
         iter=start,
@@ -164,7 +164,7 @@ def test_panels_differ_in_what_the_model_makes_of_them_only(
         before = states()
         hook = ReconstructionHook(interval=9, num_images=3, images=images)
         train(hook, model, dataset, out, 1)
-        # Neither images nor masks take from the training's random numbers.
+        # Images and masks do not use the training's random numbers.
         assert states() == before
         panels += [
             np.array(

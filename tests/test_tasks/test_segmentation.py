@@ -71,11 +71,11 @@ def test_eight_images_are_over_fitted_and_queries_part():
         predictions = model(
             **batch(model, images, labels, False), mode='predict')
     assert mean_iou(predictions, labels) > .9
-    # At least as many part as an image has classes; those that are never
-    # matched learn alike, and which they are is for the matching's ties.
+    # At least as many queries differ as an image has classes. Queries that are
+    # never matched learn alike; ties in the matching decide which.
     apart = embeddings.detach().unique(dim=0)
     assert len(apart) >= 7 and torch.pdist(apart).min() > 0
-    # Queries that were one answer differently: several classes are found.
+    # Queries that started equal now predict different classes.
     features = model.backbone(data['inputs'][:1]).query_features[-1, 0]
     answers = model.decode_head.cls_embed(features).argmax(-1)
     assert len(answers.unique()) > 3
@@ -86,7 +86,7 @@ def test_segmentors_of_the_first_version_keep_their_scores():
     weights = old.state_dict()
     assert weights._metadata['decode_head']['version'] == 2
     weights._metadata['decode_head']['version'] = 1
-    # As it was then.
+    # The first version had no scale.
     old.decode_head.scale = 1.
     load_state_dict(model, weights)
     x = old.extract_feat(torch.randn(1, 3, 64, 64))
@@ -134,7 +134,7 @@ def test_predictions_that_are_not_finite_name_the_image():
 
 def test_labels_become_masks_and_what_is_known():
     model = segmentor(num_classes=3)
-    # Widths that are no multiples of 4, and one of them padded.
+    # Sizes that are not multiples of 4; one image is padded.
     labels = torch.zeros(2, 6, 9).long()
     labels[0, :3, :5], labels[1, 2], labels[1, :, 6:] = 2, 1, 255
     given = samples(labels)
@@ -181,7 +181,7 @@ def test_whole_and_slide_inference_at_any_size(size):
     labels = torch.zeros(1, *size, dtype=torch.long)
     whole, = model(**batch(model, images, labels, False), mode='predict')
     assert whole.pred_sem_seg.shape == size
-    # One crop that covers the image is the image.
+    # A single crop that covers the image gives the same result.
     model.test_cfg.update(mode='slide', crop_size=(80, 80), stride=(40, 40))
     slide, = model(**batch(model, images, labels, False), mode='predict')
     assert torch.allclose(
@@ -211,7 +211,7 @@ def test_padding_of_a_batch_changes_nothing():
         together.mask_features[:1, :, :13, :15],
         alone.mask_features[..., :13, :15],
         atol=1e-5)
-    # Nor for the last pixels, interpolated with what lies beyond them.
+    # The last pixels, interpolated across the border, agree as well.
     bare = model.extract_feat(data['inputs'][..., :50, :60])
     together, bare = (
         model.decode_head.predict(x, (50, 60))[0] for x in (together, bare))
@@ -276,7 +276,7 @@ def test_the_example_of_own_data_keeps_labels_as_they_are(tmp_path):
     config = Config.fromfile(CONFIGS /
                              'glid_swin-b_8xb2-40k_custom-640x640.py')
     init_default_scope('mmseg')
-    # Batches are as large as their largest image: none smaller than a crop.
+    # A batch is as large as its largest image: none may be below the crop.
     resize = config.train_dataloader.dataset.pipeline[2]
     resize.scales = [scale for scale in resize.scales if scale >= 640]
     preprocessor = MODELS.build(config.model.data_preprocessor)
@@ -339,7 +339,7 @@ def test_inferencer_takes_files_folders_and_arrays(tmp_path):
         png = cv2.imread(str(out / 'pred' / f'{name}.png'), -1)
         assert png.dtype == np.uint16 and np.array_equal(png, classes)
     assert classes.shape == (48, 80)
-    # mmseg's own takes the same configs, and reads the same.
+    # mmseg's own inferencer takes the same config, with the same result.
     theirs = host(str(folder / 'more' / 'b.png'))['predictions']
     assert np.array_equal(theirs, classes)
     with pytest.raises(UserError, match='cannot read the image .*weights.pth'):

@@ -1,4 +1,4 @@
-"""A checkpoint of pre-training is a checkpoint of every task."""
+"""A pre-training checkpoint loads into every task."""
 import logging
 
 import pytest
@@ -31,7 +31,7 @@ def test_plain_loading_fills_everything_but_the_head_and_queries():
 
 def test_rims_of_position_biases_are_extended_aloud(caplog):
     source, target = pretrainer(), segmentor()
-    # Four 2×2 maps are the largest that stage 4 sees at 64 px.
+    # The largest maps that stage 4 sees at 64 px are 2×2.
     source.train().loss(torch.zeros(4, 3, 64, 64), None)
     assert source.backbone.encoder.stages[3].trained_extent == 2
     with caplog.at_level(logging.WARNING, 'glid_mm'):
@@ -45,11 +45,11 @@ def test_rims_of_position_biases_are_extended_aloud(caplog):
     assert torch.equal(table[0, 0], trained[6, 6])
     assert torch.equal(table[14, 3], trained[8, 6])
     caplog.clear()
-    # Once extended they are trained on: loading again must not undo that.
+    # Extended rims are trained from then on: loading again must not undo that.
     again = segmentor()
     load_state_dict(again, state(target))
     assert not caplog.records
-    # Pre-training itself goes on as it was.
+    # Pre-training itself resumes unchanged.
     resumed = pretrainer()
     load_state_dict(resumed, state(source))
     assert all(

@@ -1,4 +1,4 @@
-"""How often an iteration of training waits for the device.
+"""How often a training iteration waits for the device.
 
 Counted on a CPU: operators whose result decides what the CPU does next.
 """
@@ -22,7 +22,7 @@ SELECTIONS = ('index', 'index_put', 'index_put_', '_index_put_impl_')
 
 
 class Waits(TorchDispatchMode):
-    """Counts operators that a GPU would have to finish for."""
+    """Counts operators that would wait for a GPU."""
 
     def __init__(self):
         super().__init__()
@@ -64,17 +64,17 @@ def data_root(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('config,questions,fetched', [
-    # The loss of the iteration before.
+    # Reads the loss of the previous iteration.
     pytest.param(
         'pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py', 1, 0,
         id='pretraining'),
     pytest.param(
         'pose/glid_nano_1xb16-16k_scenes-128x96.py', 1, 0, id='pose'),
-    # And its unit of depth.
+    # Also reads its check of the depth unit.
     pytest.param(
         'depth/glid_nano_1xb16-14k_scenes-depth-128x128.py', 2, 0,
         id='depth'),
-    # Costs of matching are fetched, which waits.
+    # Fetches the costs of matching, which waits.
     pytest.param(
         'detection/glid_nano_1xb16-7k_scenes-128x128.py', 1, 1,
         id='detection'),
@@ -84,7 +84,7 @@ def data_root(tmp_path_factory):
     pytest.param(
         'panoptic/glid_nano_1xb16-7k_scenes-panoptic-128x128.py', 1, 1,
         id='panoptic'),
-    # And, before that, which classes the images show.
+    # Before that, also fetches the classes that the images show.
     pytest.param(
         'segmentation/glid_nano_1xb16-2k_scenes-128x128.py', 1, 2,
         id='segmentation'),
@@ -115,7 +115,7 @@ def test_an_iteration_asks_only_what_has_been_answered(config, questions,
     runner.register_hook(hook)
     monkeypatch.setattr(torch.Tensor, 'cpu', copied)
     runner.train()
-    # There is nothing to ask in the first, and the last one is logged.
+    # The first iteration has nothing to read, and the last one is logged.
     for i in (1, 2):
         assert hook.of_iterations[i] == Counter(_local_scalar_dense=questions)
         assert copies[i] == fetched

@@ -1,4 +1,4 @@
-"""×Net in configs: networks of several libraries, their weights, a step."""
+"""×Net in configs: networks of several libraries, weights, and a step."""
 import hashlib
 from pathlib import Path
 
@@ -20,9 +20,7 @@ SIZE = dict(depths=(1, 1, 1, 1), dims=(8, 16, 24, 32))
 TIMM = dict(type='glid_mm.TimmFeatures', name='convnext_atto', **SIZE)
 MMPRETRAIN = dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3))
 SWIN = dict(
-    type='glid_mm.GLIDEncoder',
-    encoder=BACKBONE['encoder'],
-    out_indices=(3, ))
+    type='glid_mm.GLIDEncoder', encoder=BACKBONE['encoder'], out_indices=(3, ))
 XNET = dict(type='glid_mm.XNet', channels=16)
 
 
@@ -39,7 +37,7 @@ def start(path, *parts):
 
 @pytest.fixture(scope='module')
 def published():
-    """A classifier with its head, as timm has it."""
+    """A timm classifier with its head."""
     torch.manual_seed(1)
     network = timm.create_model('convnext_atto', **SIZE).eval()
     for weight in network.parameters():
@@ -103,11 +101,11 @@ def test_parts_start_from_a_published_classifier(parts, published, checkpoint,
     for part in ('encoder', 'classifier'):
         for one, given in zip(getattr(model, part).eval()(images), wanted):
             assert torch.equal(one, given) == (part in (parts or (part, )))
-    # Re-Shape and the pyramid are new in every case.
+    # Re-Shape and the pyramid always start new.
     for name, weight in other.state_dict().items():
         if not name.startswith(('encoder.', 'classifier.')):
             assert torch.equal(weight, model.state_dict()[name])
-    # Four weights of the head, and nothing else, are not in the model.
+    # Only the four weights of the head are not in the model.
     assert 'others, unexpected: head.' in said[0]
     assert all(f'{part:<8}' in said[0] for part in parts)
     assert 'missing:' not in said[0]
@@ -203,7 +201,7 @@ def test_the_registrys_file_gets_timms_names(tmp_path, monkeypatch):
     network = timm.create_model(efficientnet_lite0.NETWORK)
     weights = network.state_dict()
     path = tmp_path / 'file.pth'
-    # Other names, the same order.
+    # Other names in the same order.
     torch.save({f'_{i}': v for i, v in enumerate(weights.values())}, path)
     with pytest.raises(CheckpointError, match='SHA-256'):
         efficientnet_lite0.read_weights(path)

@@ -1,4 +1,4 @@
-"""What the tools work on."""
+"""A checkpoint for the tools."""
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,7 +9,7 @@ from .test_tools import PRETRAIN
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """As a run with EMA leaves it."""
+    """A checkpoint as a run with EMA saves it."""
     from glid_mm.tasks.pretraining import GLIDPretrainer
     config = Config.fromfile(PRETRAIN)
     torch.manual_seed(0)

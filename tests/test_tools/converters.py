@@ -1,4 +1,4 @@
-"""Runs of the tools for checkpoints."""
+"""Runs of the checkpoint tools."""
 from .test_tools import ROOT, run, told
 
 TASK = ROOT / 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'

@@ -1,4 +1,4 @@
-"""The converter of ADE20K, through pycocotools and mmdet, pixel by pixel."""
+"""The ADE20K converter, checked pixel by pixel with pycocotools and mmdet."""
 import json
 
 import cv2
@@ -14,7 +14,7 @@ from .test_tools import run, told
 
 TOOL = 'dataset_converters/ade20k.py'
 LABELS = [name.strip() for name in ADE20KSegDataset.METAINFO['classes']]
-# In the order that ADE20K's instances number them.
+# In the order of ADE20K's instance numbers.
 THINGS = [
     i for i, name in enumerate(LABELS, 1)
     if name not in ('wall', 'building', 'sky', 'floor', 'tree', 'ceiling',
@@ -48,12 +48,12 @@ def root(tmp_path):
                 if label not in THINGS:
                     continue
                 where = semantic == label
-                # One object or two, which go on beyond what is labelled.
+                # One or two objects, which may extend beyond the label.
                 for part in (where & (np.indices((24, 32))[1] % 8 < 3),
                              np.roll(where, 3, 0) & (instance[..., 0] == 0)):
                     number += 1
                     instance[part] = (THINGS.index(label) + 1, number, 0)
-            # Stuff that is wholly behind an object is not there.
+            # Stuff completely behind an object does not appear.
             instance[semantic == 146] = (1, 250, 0)
             name = f'ADE_{split}_{index:08d}'
             image = rng.integers(0, 256, (24, 32, 3)).astype(np.uint8)
@@ -91,7 +91,7 @@ def build(kind, root, split):
 
 
 def truth(root, path):
-    """Things as (class, mask), and the map of scene parsing under them."""
+    """Things as (class, mask), and the scene parsing map without them."""
     parts = path.parts[-2:]
     instance = read(root / 'annotations_instance' / parts[0] /
                     f'{path.stem}.png')[..., ::-1].astype(int)
@@ -103,7 +103,7 @@ def truth(root, path):
 
 
 def same(found, expected):
-    """Whether these are the same labels and masks, in any order."""
+    """Whether both have the same labels and masks, in any order."""
     found, expected = (
         sorted((int(label), np.asarray(mask, bool).tobytes())
                for label, mask in pairs) for pairs in (found, expected))

@@ -1,4 +1,4 @@
-"""The command line of attention maps."""
+"""The command-line tool for attention maps."""
 import pytest
 import torch
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""The command lines that make data sets and time the data pipeline."""
+"""Command-line tools that make data sets and time the data pipeline."""
 import json
 import re
 from argparse import Namespace
@@ -55,7 +55,7 @@ def test_sizes_are_measured_on_own_data(monkeypatch, one_thread):
     assert found['batch'] == 2
     assert found['parameters'] == pytest.approx(5.1, abs=.05)
     assert found['images_per_second'] == pytest.approx(2 / found['seconds'])
-    # Of this process, in GiB: libraries and weights at least.
+    # GiB of this process: libraries and weights at least.
     assert .2 < found['memory'] < 64
 
 
@@ -90,7 +90,7 @@ def test_names_are_split_in_the_order_of_fractions(tmp_path, monkeypatch):
     parts = [text.split() for text in (labelled, held_out, rest)]
     assert list(map(len, parts)) == [3, 2, 7]
     assert sum(parts, []) == drawn_order(names, 3)
-    # A larger part begins with the smaller one.
+    # A larger part starts with the smaller one.
     assert split('labelled=9')[0].startswith(labelled)
 
 
@@ -134,7 +134,7 @@ def test_panoptic_maps_become_semantic(scenes, tmp_path, monkeypatch):
             np.array(Image.open(folder / name))
             for folder in (scenes / 'semantic_train', tmp_path / 'all',
                            tmp_path / 'two'))
-        # Not by the panoptic map: where something is labelled, these agree.
+        # Scenes draw semantic maps separately; they agree where labelled.
         known = found != 255
         assert known.mean() > .9
         assert (found == drawn)[known].all()

@@ -54,7 +54,7 @@ def test_interrupted_training_goes_on(stages, tmp_path):
                          script(tmp_path, 'import sys; print(sys.argv[1:])'))
     stages.run([stage], Console(quiet=True))
     assert (tmp_path / 'log.txt').read_text() == "['--resume']\n"
-    # What makes the result is the command without it.
+    # The command to reproduce the result does not need it.
     assert '--resume' not in stage.line
 
 
@@ -103,7 +103,7 @@ def test_progress_is_read_from_logs(stages, line, progress):
 
 def test_the_time_that_is_left_follows_the_pace(demo, stages, tmp_path,
                                                 monkeypatch):
-    """Steps that were done before tell nothing of how fast this machine is."""
+    """Finished steps say nothing about the pace of this machine."""
     now = [0.]
     monkeypatch.setattr(demo.time, 'monotonic', lambda: now[0])
 
@@ -136,7 +136,7 @@ def test_without_shipped_weights_the_demo_says_so(demo, tmp_path, monkeypatch):
 
 @pytest.fixture
 def package(tmp_path):
-    """A copy of glid_mm whose weights are random ones."""
+    """A copy of glid_mm with random weights."""
     folder = tmp_path / 'package' / 'glid_mm'
     shutil.copytree(
         ROOT / 'glid_mm',
@@ -165,7 +165,7 @@ def package(tmp_path):
 
 @pytest.mark.slow
 def test_the_whole_tour_succeeds(package, tmp_path):
-    """The slowest of all tests: every stage of the demo, by its tool."""
+    """Runs every stage of the demo; the slowest of all tests."""
     command = [
         sys.executable, ROOT / 'tools/demo.py', '--quick', '--out',
         tmp_path / 'demo'
@@ -180,8 +180,8 @@ def test_the_whole_tour_succeeds(package, tmp_path):
     result = subprocess.run(command, **how)
     assert result.returncode == 0, result.stdout + result.stderr
     page = (tmp_path / 'demo' / 'report.html').read_text()
-    # Curves of studies, panels and loss of the pre-training, a row and two
-    # curves of each pair of twins, and a row of each task.
+    # Study curves; panels and loss of the pre-training; a row and two curves
+    # for each pair of twins; and a row for each task.
     assert len(re.findall('<img src="data:image/png',
                           page)) == 2 + 5 + 2 * 6 + 6 * 3
     assert 'tools/train.py' in page and 'load_from=weights:nano-scenes' in page

@@ -1,4 +1,4 @@
-"""What the fuzzing tool calls a finding, and that it has none."""
+"""What the fuzzing tool reports, and a run without findings."""
 import random
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def fuzz(monkeypatch):
 
 
 def text(fuzz, read, compare=lambda self, path, value: None):
-    """A kind of input that is read in this way."""
+    """A kind of input with the given reader."""
     return type(
         'Text', (fuzz.Kind, ),
         dict(

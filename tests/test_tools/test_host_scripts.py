@@ -1,4 +1,4 @@
-"""The hosts' own ``tools/train.py`` train our configs as they are."""
+"""OpenMMLab's own ``tools/train.py`` scripts train our configs unchanged."""
 import importlib.util
 import json
 import os
@@ -12,15 +12,15 @@ from glid_mm.io.checkpoints import read_checkpoint
 from glid_mm.scenes import write_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
-# In this order: the others start from what pre-training leaves.
+# In this order: the others start from the pre-trained weights.
 CONFIGS = {
     'mmpretrain': 'pretrain/glid_nano_1xb32-coslr-30e_scenes-128px.py',
     'mmseg': 'segmentation/glid_nano_1xb16-2k_scenes-128x128.py',
     'mmdet': 'detection/glid_nano_1xb16-7k_scenes-128x128.py',
     'mmpose': 'pose/glid_nano_1xb16-16k_scenes-128x96.py',
 }
-# A fresh start: nothing has mended the libraries when the scripts import
-# what they need. Reading a config does.
+# A fresh process: the scripts import unpatched libraries. Reading a config
+# patches them.
 PROGRAM = """
 import json, runpy, sys
 scripts, runs = json.loads(sys.argv[1])
@@ -80,7 +80,7 @@ def test_hosts_scripts_and_mmengines_runner(tmp_path):
         changes = [] if host == 'mmpretrain' else [f'load_from={pretrained}']
         for name, runner in (('', []), ('plain ',
                                         ['runner_type=mmengine.Runner'])):
-            # mmpose's script knows no runner but mmengine's.
+            # mmpose's script supports only mmengine's runner.
             if host != 'mmpose' or runner:
                 runs.append([
                     script,
@@ -105,7 +105,7 @@ def test_hosts_scripts_and_mmengines_runner(tmp_path):
         work_dir = Path(run[3])
         last = Path((work_dir / 'last_checkpoint').read_text())
         after = read_checkpoint(last)['state_dict']
-        # Trained a little, from the weights of pre-training on.
+        # Trained a little, starting from the pre-trained weights.
         name = 'backbone.encoder.stages.0.blocks.0.mlp.fc1.weight'
         start = before[name]
         if 'mmpretrain' not in work_dir.name:

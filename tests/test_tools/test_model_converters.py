@@ -1,4 +1,4 @@
-"""Converting and inspecting from the command line."""
+"""Converting and inspecting checkpoints on the command line."""
 import os
 
 import pytest
@@ -30,7 +30,7 @@ def test_weights_come_out_of_glid_as_they_went_in(suffix, tmp_path,
     assert 'window_size=7, num_classes=0' in capsys.readouterr().out
     state = read_checkpoint(back)['state_dict']
     for name, value in peer.file['state_dict'].items():
-        if name.endswith('qkv.bias'):  # GLID's keys have none
+        if name.endswith('qkv.bias'):  # GLID has no key bias
             value = value.clone()
             value.chunk(3)[1].zero_()
         if not name.startswith('head'):
@@ -92,7 +92,7 @@ def test_programs_in_checkpoints_are_refused_by_every_tool(
 
 def test_settings_of_other_programs_are_read_without_them(
         tmp_path, monkeypatch):
-    """SimMIM's and EsViT's files hold the settings that made them."""
+    """SimMIM's and EsViT's files hold their training settings."""
     import argparse
     import sys
     import types
@@ -111,7 +111,7 @@ def test_settings_of_other_programs_are_read_without_them(
 
 
 def test_a_task_is_taken_out_of_a_mixture(monkeypatch, tmp_path, capsys):
-    """And is a checkpoint that plain loading takes, of mmseg for example."""
+    """The result is a checkpoint that mmseg, for example, loads directly."""
     pytest.importorskip('mmseg')
     from mmengine.registry import MODELS
     from mmengine.runner import load_checkpoint

@@ -1,4 +1,4 @@
-"""The command line of the probe."""
+"""The probe's command-line tool."""
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def test_dark_and_bright_are_told_apart(folder, monkeypatch, capsys,
     assert '2 classes, the largest with 50.0% of them' in ' '.join(
         shown.split())
     assert shown.count('100.0 ± 0.0') == 4
-    # Before any picture is read.
+    # The errors come before any image is read.
     (folder / 'dark' / '0.png').write_bytes(b'torn')
     assert '--k is 20, but' in told(monkeypatch, PROBE, PRETRAIN, folder,
                                     'none', *options)

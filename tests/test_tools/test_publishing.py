@@ -1,4 +1,4 @@
-"""What is published holds weights and facts, and nothing else."""
+"""Published files hold only weights and facts."""
 import hashlib
 import json
 import os
@@ -56,7 +56,7 @@ def test_published_are_weights_and_facts_and_nothing_else(
     epochs = meta['schedule']['train_cfg']['max_epochs']
     assert epochs == config.train_cfg.max_epochs
     assert meta['dataset_meta']['classes'] == ['a', 'b']
-    # Small views of large tensors would bring the large ones.
+    # Saving small views of large tensors would save the large tensors.
     weights = sum(v.numel() * v.element_size()
                   for v in source['state_dict'].values())
     assert len(data) < 1.05 * weights + 200_000
@@ -190,7 +190,7 @@ def test_texts_of_cards_are_filled(path, checkpoint, tmp_path, monkeypatch):
          '--card', path)
     text = (tmp_path / 'a.md').read_text()
     assert '$' not in text and 'weights:a' in text
-    # What the commands of the card name is there.
+    # The files that the card's commands name exist.
     for name in re.findall(r'(?:tools|configs)/[\w./-]+\.(?:py|sh|md)', text):
         assert (ROOT / name).is_file(), name
 

@@ -10,7 +10,7 @@ TOOL = 'study.py'
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """A study of two dropouts of a tiny model; returns its command line."""
+    """The command line of a study of two dropout rates on a tiny model."""
     config = tmp_path / 'tiny.py'
     config.write_text(
         TINY.format(root=ROOT) + '''
@@ -44,7 +44,7 @@ def test_a_study_is_interrupted_and_goes_on(study, tmp_path, monkeypatch):
     assert len(first) == 4 and len(set(first.values())) == 4
     assert 'none, dropout 0.5 compared with none, dropout 0.1' in (
         out / 'study.html').read_text()
-    # Done runs are not run again, a lost one ends as it did.
+    # Finished runs are not repeated; a lost run ends as before.
     done = sorted(out.glob('*/seed-*/done'))
     times = [path.stat().st_mtime_ns for path in done]
     done[1].unlink()

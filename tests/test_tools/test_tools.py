@@ -1,4 +1,4 @@
-"""The command lines, from a folder of images to a checkpoint."""
+"""The command-line tools for training and testing."""
 import errno
 import inspect
 import json
@@ -62,7 +62,7 @@ def tiny(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _own_scope(monkeypatch):
-    """A tool sets the default scope of its process."""
+    """Restore the default scope, which a tool sets for its process."""
     monkeypatch.setattr(DefaultScope, '_instance_dict',
                         DefaultScope._instance_dict.copy())
 
@@ -74,7 +74,7 @@ def run(monkeypatch, tool, *args):
 
 
 def told(monkeypatch, tool, *args):
-    """What a tool says that ends at once."""
+    """The error message of a tool that stops at once."""
     with pytest.raises(SystemExit) as caught:
         run(monkeypatch, tool, *args)
     assert isinstance(caught.value.code, str)
@@ -93,7 +93,7 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
     run(monkeypatch, 'train.py', tiny, '--work-dir', work_dir, '--seed', 5,
         '--auto-scale-lr', '--resume')
     assert read_checkpoint(work_dir / 'epoch_2.pth')['meta']['iter'] == 6
-    # Resumed by name, the second epoch is the same.
+    # Resuming from a named checkpoint gives the same second epoch.
     again = tmp_path / 'again'
     run(monkeypatch, 'train.py', tiny, '--work-dir', again, '--seed', 5,
         '--auto-scale-lr', '--resume', work_dir / 'epoch_1.pth')
@@ -102,7 +102,7 @@ def test_train_resume_and_test(tiny, tmp_path, monkeypatch):
         for folder in (work_dir, again))
     assert all(torch.equal(one[k], two[k]) for k in one)
 
-    # --resume before there is a checkpoint does not forget load_from.
+    # Without a checkpoint, --resume still starts from load_from.
     started = tmp_path / 'started'
     run(monkeypatch, 'train.py', tiny, '--work-dir', started, '--resume',
         '--cfg-options', 'train_cfg.max_epochs=1',
@@ -211,7 +211,7 @@ def test_show_dir_without_a_hook_is_refused():
 
 
 def dist(script, *args, cwd):
-    """A tool in two processes; returns what waits for its end."""
+    """Start a script in two processes; return a function that waits for it."""
     with socket.socket() as free:
         free.bind(('', 0))
         port = str(free.getsockname()[1])
@@ -339,7 +339,7 @@ def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):
         read_checkpoint(tmp_path / name / checkpoint.name)
         for name in ('one', 'two'))
     assert one['meta']['iter'] == both['meta']['iter'] == 3
-    # First moments are sums of gradients, of which rounding is a small part.
+    # First moments are sums of gradients, with little rounding.
     gradients, others = ([
         moments['exp_avg']
         for moments in checkpoint['optimizer']['state'].values()
@@ -347,7 +347,7 @@ def test_dist_scripts_without_gpus_do_as_one_process(tmp_path, monkeypatch):
     assert max(gradient.abs().max() for gradient in gradients) > 1e-5
     torch.testing.assert_close(others, gradients, rtol=1e-3, atol=1e-8)
 
-    # Five images have three people: one process gets one more.
+    # The five images have three people: one process gets one more.
     finish = dist(
         'dist_test.sh',
         *arguments('two', 2, POSE, checkpoint, 2, '--out',

@@ -17,7 +17,7 @@ def glid():
 
 
 def observe(glid, *args, run=None):
-    """A pass, and what each cross-attention made of it."""
+    """A forward pass, and the output of each cross-attention."""
     outputs = []
     hooks = [
         layer.cross_attn.register_forward_hook(
@@ -89,7 +89,7 @@ def test_weights_of_pre_training_are_of_visible_units():
 
 @torch.no_grad()
 def test_maps_show_tokens_where_they_lie(glid):
-    """A key that alone is attended to appears at its place."""
+    """If only one key is attended to, it appears at its place."""
     images = torch.randn(1, 3, 64, 96)
     with passes_of(glid) as passes:
         glid(images)

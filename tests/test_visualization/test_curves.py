@@ -19,7 +19,7 @@ def record(step, loss, **more):
 
 
 def test_resumed_run_is_one_curve(tmp_path):
-    """What was logged beyond the place of resuming was lost with it."""
+    """Logs beyond the resumed checkpoint are dropped."""
     write_run(tmp_path / '20260101_000000', record(10, 1.), record(20, 2.),
               record(30, 3.), record(40, 4.))
     write_run(tmp_path / '20260101_000001', record(20, 2.5), record(30, 3.5))
@@ -69,7 +69,7 @@ def test_several_runs_in_one_figure(tmp_path):
 
     pale, smooth = plot_curves(
         dict(second=tmp_path / 'b'), smoothing=.5).axes[0].lines
-    # Without a bias to zero at its start; a NaN does not spread.
+    # The average has no bias towards zero at its start; NaN does not spread.
     np.testing.assert_allclose(smooth.get_ydata(),
                                [np.nan, 2., (.25 * 2 + .5 * 4) / .75])
     assert pale.get_alpha() < 1

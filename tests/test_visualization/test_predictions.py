@@ -22,9 +22,9 @@ def config(pytestconfig, tmp_path):
     write_scenes(tmp_path / 'scenes', 0, 3, 0, 64, seed=0)
     config = Config.fromfile(pytestconfig.rootpath / CONFIG)
     config.test_dataloader.dataset.data_root = str(tmp_path / 'scenes')
-    # Nothing of the image shines through.
+    # Draw labels opaque.
     config.visualizer.alpha = 1.
-    # Other tests find the scope as it was.
+    # Restore the scope for other tests.
     with DefaultScope.overwrite_default_scope(config.default_scope):
         yield config
 
@@ -66,7 +66,7 @@ def test_a_validation_shows_its_first_pictures(task, config, tmp_path):
             dataset=SimpleNamespace(metainfo={'seg': meta} if task else meta)))
     for _ in range(2):
         hook.before_val_epoch(runner)
-        # Another task of the mixture that nobody draws.
+        # Another task of the mixture, which is not drawn.
         for name, part in ((task, samples[:1]), (task, samples[1:]),
                            *[('other', samples)] * bool(task)):
             hook.after_val_iter(runner, 0, {name: None}, part)
@@ -74,14 +74,14 @@ def test_a_validation_shows_its_first_pictures(task, config, tmp_path):
     assert [entry[::2] for entry in shown
             ] == [(f'{task}_predictions' if task else 'predictions', 7)] * 2
     assert np.array_equal(shown[0][1], shown[1][1])
-    # Below the titles, two rows of a picture, its labels and the prediction.
+    # Below the titles, two rows with image, labels and prediction.
     rows = shown[0][1][20:].reshape(-1, 200, 3)
     for i, row in enumerate((rows[:64], rows[68:])):
         picture = np.array(load_image(samples[i].img_path))
         assert np.array_equal(row[:, :64], picture)
         for column, colour in enumerate(meta['palette'], 1):
             cell = row[:, 68 * column:][:, :64]
-            assert (cell == colour).all(-1).mean() > .8  # the rest is a name
+            assert (cell == colour).all(-1).mean() > .8  # the rest is text
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
     model = MODELS.build(config.model)
     paths = []
     for label in (2, 5):
-        # A model that sees one class everywhere.
+        # A model that predicts one class everywhere.
         with torch.no_grad():
             model.decode_head.cls_embed.bias.zero_()[label] = 1e3
         paths.append(str(tmp_path / f'{label}.pth'))
@@ -99,7 +99,7 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
         paths, ['one', 'other'],
         num_images=2,
         draw_options=dict(with_labels=False))
-    # Two of three images: the first and the second.
+    # The first and the second of three images.
     assert titles == ['image', 'ground truth', 'one', 'other']
     assert len(rows) == 2
     for row, (image, truth, one, other) in enumerate(rows):
@@ -110,7 +110,7 @@ def test_columns_are_image_truth_and_each_model(config, tmp_path):
         labels = np.array(
             load_image(tmp_path / f'scenes/semantic_val/00000{row}.png'))[...,
                                                                           0]
-        # Some versions of matplotlib, which draws it, repeat a column or row.
+        # Some versions of matplotlib repeat a column or row when drawing.
         same = (truth == np.array(PALETTE)[labels]).all(-1)
         assert same.mean() > .9
         assert (one == PALETTE[2]).all() and (other == PALETTE[5]).all()

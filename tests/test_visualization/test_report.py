@@ -9,7 +9,7 @@ from glid_mm.visualization import Gain, Gallery, Report, tile
 
 
 class Page(HTMLParser):
-    """Tags and texts of a page; fails where tags do not nest."""
+    """Tags and texts of a page; fails if tags are not nested."""
 
     def __init__(self, path):
         super().__init__()
@@ -76,7 +76,7 @@ def test_texts_are_escaped(tmp_path):
 
 def test_gains_say_what_is_better(tmp_path):
     page = example(tmp_path)[1]
-    # In words, too: not everyone sees colours.
+    # The verdict is also in words: not everyone sees colours.
     for text in 'pose', 'AP, %', '+11.2 better', '+0.05 worse', '+0':
         assert text in page.text
     marks = [

@@ -23,7 +23,7 @@ def scenes(count, first=0):
 
 
 def estimator(**kwargs):
-    """A model whose queries have parted, so that depth is no constant."""
+    """A model with different queries, so that depth is not constant."""
     torch.manual_seed(0)
     model = depth_estimator(**kwargs)
     model.backbone.queries.embeddings.data.normal_()
@@ -54,7 +54,7 @@ def predict(model, images):
 
 
 def small_run(data_root, work_dir, **changes):
-    """The config of Scenes, made short."""
+    """A short run of the Scenes config."""
     return short_run(SCENES, data_root, work_dir, **{
         'model.backbone.num_queries': 8,
         **changes

@@ -1,4 +1,4 @@
-"""Bins and depth are those of the equations."""
+"""Bins and depth follow their equations."""
 import math
 
 import pytest

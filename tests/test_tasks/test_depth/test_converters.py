@@ -1,4 +1,4 @@
-"""Data sets are laid out as they are read."""
+"""Converters write the layout that the data sets read."""
 import json
 import runpy
 import sys

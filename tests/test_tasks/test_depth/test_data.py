@@ -1,4 +1,4 @@
-"""Pairs of image and depth stay pairs, or are named."""
+"""Images and depth maps stay paired; errors name those that do not fit."""
 import io
 import struct
 from pathlib import Path
@@ -108,7 +108,8 @@ def test_depth_maps_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(UserError, match='depth.png has 8 bits'):
         load(depth.astype(np.uint8))
     (tmp_path / 'text.png').write_text('no picture')
-    # Of two widths decoders choose one or the other; and one of 0.
+    # One file has two widths, which decoders read differently; the other has a
+    # width of 0.
     image = io.BytesIO()
     Image.fromarray(depth.astype(np.float32)).save(image, 'TIFF')
     data = image.getvalue()
@@ -150,7 +151,7 @@ def test_images_and_depth_stay_together_through_the_pipelines(
         tmp_path, name, size, cropped):
     config = Config.fromfile(CONFIGS /
                              f'glid_swin-b_8xb2-38k_{name}-416x544.py')
-    # Depth that the image shows in its brightness.
+    # The image's brightness encodes the depth.
     y, x = np.indices(size) * (640 / size[1])
     level = 40 + 40 * np.sin(x / 60) + 40 * np.cos(y / 50 + x / 90) + 50
     folders = config.train_dataloader.dataset.data_prefix
@@ -184,7 +185,7 @@ def test_images_and_depth_stay_together_through_the_pipelines(
         assert difference.median() < 2 and difference.quantile(.9) < 4
         flips.add(sample.flip)
     assert flips == {False, True}
-    # The corners that a rotation opens are black, and their depth unknown.
+    # Rotation leaves black corners of unknown depth.
     assert .9 < min(shares) < 1
 
 

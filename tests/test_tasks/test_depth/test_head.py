@@ -1,4 +1,4 @@
-"""Depth is within its range at any size of images."""
+"""Depth stays within its range at any image size."""
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -25,8 +25,8 @@ def relative_error(model, images, depths):
 def test_eight_images_are_over_fitted():
     torch.manual_seed(0)
     model = depth_estimator()
-    # At a quarter of 64 px no map can say all of what these images hold; the
-    # best one errs by 0.024.
+    # At a quarter of 64 px, no map can represent these images exactly; the
+    # best one has an error of 0.024.
     images, depths = scenes(8, first=16)
     data = batch(model, images, depths)
     over_fit(
@@ -80,7 +80,7 @@ def test_whole_slide_and_flip_at_any_size(size):
     whole, = predict(model, images)
     assert whole.shape == size
     model.test_cfg.update(mode='slide', crop_size=(80, 80), stride=(40, 40))
-    # One crop that covers the image is the image.
+    # A single crop that covers the image gives the same result.
     slide, = predict(model, images)
     assert torch.allclose(whole, slide, atol=1e-4)
     model.test_cfg.update(crop_size=(32, 32), stride=(20, 20))

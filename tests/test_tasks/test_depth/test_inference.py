@@ -1,4 +1,4 @@
-"""From images to depth maps and their pictures."""
+"""Inference from images to depth maps and their visualizations."""
 import math
 import runpy
 import sys
@@ -21,7 +21,7 @@ def test_pictures_have_one_scale_and_show_what_is_unknown():
     depth = np.geomspace(1, 10, 64)[None].repeat(32, 0)
     picture = depth_picture(depth, (1., 10.))
     assert picture.shape[1:] == (64, 3) and picture.shape[0] > 32
-    # The bar below runs through the colours as this depth does.
+    # The colour bar below shows the same colours as this depth.
     assert np.array_equal(picture[31], picture[34])
     assert len(np.unique(picture[:32].reshape(-1, 3), axis=0)) > 50
     depth[:, :8] = 0
@@ -67,12 +67,12 @@ def test_inferencer_takes_files_folders_and_arrays(data_root, trained,
     path = folder / '000001.jpg'
     alone = inferencer(str(path))['predictions']
     assert np.array_equal(alone, depths[1])
-    # Arrays are as OpenCV reads them.
+    # Arrays are BGR, as OpenCV reads them.
     image = cv2.imread(str(path))
     given = inferencer([image, image[:40]], out_dir=str(tmp_path / 'array'))
     assert np.abs(given['predictions'][0] - alone).max() < .2
     assert given['predictions'][1].shape == (40, 64)
-    # Images of unlike sizes may come in one batch.
+    # A batch may have images of different sizes.
     batch = inferencer([image, image[:40], image], batch_size=3)
     for depth, other in zip(batch['predictions'],
                             [*given['predictions'], given['predictions'][0]]):

@@ -1,4 +1,4 @@
-"""What is known is supervised, in metres, and nothing else."""
+"""Only known depth, in metres, is supervised."""
 import math
 
 import pytest
@@ -24,7 +24,7 @@ def test_loss_is_that_of_a_loop_over_images_and_pixels():
         expected.append(3 * math.sqrt(square - .5 * mean**2 + 1e-4))
     loss = ScaleInvariantLogLoss(lambd=.5, scale=3., eps=1e-4)
     assert loss(guess, truth, valid).item() == pytest.approx(sum(expected) / 2)
-    # What is not valid may be anything.
+    # Invalid pixels may hold any value.
     truth[~valid] = math.nan
     guess[~valid] = -1
     assert loss(guess, truth, valid).item() == pytest.approx(sum(expected) / 2)
@@ -44,7 +44,8 @@ def test_loss_and_gradient_are_finite_however_little_is_known(known):
     valid = torch.zeros(2, 4, 4).bool()
     truth.view(2, -1)[0, :known] = 2.
     valid.view(2, -1)[0, :known] = True
-    # Perfect where it is known: the root's gradient must not explode.
+    # The prediction is perfect where depth is known: the gradient of the root
+    # must not explode.
     guess = torch.full((2, 4, 4), 2., requires_grad=True)
     loss = ScaleInvariantLogLoss()(guess, truth, valid)
     loss.backward()
@@ -65,7 +66,7 @@ def test_the_last_layer_is_supervised_and_others_on_request():
     alone = model(**data, mode='loss')
     assert set(alone) == {'decode.loss_silog'}
     assert torch.equal(alone['decode.loss_silog'], losses['decode.loss_silog'])
-    # An earlier layer's loss is that of a model which ends there.
+    # An earlier layer's loss equals that of a model that ends there.
     x = model.extract_feat(data['inputs'])
     first = model.decode_head.loss(
         x._replace(query_features=x.query_features[:1]), data['data_samples'],
@@ -86,7 +87,7 @@ def test_padding_missing_and_far_depth_are_not_supervised():
 
     known = [(d > 0) & (d < 6) for d in depths]
     expected = loss([d * k for d, k in zip(depths, known)], 0)
-    # Negative, not a number, infinite, too near and too far in turn.
+    # Zero, negative, NaN, infinite, too near and too far in turn.
     unknown = torch.tensor([0., -1., math.nan, math.inf, .1, 70.])
     given = [
         torch.where(k, d,

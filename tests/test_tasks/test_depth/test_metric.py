@@ -1,4 +1,4 @@
-"""Metrics are their definitions."""
+"""Depth metrics follow their definitions."""
 import numpy as np
 import pytest
 import torch

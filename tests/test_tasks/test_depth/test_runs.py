@@ -1,4 +1,4 @@
-"""Training and evaluation by the config of Scenes."""
+"""Training and evaluation with the Scenes config."""
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ def test_a_trained_model_is_evaluated_and_drawn(data_root, trained, tmp_path):
     from glid_mm.engine.launch import show_predictions
     config, checkpoint = trained
     assert list(Path(checkpoint).parent.glob('best_rmse_iter_1.pth'))
-    # mmengine keeps a visualizer of the same name, with its folder.
+    # mmengine would reuse a visualizer of the same name and its folder.
     config = small_run(data_root, tmp_path, **{
         'load_from': checkpoint,
         'visualizer.name': 'shown'
@@ -24,7 +24,7 @@ def test_a_trained_model_is_evaluated_and_drawn(data_root, trained, tmp_path):
     assert 0 < metrics['abs_rel'] and 0 <= metrics['d1'] <= 1
     pictures = list((tmp_path / 'shown').rglob('*.png'))
     assert len(pictures) == 2
-    # The truth, a gap, the prediction.
+    # Ground truth, a gap, and the prediction.
     assert cv2.imread(str(pictures[0])).shape[1] == 2 * 64 + 4
 
 

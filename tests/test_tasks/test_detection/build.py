@@ -50,7 +50,7 @@ def predict(model, images):
 
 
 def small_run(data_root, work_dir, **changes):
-    """The config of Scenes, made short."""
+    """A short run of the Scenes config."""
     annotations = str(data_root / 'annotations' / 'instances_val.json')
     return short_run(
         CONFIGS / 'glid_nano_1xb16-7k_scenes-128x128.py', data_root, work_dir,

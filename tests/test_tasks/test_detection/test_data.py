@@ -1,4 +1,4 @@
-"""Annotations fit the config, or are named."""
+"""Errors name annotations that do not fit the config."""
 import json
 import re
 from unittest.mock import patch
@@ -155,7 +155,7 @@ BROKEN = {
 @pytest.mark.parametrize('reason', BROKEN)
 @pytest.mark.parametrize('every', [True, False])
 def test_boxes_that_are_left_out_are_counted(data_root, every, reason):
-    """With the reason; and refused if none is left."""
+    """The log gives the reason; an error follows if no box is left."""
     file = data_root / 'annotations' / 'instances_train.json'
     content = json.loads(file.read_text())
     images = {image['id']: image for image in content['images']}

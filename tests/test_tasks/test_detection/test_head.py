@@ -1,4 +1,4 @@
-"""Queries become boxes, and each group of queries is on its own."""
+"""Queries become boxes, and groups of queries are independent."""
 import pytest
 import torch
 from mmdet.evaluation import CocoMetric
@@ -85,7 +85,7 @@ def test_the_two_groups_of_queries_do_not_see_each_other():
     embeddings = model.backbone.queries.embeddings
     embeddings.data.normal_()
     images = torch.randn(1, 3, 64, 64).double()
-    # A gradient flows from each query to those of its group and no others.
+    # Each query has gradients only for the queries of its group.
     together = model.backbone(images, None, *model.groups)
     together = together.query_features[-1, 0]
     for index in (0, 4, 5, 11):
@@ -93,7 +93,7 @@ def test_the_two_groups_of_queries_do_not_see_each_other():
             together[index].square().sum(), embeddings, retain_graph=True)
         assert (gradient.abs().sum(1)
                 > 0).tolist() == [(i < 5) == (index < 5) for i in range(12)]
-    # Each group answers as it would alone.
+    # Each group gives the same output as alone.
     first = model.backbone(images, None, slice(5)).query_features[-1, 0]
     assert torch.allclose(together[:5], first, atol=1e-12)
     embeddings.data = embeddings.data.roll(7, 0)
@@ -165,7 +165,7 @@ def test_boxes_are_relative_to_reference_points():
     _, boxes = head(hidden)
     odds = head.fc_reg(hidden)[..., :2].exp() * points / (1 - points)
     assert torch.allclose(boxes[..., :2], odds / (1 + odds), atol=1e-5)
-    # Queries that are not asked do not move the points of the others.
+    # The points of the first queries do not depend on how many follow.
     assert torch.equal(head(hidden[:, :, :5])[1], boxes[:, :, :5])
     assert len(list(head.parameters())) == 4
 

@@ -1,4 +1,4 @@
-"""From images to boxes, with a model that was trained."""
+"""Evaluation and inference with a trained detector."""
 import copy
 import json
 
@@ -57,7 +57,7 @@ def test_inferencer_takes_files_folders_and_arrays(trained, tmp_path):
         out_dir=str(tmp_path / 'out'), no_save_pred=False, return_vis=True)
     files = inferencer(folder, **options)
     assert len(files['predictions']) == 2
-    # Arrays are as OpenCV reads them: the same boxes, the same pictures.
+    # BGR arrays, as OpenCV reads them, give the same boxes and drawings.
     arrays = [cv2.imread(str(folder / n)) for n in ('a.png', 'more/b.png')]
     given = inferencer(arrays, **options)
     assert given['predictions'] == files['predictions']
@@ -82,7 +82,7 @@ def test_inferencer_takes_files_folders_and_arrays(trained, tmp_path):
     }
     saved = json.loads((tmp_path / 'out/preds/00000000.json').read_text())
     assert saved == files['predictions'][0]
-    # A batch may have images of unlike sizes.
+    # A batch may have images of different sizes.
     batch = inferencer(folder, batch_size=2)['predictions']
     for one, other in zip(batch, files['predictions']):
         assert np.allclose(one['scores'], other['scores'], atol=1e-4)

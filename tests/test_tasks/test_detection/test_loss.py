@@ -1,4 +1,4 @@
-"""Losses are those of mmdet's DETR."""
+"""Losses equal those of mmdet's DETR."""
 import math
 
 import pytest
@@ -14,7 +14,7 @@ from .build import batch, boxes, scene
 
 
 def heads():
-    """Ours, and mmdet's on the same classes and boxes."""
+    """Our head, and mmdet's for the same classes and boxes."""
     torch.manual_seed(0)
     ours = BoxHead(4, 16)
     theirs = DETRHead(
@@ -69,7 +69,7 @@ def test_fewer_objects_than_processes_weigh_as_in_one(count, monkeypatch):
     states = torch.randn(2, 2, 10, 16)
     truth = [boxes((5, 5, 30, 40, 0))] * count + [boxes()] * (2 - count)
     joint = head.loss_by_feat(*head(states), truth, METAS)
-    # Two processes of one image each.
+    # Two processes with one image each.
     monkeypatch.setattr(box_head, 'get_world_size', lambda: 2)
     monkeypatch.setattr(box_head, 'mean_over_processes',
                         lambda own: torch.tensor(count / 2))

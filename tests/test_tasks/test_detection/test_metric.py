@@ -12,7 +12,7 @@ import glid_mm.tasks.detection  # noqa: F401
 @pytest.mark.parametrize('subset', [4, 2])
 def test_perfect_boxes_score_1_for_every_numbering_and_subset(
         first, subset, tmp_path):
-    """Objects numbered from anywhere, and images left out."""
+    """Object ids start at any number, and some images are not evaluated."""
     boxes = [[8. * i, 4., 6., 6. + i] for i in range(5)]
     content = dict(
         images=[

@@ -1,4 +1,4 @@
-"""What does not fit stops a run before its first batch."""
+"""Wrong classes or missing images stop a run with one error."""
 import pytest
 
 from glid_mm.errors import UserError

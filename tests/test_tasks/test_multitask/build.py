@@ -1,4 +1,4 @@
-"""Models of a mixture, and of its tasks alone."""
+"""Models of a mixture and of its single tasks."""
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
@@ -10,7 +10,7 @@ def build(config):
     init_default_scope('mmengine')
     torch.manual_seed(0)
     model = MODELS.build(config)
-    # Queries and heads that start alike would hide a confusion.
+    # Queries and heads that start equal would hide mix-ups.
     for name, p in model.named_parameters():
         if 'embeddings' in name or not name.startswith('backbone.'):
             torch.nn.init.normal_(p, std=.05)
@@ -18,7 +18,7 @@ def build(config):
 
 
 def alone(config, task):
-    """A task's own model, of the mixture's architecture."""
+    """A task's own model, with the mixture's architecture."""
     DefaultScope._instance_dict.clear()
     single = Config.fromfile(CONFIGS / TASKS[task])
     init_default_scope(single.default_scope)
@@ -34,5 +34,5 @@ def losses(model, batch):
 
 
 def copy(batch):
-    """Preprocessors write to samples."""
+    """Copy a batch, because preprocessors change its samples."""
     return {key: [x.clone() for x in value] for key, value in batch.items()}

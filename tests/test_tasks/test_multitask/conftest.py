@@ -11,14 +11,14 @@ from .build import build
 
 @pytest.fixture(scope='session', autouse=True)
 def _hosts():
-    """Tasks of three libraries are mixed."""
+    """The mixture has tasks of three libraries."""
     for host in ('mmdet', 'mmpose', 'mmseg'):
         pytest.importorskip(host)
 
 
 @pytest.fixture(autouse=True)
 def _one_thread(one_thread):
-    """For all tests of the folder."""
+    """Tiny models are faster on one thread."""
 
 
 @pytest.fixture(scope='session')

@@ -1,4 +1,4 @@
-"""Weights go from mixtures to tasks and back."""
+"""Weights move between mixtures and single tasks."""
 import pytest
 import torch
 
@@ -21,7 +21,7 @@ def test_a_mixtures_checkpoint_starts_a_task_and_back(config, model):
         report)
     expected = take_task(checkpoint, 'depth')['state_dict']
     tiny.assert_same(single.state_dict(), expected)
-    # And back: the task's own weights change, those of the others stay.
+    # Back again: the weights of this task change, those of other tasks stay.
     for p in single.parameters():
         torch.nn.init.normal_(p.data, std=.05)
     before = {k: v.clone() for k, v in model.state_dict().items()}
@@ -40,7 +40,7 @@ def test_a_mixtures_checkpoint_starts_a_task_and_back(config, model):
 
 
 def test_a_mixture_starts_another_mixture(scenes, model):
-    """Tasks find each other by their names, wherever their queries are."""
+    """Tasks are matched by name, wherever their queries are in the table."""
     config = mixed(scenes, ('detection', 'pose'))
     other = build(config.model)
     rows = [m.tasks.detection.backbone._rows for m in (other, model)]
@@ -54,7 +54,7 @@ def test_a_mixture_starts_another_mixture(scenes, model):
 
 def test_a_mixture_without_the_task_is_not_evaluated_as_it(
         config, scenes, model):
-    """In training the head starts anew, as from any other task."""
+    """In training the head starts new, as from any other task."""
     other = build(mixed(scenes, ('detection', 'pose')).model)
     given = dict(state_dict=other.state_dict())
     report = load_weights(alone(config, 'depth'), given, False, ())
@@ -63,7 +63,7 @@ def test_a_mixture_without_the_task_is_not_evaluated_as_it(
             CheckpointError,
             match='bin_length.*are not loaded: detection, pose'):
         report.refuse_untrained()
-    # A mixture that has more tasks names those that are missing.
+    # A mixture with more tasks names the missing ones.
     report = load_weights(model, given, False, ())
     with pytest.raises(CheckpointError, match='not in .* tasks.semantic.dec'):
         report.refuse_untrained()
@@ -101,7 +101,7 @@ def test_tasks_with_heads_alike_are_not_confused(config):
     with pytest.raises(CheckpointError, match='city, farm of .*init_cfg=dict'):
         given = alone(config, 'semantic').state_dict()
         load_weights(twins, dict(state_dict=given), False, ())
-    # Other labels tell which is meant.
+    # Another number of classes tells them apart.
     farm = dict(semantic, decode_head=dict(semantic['decode_head']))
     farm['decode_head']['num_classes'] = 3
     twins = build(

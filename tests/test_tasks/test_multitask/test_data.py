@@ -1,4 +1,4 @@
-"""Tasks take turns, and each draws as it does alone."""
+"""Tasks take turns, and each draws the same samples as alone."""
 import itertools
 
 import pytest
@@ -25,7 +25,7 @@ class Numbers(Dataset):
 
 
 def draw(monkeypatch, count, rank=0, world_size=1, batch=None, **kwargs):
-    """Tasks, indices and places of samples as a rank gets them."""
+    """Task, index, epoch and position of the samples of a rank."""
     world = lambda *_: (rank, world_size)  # noqa: E731
     for module in ('mmengine.dataset.sampler', 'glid_mm.engine.data_stream',
                    'glid_mm.tasks.multitask.data'):
@@ -44,7 +44,7 @@ def test_batches_mix_tasks_evenly(monkeypatch):
     assert [task for task, *_ in drawn[:6]] == ['one', 'two', 'three'] * 2
     for task, length in (('one', 5), ('two', 7), ('three', 4)):
         own = [index for name, index, *_ in drawn if name == task]
-        # Every sample once before any comes again.
+        # Every sample comes once before any is repeated.
         assert sorted(own[:length]) == list(range(length))
         assert sorted(own[length:2 * length]) == list(range(length))
 
@@ -66,11 +66,11 @@ def test_processes_together_draw_what_one_draws(monkeypatch, kwargs):
         ] * 6 + ['one'] * 6 + ['two'] * 6 + ['three'] * 6
         kwargs = dict(batch=3)
     parts = [draw(monkeypatch, 18, rank, 2, **kwargs) for rank in range(2)]
-    # Batches of six, and of three in each of two processes.
+    # Batches of six, or of three in each of two processes.
     for step in range(6):
         joint = sum((p[3 * step:3 * step + 3] for p in parts), [])
         assert sorted(joint) == sorted(one[6 * step:6 * step + 6])
-        # In each, processes have as much of each task.
+        # Both processes have equally many samples of each task.
         tasks = [sorted(d[0] for d in p[3 * step:3 * step + 3]) for p in parts]
         assert tasks[0] == tasks[1]
 

@@ -1,4 +1,4 @@
-"""Several tasks in one model: each is what it is alone."""
+"""A task in a mixture equals the same task alone."""
 import numpy as np
 import pytest
 import torch
@@ -9,7 +9,7 @@ from glid_mm.errors import UserError
 from ..mixtures import BACKBONE, TASKS
 from .build import alone, build, copy, losses
 
-# Where a prediction has its numbers.
+# The attributes that hold the numbers of a prediction.
 PREDICTED = dict(
     semantic=('seg_logits', 'data'),
     instance=('pred_instances', 'masks'),
@@ -37,7 +37,7 @@ def test_a_task_has_the_losses_and_answers_that_it_has_alone(
     assert any('loss' in name for name in theirs)
     for name, value in theirs.items():
         assert torch.equal(ours[f'{task}/{name}'], value), name
-    # As a part of the mixture it is a whole model of its library.
+    # A task of the mixture also works as a complete model of its library.
     with torch.no_grad():
         a, b = (
             m(**m.data_preprocessor(copy(batches[task])), mode='predict')
@@ -66,7 +66,7 @@ def test_the_losses_of_a_batch_are_those_of_its_tasks(model, batches):
 @pytest.mark.parametrize('task', TASKS)
 def test_every_task_teaches_what_is_shared_and_its_own_head(
         task, model, batches):
-    # Ground truth has to be somewhere for each term to count.
+    # Each loss term needs some ground truth.
     total, _ = model.parse_losses(
         losses(model.train(), {task: copy(batches[task])}))
     total.backward()

@@ -1,4 +1,4 @@
-"""A mixture trains, resumes and is evaluated, or says why not."""
+"""A mixture trains, resumes and is evaluated, or raises one error."""
 import itertools
 import shutil
 from contextlib import nullcontext
@@ -38,7 +38,7 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
         'default_hooks.checkpoint.rule': ['greater', 'greater']
     }
     whole = train(run_config(scenes, tmp_path / 'whole', **changes, **best))
-    # What is evaluated on the way changes nothing.
+    # Evaluation during training does not change the weights.
     changes.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     with pytest.raises(tiny.Stop):
         train(
@@ -49,19 +49,19 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
         run_config(scenes, tmp_path / 'cut', resume=True, **changes))
     assert resumed.iter == whole.iter == 4
     tiny.assert_same(tiny.weights(whole), tiny.weights(resumed))
-    # Each task was evaluated, and a best checkpoint kept of those named.
+    # Each task was evaluated, and the named metrics have best checkpoints.
     names = set(whole.message_hub.log_scalars)
     assert {'val/semantic/mIoU', 'val/pose/coco/AP'} <= names
     assert {'train/semantic/decode.loss_mask', 'train/pose/loss_kpt'} <= names
     best = {path.name for path in (tmp_path / 'whole').glob('best_*')}
     assert {name.split('_iter')[0]
             for name in best} == {'best_semantic_mIoU', 'best_pose_coco_AP'}
-    # And each shows its predictions.
+    # Each task also has a picture of its predictions.
     panels = tmp_path.glob('whole/*/vis_data/vis_image/*.png')
     assert {path.name
             for path in panels
             } == {'semantic_predictions_4.png', 'pose_predictions_4.png'}
-    # Another mix is another run.
+    # A run with another ratio of tasks warns.
     changes['train_dataloader.sampler.ratio'] = dict(semantic=3, pose=1)
     runner = RUNNERS.build(
         run_config(scenes, tmp_path / 'other', resume=True, **changes))
@@ -85,7 +85,7 @@ def test_a_resumed_run_ends_with_the_same_weights(scenes, tmp_path):
 ])  # yapf: disable
 def test_each_task_is_checked_against_its_data(config, model, dataset, change,
                                                match):
-    """Of a run, hooks see the model and data sets alone."""
+    """Of a run, the hook reads only the model and the data sets."""
     init_default_scope('mmengine')
     hook = HOOKS.build(config.default_hooks.tasks)
     names = change.get('train', dataset.tasks)
@@ -101,7 +101,7 @@ def test_each_task_is_checked_against_its_data(config, model, dataset, change,
 
 
 def test_evaluation_leaves_tasks_out(config):
-    """Those without a loader; those without metrics are an error."""
+    """Tasks without a loader are skipped; without metrics they fail."""
 
     def loop(**changes):
         runner = SimpleNamespace(

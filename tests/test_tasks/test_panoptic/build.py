@@ -1,4 +1,4 @@
-"""Tiny models of instances and panoptic maps, and their data."""
+"""Tiny models for instance and panoptic segmentation, and their data."""
 import json
 from pathlib import Path
 
@@ -16,7 +16,7 @@ CLASSES = ('box', 'ball', 'cone', 'person', 'sky', 'wall', 'ground')
 
 
 def config_of(kind, data_root, work_dir='unused', **changes):
-    """A tiny model on images of 64 pixels as they are."""
+    """A config of a tiny model on images of 64 pixels, without resizing."""
     config = short_run(CONFIGS / SCENES[kind], data_root, work_dir, **{
         'model.train_cfg.num_points': 512,
         **changes
@@ -34,7 +34,7 @@ def config_of(kind, data_root, work_dir='unused', **changes):
 
 
 def build(config):
-    """Model, and the training images without augmentation."""
+    """The model, and the training images without augmentation."""
     __import__('glid_mm.tasks.panoptic')
     init_default_scope('mmdet')
     settings = config.train_dataloader.dataset

@@ -1,4 +1,4 @@
-"""Annotations and PNGs fit each other, or are named."""
+"""Errors name annotations and PNGs that do not fit each other."""
 import cv2
 import numpy as np
 import pytest
@@ -146,7 +146,7 @@ def test_more_segments_than_a_byte_holds(tmp_path):
 
 @pytest.mark.parametrize('kind', SCENES)
 def test_the_example_of_own_data_is_sound(kind, data_root):
-    """Its pipelines, classes and targets, on Scenes laid out like that."""
+    """Its pipelines, classes and targets work on Scenes in this layout."""
     config = Config.fromfile(CONFIGS / kind /
                              f'glid_swin-b_8xb2-40k_custom-{kind}-640x640.py')
     __import__('glid_mm.tasks.panoptic')

@@ -1,4 +1,4 @@
-"""One model answers with instances, panoptic maps, or both."""
+"""One model predicts instances, panoptic maps, or both."""
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from .build import CLASSES, SCENES, build, changed, config_of
 
 @pytest.mark.slow
 def test_images_are_over_fitted(data_root):
-    """Panoptic maps, and the instances that the same model tells."""
+    """The model learns panoptic maps and predicts instances, too."""
     torch.manual_seed(0)
     config = config_of('panoptic', data_root)
     config.model.test_cfg.update(instance_on=True, panoptic_on=True)
@@ -126,7 +126,7 @@ def test_images_that_show_nothing_train(kind, data_root, tmp_path):
     settings = config.train_dataloader.dataset
     settings.ann_file = str(changed(data_root, tmp_path, name, clear))
     if kind == 'panoptic':
-        # All of them are void.
+        # Make all maps void.
         settings.data_prefix.seg = str(tmp_path)
         for index in range(8):
             cv2.imwrite(

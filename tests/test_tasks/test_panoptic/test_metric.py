@@ -1,4 +1,4 @@
-"""Panoptic quality is COCO's."""
+"""Panoptic quality equals COCO's."""
 import itertools
 import json
 
@@ -15,7 +15,7 @@ from .build import build, config_of
 
 
 def slow_counts(guess, truth, num_classes):
-    """COCO's evaluation, segment by segment, from the definition."""
+    """COCO's evaluation from its definition, segment by segment."""
 
     def segments(codes):
         found = {}
@@ -55,7 +55,7 @@ def test_random_maps_have_the_quality_of_the_definition():
     rng = np.random.default_rng(0)
     seen = np.zeros(4)
     for _ in range(60):
-        # Three classes, objects 0 to 2, void, crowds; blocks, and errors.
+        # Blocks of three classes, objects 0 to 2, void, crowds and errors.
         codes = rng.integers(0, 3, 6) + INSTANCE_OFFSET * rng.integers(0, 3, 6)
         codes[rng.random(6) < .2] = 3
         truth = codes[rng.integers(0, 6, (4, 4))].repeat(3, 0).repeat(3, 1)
@@ -71,7 +71,7 @@ def test_random_maps_have_the_quality_of_the_definition():
 
 
 def test_qualities_are_those_of_torchmetrics():
-    """Of maps without void and crowds, where rules do not differ."""
+    """Compare maps without void and crowds, for which the rules agree."""
     from torchmetrics.detection import PanopticQuality
     rng = np.random.default_rng(1)
     metric = PanopticQuality(
@@ -99,32 +99,32 @@ THING, OTHER, STUFF, VOID = INSTANCE_OFFSET, 1 + INSTANCE_OFFSET, 2, 3
 @pytest.mark.parametrize(
     'truth,guess,counts',
     [
-        # As it should be.
+        # A perfect match.
         ([THING, THING, STUFF], [THING, THING, STUFF], [[1, 0, 1], [1, 0, 1],
                                                         [0] * 3, [0] * 3]),
-        # The class is wrong.
+        # A wrong class.
         ([THING, THING], [OTHER, OTHER], [[0] * 3, [0] * 3, [0, 1, 0],
                                           [1, 0, 0]]),
-        # An IoU of a half is none.
+        # An IoU of exactly a half is not a match.
         ([THING, THING, STUFF], [THING, STUFF, STUFF], [[0] * 3, [0] * 3,
                                                         [1, 0, 1], [1, 0, 1]]),
-        # Void pixels do not count in the union ...
+        # Void pixels do not count in the union.
         ([THING, VOID, VOID], [THING, THING, THING], [[1, 0, 0], [1, 0, 0],
                                                       [0] * 3, [0] * 3]),
-        # ... nor is a segment a mistake of which more than half is void,
+        # A segment that is more than half void is not a false positive,
         ([STUFF, VOID, VOID], [OTHER, OTHER, OTHER], [[0] * 3, [0] * 3,
                                                       [0] * 3, [0, 0, 1]]),
-        # which exactly a half is not.
+        # but a segment that is exactly half void is.
         ([STUFF, VOID], [OTHER, OTHER], [[0] * 3, [0] * 3, [0, 1, 0],
                                          [0, 0, 1]]),
-        # The same with a crowd of the class, which nobody can miss,
+        # The same holds for a crowd of its class, which nobody can miss,
         ([STUFF, -999, -999], [OTHER] * 3, [[0] * 3, [0] * 3, [0] * 3,
                                             [0, 0, 1]]),
-        # not with one of another, nor is it a match.
+        # but not for a crowd of another class. A crowd is never a match.
         ([STUFF, -1000, -1000], [OTHER] * 3, [[0] * 3, [0] * 3, [0, 1, 0],
                                               [0, 0, 1]]),
         ([-999, -999], [OTHER, VOID], [[0] * 3, [0] * 3, [0] * 3, [0] * 3]),
-        # Nothing predicted, nothing there.
+        # Nothing is predicted.
         ([STUFF, STUFF], [VOID, VOID], [[0] * 3, [0] * 3, [0] * 3, [0, 0, 1]]),
         ([VOID, VOID], [VOID, VOID], [[0] * 3] * 4),
     ])
@@ -134,7 +134,8 @@ def test_segments_are_counted_by_the_rules_of_coco(truth, guess, counts):
 
 
 def test_a_class_that_never_occurs_has_no_quality():
-    # Two matches, one mistake, one miss; only a miss; only a mistake; none.
+    # By class: two matches, one false positive, one miss; only a miss; only a
+    # false positive; nothing.
     counts = np.array([[1.6, 0, 0, 0], [2, 0, 0, 0], [1, 0, 1, 0],
                        [1, 1, 0, 0]])
     found = qualities(counts)
@@ -159,7 +160,7 @@ def test_ground_truth_against_itself_is_perfect(data_root, tmp_path):
     metrics = metric.evaluate(8)
     for end in ('', '_th', '_st'):
         assert metrics[f'coco_panoptic/PQ{end}'] == 100
-    # What is written is what was read.
+    # The written file holds what was read.
     written = json.loads((tmp_path / 'out.panoptic.json').read_text())
     given = json.loads(
         (data_root / 'annotations/panoptic_train.json').read_text())

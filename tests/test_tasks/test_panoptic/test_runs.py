@@ -1,4 +1,4 @@
-"""Training, evaluation and inference by the configs of Scenes."""
+"""Training, evaluation and inference with the Scenes configs."""
 import json
 
 import cv2

@@ -1,4 +1,4 @@
-"""Annotations become targets pixel by pixel."""
+"""Targets equal the annotations, pixel by pixel."""
 import json
 
 import cv2
@@ -23,7 +23,7 @@ def test_ids_are_colours_and_back():
 
 
 def test_scenes_become_targets_pixel_by_pixel(data_root):
-    """Of both kinds, from files through the pipelines to the head."""
+    """Instance and panoptic targets, from the files to the head."""
     for kind in ('instance', 'panoptic'):
         model, dataset = build(config_of(kind, data_root))
         data = model.data_preprocessor(
@@ -58,7 +58,7 @@ def test_crowds_are_not_known_but_for_objects_in_them(data_root, tmp_path):
     path = data_root / 'annotations' / 'instances_train.json'
     content = json.loads(path.read_text())
     first = [a for a in content['annotations'] if a['image_id'] == 0]
-    # All of the image, of which the first object has a mask of its own.
+    # A crowd over the whole image; the first object has its own mask.
     crowd = dict(first[0], id=10**6, iscrowd=1, bbox=[0, 0, 64, 64])
     crowd['segmentation'] = dict(size=[64, 64], counts=[0, 64 * 64])
     content['annotations'] = [first[0], crowd]
@@ -86,7 +86,7 @@ def test_void_and_crowds_of_panoptic_maps_are_not_known(data_root):
     codes = loaded['data_samples'].gt_panoptic_seg.sem_seg[0].numpy()
     assert (codes[crowd] == thing['category'] - INSTANCE_OFFSET).all()
     assert (codes[segment_ids(png) == wall['id']] == 5).all()
-    # Black is void.
+    # The first rows become void.
     codes[:10] = 7
     data = model.data_preprocessor(pseudo_collate([loaded]), True)
     targets = model.panoptic_head.segments(data['data_samples'], (64, 64))

@@ -35,7 +35,7 @@ def batch(model, samples, training=True):
 
 
 def crops(root, count=8):
-    """Crops of the persons that show most."""
+    """Crops of the persons with the most labelled keypoints."""
     data = dataset(root)
     show = [(data.get_data_info(i)['num_keypoints'],
              float(data.get_data_info(i)['area']), i)
@@ -44,7 +44,7 @@ def crops(root, count=8):
 
 
 def boxes_file(root, path, score=.9, **changes):
-    """Annotated boxes as a detector's results."""
+    """Write annotated boxes as a detector's results."""
     content = json.loads(
         (root / 'annotations' / 'person_keypoints_val.json').read_text())
     found = [
@@ -62,7 +62,7 @@ def boxes_file(root, path, score=.9, **changes):
 
 
 def changed(root, change, name='changed.json'):
-    """Validation annotations after ``change(content)``."""
+    """Write validation annotations changed by ``change(content)``."""
     content = json.loads(
         (root / 'annotations' / 'person_keypoints_val.json').read_text())
     change(content)

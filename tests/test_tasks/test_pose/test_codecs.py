@@ -38,13 +38,13 @@ def test_configs_train_and_test_with_one_codec(path):
 @each_config
 def test_configs_codecs_find_keypoints_again(path):
     codec = codec_of(Config.fromfile(path).model)
-    # Up to the border, as heads and feet are.
+    # Keypoints reach the border, as heads and feet do.
     rng = np.random.default_rng(0)
     truth = rng.uniform(.05, .95, (1, 50, 2)) * codec.input_size
     truth = truth.astype(np.float32)
     heatmaps = codec.encode(truth, np.ones((1, 50), np.float32))['heatmaps']
     found, _ = codec.decode(heatmaps)
-    # Half a pixel of the heatmap each way, if it is not refined.
+    # Half a heatmap pixel each way, without refinement.
     assert np.abs(found - truth).max() <= 2
 
 
@@ -59,7 +59,7 @@ def test_configs_shift_flipped_heatmaps_as_their_codec_wants(path):
     indices = [1, 0, 2, 3]
     mirrored, _ = flip_keypoints(truth.copy(), np.ones((1, 4)),
                                  (width, height), indices)
-    # Heatmaps stand for features: a model that is always right.
+    # Heatmaps stand in for features: a model that is always right.
     pair = [
         GLIDOutput(
             torch.from_numpy(codec.encode(points)['heatmaps'])[None],

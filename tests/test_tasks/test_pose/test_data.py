@@ -1,4 +1,4 @@
-"""Annotations, boxes and metainfo are read as they are, or refused."""
+"""Annotations, boxes and metainfo are read unchanged, or refused."""
 import pytest
 import torch
 from mmengine.config import Config
@@ -20,7 +20,7 @@ def test_flipped_samples_ask_the_same_queries(data_root):
             for i in indices] == [k.split('_')[-1] for k in KEYPOINTS]
     for index in range(3):
         a, b = straight[index], mirrored[index]
-        # Cropped around a box of the same middle, to a rounding.
+        # Both crops have the same centre, up to rounding.
         difference = (a['inputs'].float() - b['inputs'].flip(-1).float()).abs()
         assert difference.mean() < 2
         a, b = (x['data_samples'].gt_fields.heatmaps for x in (a, b))
@@ -173,7 +173,7 @@ def test_annotations_behind_detected_boxes_are_checked_as_well(
         detected(swapped)
     with pytest.raises(UserError, match="1 of .* annotations have no 'area'"):
         detected(lambda content: content['annotations'][0].pop('area'))
-    # The names of keypoints may be left out.
+    # Keypoint names may be missing.
     count = len(detected(lambda content: None))
     assert count == len(
         detected(lambda content: content['categories'][0].pop('keypoints')))
@@ -189,7 +189,7 @@ def test_files_that_are_not_there_or_hold_nobody_are_named(
     path.write_text('[]')
     with pytest.raises(UserError, match='boxes.json: no person in any image'):
         dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
-    # Boxes without a size are left out.
+    # Boxes without a size are skipped.
     boxes_file(data_root, path, bbox=[5, 5, 0, 9])
     left = dataset(data_root, 'val', test_mode=True, bbox_file=str(path))
     boxes_file(data_root, path, bbox=[5, 5, 9, 9])

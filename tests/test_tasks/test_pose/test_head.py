@@ -13,7 +13,7 @@ from .build import CODEC, batch, crops
 
 
 def worst_joint(model, data):
-    """Largest error of a visible joint, in pixels of heatmaps."""
+    """Largest error of a visible joint, in heatmap pixels."""
     with torch.no_grad():
         samples = model.eval()(**data, mode='predict')
     model.train()
@@ -73,7 +73,7 @@ def test_heatmaps_are_embeddings_times_features():
     weight, bias = head.keypoint_embed.weight, head.keypoint_embed.bias
     for b in range(2):
         for k in range(7):
-            # f^k of eq. 8; only the last layer answers.
+            # f^k of eq. 8; only the last layer counts.
             embedding = weight @ x.query_features[-1, b, k] + bias
             embedding = embedding * SCALE / 5
             for i in range(3):

@@ -1,4 +1,4 @@
-"""From images to skeletons."""
+"""Pose inference, from images to skeletons."""
 import json
 import re
 import runpy
@@ -23,7 +23,7 @@ DETECTOR = (
 
 @pytest.fixture(scope='module')
 def weights(data_root, tmp_path_factory):
-    """Configs and untrained weights: of poses, of boxes."""
+    """Configs and untrained weights of a pose model and of a detector."""
     root = tmp_path_factory.mktemp('weights')
     paths = []
     for name, path in (('pose', SCENES), ('detector', DETECTOR)):
@@ -34,7 +34,7 @@ def weights(data_root, tmp_path_factory):
         with DefaultScope.overwrite_default_scope(config.default_scope):
             model = MODELS.build(config.model)
         if name == 'detector':
-            # It sees persons everywhere.
+            # Make the detector find persons everywhere.
             model.bbox_head.fc_cls.bias.data[3] += 3
         meta = dataset(data_root).metainfo if name == 'pose' else dict(
             classes=config.metainfo.classes)
@@ -63,7 +63,7 @@ def test_inferencer_finds_persons_then_their_joints(data_root, weights,
         pytest.approx(box) for box in sorted(boxes)
     ]
     assert (tmp_path / 'visualizations' / '000000.jpg').exists()
-    # Nobody is no error, and no skeleton of the whole image either.
+    # Finding no person is not an error, and gives no skeleton.
     result, = inferencer(image, bbox_thr=.99, return_vis=True)
     assert result['predictions'] == [[]]
     assert np.array_equal(result['visualization'][0],
@@ -87,7 +87,7 @@ def test_mmposes_own_inferencer_takes_our_detector(data_root, weights):
     ]
     assert len(answers[1]) > 1
 
-    # mmpose sorts by the score of keypoints, we by that of boxes.
+    # mmpose sorts by keypoint scores, we sort by box scores.
     def places(persons):
         return np.array(sorted(person['keypoints'] for person in persons))
 
@@ -151,7 +151,7 @@ def test_inputs_that_are_no_images_are_named(weights, tmp_path, parts):
         next(inferencer([tmp_path / 'NOTES']))
     with pytest.raises(UserError, match='no image .*missing.jpg'):
         next(inferencer(tmp_path / 'missing.jpg'))
-    # What is beside an image does no harm.
+    # Other files next to an image do no harm.
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((64, 48, 3), np.uint8))
     assert len(list(inferencer(tmp_path))) == 1
 

@@ -1,4 +1,4 @@
-"""Loss and accuracy are mmpose's."""
+"""Loss and accuracy equal mmpose's."""
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -41,7 +41,7 @@ def test_error_is_relative_to_empty_heatmaps():
     head = QueryHeatmapHead(
         6, 5, loss=dict(type='mmpose.KeypointMSELoss', use_target_weight=True))
     x = GLIDOutput(torch.randn(1, 5, 3, 4), torch.randn(1, 1, 7, 6))
-    # As far from what the head makes as from nothing, and half as far.
+    # Targets as far from the prediction as from zero, and half as far.
     for targets, expected in ((head(x) / 2, 1.), (head(x) / 1.5, .25)):
         sample = PoseDataSample()
         sample.gt_fields = PixelData(heatmaps=targets[0].detach())
@@ -76,7 +76,7 @@ def test_accuracy_is_mmposes(size):
         heatmaps = targets.roll((1, -1, 0)[int(share * 3) % 3], -1)
         heatmaps = torch.where(
             torch.rand(6, 5, 1, 1) < .4, heatmaps, torch.rand(6, 5, *size))
-        # Ties, and heatmaps that have no peak.
+        # Include ties and heatmaps without a peak.
         heatmaps[0] = heatmaps[0].round()
         heatmaps[1, :2] = -1
         targets[2, 1:] = 0

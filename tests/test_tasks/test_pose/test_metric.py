@@ -27,7 +27,7 @@ def test_ap_of_a_perfect_prediction_is_1(data_root, tmp_path, boxes):
             'val',
             test_mode=True,
             bbox_file=str(boxes_file(data_root, tmp_path / 'boxes.json')))
-        # That of another category is left out.
+        # The box of another category is skipped.
         assert len(data) == len(truth)
 
     def ap(error):

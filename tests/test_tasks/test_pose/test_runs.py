@@ -1,4 +1,4 @@
-"""Training and evaluation by the config of Scenes."""
+"""Training and evaluation with the Scenes config."""
 import pytest
 import torch
 from mmengine.config import Config
