@@ -95,7 +95,7 @@ def random_glid(window=6, **encoder):
 
 @pytest.mark.parametrize('target', ['timm', 'mmdet', 'mmseg', 'mmpretrain'])
 @torch.no_grad()
-def test_other_libraries_models_take_glids_encoder(target, tmp_path):
+def test_other_libraries_models_take_glids_encoder(target):
     """The library's model loads it; features agree at all four stages."""
     encoder, checkpoint = random_glid()
     library = 'mmdet' if target == 'mmseg' else target

@@ -13,7 +13,7 @@ from glid_mm.cli.verbs import run
 from glid_mm.errors import UserError
 
 
-def test_help_names_every_verb_and_imports_little(capsys):
+def test_help_names_every_verb_and_imports_little():
     code = ('import sys\nfrom glid_mm.cli.verbs import run\n'
             'try:\n    run()\nexcept SystemExit:\n    pass\n'
             'print("torch" in sys.modules)')

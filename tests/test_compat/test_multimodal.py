@@ -4,7 +4,7 @@ import importlib.util
 import pytest
 
 if importlib.util.find_spec('mmpretrain') is None:
-    pytest.skip('wants mmpretrain', allow_module_level=True)
+    pytest.skip('needs mmpretrain', allow_module_level=True)
 
 INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 IMPORT = ('import mmpretrain.models\n'

@@ -29,7 +29,7 @@ def test_prepare_twice_adds_nothing(run):
 @pytest.mark.smoke
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in HOSTS),
-    reason='wants all the host libraries')
+    reason='needs all OpenMMLab libraries')
 def test_all_hosts_import_in_silence(run):
     parts = [
         f'{host}.{part}' for host in HOSTS[1:]

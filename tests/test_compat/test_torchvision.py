@@ -5,7 +5,7 @@ import pytest
 
 # Find torchvision without importing it: the tests check the import.
 if importlib.util.find_spec('torchvision') is None:
-    pytest.skip('wants torchvision', allow_module_level=True)
+    pytest.skip('needs torchvision', allow_module_level=True)
 
 INSTALL = 'from glid_mm import compat\ncompat.prepare()\n'
 
@@ -67,7 +67,7 @@ def test_the_installed_one_imports_and_transforms(run):
 @pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec('torchmetrics') is None,
-    reason='wants torchmetrics')
+    reason='needs torchmetrics')
 def test_torchmetrics_imports(run):
     assert run(INSTALL + 'from torchmetrics.detection import PanopticQuality\n'
                'PanopticQuality(things={1}, stuffs={0})\n') == ''

@@ -109,7 +109,7 @@ def _real_xtcocotools():
 
 
 @pytest.mark.skipif(
-    not _real_xtcocotools(), reason='wants the real xtcocotools')
+    not _real_xtcocotools(), reason='needs the real xtcocotools')
 def test_same_numbers_as_the_real_one():
     from xtcocotools.coco import COCO
     from xtcocotools.cocoeval import COCOeval

@@ -28,8 +28,7 @@ def threads_of_gloo():
     return [name for name in names if 'gloo' in name]
 
 
-@pytest.mark.skipif(
-    not Path('/proc/self/task').is_dir(), reason='threads have no names')
+@pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='needs /proc')
 @pytest.mark.parametrize('interrupted', [False, True])
 def test_no_thread_of_a_process_group_outlives_a_run(interrupted, tmp_path):
 

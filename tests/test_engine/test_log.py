@@ -127,8 +127,7 @@ def test_coco_prints_a_table_into_the_details_and_nothing_else(
         assert word not in seen.out + seen.err
 
 
-@pytest.mark.skipif(
-    not Path('/dev/full').exists(), reason='a full disk of Linux')
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs /dev/full')
 def test_a_log_on_a_full_disk_stops_the_run(capsys):
     logger = logging.Logger('full')
     logger.addHandler(logging.FileHandler('/dev/full'))

@@ -15,8 +15,6 @@ from glid_mm.errors import UserError
 from ..test_tasks.mixtures import CONFIGS, TASKS
 from .conftest import equal
 
-DENSE = ('semantic', 'panoptic', 'depth')
-
 
 @pytest.fixture(scope='module')
 def load(runs):

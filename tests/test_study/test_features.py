@@ -57,7 +57,7 @@ def test_features_are_those_of_a_forward_pass(model, folder):
 
 
 @torch.no_grad()
-def test_weights_of_a_task_give_its_features(model, tmp_path):
+def test_weights_of_a_task_give_its_features(tmp_path):
     torch.manual_seed(1)
     task = detector().eval()
     torch.save(dict(state_dict=task.state_dict()), tmp_path / 'task.pth')

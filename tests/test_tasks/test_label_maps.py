@@ -297,6 +297,6 @@ def test_what_is_ignored_is_no_class_that_got_its_number(run):
         runner.train()
 
 
-def test_images_to_predict_need_no_label_map(tmp_path):
+def test_images_to_predict_need_no_label_map():
     results = dict(img_path='image.jpg', ori_shape=(2, 3))
     assert LoadSemanticMap()(dict(results)) == results

@@ -42,10 +42,10 @@ for script, *options in runs:
 def script_of(host):
     spec = importlib.util.find_spec(host)
     if spec is None:
-        pytest.skip(f'wants {host}')
+        pytest.skip(f'needs {host}')
     path = Path(spec.origin).parent / '.mim/tools/train.py'
     if not path.exists():
-        pytest.skip(f'this {host} came without its tools')
+        pytest.skip(f'{host} is installed without its tools')
     return str(path)
 
 

@@ -28,7 +28,7 @@ def test_flipped_samples_ask_the_same_queries(data_root):
         assert not torch.allclose(a, b.flip(-1), atol=.05)
 
 
-def test_scenes_keypoints_are_cocos(data_root):
+def test_scenes_keypoints_are_cocos():
     meta = CocoPoseDataset(lazy_init=True).metainfo
     assert tuple(meta['keypoint_id2name'].values()) == KEYPOINTS
     assert {frozenset(pair)
