@@ -1,4 +1,5 @@
 # make demo           the tour: every task, on generated data, on a laptop
+# make env            only the environment that these commands need, in .venv
 # make test           run the tests, the fast ones first
 # make test-fast      run the fast ones only, in a few minutes
 # make test-upstream  run the tests with upstream's last releases and NumPy 1
@@ -22,10 +23,13 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 export MPLBACKEND ?= Agg
 
-.PHONY: demo test test-fast test-upstream test-newest smoke lint ops clean
+.PHONY: demo env test test-fast test-upstream test-newest smoke lint ops clean
 
 demo: .venv/.installed
 	$(VENV_PYTHON) tools/demo.py --out work_dirs/demo
+
+env: .venv/.installed
+	@echo 'Ready. Activate the environment: . .venv/bin/activate'
 
 # One thread a process: the processes share the cores.
 test test-fast test-upstream test-newest smoke: export OMP_NUM_THREADS := 1
@@ -80,7 +84,8 @@ lint: .venv/.installed
 	        '$(or $(MAKECMDGOALS),demo)' >&2; \
 	    exit 1; \
 	fi; \
-	echo "Setting up $(@D) with $$($$found --version)"; \
+	echo "Setting up $(@D) with $$($$found --version): 1.6 GB, or 5.4 GB with" \
+	    "PyTorch's CUDA packages; a few minutes"; \
 	$$found -m venv --clear $(@D)
 	$(PIP) --quiet $(^:%=--constraint %) setuptools wheel packaging
 	$(PIP) --quiet --no-deps --no-build-isolation $(^:%=--requirement %)

@@ -1,6 +1,6 @@
 """Choose batch size, workers, length and rate for machine and data."""
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import torch
@@ -32,12 +32,15 @@ _EPOCHS, _STEPS = 100, 1000
 # need as many steps as more pictures, and many pictures need fewer epochs.
 _PRETRAIN = dict(nano=(10, 3750))
 _PRETRAIN_SWIN = 100, 20000
-_VALIDATIONS = 10
+# Evaluations of a run, and the minimum number of steps between two.
+_VALIDATIONS, _APART = 10, 50
 
 
 def adapt(config: Config, task: str, size: str, images: int, devices: int,
-          length: bool) -> Iterator[str]:
+          given: Collection[str]) -> Iterator[str]:
     """Fit a config to machine and data.
+
+    Settings that the user has chosen stay.
 
     Args:
         config: Config for the user's own data; changed in place.
@@ -45,14 +48,18 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         size: The model size, such as ``'tiny'``.
         images: Pictures for training.
         devices: Number of processes, each with its own GPU if there are any.
-        length: Whether to fit the length too.
+        given: Names of those settings, and ``'epochs'`` or ``'iters'`` if an
+            option sets the length.
 
     Yields:
         Each choice and its reason, one line each.
     """
     loader = config.train_dataloader
     planned = loader.batch_size
-    batch, why = _batch(config, task, size, images, devices)
+    if 'train_dataloader.batch_size' in given:
+        batch, why = planned, '--set'
+    else:
+        batch, why = _batch(config, task, size, images, devices)
     loader.batch_size = batch
     yield f'batch of {batch} pictures{" on each GPU" * (devices > 1)}: {why}'
 
@@ -68,7 +75,9 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
 
     rate = config.optim_wrapper.optimizer.lr
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
-    if base:
+    if 'optim_wrapper.optimizer.lr' in given:
+        yield f'learning rate {rate:.2g}: --set'
+    elif base:
         config.auto_scale_lr.enable = True
         yield (f'learning rate {rate * batch * devices / base:.2g}: '
                f'{rate:.2g} is for a batch of {base}')
@@ -77,26 +86,56 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     yield ('bfloat16 on GPUs that support it'
            if torch.cuda.is_available() else 'fp32, since there is no GPU')
 
+    yield _fit_length(config, task, size, images, batch * devices, given)
     loop = config.train_cfg
-    if length and task == 'pretrain':
+    if 'val_interval' in loop and 'train_cfg.val_interval' not in given:
+        total = loop.get(LENGTHS['iters']) or loop[LENGTHS['epochs']]
+        loop.val_interval = -(-total // _VALIDATIONS)
+        if LENGTHS['iters'] in loop:
+            loop.val_interval = min(total, max(loop.val_interval, _APART))
+        config.default_hooks.checkpoint.interval = loop.val_interval
+        unit = 'steps' if LENGTHS['iters'] in loop else 'epochs'
+        yield (f'an evaluation and a checkpoint every {loop.val_interval} '
+               f'{unit}')
+
+
+def _fit_length(config, task, size, images, batch, given) -> str:
+    """Fit the length; describe it.
+
+    Args:
+        config, task, size, images, given: See :func:`adapt`.
+        batch: Pictures in a step, of all processes.
+
+    Returns:
+        One line.
+    """
+    loop = config.train_cfg
+    unit = 'iters' if loop.get(LENGTHS['iters']) else 'epochs'
+    # Batches of an epoch, as the loader counts them.
+    drops = config.train_dataloader.get('drop_last', False)
+    per_epoch = max(1, images // batch if drops else -(-images // batch))
+    chosen = {unit, f'train_cfg.{LENGTHS[unit]}'} & {*given}
+    why = f'; --{unit} sets the length'
+    if chosen:
+        why = f': {"--set" if "." in chosen.pop() else f"--{unit}"}'
+    elif task == 'pretrain':
         epochs, steps = _PRETRAIN.get(size, _PRETRAIN_SWIN)
-        why = f'at least {epochs} epochs and {steps} steps'
-        per_epoch = -(-images // (batch * devices))
+        why = f': at least {epochs} epochs and {steps} steps{why}'
         epochs = max(epochs, -(-steps // per_epoch))
         rescale(config, 'epochs', epochs)
         config.default_hooks.checkpoint.interval = -(-epochs // _VALIDATIONS)
-        yield (f'{epochs} epochs of {images} pictures, {epochs * per_epoch} '
-               f'steps: {why}; --epochs sets the length')
-    if length and loop.get(LENGTHS['iters']):
-        steps = max(_STEPS, _EPOCHS * images // (batch * devices))
+    elif unit == 'iters':
+        steps = max(_STEPS, _EPOCHS * images // batch)
         if steps < loop[LENGTHS['iters']]:
             rescale(config, 'iters', steps)
-            yield (f'{steps} steps, {steps * batch * devices / images:.0f} '
-                   f'passes over {images} pictures; --iters sets the length')
-    if 'val_interval' in loop:
-        total = loop.get(LENGTHS['iters']) or loop[LENGTHS['epochs']]
-        loop.val_interval = -(-total // _VALIDATIONS)
-        config.default_hooks.checkpoint.interval = loop.val_interval
+    total = loop[LENGTHS[unit]]
+    if unit == 'epochs':
+        return (f'{total} epochs of {images} pictures, {total * per_epoch} '
+                f'steps{why}')
+    passes = total * batch / images
+    digits = 0 if passes >= 10 else 1
+    return (f'{total} steps, {passes:.{digits}f} passes over {images} '
+            f'pictures{why}')
 
 
 def _batch(config, task, size, images, devices) -> tuple[int, str]:

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=launch.count,
         metavar=('HEIGHT', 'WIDTH'),
-        help='size of the input pictures; by default the size in testing')
+        help='size of the input pictures, multiples of 32; by default the '
+        'size in testing')
     parser.add_argument(
         '--pictures',
         nargs='+',
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--threads',
         type=launch.count,
         default=1,
-        help='threads for measuring latency (%(default)s)')
+        help='threads for measuring latency (default: %(default)s)')
 
 
 def run(args: argparse.Namespace) -> None:

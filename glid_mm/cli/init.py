@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         required=True,
-        help='the folder, or the file that describes the data')
+        help="the folder, or the file that describes the data: COCO's JSON or "
+        "YOLO's data.yaml")
     add_data_options(parser)
     add_training_options(parser)
     parser.add_argument('--out', help='file to write; by default TASK.py')

@@ -18,9 +18,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights',
         metavar='W',
-        help='initial weights: a run folder, checkpoint or weights file of '
-        'glid_mm, weights:NAME for weights that ship with it, or a Swin of '
-        'Microsoft, timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT')
+        help='initial weights: the folder of a run, such as that of `glid '
+        'pretrain`; a checkpoint or weights file of glid_mm; '
+        'weights:nano-scenes, which ships with it; or a Swin of Microsoft, '
+        'timm, mmdet, mmseg, mmpretrain, SimMIM, MixMIM or EsViT. Default: '
+        'random weights')
     parser.add_argument(
         '--size',
         choices=SIZES,
@@ -32,14 +34,16 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         type=launch.count,
         default=1,
         metavar='N',
-        help='number of GPUs to train on, or of processes on a CPU (1)')
+        help='number of GPUs to train on, or of processes on a CPU (default: '
+        '1)')
     parser.add_argument(
         '--auto',
         action=argparse.BooleanOptionalAction,
         default=True,
         help='fit batch size, workers, learning rate and length to machine '
-        'and data, and print each choice')
-    parser.add_argument('--seed', type=int, help='random seed of the run')
+        'and data, and print each choice (default: yes)')
+    parser.add_argument(
+        '--seed', type=int, help='random seed of the run (default: 0)')
     parser.add_argument(
         '--log',
         nargs='+',
@@ -53,11 +57,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the run's folder and for checking only."""
     parser.add_argument(
-        '--out', help='folder of the run; by default work_dirs/TASK_SIZE_DATA')
+        '--out',
+        help='folder of the run; by default one that is named like task and '
+        'data, such as work_dirs/detection_balls')
     parser.add_argument(
         '--check',
         action='store_true',
-        help='check data and settings, and stop there')
+        help='only check and describe data and settings; write nothing')
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +87,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         type=_share_or_path,
         help='validation data, if the data has no validation part: a share '
         'such as 0.2, a number of pictures, a text file with their names, or '
-        'another folder of the same kind (0.1)')
+        'another folder of the same kind (default: 0.1)')
     parser.add_argument(
         '--classes',
         nargs='+',
@@ -106,7 +112,9 @@ def add_use_options(parser: argparse.ArgumentParser,
         help='run folder (its best checkpoint is used), checkpoint, '
         'weights file, or weights:NAME')
     parser.add_argument(
-        '--task', choices=TASKS, help='task of a mixture to use')
+        '--task',
+        choices=TASKS,
+        help='which task, if the weights hold several')
     add_device(parser, device)
 
 

@@ -29,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out',
         default='predictions',
-        help='folder to write to; by default %(default)s')
+        help='folder to write to: drawings into vis/, predictions into pred/ '
+        '(default: %(default)s)')
     parser.add_argument(
         '--threshold',
         type=float,
         default=0.3,
-        help='lowest score of objects and keypoints (%(default)s)')
+        help='lowest score of objects and keypoints (default: %(default)s)')
     parser.add_argument(
         '--detector',
         metavar='RUN',
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         found = read_run(args.detector)
         name = next(iter(detecting(tasks_of(found.config))), None)
         options['detector'] = Predictor(found, args.device, name)
-    damaged = []
+    damaged, empty = [], 0
     for picture in track(pictures, 'Predicting'):
         try:
             if predictor.task == 'pretrain':
@@ -62,10 +63,14 @@ def run(args: argparse.Namespace) -> None:
             else:
                 result, = predictor.stream([picture], **options)
                 result.save(out)
+                empty += result.boxes is not None and not len(result.boxes)
         except ImageError as error:
             damaged.append(error)
     done = len(pictures) - len(damaged)
     print(f'{done} prediction{"s" * (done != 1)} in {out}')
+    if empty:
+        print(f'no object in {empty} picture{"s" * (empty != 1)}: all scores '
+              f'are below {args.threshold}, see --threshold')
     if damaged:
         raise UserError('\n'.join(map(str, damaged)))
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=launch.count,
         default=1,
         metavar='N',
-        help='GPUs, or processes on a CPU, as in the run so far (1)')
+        help='GPUs, or processes on a CPU, as in the run so far (default: 1)')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,8 +3,10 @@
 The format of the folder is recognized and described before the first step;
 docs/own-data.md lists the formats:
 
-  glid train detection DATA --weights weights:nano-scenes
   glid train detection DATA --check
+  glid train detection DATA --weights runs/photos
+
+where runs/photos is the folder of a pre-training, of `glid pretrain`.
 """
 import argparse
 
@@ -20,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'data',
         metavar='DATA',
-        help='the folder, or the file that describes the data')
+        help="the folder, or the file that describes the data: COCO's JSON or "
+        "YOLO's data.yaml")
     add_data_options(parser)
     add_training_options(parser)
     add_run_options(parser)

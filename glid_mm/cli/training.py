@@ -8,6 +8,9 @@ import torch
 from mmengine.config import Config
 
 from ..engine import launch
+from ..engine.accepted import accepted_names
+from ..engine.hooks.checkpoint_hook import CONFIG
+from ..engine.length import LENGTHS
 from ..engine.overrides import apply_overrides
 from ..engine.trackers import TRACKERS
 from ..errors import UserError, require
@@ -17,9 +20,8 @@ from .auto import adapt
 from .configs import Start, config_for
 from .tools import start, tool
 
-#: Names of the complete config and of the data's description in a run's
-#: folder.
-CONFIG, DATA = 'config.py', 'data'
+#: Folder of the data's description in the folder of a run.
+DATA = 'data'
 
 
 def train(args: argparse.Namespace, task: str) -> None:
@@ -103,17 +105,31 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
     if origin is not None:
         origin.put_into(config)
     launch.set_length(config, args)
+    apply_overrides(config, args.cfg_options)
     if args.auto:
-        length = not (args.epochs or args.iters)
+        given = {*args.cfg_options}
+        given |= {unit for unit in LENGTHS if getattr(args, unit)}
         for line in adapt(config, data.task, size, data.trains_on,
-                          args.devices, length):
+                          args.devices, given):
             print(line)
+        # Choices must not change the user's.
+        apply_overrides(config, args.cfg_options)
     if args.seed is not None:
         config.randomness.seed = args.seed
     for name in args.log:
         config.visualizer.vis_backends.append(dict(type=TRACKERS[name]))
-    apply_overrides(config, args.cfg_options)
+    _drop_variables(config)
     return config
+
+
+def _drop_variables(config: Config) -> None:
+    """Remove variables that other settings were made of, as ``max_iters``.
+
+    In the complete config, editing them would change nothing.
+    """
+    read = accepted_names(config, ()) | {'custom_imports'}
+    for name in {*config.keys()} - read:
+        config.pop(name)
 
 
 def write_config(config: Config, path: Path) -> None:

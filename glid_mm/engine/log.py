@@ -12,15 +12,16 @@ from mmengine.runner import log_processor
 from ..compat.coco_prints import TABLE
 from ..io.files import FULL, no_space
 from ..registry import LOG_PROCESSORS
+from .optim import GROUP
 
 #: File beside a run's log for its long first messages.
 DETAILS = 'details.txt'
 # Starts of messages that go into the file: mmengine's about the environment,
 # the config and the hooks, which have hundreds of lines each; COCO's tables
-# and mmdet's repetition of them; and a note on SyncBatchNorm, which no model
-# has.
+# and mmdet's repetition of them; the name of the run, at every epoch; groups
+# of parameters; and a note on SyncBatchNorm, which no model has.
 _ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
-          'bbox_mAP_copypaste', 'segm_mAP_copypaste',
+          'bbox_mAP_copypaste', 'segm_mAP_copypaste', 'Exp name: ', GROUP,
           'Distributed training is not used')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')

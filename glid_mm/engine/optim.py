@@ -7,6 +7,8 @@ from ..errors import UserError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 ENCODER = 'backbone.encoder.'
+#: Start of log messages about groups of parameters.
+GROUP = 'optimizer: '
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -81,7 +83,7 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 group['weight_decay'] = 0.
             params.append(group)
             print_log(
-                f'{len(members)} parameters from {members[0][0]} on: '
+                f'{GROUP}{len(members)} parameters from {members[0][0]} on: '
                 f'learning rate × {factor:.4g}, weight decay '
                 f'{"as configured" if decays else "0"}', 'current')
 

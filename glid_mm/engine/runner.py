@@ -328,7 +328,8 @@ class Runner(runner.Runner):
         if self._progress().iterations >= loop.max_iters:
             self.logger.info(
                 f'the run is finished ({loop.iter} of {loop.max_iters} '
-                'iterations): nothing to train')
+                'iterations): nothing to train. To train longer, start a new '
+                'run with its weights')
 
     def _resume_place(self, changed: set) -> None:
         """Set the place in the epoch where data continues, in epoch loops."""

@@ -81,28 +81,33 @@ def test_a_small_set_is_seen_often_enough(scenes, started, tmp_path):
     assert warm_up.end == pytest.approx(50 / 7, abs=1)
 
 
-@pytest.mark.parametrize('size,images,devices,epochs', [
-    ('nano', 4000, 1, 30),
-    ('nano', 32000, 1, 10),
-    ('tiny', 4000, 1, 1250),
-    ('base', 4000, 2, 2500),
-    ('base', 10**6, 1, 100),
-])
+@pytest.mark.parametrize(
+    'size,images,devices,epochs',
+    [
+        ('nano', 4000, 1, 30),
+        ('nano', 32000, 1, 10),
+        # The loader drops incomplete batches.
+        ('nano', 60, 1, 3750),
+        ('tiny', 4000, 1, 1334),
+        ('base', 4000, 2, 2858),
+        ('base', 10**6, 1, 100),
+    ])
 def test_pre_training_follows_the_number_of_pictures(size, images, devices,
                                                      epochs):
     config = Config.fromfile(config_for('pretrain', size))
-    said = [*adapt(config, 'pretrain', size, images, devices, True)][-1]
-    assert said.startswith(f'{epochs} epochs of {images} pictures, ')
+    said = [*adapt(config, 'pretrain', size, images, devices, ())][-1]
+    steps = images // (devices * config.train_dataloader.batch_size) * epochs
+    assert said.startswith(
+        f'{epochs} epochs of {images} pictures, {steps} steps: at least ')
     assert config.train_cfg.max_epochs == epochs
     warm_up, decay = config.param_scheduler
     assert warm_up.end == decay.begin and decay.end == epochs
-    assert config.default_hooks.checkpoint.interval == epochs / 10
+    assert config.default_hooks.checkpoint.interval == -(-epochs // 10)
     # A length set by the user is kept.
     config = Config.fromfile(config_for('pretrain', size))
     before = config.to_dict()['train_cfg']
-    assert 'epochs of' not in [
-        *adapt(config, 'pretrain', size, images, devices, False)
-    ][-1]
+    said = [*adapt(config, 'pretrain', size, images, devices, {'epochs'})][-1]
+    assert said.endswith(' steps: --epochs')
     assert config.train_cfg == before
 
 
@@ -188,11 +193,18 @@ def test_a_swin_of_another_library_starts_the_encoder(scenes, started,
                        ours['state_dict'][f'backbone.{name}'])
 
 
-def test_settings_reach_the_config_or_are_refused(scenes, started, tmp_path):
+def test_settings_reach_the_config_or_are_refused(scenes, started, tmp_path,
+                                                  capsys):
     config = train(started, 'detection', scenes, '--out', tmp_path, '--set',
-                   'optim_wrapper.optimizer.lr=3e-4', 'train_cfg.max_iters=7')
+                   'optim_wrapper.optimizer.lr=3e-4', 'train_cfg.max_iters=7',
+                   'train_dataloader.batch_size=3')
     assert config.optim_wrapper.optimizer.lr == 3e-4
     assert config.train_cfg.max_iters == 7
+    assert config.train_dataloader.batch_size == 3
+    said = capsys.readouterr().out
+    for line in ('batch of 3 pictures: --set', 'learning rate 0.0003: --set',
+                 '7 steps, 3.5 passes over 6 pictures: --set'):
+        assert line in said.splitlines()
     with pytest.raises(UserError, match='optim_wrapper.optimizer'):
         run('train', 'detection', str(scenes), '--check', '--set',
             'optim_wrapper.optimiser.lr=3e-4')
@@ -235,6 +247,9 @@ def test_a_config_of_ones_own(scenes, tmp_path):
     config = read_config(str(file), {})
     assert config.model.bbox_head.num_classes == len(
         config.train_dataloader.dataset.metainfo.classes)
+    # Editing variables of the base configs would change nothing.
+    for name in 'classes', 'data_root', 'metainfo', 'max_epochs':
+        assert name not in config
     assert config.model.backbone.encoder.arch == 'tiny'
     with pytest.raises(UserError, match='already exists'):
         run(*arguments)

@@ -1,9 +1,11 @@
 """mmengine's CheckpointHook, which always keeps a good checkpoint."""
 import os.path as osp
+import shlex
 import signal
 import sys
 import time
 from collections import deque
+from pathlib import Path
 
 import torch
 from mmengine import hooks
@@ -18,6 +20,8 @@ from ..wrappers import bare_model
 
 #: Name of the only checkpoint kept between those of the interval.
 RECENT = 'recent.pth'
+#: Name of the config in the folder of a run that ``glid`` has started.
+CONFIG = 'config.py'
 
 
 @HOOKS.register_module()
@@ -142,10 +146,12 @@ class CheckpointHook(hooks.CheckpointHook):
             place = 'validation after ' if cut_validation else ''
             place += f'iteration {runner.iter} of {runner.max_iters}'
             name = signal.Signals(number).name
+            cure = 'add --resume to the command'
+            if Path(runner.work_dir, CONFIG).is_file():
+                cure = f'run `glid resume {shlex.quote(runner.work_dir)}`'
             print(
                 f'{name}: stopped in {place}; saved as {self._saved_path}; '
-                'to continue, add --resume to the command, or run '
-                '`glid resume`',
+                f'to continue, {cure}',
                 file=sys.stderr)
         raise Interrupted(number)
 

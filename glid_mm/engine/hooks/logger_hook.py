@@ -19,8 +19,9 @@ class LoggerHook(hooks.LoggerHook):
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Log at every ``interval``-th iteration and after the first."""
-        if self._is_first and not self.every_n_inner_iters(
-                batch_idx, self.interval):
+        if self._is_first and not (
+                self.every_n_inner_iters(batch_idx, self.interval)
+                or self.end_of_epoch(runner.train_dataloader, batch_idx)):
             _, line = runner.log_processor.get_log_after_iter(
                 runner, batch_idx, 'train')
             runner.logger.info(line)
