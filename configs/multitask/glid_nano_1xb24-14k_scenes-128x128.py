@@ -19,7 +19,7 @@ globals().update(
         model=dict(
             backbone=dict(decoder=dict(value_positions=True)),
             # Losses averaged over heatmaps are small: docs/multitask.md.
-            loss_weights=dict(pose=10000.),
+            loss_weights=dict(pose=100000.),
             # Boxes start at positions, everything else from noise.
             tables=[['semantic', 'instance', 'panoptic', 'depth', 'pose'],
                     ['detection']]),
