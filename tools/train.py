@@ -10,7 +10,6 @@ from glid_mm.engine import launch
 from glid_mm.engine.overrides import apply_overrides
 from glid_mm.engine.runner import checkpoints_of
 from glid_mm.errors import UserError
-from glid_mm.prediction import tasks_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -94,20 +93,16 @@ def main() -> None:
         randomness['deterministic'] = True
     launch.build_runner(config).train()
     if is_main_process():
-        print(f'Finished{next_step(config)}')
+        print(f'Finished. Next: {next_step(config)}')
 
 
 def next_step(config: Config) -> str:
-    """What to do with the weights of a finished run, as part of a line."""
+    """The command that uses the weights of a finished run."""
     run = shlex.quote(config.work_dir)
-    try:
-        tasks = tasks_of(config)
-    except UserError:
-        return ''  # a model that only trains and tests
-    if 'pretrain' in tasks:
-        return f'. Next: glid train TASK DATA --weights {run}'
-    task = ' --task TASK' * (len(tasks) > 1)
-    return f'. Next: glid predict {run} PICTURES{task}'
+    if str(config.model.type).endswith('GLIDPretrainer'):
+        return f'glid train TASK DATA --weights {run}'
+    task = ' --task TASK' * ('tasks' in config.model)
+    return f'glid predict {run} PICTURES{task}'
 
 
 if __name__ == '__main__':

@@ -63,15 +63,17 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     loader.batch_size = batch
     yield f'batch of {batch} pictures{" on each GPU" * (devices > 1)}: {why}'
 
-    workers = _workers(devices)
+    chosen = 'train_dataloader.num_workers' in given
+    workers = loader.num_workers if chosen else _workers(devices)
     for name in 'train', 'val', 'test':
         part = config.get(f'{name}_dataloader')
         if part:
             part.num_workers = workers
             part.persistent_workers = workers > 0
     cores = available_cores()
+    why = '--set' if chosen else f'{cores} core{"s" * (cores > 1)}'
     yield (f'{workers or "no"} worker process{"es" * (workers > 1)} '
-           f'for reading pictures: {cores} core{"s" * (cores > 1)}')
+           f'for reading pictures: {why}')
 
     rate = config.optim_wrapper.optimizer.lr
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')

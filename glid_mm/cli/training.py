@@ -123,7 +123,7 @@ def compose(args: argparse.Namespace, data: OwnData, folder: Path) -> Config:
 
 
 def _drop_variables(config: Config) -> None:
-    """Remove variables that other settings were made of, as ``max_iters``.
+    """Remove variables, such as ``max_iters``, that only build settings.
 
     In the complete config, editing them would change nothing.
     """

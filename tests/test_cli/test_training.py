@@ -197,12 +197,16 @@ def test_settings_reach_the_config_or_are_refused(scenes, started, tmp_path,
                                                   capsys):
     config = train(started, 'detection', scenes, '--out', tmp_path, '--set',
                    'optim_wrapper.optimizer.lr=3e-4', 'train_cfg.max_iters=7',
-                   'train_dataloader.batch_size=3')
+                   'train_dataloader.batch_size=3',
+                   'train_dataloader.num_workers=0')
     assert config.optim_wrapper.optimizer.lr == 3e-4
     assert config.train_cfg.max_iters == 7
     assert config.train_dataloader.batch_size == 3
     said = capsys.readouterr().out
-    for line in ('batch of 3 pictures: --set', 'learning rate 0.0003: --set',
+    assert not config.train_dataloader.persistent_workers
+    for line in ('batch of 3 pictures: --set',
+                 'no worker process for reading pictures: --set',
+                 'learning rate 0.0003: --set',
                  '7 steps, 3.5 passes over 6 pictures: --set'):
         assert line in said.splitlines()
     with pytest.raises(UserError, match='optim_wrapper.optimizer'):
