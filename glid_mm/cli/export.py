@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'{args.weights} comes from pre-training and has no '
                         'task yet. Fine-tune it first: `glid train TASK DATA '
                         '--weights WEIGHTS`.')
-    print('Exporting and comparing, which takes a minute or more', flush=True)
+    print(
+        'Exporting and comparing takes a minute or more. The file is written '
+        'at the end.',
+        flush=True)
     report = _FORMATS[out.suffix](
         predictor.model,
         predictor.config,
