@@ -19,10 +19,12 @@ DETAILS = 'details.txt'
 # Starts of messages that go into the file: mmengine's about the environment,
 # the config and the hooks, which have hundreds of lines each; COCO's tables
 # and mmdet's repetition of them; the name of the run, at every epoch; groups
-# of parameters; and a note on SyncBatchNorm, which no model has.
+# of parameters; and notes on SyncBatchNorm, which no model has, and on classes
+# that mmengine itself uses.
 _ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
           'bbox_mAP_copypaste', 'segm_mAP_copypaste', 'Exp name: ', GROUP,
-          'Distributed training is not used')
+          'Distributed training is not used', '"FileClient" will be deprecated',
+          '"HardDiskBackend" is the alias')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')
 
