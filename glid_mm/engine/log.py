@@ -23,8 +23,8 @@ DETAILS = 'details.txt'
 # that mmengine itself uses.
 _ASIDE = ('\n----', 'Config:\n', 'Hooks will be executed', TABLE,
           'bbox_mAP_copypaste', 'segm_mAP_copypaste', 'Exp name: ', GROUP,
-          'Distributed training is not used', '"FileClient" will be deprecated',
-          '"HardDiskBackend" is the alias')
+          'Distributed training is not used',
+          '"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 # 'Iter(train) [  50/2000]' or 'Epoch(train)  [3][20/46]'
 _PROGRESS = re.compile(r'\w+\(train\)\s*(?:\[[^]]*\])+')
 
