@@ -97,7 +97,7 @@ def test_a_finished_run_says_so(kind, tmp_path):
     total = runner.max_iters
     assert [text for text in said if text.startswith('the run is')] == [
         f'the run is finished ({total} of {total} iterations): nothing to '
-        'train'
+        'train. To train longer, start a new run with its weights'
     ]
     assert not warned and RisingMetric.score == 0
     assert_same(whole, weights(runner))

@@ -192,6 +192,16 @@ class _CtrlC(nn.Linear):
         return super().forward(x)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal; background jobs of a shell ignore it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('ctrl_c')
 def test_ctrl_c_waits_for_the_tracer(tmp_path, monkeypatch):
     model, config = tiny('semantic', monkeypatch)
     model.backbone.encoder.patch_embed.proj.__class__ = _CtrlC
