@@ -88,31 +88,32 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
     yield ('bfloat16 on GPUs that support it'
            if torch.cuda.is_available() else 'fp32, since there is no GPU')
 
-    yield _fit_length(config, task, size, images, batch * devices, given)
     loop = config.train_cfg
+    unit = 'iters' if loop.get(LENGTHS['iters']) else 'epochs'
+    yield _fit_length(config, task, size, images, batch * devices, unit, given)
     if 'val_interval' in loop and 'train_cfg.val_interval' not in given:
-        total = loop.get(LENGTHS['iters']) or loop[LENGTHS['epochs']]
-        loop.val_interval = -(-total // _VALIDATIONS)
-        if LENGTHS['iters'] in loop:
-            loop.val_interval = min(total, max(loop.val_interval, _APART))
-        config.default_hooks.checkpoint.interval = loop.val_interval
-        unit = 'steps' if LENGTHS['iters'] in loop else 'epochs'
-        yield (f'an evaluation and a checkpoint every {loop.val_interval} '
-               f'{unit}')
+        total = loop[LENGTHS[unit]]
+        interval = -(-total // _VALIDATIONS)
+        if unit == 'iters':
+            interval = min(total, max(interval, _APART))
+        loop.val_interval = interval
+        config.default_hooks.checkpoint.interval = interval
+        yield (f'an evaluation and a checkpoint every {interval} '
+               f'{"steps" if unit == "iters" else unit}')
 
 
-def _fit_length(config, task, size, images, batch, given) -> str:
+def _fit_length(config, task, size, images, batch, unit, given) -> str:
     """Fit the length; describe it.
 
     Args:
         config, task, size, images, given: See :func:`adapt`.
         batch: Pictures in a step, of all processes.
+        unit: Unit of the length, a key of :data:`LENGTHS`.
 
     Returns:
         One line.
     """
     loop = config.train_cfg
-    unit = 'iters' if loop.get(LENGTHS['iters']) else 'epochs'
     # Batches of an epoch, as the loader counts them.
     drops = config.train_dataloader.get('drop_last', False)
     per_epoch = max(1, images // batch if drops else -(-images // batch))

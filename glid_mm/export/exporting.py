@@ -288,22 +288,22 @@ def _ctrl_c_afterwards() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: After the block, if Ctrl-C was pressed in it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach only the main thread
+    usual = signal.default_int_handler
+    if (signal.getsignal(signal.SIGINT) is not usual
+            or threading.current_thread() is not threading.main_thread()):
+        yield  # Ctrl-C is not Python's, or not this thread's
         return
-    previous = signal.getsignal(signal.SIGINT)
     received = []
 
     def note(number: int, frame) -> None:
         received.append(number)
-        signal.signal(number, previous)
+        signal.signal(number, usual)
 
-    if previous == signal.default_int_handler:
-        signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, usual)
     if received:
         raise KeyboardInterrupt
 
