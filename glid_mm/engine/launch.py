@@ -19,6 +19,7 @@ from ..io.files import FULL, no_space
 from ..models.layers.tokens import UNIT
 from .interruption import Interrupted
 from .length import LENGTHS, rescale
+from .memory import keep_freed_memory
 from .overrides import Options, apply_overrides
 from .trackers import TRACKERS
 
@@ -238,6 +239,7 @@ def main(tool: Callable[[], None]) -> None:
         tool: The tool.
     """
     interrupted = None
+    keep_freed_memory()
     try:
         tool()
     except Interrupted as error:

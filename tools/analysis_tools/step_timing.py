@@ -20,6 +20,8 @@ from rich.table import Table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from glid_mm.engine.memory import keep_freed_memory
+
 WAYS = ('compiled', 'graph', 'compiled+graph')
 
 
@@ -303,6 +305,7 @@ def run(description, models, default=None, **kinds):
 
 
 def apart(function, *args):
-    """Call a function in a separate process."""
-    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+    """Call a function in a separate process, set up as a tool's."""
+    with ProcessPoolExecutor(
+            1, get_context('spawn'), initializer=keep_freed_memory) as pool:
         return pool.submit(function, *args).result()
