@@ -13,7 +13,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
+    timer=dict(type='glid_mm.IterTimerHook'),
     logger=dict(type='glid_mm.LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='glid_mm.CheckpointHook', interval=1),

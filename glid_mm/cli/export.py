@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import (Progress, SpinnerColumn, TextColumn,
+                           TimeElapsedColumn)
 
 from ..engine import launch
 from ..errors import UserError
@@ -61,13 +63,19 @@ def run(args: argparse.Namespace) -> None:
         'Exporting and comparing takes a minute or more. The file is written '
         'at the end.',
         flush=True)
-    report = _FORMATS[out.suffix](
-        predictor.model,
-        predictor.config,
-        predictor.task,
-        out,
-        size=args.image_size,
-        pictures=args.pictures,
-        threads=args.threads,
-        device=predictor.device)
+    with Progress(
+            SpinnerColumn(),
+            TextColumn('{task.description}'),
+            TimeElapsedColumn(),
+            transient=True) as progress:
+        progress.add_task('Exporting and comparing', total=None)
+        report = _FORMATS[out.suffix](
+            predictor.model,
+            predictor.config,
+            predictor.task,
+            out,
+            size=args.image_size,
+            pictures=args.pictures,
+            threads=args.threads,
+            device=predictor.device)
     Console().print(report.table())

@@ -2,6 +2,7 @@
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from mmengine.logging import MessageHub
 
-from glid_mm.engine import LogProcessor
+from glid_mm.engine import IterTimerHook, LogProcessor
 from glid_mm.engine.log import stop_if_full
 from glid_mm.errors import NoSpaceError
 from .tiny import make_runner
@@ -69,6 +70,31 @@ def test_batches_are_averaged_and_results_are_not():
             LogProcessor(window_size=2)._collect_scalars(
                 [], SimpleNamespace(message_hub=hub), mode, True))
     assert [found[name] for name in names] == [5, 5, 6, 6]
+
+
+def test_evaluating_is_not_waiting_for_data(monkeypatch):
+    now = 0.
+    monkeypatch.setattr(time, 'time', lambda: now)
+    hub = MessageHub('waiting')
+    loader = [None]
+    runner = SimpleNamespace(
+        message_hub=hub, iter=0, max_iters=9, val_dataloader=loader)
+    timer = IterTimerHook()
+    timer.before_train(runner)
+    timer.before_train_epoch(runner)
+    timer.before_val_epoch(runner)
+    timer.before_val_iter(runner, 0)
+    timer.after_val_iter(runner, 0)
+    now += 100  # compute metrics, save the best checkpoint
+    timer.after_val_epoch(runner)
+    timer.after_val(runner)
+    now += 2
+    timer.before_train_iter(runner, 0)
+    now += 5
+    timer.after_train_iter(runner, 0)
+    assert hub.get_scalar('train/data_time').current() == 2
+    assert hub.get_scalar('train/time').current() == 7
+    assert hub.get_info('eta') == 7 * 8
 
 
 def test_mmdet_does_not_repeat_metrics_in_the_log(tmp_path, capsys):
