@@ -260,7 +260,9 @@ def main(tool: Callable[[], None]) -> None:
         message = _mendable(error)
         if message is None:
             raise
-        sys.exit(EXIT_CODE if started else message)
+        if started:
+            _exit_at_once()
+        sys.exit(message)
     _leave_group()
     if interrupted is not None:
         raise interrupted
@@ -270,6 +272,17 @@ def _exit_interrupted() -> None:
     """Exit before training, or from a tool with nothing to save."""
     print('interrupted', file=sys.stderr)
     sys.exit(128 + signal.SIGINT)
+
+
+def _exit_at_once() -> None:
+    """Exit with the code of errors that the user can fix.
+
+    Without Python's shutdown, in which threads of the process group can abort
+    the process, and torchrun can end it because another process failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)
 
 
 def _hides_ctrl_c(error: BaseException | None) -> bool:
@@ -285,7 +298,7 @@ def _leave_group() -> None:
     A thread that returns to Python during its shutdown aborts the process.
     The threads end with the last object that holds the group: the model, in a
     run full of reference cycles. After an error, other ranks may wait for this
-    one, so it just exits.
+    one, so it exits at once.
     """
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

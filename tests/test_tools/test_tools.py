@@ -276,6 +276,7 @@ class Fault(Hook):
 ], ids=str)  # yapf: disable
 def test_the_first_error_of_many_processes_is_told(errors, last, tmp_path,
                                                    monkeypatch, capsys):
+    monkeypatch.setattr(os, '_exit', sys.exit)
     failures = {}
     for rank, error in enumerate(errors):
         file = tmp_path / f'{rank}.json'
