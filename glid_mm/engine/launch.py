@@ -277,7 +277,7 @@ def _exit_interrupted() -> None:
 def _exit_at_once() -> None:
     """Exit with the code of errors that the user can fix.
 
-    Without Python's shutdown, in which threads of the process group can abort
+    It skips Python's shutdown, in which threads of the process group can abort
     the process, and torchrun can end it because another process failed.
     """
     sys.stdout.flush()

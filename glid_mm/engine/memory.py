@@ -15,8 +15,8 @@ def keep_freed_memory() -> None:
 
     The system fills each page that it gives out with zeros. By default, glibc
     gets a tensor above 32 MiB from the system and returns it at once. With
-    Swin-T, this takes a fifth of a training step (docs/performance.md). Other
-    C libraries and old versions of glibc keep their defaults.
+    Swin-T, this takes up to a fifth of a training step (docs/performance.md).
+    Other C libraries and old versions of glibc keep their defaults.
     """
     try:
         mallopt = ctypes.CDLL('libc.so.6').mallopt
