@@ -1,11 +1,12 @@
 """The doctor's rules in made-up environments, and its report."""
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from glid_mm.doctor import report
+from glid_mm.doctor import environment, report
 from glid_mm.doctor.conflicts import RULES, find_conflicts
 from glid_mm.doctor.environment import Environment, look, release
 from glid_mm.doctor.install import install_command
@@ -241,3 +242,14 @@ def test_conflicts_of_this_environment_decide_the_exit_code():
                           text=True)
     assert done.returncode == (1 if conflicts else 0), done.stderr
     assert 'CPU core' in done.stdout and 'glid_mm' in done.stdout
+
+
+def test_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
+    limit = tmp_path / 'memory.max'
+    monkeypatch.setattr(environment, '_CONTAINER_LIMIT', limit)
+    machine = environment.available_memory()
+    assert 0.5 < machine < math.inf
+    limit.write_text('max\n')
+    assert environment.available_memory() == machine
+    limit.write_text(f'{2**28}\n')
+    assert environment.available_memory() == 0.25

@@ -6,23 +6,23 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from ..doctor.environment import available_cores
+from ..doctor.environment import available_cores, available_memory
 from ..engine.length import LENGTHS, rescale
 
-# GiB per training image with Swin-B in bfloat16 on an H100, from
-# docs/performance.md.
+# GiB per training image with Swin-B: in bfloat16 on an H100, and in fp32 on a
+# CPU, from figures of Swin-S. See docs/performance.md.
 _MEMORY = dict(
-    pretrain=0.045,
-    semantic=2.,
-    instance=2.,
-    panoptic=2.,
-    detection=1.3,
-    depth=1.05,
-    pose=0.19)
-# Approximate memory relative to Swin-B.
-_SIZES = dict(nano=0.1, tiny=0.6, small=0.9, base=1., large=1.6)
-# Share of a GPU's memory for images; weights, optimizer state and peaks need
-# the rest.
+    pretrain=(0.045, 0.055),
+    semantic=(2., 2.7),
+    instance=(2., 2.7),
+    panoptic=(2., 2.7),
+    detection=(1.3, 10.),
+    depth=(1.05, 1.3),
+    pose=(0.19, 0.2))
+# Approximate memory relative to Swin-B. The pictures of nano are smaller.
+_SIZES = dict(nano=0.015, tiny=0.6, small=0.9, base=1., large=1.6)
+# Share of the memory for images; weights, optimizer state and peaks need the
+# rest.
 _SHARE = 0.6
 _MOST_WORKERS = 8
 # Epochs for small data sets, and the minimum number of steps.
@@ -146,20 +146,22 @@ def _batch(config, task, size, images, devices) -> tuple[int, str]:
     planned = config.train_dataloader.batch_size
     gpus = int(re.search(r'_(\d+)xb', Path(config.filename).name)[1])
     wanted = -(-planned * gpus // devices)
-    if not torch.cuda.is_available():
-        wanted, why = planned, 'as in the config, on a CPU'
-    else:
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
         memory = min(
             torch.cuda.get_device_properties(i).total_memory
             for i in range(torch.cuda.device_count())) / 2**30
-        room = _SHARE * memory / (_MEMORY[task] * _SIZES[size])
-        fits = 2**max(0, int(room).bit_length() - 1)
         why = ('as in the config, for the same number of GPUs'
                if gpus == devices else f'{planned} on {gpus} GPUs in the '
                'config')
-        if fits < wanted:
-            why = f'about the most that fits into {memory:.0f} GiB'
-        wanted = min(wanted, fits)
+    else:
+        memory = available_memory() / devices
+        wanted, why = planned, 'as in the config, on a CPU'
+    per_image = _MEMORY[task][0 if on_gpu else 1] * _SIZES[size]
+    fits = _SHARE * memory / per_image
+    if fits < wanted:
+        wanted = 2**max(0, int(fits).bit_length() - 1)
+        why = f'about the most that fits into {memory:.0f} GiB'
     share = images // devices
     if share < wanted:
         return max(1, share), f'there are {images} pictures'

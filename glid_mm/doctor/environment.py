@@ -2,11 +2,14 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 # import name -> (its distribution in the maintained line, upstream's)
 LIBRARIES = {
@@ -17,6 +20,9 @@ LIBRARIES = {
     'mmseg': ('onedl-mmsegmentation', ('mmsegmentation', )),
     'mmpose': (None, ('mmpose', )),
 }
+
+# Bytes of main memory that a container may use, or 'max'.
+_CONTAINER_LIMIT = Path('/sys/fs/cgroup/memory.max')
 
 # The first release of transformers that mmpretrain cannot import. (Tried with
 # the last releases of either line, from 4.28 on, where both begin.)
@@ -210,6 +216,16 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory() -> float:
+    """GiB of main memory that this process may use."""
+    if not hasattr(os, 'sysconf'):  # Windows
+        return math.inf
+    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    with suppress(OSError, ValueError):  # no container, or no limit
+        memory = min(memory, int(_CONTAINER_LIMIT.read_text()))
+    return memory / 2**30
 
 
 def describe_device() -> str:

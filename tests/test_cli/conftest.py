@@ -1,7 +1,9 @@
-"""Scenes, and a fixture that records commands instead of running them."""
+"""Scenes, and fixtures for commands and machine."""
+import math
+
 import pytest
 
-from glid_mm.cli import tools, training
+from glid_mm.cli import auto, tools, training
 from glid_mm.scenes import write_scenes
 
 
@@ -24,3 +26,9 @@ def started(monkeypatch):
     for module in (tools, training):
         monkeypatch.setattr(module, 'start', start)
     return commands
+
+
+@pytest.fixture(autouse=True)
+def much_memory(monkeypatch):
+    """Batches do not depend on the machine that runs the tests."""
+    monkeypatch.setattr(auto, 'available_memory', lambda: math.inf)

@@ -1,5 +1,6 @@
 """``glid train`` and ``glid pretrain`` turn a folder into a run's config."""
 import importlib.util
+import math
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from glid_mm.checkpoint.formats import from_glid
+from glid_mm.cli import auto
 from glid_mm.cli.auto import adapt
 from glid_mm.cli.configs import SIZES, Start, config_for
 from glid_mm.cli.options import TASKS
@@ -139,14 +141,13 @@ def test_a_gpu_takes_what_fits(scenes, started, tmp_path, monkeypatch):
 
 
 def test_batches_follow_memory(monkeypatch):
-    from glid_mm.cli.auto import _batch
     config = Config.fromfile(config_for('semantic', 'base'))
 
     def on(memory, task='semantic', size='base', devices=1):
         monkeypatch.setattr(
             torch.cuda, 'get_device_properties',
             lambda i: type('Card', (), dict(total_memory=memory * 2**30)))
-        return _batch(config, task, size, 10**6, devices)[0]
+        return auto._batch(config, task, size, 10**6, devices)[0]
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
@@ -155,6 +156,22 @@ def test_batches_follow_memory(monkeypatch):
     assert on(80) == 16  # like 8 GPUs with 2 images each
     assert on(80, devices=8) == 2
     assert on(2) == 1
+
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    tiny = Config.fromfile(config_for('detection', 'tiny'))
+    nano = Config.fromfile(config_for('detection', 'nano'))
+
+    def on_cpu(memory, config, size, devices=1):
+        monkeypatch.setattr(auto, 'available_memory', lambda: memory)
+        return auto._batch(config, 'detection', size, 10**6, devices)
+
+    # Measured: 18 GiB with two pictures, 10 with one (docs/performance.md).
+    assert on_cpu(24, tiny, 'tiny') == (2, 'as in the config, on a CPU')
+    assert on_cpu(16, tiny,
+                  'tiny') == (1, 'about the most that fits into 16 GiB')
+    assert on_cpu(48, tiny, 'tiny', devices=4)[0] == 1
+    assert on_cpu(8, nano, 'nano')[0] == 16
+    assert on_cpu(math.inf, tiny, 'tiny')[0] == 2
 
 
 def test_weights_name_size_and_start(scenes, started, tmp_path):
