@@ -130,13 +130,14 @@ def main():
             if is_done(stage)
         ]
 
-    outcomes = train(args.seeds[:1])
+    outcomes, seeds = [], args.seeds
     if len(lrs[arms[0]]) > 1:
-        outcomes = _best(outcomes, higher)
+        outcomes = _best(train(seeds[:1]), higher)
         lrs.update({o.run.arm: [o.run.lr] for o in outcomes})
         for one in outcomes:
             console.print(f'{one.run.arm}: learning rate {one.run.lr:g}')
-    outcomes += train(args.seeds[1:])
+        seeds = seeds[1:]
+    outcomes += train(seeds)
     if not outcomes:
         raise UserError('no run has finished yet; increase --hours')
     rows = compare(outcomes, higher)

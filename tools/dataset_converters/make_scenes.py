@@ -1,5 +1,6 @@
 """Generate Scenes, the built-in data set, with labels for all tasks."""
 import argparse
+import os
 import sys
 
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
@@ -28,7 +29,10 @@ def parse_args():
         help='side in pixels, or height and width')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--workers', type=int, default=1, help='number of processes')
+        '--workers',
+        type=int,
+        default=os.cpu_count(),
+        help='number of processes (default: one per core)')
     parser.add_argument(
         '--overwrite',
         action='store_true',
