@@ -64,6 +64,18 @@ def test_each_arm_gets_the_best_of_its_rates(study, tmp_path, monkeypatch):
     assert {row['seed'] for row in rows} == {'0', '1'}
 
 
+def test_seeds_wait_only_for_the_choice_of_rates(study, monkeypatch):
+    import stages
+    together = []
+    monkeypatch.setattr(stages, 'run',
+                        lambda stages, *_: together.append(len(stages)))
+    told(monkeypatch, TOOL, *study)
+    assert together == [4]  # two arms with both seeds
+    together.clear()
+    told(monkeypatch, TOOL, *study, '--lrs', .1, .01, .001)
+    assert together[0] == 6  # two arms with one seed at three rates
+
+
 def test_arms_that_are_alike_are_refused(study, monkeypatch):
     study.insert(study.index('none'), 'none')
     assert 'two arms are the same' in told(monkeypatch, TOOL, *study)
