@@ -42,19 +42,21 @@ class Stage(NamedTuple):
         title: Title of the stage.
         folder: Folder for its log and the file that marks it as finished,
             relative to the project.
-        command: A script, relative to the project, and its arguments.
+        command: A script and its arguments.
         epochs: Epochs of a training run that counts them, for the length of
             the bar.
+        cwd: Folder to run it in; by default the project's.
     """
 
     title: str
     folder: Path
     command: list[str]
     epochs: int = 1
+    cwd: Path = ROOT
 
     @property
     def line(self) -> str:
-        """The command as typed in the project's folder."""
+        """The command as typed in its folder."""
         return _line(self.command)
 
 
@@ -153,7 +155,7 @@ def _start(stage: Stage, neighbours: int, place: int,
     # In its own process session, so that it gets interrupts only from here,
     # once, in all of its processes.
     return subprocess.Popen([sys.executable, *command],
-                            cwd=ROOT,
+                            cwd=stage.cwd,
                             env=environment,
                             stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT,

@@ -21,10 +21,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
-from stages import Stage, is_done, run
+from stages import ROOT, Stage, is_done, run
 
 from glid_mm.engine import launch
-from glid_mm.engine.overrides import read_value
 from glid_mm.errors import UserError
 from glid_mm.study import (Arm, beside, compare, plan_runs, read_outcome,
                            read_start, write_csv)
@@ -106,7 +105,7 @@ def main():
             beside(path, read_start(text, args.weights))
             for text in texts or ['none']
         ]
-    settings = [[(key, read_value(v)) for v in values]
+    settings = [[(key, value) for value in values]
                 for key, *values in args.vary]
     arms = [
         Arm(*arm) for arm in itertools.product(starts, args.fractions,
@@ -173,8 +172,12 @@ def _stage(one):
     title = f'{one.arm}, seed {one.seed}'
     if one.lr is not None:
         title += f', learning rate {one.lr:g}'
-    return Stage(title, one.folder.resolve(),
-                 ['tools/train.py', one.config.resolve()])
+    # In the caller's folder, where the config's relative paths begin.
+    return Stage(
+        title,
+        one.folder.resolve(),
+        [os.path.relpath(ROOT / 'tools/train.py'), one.config],
+        cwd=Path.cwd())
 
 
 def _best(outcomes, higher):

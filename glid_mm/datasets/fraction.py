@@ -1,13 +1,13 @@
 """Train on a fraction of the images, to measure the effect of few labels."""
 import hashlib
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from PIL import Image
 
 from ..errors import UserError
 from ..registry import DATASETS
@@ -23,9 +23,11 @@ def drawn_order(names: Iterable[str], seed: int) -> list[str]:
     Returns:
         The names.
     """
-    return sorted(
-        names,
-        key=lambda name: hashlib.sha256(f'{seed}/{name}'.encode()).digest())
+
+    def key(name: str) -> bytes:
+        return hashlib.sha256(os.fsencode(f'{seed}/{name}')).digest()
+
+    return sorted(names, key=key)
 
 
 @DATASETS.register_module(name='Fraction')
@@ -93,7 +95,7 @@ def fraction_of(dataset: dict,
                 'cover_classes, or raise the fraction')
         order = first + [name for name in order if name not in set(first)]
     kept = order[:count]
-    digest = hashlib.sha256('\n'.join(kept).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode('\n'.join(kept))).hexdigest()[:8]
     built.get_subset_(sorted(i for name in kept for i in samples[names[name]]))
     print_log(
         f'{fraction:g} of the training images, seed {seed}: {len(kept)} of '
@@ -115,18 +117,31 @@ def _covering(order: list[str], classes_of) -> list[str]:
 
 
 def _classes(dataset: BaseDataset, indices: Iterable[int]) -> set[int]:
-    """Classes in the samples of an image."""
+    """Classes that the samples of an image teach."""
     found = set()
     for index in indices:
         info = dataset.get_data_info(index)
-        if info.get('seg_map_path'):
-            with Image.open(info['seg_map_path']) as labels:
-                found |= set(np.unique(labels).tolist())
+        if 'segments_info' in info:
+            found |= {one['category'] for one in info['segments_info']}
         elif 'instances' in info:
-            found |= {one['bbox_label'] for one in info['instances']}
+            found |= {
+                one['bbox_label']
+                for one in info['instances'] if not one.get('ignore_flag')
+            }
+        elif info.get('seg_map_path'):
+            found |= {*np.unique(_label_map(dataset, info)).tolist()}
         else:
             raise UserError(
                 'glid_mm.Fraction: cover_classes=True, but samples of '
                 f'{type(dataset).__name__} have neither a label map nor '
                 'instances with classes. Omit cover_classes')
-    return found
+    # Not the value of unlabelled pixels.
+    return found & {*range(len(dataset.metainfo['classes']))}
+
+
+def _label_map(dataset: BaseDataset, info: dict) -> np.ndarray:
+    """A sample's labels, as the data set's pipeline loads them."""
+    for transform in dataset.pipeline.transforms:
+        if type(transform).__name__.startswith('Load'):
+            info = transform(info)
+    return info['gt_seg_map']

@@ -1,5 +1,6 @@
 """Options and error handling for the scripts of ``tools/``."""
 import argparse
+import errno
 import gc
 import os
 import os.path as osp
@@ -22,6 +23,10 @@ from .length import LENGTHS, rescale
 from .memory import keep_freed_memory
 from .overrides import Options, apply_overrides
 from .trackers import TRACKERS
+
+# Errors of the system about a file or folder that the user chose.
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
+             errno.EEXIST)
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -314,4 +319,7 @@ def _mendable(error: Exception) -> str | None:
     if isinstance(error, FileNotFoundError) and error.filename:
         return (f'there is no file {error.filename}. Check the setting that '
                 'names it, such as data_root or ann_file.')
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return (f'{error.filename}: {os.strerror(error.errno)}. Choose '
+                'another file or folder, or change its permissions.')
     return None

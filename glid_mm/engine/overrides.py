@@ -56,6 +56,9 @@ def read_value(val: str) -> Any:
     Raises:
         UserError: If the content of a ``dict`` cannot be read.
     """
+    plain = DictAction._parse_int_float_bool(val)
+    if not isinstance(plain, str):
+        return plain
     quoted = val[:1] in ('"', "'") and val[-1:] == val[:1]
     listed = val[:1] in ('(', '[') and val[-1:] in (')', ']')
     grouped = 'dict(' in val or '{' in val

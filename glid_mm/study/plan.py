@@ -8,12 +8,12 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from ..checkpoint.report import ALL_PARTS
-from ..engine.overrides import apply_overrides
+from ..engine.overrides import apply_overrides, read_value
 from ..errors import CheckpointError, UserError
 from ..io.checkpoints import find_checkpoint
 from ..io.files import write_atomically
 
-Settings = tuple[tuple[str, object], ...]
+Settings = tuple[tuple[str, str], ...]
 
 
 class Start(NamedTuple):
@@ -38,7 +38,8 @@ class Arm(NamedTuple):
     Attributes:
         start: The weights.
         fraction: Share of training images; see :func:`fraction_of`.
-        settings: Further keys of the config and their values.
+        settings: Further keys of the config and their values, as written on
+            the command line.
     """
 
     start: Start
@@ -168,7 +169,7 @@ def plan_runs(configs: dict[str, Config],
 def _config_of(run: Run, config: Config, cover_classes: bool) -> Config:
     config = config.copy()
     start, fraction, settings = run.arm
-    apply_overrides(config, dict(settings))
+    apply_overrides(config, {k: read_value(v) for k, v in settings})
     if run.lr is not None:
         config.optim_wrapper.optimizer.lr = run.lr
     options = {

@@ -2,6 +2,7 @@
 import csv
 import io
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -176,7 +177,7 @@ def write_csv(outcomes: Sequence[Outcome], metric: str, path: Path) -> None:
         start, fraction, settings = run.arm
         about = [
             start.name, '+'.join(start.parts), fraction,
-            ' '.join(f'{k}={v}' for k, v in settings), run.lr, run.seed
+            shlex.join(f'{k}={v}' for k, v in settings), run.lr, run.seed
         ]
         for step, value in zip(curve.steps, curve.values):
             writer.writerow([*about, step, value])
@@ -210,7 +211,8 @@ def read_csv(path: Path) -> tuple[str, list[Outcome]]:
             Start(name, '', tuple(filter(None, parts.split('+')))),
             float(fraction),
             tuple(
-                tuple(setting.split('=', 1)) for setting in settings.split()))
+                tuple(setting.split('=', 1))
+                for setting in shlex.split(settings)))
         steps, values = zip(*values)
         curve = Curve(
             np.array(steps, int), np.array(values, float), 'iteration')

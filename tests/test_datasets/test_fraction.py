@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,26 @@ def test_few_images_show_all_classes(task, data):
         rich = part(task, data, .1, seed=seed, cover_classes=True)
         assert len(images(rich)) == 3
         assert classes(rich) == every
+
+
+def test_only_what_teaches_a_class_covers_it(data, tmp_path):
+    root = tmp_path / 'scenes'
+    shutil.copytree(data, root)
+    # A class that only one image has, and only as crowds.
+    file = root / 'annotations' / 'instances_train.json'
+    coco = json.loads(file.read_text())
+    first, second, *_ = (one['id'] for one in coco['categories'])
+    alone = coco['annotations'][0]['image_id']
+    for row in coco['annotations']:
+        crowd = row['image_id'] == alone
+        row.update(category_id=second if crowd else first, iscrowd=int(crowd))
+    file.write_text(json.dumps(coco))
+    assert len(part('detection', root, 1 / 30, cover_classes=True)) == 1
+    # Unlabelled pixels are no class, whether they are 255 or 0.
+    for index, path in enumerate(
+            sorted((root / 'semantic_train').glob('*.png'))):
+        Image.fromarray(np.full((32, 32), 255 * (index == 5), 'u1')).save(path)
+    assert len(part('segmentation', root, 1 / 30, cover_classes=True)) == 1
 
 
 def test_too_few_images_for_all_classes_are_refused(data):

@@ -22,6 +22,16 @@ def test_ctrl_c_ends_a_tool_in_one_line(capsys):
     assert capsys.readouterr().err == 'interrupted\n'
 
 
+def test_a_path_that_the_system_refuses_is_named(tmp_path):
+    file = tmp_path / 'file'
+    file.touch()
+    for folder in file, file / 'out':
+        with pytest.raises(SystemExit) as ended:
+            main(lambda: folder.mkdir(parents=True))
+        assert ended.value.code.startswith(f'{folder}: ')
+        assert 'Choose another file or folder' in ended.value.code
+
+
 def threads_of_gloo():
     names = (
         path.read_text() for path in Path('/proc/self/task').glob('*/comm'))

@@ -164,6 +164,13 @@ def test_paths_that_are_there_keep_their_commas(tmp_path):
     assert parse(str(folder)) == str(folder)
 
 
+def test_numbers_are_not_files(tmp_path, monkeypatch):
+    (tmp_path / '8').mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert parse('8') == 8
+    assert parse('"8"') == '8'
+
+
 def test_home_is_found(monkeypatch):
     monkeypatch.setenv('HOME', '/home/someone')
     assert parse('~/images') == '/home/someone/images'

@@ -44,6 +44,12 @@ def test_written_file_is_readable_by_others(tmp_path):
     assert (tmp_path / 'sub' / 'a').stat().st_mode & 0o777 == 0o644
 
 
+def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path):
+    path = tmp_path / ('x' * 255)
+    write_atomically(path, b'a')
+    assert path.read_bytes() == b'a'
+
+
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
     (tmp_path / 'a.pth').touch()
     (tmp_path / '.unfinished-a.pth-x1').touch()

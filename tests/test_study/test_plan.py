@@ -44,7 +44,7 @@ def test_starts_that_are_none_are_refused(text, words):
 def test_runs_differ_in_what_is_studied_alone(weights, tmp_path):
     common = Config.fromfile(CONFIG)
     key = 'model.backbone.decoder.num_layers'
-    arm = Arm(read_start('encoder', weights), .1, ((key, 2), ))
+    arm = Arm(read_start('encoder', weights), .1, ((key, '2'), ))
     run, = plan(tmp_path / 'out', arm, seeds=[5], lrs=[3e-4])
     config = Config.fromfile(run.config)
     assert config.model.backbone.init_cfg == dict(

@@ -119,8 +119,8 @@ def test_page_and_csv_hold_what_was_found(outcomes, tmp_path):
 
 
 def test_outcomes_are_read_as_they_were_written(tmp_path):
-    arm = Arm(
-        Start('all', 'glid.pth', ('encoder', 'neck')), .1, (('a.b', 2), ))
+    settings = ('a.b', '2'), ('c', '(64, 64)'), ('d', 'dict(e=1)')
+    arm = Arm(Start('all', 'glid.pth', ('encoder', 'neck')), .1, settings)
     runs = [
         Run(arm, 3, 1e-3, None),
         Run(arm, 4, None, None),

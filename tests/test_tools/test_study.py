@@ -10,7 +10,10 @@ TOOL = 'study.py'
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """The command line of a study of two dropout rates on a tiny model."""
+    """The command line of a study of two dropout rates on a tiny model.
+
+    Its paths are relative to a folder that is not the project's.
+    """
     config = tmp_path / 'tiny.py'
     config.write_text(
         TINY.format(root=ROOT) + '''
@@ -21,8 +24,9 @@ visualizer = dict(
 ''')
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    monkeypatch.chdir(tmp_path)
     return [
-        config, '--out', tmp_path / 'out', '--parts', 'none', '--vary',
+        config.name, '--out', 'out', '--parts', 'none', '--vary',
         'model.dropout', .1, .5, '--seeds', 0, 1, '--metric', 'loss', '--jobs',
         2, '--lower-is-better'
     ]
