@@ -1,6 +1,6 @@
 # A short run on small batches. It needs a higher learning rate than the
 # paper's linear scaling gives, and therefore a longer gradient memory than
-# the paper's 0.95: docs/design.md.
+# MAE's 0.95: docs/design.md.
 max_epochs = 30
 optim_wrapper = dict(
     optimizer=dict(
