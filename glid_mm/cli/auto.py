@@ -32,6 +32,8 @@ _EPOCHS, _STEPS = 100, 1000
 # need as many steps as more pictures, and many pictures need fewer epochs.
 _PRETRAIN = dict(nano=(10, 3750))
 _PRETRAIN_SWIN = 100, 20000
+# What the data sets count, if not pictures.
+_COUNTED = dict(pose='objects')
 # Evaluations of a run, and the minimum number of steps between two.
 _VALIDATIONS, _APART = 10, 50
 
@@ -46,7 +48,7 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         config: Config for the user's own data; changed in place.
         task: The task, such as ``'detection'``.
         size: The model size, such as ``'tiny'``.
-        images: Pictures for training.
+        images: Pictures for training; for poses, objects.
         devices: Number of processes, each with its own GPU if there are any.
         given: Names of those settings, and ``'epochs'`` or ``'iters'`` if an
             option sets the length.
@@ -55,13 +57,15 @@ def adapt(config: Config, task: str, size: str, images: int, devices: int,
         Each choice and its reason, one line each.
     """
     loader = config.train_dataloader
+    counted = _COUNTED.get(task, 'pictures')
     planned = loader.batch_size
     if 'train_dataloader.batch_size' in given:
         batch, why = planned, '--set'
     else:
         batch, why = _batch(config, task, size, images, devices)
     loader.batch_size = batch
-    yield f'batch of {batch} pictures{" on each GPU" * (devices > 1)}: {why}'
+    yield (f'batch of {batch} {counted}{" on each GPU" * (devices > 1)}: '
+           f'{why}')
 
     chosen = 'train_dataloader.num_workers' in given
     workers = loader.num_workers if chosen else _workers(devices)
@@ -132,13 +136,14 @@ def _fit_length(config, task, size, images, batch, unit, given) -> str:
         if steps < loop[LENGTHS['iters']]:
             rescale(config, 'iters', steps)
     total = loop[LENGTHS[unit]]
+    counted = _COUNTED.get(task, 'pictures')
     if unit == 'epochs':
-        return (f'{total} epochs of {images} pictures, {total * per_epoch} '
+        return (f'{total} epochs of {images} {counted}, {total * per_epoch} '
                 f'steps{why}')
     passes = total * batch / images
     digits = 0 if passes >= 10 else 1
     return (f'{total} steps, {passes:.{digits}f} passes over {images} '
-            f'pictures{why}')
+            f'{counted}{why}')
 
 
 def _batch(config, task, size, images, devices) -> tuple[int, str]:
@@ -164,7 +169,8 @@ def _batch(config, task, size, images, devices) -> tuple[int, str]:
         why = f'about the most that fits into {memory:.0f} GiB'
     share = images // devices
     if share < wanted:
-        return max(1, share), f'there are {images} pictures'
+        counted = _COUNTED.get(task, 'pictures')
+        return max(1, share), f'there are {images} {counted}'
     return wanted, why
 
 

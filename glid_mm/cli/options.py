@@ -91,7 +91,8 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--classes',
         nargs='+',
-        help='use only these classes, in this order; by default all')
+        help='use only these classes, in this order; by default all. If no '
+        'file names the classes of label maps: names of 0, 1, 2, …')
     parser.add_argument(
         '--depth-scale',
         type=float,
@@ -113,8 +114,8 @@ def add_use_options(parser: argparse.ArgumentParser,
         'weights file, or weights:NAME')
     parser.add_argument(
         '--task',
-        choices=TASKS,
-        help='which task, if the weights hold several')
+        help='which task, if the weights hold several; its name or '
+        f'its kind ({", ".join(TASKS)})')
     add_device(parser, device)
 
 

@@ -11,7 +11,10 @@ import torch
 
 from ..engine.overrides import apply_overrides
 from ..errors import UserError
-from ..prediction import choose_device, find_run, tasks_of
+from ..io.shipped import SCHEME
+from ..own_data.keypoints import require_same
+from ..prediction import choose_device, read_run, tasks_of
+from ..prediction.runs import Run
 from .options import add_data_options, add_device, add_settings
 from .tools import start, tool
 from .training import CONFIG, DATA, look_at, write_config
@@ -29,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'else all of it')
     add_data_options(parser)
     parser.add_argument(
-        '--out', help='folder for results; by default RUN/test')
+        '--out',
+        help='folder for results; by default RUN/test, and for weights:NAME '
+        'work_dirs/test_NAME')
     parser.add_argument(
         '--pictures',
         action='store_true',
@@ -42,10 +47,14 @@ def run(args: argparse.Namespace) -> None:
     """Run the verb."""
     if args.device is not None:
         _show_only(choose_device(args.device))
-    config, weights = find_run(args.weights)
-    out = Path(args.out or weights.parent / 'test').expanduser().absolute()
+    found = read_run(args.weights)
+    config, weights = found.config, found.path
+    default = weights.parent / 'test'
+    if args.weights.startswith(SCHEME):
+        default = Path('work_dirs', f'test_{args.weights[len(SCHEME):]}')
+    out = Path(args.out or default).expanduser().absolute()
     if args.data is not None:
-        _use(args, config, out)
+        _use(args, found, out)
     elif config.get('test_dataloader') is None:
         raise UserError(f'{weights} comes from pre-training, which has no '
                         'test. `glid predict` shows what it reconstructs.')
@@ -69,26 +78,36 @@ def _show_only(device: torch.device) -> None:
         os.environ[name] = seen.split(',')[index] if seen else str(index)
 
 
-def _use(args, config, out: Path) -> None:
-    """Make a config test other data."""
+def _use(args, found: Run, out: Path) -> None:
+    """Make a run's config test other data."""
+    config = found.config
     tasks = tasks_of(config)
     if len(tasks) > 1 or 'pretrain' in tasks.values():
         raise UserError(f'--data: {args.weights} is for {", ".join(tasks)}; '
                         '--data needs a model of one task with labels')
     task, = tasks.values()
-    meta = config.test_dataloader.dataset.get('metainfo') or {}
+    # Checkpoints name what the model was trained on.
+    meta = (found.checkpoint.get('meta') or {}).get('dataset_meta')
+    meta = meta or config.test_dataloader.dataset.get('metainfo') or {}
     own = [] if task in ('depth', 'pose') else [*(meta.get('classes') or ())]
     if args.classes is None:
         args.classes = own or None
     try:
-        data = look_at(args, task)
+        data = look_at(args, task, testing=True)
     except UserError as error:
         if args.classes != own:
             raise
         raise UserError(f'{args.data} does not fit the run, whose classes are '
                         f'{", ".join(own)}: {error}') from error
-    if not {'val', 'test'} & set(data.parts):
-        data.parts['val'] = data.parts['train']
+    if own and [*data.classes] != own:
+        raise UserError(
+            f'the classes for the test are {", ".join(data.classes)}, but '
+            f'those of the run are {", ".join(own)}. Omit --classes; for '
+            'label maps, name their classes in classes.txt.')
+    points = meta.get('keypoint_id2name')
+    if points:
+        require_same(args.data, data.keypoints, args.weights,
+                     [*points.values()])
     config.merge_from_dict({
         name: value
         for name, value in data.prepare(out / DATA).items()

@@ -51,12 +51,15 @@ def train(args: argparse.Namespace, task: str) -> None:
     start(command(out, args.devices))
 
 
-def look_at(args: argparse.Namespace, task: str) -> OwnData:
+def look_at(args: argparse.Namespace,
+            task: str,
+            testing: bool = False) -> OwnData:
     """Recognize data and print its description.
 
     Args:
         args: ``data`` and the data options.
-        task: The task to train.
+        task: The task.
+        testing: Whether the data is only for a test.
 
     Returns:
         The data.
@@ -69,7 +72,7 @@ def look_at(args: argparse.Namespace, task: str) -> OwnData:
         for name in ('val', 'classes', 'depth_scale')
         if getattr(args, name, None) is not None
     }
-    data = recognise(args.data, task, **more)
+    data = recognise(args.data, task, testing=testing, **more)
     print(data.describe(), flush=True)
     return data
 

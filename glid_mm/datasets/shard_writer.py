@@ -62,7 +62,7 @@ def write_shards(folder: Path,
             quality=quality,
             images_per_shard=images_per_shard,
             files=len(names),
-            digest=hashlib.sha256('\n'.join(names).encode()).hexdigest()))
+            digest=hashlib.sha256(os.fsencode('\n'.join(names))).hexdigest()))
     progress = progress or (lambda *_: None)
     progress(state['done'], '', None)
     convert = functools.partial(

@@ -34,7 +34,7 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
         what: The data's folder or file.
 
     Returns:
-        Names, in the order of the data.
+        Names, in the order asked for; by default in that of the data.
 
     Raises:
         UserError: If some are missing.
@@ -45,5 +45,6 @@ def chosen_classes(asked: Sequence[str] | None, there: Sequence[str],
     if missing:
         raise UserError(
             f'{what} has no class {listed(missing)}. Its classes are '
-            f'{listed(there, 30)}. Omit classes to use all of them.')
-    return tuple(name for name in there if name in asked)
+            f'{listed(there, 30)}. Use these names, or omit classes to use '
+            'all of them.')
+    return tuple(dict.fromkeys(asked))

@@ -52,7 +52,7 @@ class CocoData(OwnData):
         if part.file is not None:
             return part.file, part.base
         path = out / f'{split}.json'
-        content = json.dumps(self._content(part), allow_nan=False)
+        content = json.dumps(self._content(part))
         write_atomically(path, content.encode())
         return path, part.root
 
@@ -132,7 +132,7 @@ def read_parts(tree: Tree,
         split: kind(tree, name, split, task)
         for split, name in files.items()
     }
-    first = readers['train']
+    first = next(iter(readers.values()))
     names = chosen_classes(classes, first.classes, first.path)
     parts = {}
     for split, reader in readers.items():

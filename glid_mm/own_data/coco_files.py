@@ -34,7 +34,7 @@ def find(tree: Tree, task: str) -> dict[str, str] | None:
         A file for each split; only ``'train'`` if there is one file.
 
     Raises:
-        UserError: If two files are for one split, or none is for training.
+        UserError: If two files are for one split.
     """
     if tree.main is not None:
         # The user decides its split.
@@ -127,11 +127,5 @@ def _by_split(tree: Tree, names: Sequence[str]) -> dict[str, str]:
                 f'{tree.root} has {len(files)} annotation files that could '
                 f'be for {split}: {listed(files)}. Give the path of the '
                 f'right one instead of the folder: {tree.path(files[0])}')
-    if 'train' not in found:
-        files = [names[0] for names in found.values()]
-        raise UserError(
-            f'{tree.root} has annotation files for {listed(found)} but none '
-            'for training. If one is for training, give its path instead of '
-            f'the folder: {tree.path(files[0])}')
     return {split: found[split][0] for split in ('train', 'val', 'test')
             if split in found}  # yapf: disable

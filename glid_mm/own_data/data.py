@@ -71,16 +71,15 @@ class OwnData:
         task: The task to train.
         root: The folder.
         layout: The format, in words.
-        parts: The parts, at least ``'train'``.
+        parts: The parts.
         classes: Class names, in the order of their numbers.
         left_out: Data that is not used, with reasons.
-
-    Raises:
-        UserError: If there are no images for training.
 
     Attributes:
         notes (list[str]): Sentences for :meth:`describe`.
         share (float | int): Validation images to set aside, if necessary.
+        trains_on (int): Training samples, without those set aside; set by
+            :meth:`prepare`.
     """
 
     #: Noun for the counted objects.
@@ -95,25 +94,19 @@ class OwnData:
                  parts: dict[str, Part],
                  classes: Sequence[str] = (),
                  left_out: LeftOut | None = None) -> None:
-        if 'train' not in parts:
-            raise UserError(
-                f'{root} has images for {listed(parts)} but none for '
-                'training. Put the word "train" into the names of the folders '
-                'or files for training.')
         self.task, self.root, self.layout = task, root, layout
         self.parts = parts
         self.classes = tuple(classes)
         self.left_out = left_out or LeftOut()
         self.notes: list[str] = []
         self.share: float | int = SHARE
+        self.trains_on = 0
 
     @property
-    def trains_on(self) -> int:
-        """Number of training images, without those set aside."""
-        count = len(self.parts['train'].samples)
-        if self.validates and 'val' not in self.parts:
-            count -= number_of(self.share, count)
-        return count
+    def _sets_aside(self) -> bool:
+        """Whether a validation part has to be set aside."""
+        parts = self.parts
+        return self.validates and 'train' in parts and 'val' not in parts
 
     def describe(self) -> str:
         """The data in one paragraph.
@@ -156,13 +149,15 @@ class OwnData:
         """
         out = Path(out).absolute()
         parts = dict(self.parts)
-        if self.validates and 'val' not in parts:
+        if self._sets_aside:
             train = parts['train']
             chosen = keep_split(out,
                                 {s.picture: s.counts
                                  for s in train.samples}, self.share)
             parts['train'] = train.only(chosen, inside=False)
             parts['val'] = train.only(chosen, inside=True)
+        if 'train' in parts:
+            self.trains_on = self.samples(parts['train'])
         settings = self.head()
         for split, part in parts.items():
             dataset = self.dataset(out, split, part)
@@ -179,6 +174,10 @@ class OwnData:
                         for name, value in self.metric(dataset).items()
                     })
         return settings
+
+    def samples(self, part: Part) -> int:
+        """Number of samples that a run makes of a part."""
+        return len(part.samples)
 
     def head(self) -> dict:
         """Settings of the model, by dotted names."""
@@ -219,7 +218,7 @@ class OwnData:
         Raises:
             UserError: If it has classes that this data lacks.
         """
-        part = other.parts.get('val', other.parts['train'])
+        part = other.part_of('val', 'train', 'test')
         strange = [name for name in other.classes if name not in self.classes]
         if strange and not chosen:
             raise UserError(
@@ -231,13 +230,17 @@ class OwnData:
         self.parts['val'] = part
         self.left_out.update(other.left_out)
 
+    def part_of(self, *splits: str) -> Part:
+        """The first of some parts that exists."""
+        return next(self.parts[s] for s in splits if s in self.parts)
+
     def _splits(self) -> str:
         counts = {
             split: len(self.parts[split].samples)
             for split in _NAMES if split in self.parts
         }
         text = _by_split(counts, 'image')
-        if self.validates and 'val' not in counts:
+        if self._sets_aside:
             number = number_of(self.share, counts['train'])
             text += (
                 f'. There is no validation part, so {number:,} of them will '
@@ -250,7 +253,8 @@ class OwnData:
         totals = {k: part.total() for k, part in self.parts.items()}
         numbers = {split: total.total() for split, total in totals.items()}
         text = _by_split(numbers, self.unit)
-        return [text, classes_in_words(self.classes, totals['train'])]
+        shown = totals['train' if 'train' in totals else 'test']
+        return [text, classes_in_words(self.classes, shown)]
 
 
 def _by_split(numbers: Mapping[str, int], noun: str) -> str:

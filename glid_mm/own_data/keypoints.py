@@ -10,7 +10,7 @@ from ..io.files import write_atomically
 from .coco import CocoData, note_looked_at, read_parts
 from .coco_files import find
 from .coco_reader import FIELDS, Reader
-from .data import Sample
+from .data import OwnData, Part, Sample
 from .tree import Tree
 from .words import LeftOut, counted, listed
 
@@ -74,6 +74,15 @@ class PoseData(CocoData):
     def metric(self, dataset: dict) -> dict:
         """The metric reads the keypoints from the data set."""
         return {}
+
+    def samples(self, part: Part) -> int:
+        """See :class:`OwnData`; each object is a sample."""
+        return part.total().total()
+
+    def adopt(self, other: OwnData, chosen: bool) -> None:
+        """See :class:`OwnData`."""
+        super().adopt(other, chosen)
+        require_same(other.root, other.keypoints, self.root, self.keypoints)
 
     def category(self) -> dict:
         """See :class:`CocoData`."""
@@ -211,14 +220,10 @@ def read(tree: Tree,
     """
     names, parts, left_out, readers = read_parts(tree, files, task, classes,
                                                  KeypointReader)
-    first = readers['train']
+    first = next(iter(readers.values()))
     for reader in readers.values():
-        if reader.keypoints != first.keypoints:
-            raise UserError(
-                f'{reader.path} has the keypoints '
-                f'{", ".join(reader.keypoints)}, but {first.path} has '
-                f'{", ".join(first.keypoints)}. Both must have the same '
-                'keypoints in the same order.')
+        require_same(reader.path, reader.keypoints, first.path,
+                     first.keypoints)
     for split, part in parts.items():
         if not any(sample.counts for sample in part.samples):
             raise UserError(f'{readers[split].path}: no object has a labelled '
@@ -227,6 +232,25 @@ def read(tree: Tree,
     data.keypoints, data.skeleton = first.keypoints, first.skeleton
     note_looked_at(data)
     return data
+
+
+def require_same(what: str | Path, names: Sequence[str], other: str | Path,
+                 others: Sequence[str]) -> None:
+    """Refuse keypoints that differ, or are in another order.
+
+    Args:
+        what: File or folder.
+        names: Its keypoints.
+        other: What it must fit.
+        others: The keypoints of that.
+
+    Raises:
+        UserError: If they differ.
+    """
+    if tuple(names) != tuple(others):
+        raise UserError(f'{what} has the keypoints {", ".join(names)}, but '
+                        f'{other} has {", ".join(others)}. Both must have the '
+                        'same keypoints in the same order.')
 
 
 def mirrored(names: Sequence[str]) -> list[int]:

@@ -1,6 +1,5 @@
 """Pictures and label maps in folders."""
 import io
-import os.path as osp
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from ..datasets.decode import ImageError
 from ..datasets.label_maps import ColouredMapError, read_label_map
 from ..errors import UserError
 from ..io.files import write_atomically
-from .checks import require_most
+from .checks import chosen_classes, require_most
 from .data import OwnData, Part, Sample
 from .label_names import (UNLABELLED, ColourReader, LabelNames, Reader, binary,
                           find_names, is_palette)
@@ -94,14 +93,15 @@ class MaskData(OwnData):
 
 
 def _convert(part: Part, name: str, folder: Path) -> str:
-    """Write a map with class numbers if it does not exist yet."""
-    source = part.root / name
-    new = f'{osp.splitext(name)[0]}.png'
-    path = folder / new
-    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
-        data = io.BytesIO()
-        Image.fromarray(part.extra(str(source))).save(data, 'PNG')
-        write_atomically(path, data.getvalue())
+    """Write a map with class numbers.
+
+    An earlier one may be of other data, or of other colours.
+    """
+    # a.png and a.tif may be in one folder.
+    new = f'{name}.png'
+    data = io.BytesIO()
+    Image.fromarray(part.extra(str(part.root / name))).save(data, 'PNG')
+    write_atomically(folder / new, data.getvalue())
     return new
 
 
@@ -131,14 +131,15 @@ def read(tree: Tree,
         tree: The folder.
         pairs: Pictures and label maps.
         task: ``'semantic'``.
-        classes: Names of 0, 1, 2, …, if the folder has none.
+        classes: Classes to use, by default all; if the folder names none,
+            the names of 0, 1, 2, ….
 
     Returns:
         The data.
 
     Raises:
         UserError: If colours stand for unknown classes, labels have no names,
-            or most maps cannot be used.
+            most maps cannot be used, or there is no such class.
     """
     left_out = LeftOut()
     parts = paired_parts(tree, pairs, 'label map', left_out)
@@ -161,13 +162,23 @@ def read(tree: Tree,
                      'does not mean unlabelled')
     elif unlabelled:
         notes.append('255 means unlabelled')
-    names, note = _class_names(tree, source, classes, found)
+    there, note = _class_names(tree, source, classes, found)
     notes.append(note)
+    names = there
+    if source and classes:
+        # A background that the file does not name need not be chosen.
+        added = there[:len(there) - len(source.names)]
+        chosen = [*(name for name in added if name not in classes), *classes]
+        names = list(chosen_classes(chosen, there, str(tree.root)))
+    if names != there:
+        reader = _renumbered(reader, there, names)
+        left_out.add('class', 'whose pixels become unlabelled',
+                     *(name for name in there if name not in names))
     for sample in looked_at:
         sample.counts = Counter({
-            names[label]: count
+            there[label]: count
             for label, count in counts.get(sample.picture, {}).items()
-            if label in found
+            if label in found and there[label] in names
         })
     parts = {k: part.only(broken, inside=False) for k, part in parts.items()}
     if reader is not read_label_map:
@@ -184,6 +195,34 @@ def read(tree: Tree,
 def _as_binary(labels: Counter) -> Counter:
     """Counts of 0 and 255 as counts of 0 and 1."""
     return Counter({int(label > 0): count for label, count in labels.items()})
+
+
+def _renumbered(read: Reader, there: list[str], names: list[str]) -> Reader:
+    """Reads label maps with the classes of another order.
+
+    Args:
+        read: Reader of the label maps.
+        there: Their classes.
+        names: Some or all of these, in the new order; other pixels become
+            unlabelled.
+    """
+    kind = np.uint8 if len(names) < UNLABELLED else np.uint16
+    numbers = np.full(max(len(there), UNLABELLED + 1), UNLABELLED, kind)
+    for label, name in enumerate(there):
+        if name in names:
+            numbers[label] = names.index(name)
+
+    def read_renumbered(path: str) -> np.ndarray:
+        labels = read(path)
+        wrong = (labels >= len(there)) & (labels != UNLABELLED) | (labels < 0)
+        if wrong.any():
+            raise UserError(
+                f'the label map {path} has the label {labels[wrong][0]}, but '
+                f'there are only {len(there)} classes: {listed(there, 10)}. '
+                'Correct the map, or name all classes.')
+        return numbers[labels]
+
+    return read_renumbered
 
 
 def _reader(tree: Tree, names: LabelNames | None,
@@ -259,12 +298,18 @@ def _class_names(tree: Tree, names: LabelNames | None,
         return ([f'class_{i}' for i in range(number)],
                 'No file names the classes (classes.txt), so they are called '
                 'class_0, …; label 0 is an ordinary class')
-    given = list(names.names if asked is None else asked)
-    source = names.file if asked is None else 'classes'
-    if len(given) == number - 1:
+    given = list(names.names if names else asked)
+    source = names.file if names else 'classes'
+    # These maps may lack the last class.
+    unnamed = (
+        names and not names.colours and len(given) >= number
+        and 'background' in (asked or ()) and 'background' not in given)
+    if len(given) == number - 1 or unnamed:
+        why = ('without the background'
+               if unnamed else f'and labels go up to {len(given)}')
         return (['background', *given],
-                f'{source} names {len(given)} classes and labels go up to '
-                f'{len(given)}, so label 0 becomes the background')
+                f'{source} names {len(given)} classes {why}, so label 0 '
+                'becomes the background')
     if len(given) < number:
         raise UserError(
             f'the label maps in {tree.root} have labels up to {number - 1}, '

@@ -1,5 +1,6 @@
 """Match pictures with their label files."""
 import os.path as osp
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -200,6 +201,7 @@ def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
     Returns:
         The split of each stem; empty without lists.
     """
+    stems = {place_of(name).stem for name in tree.pictures}
     found = {}
     for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),
                         ('train.txt', 'train'), ('val.txt',
@@ -208,6 +210,10 @@ def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
             if f'/imagesets/{kind.lower()}/' not in f'/{name.lower()}':
                 continue
             for line in tree.lines(name):
-                if line.strip():
-                    found[osp.basename(line.split()[0])] = split
+                stem = osp.basename(line.strip())
+                if stem not in stems:
+                    # Lists of a class add -1, 0 or 1 to the name.
+                    stem = re.sub(r'\s+(-1|0|1)$', '', stem)
+                if stem:
+                    found[stem] = split
     return found

@@ -48,7 +48,7 @@ class PanopticData(OwnData):
         file, base, pngs = part.file, part.base, part.extra
         if file is None:
             file, base, pngs = out / f'{split}.json', part.root, part.root
-            content = json.dumps(self._content(part), allow_nan=False)
+            content = json.dumps(self._content(part))
             write_atomically(file, content.encode())
         return {
             'data_root': str(part.root),
@@ -205,13 +205,15 @@ def read(tree: Tree,
     """
     names, parts, left_out, readers = read_parts(tree, files, task, classes,
                                                  PanopticReader)
-    first = readers['train']
+    first = next(iter(readers.values()))
     if len(names) < len(first.classes):
         raise UserError(
             f'{first.path} has {len(first.classes)} classes, and a panoptic '
             'model learns all of them. Omit classes.')
     for split, reader in readers.items():
         parts[split].extra = tree.root / reader.folder
+    # The model numbers things first.
+    names = sorted(names, key=lambda name: not first.isthing[name])
     data = PanopticData(task, tree.root, 'COCO panoptic segments', parts,
                         names, left_out)
     data.things = sum(first.isthing[name] for name in names)

@@ -2,7 +2,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..datasets.decode import ImageError, decode_image, naming, orientation
 
@@ -32,6 +33,10 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         with open(path, 'rb') as file, naming(name):
             image = Image.open(file)
             size, kind = image.size, image.format
+            if isinstance(image, TiffImageFile):
+                # Some versions of Pillow have turned image.size already.
+                size = (image.tag_v2[ExifTags.Base.ImageWidth],
+                        image.tag_v2[ExifTags.Base.ImageLength])
             if orientation(image) in _TURNED:
                 size = size[::-1]
             file.seek(0, 2)

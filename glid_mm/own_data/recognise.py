@@ -7,6 +7,7 @@ from ..errors import UserError
 from . import coco, keypoints, masks, panoptic, rgbd, unlabelled, voc, yolo
 from .data import OwnData, Part
 from .tree import Tree
+from .words import counted, listed
 
 _FORMATS = dict(
     detection=(coco, yolo, voc),
@@ -25,7 +26,8 @@ def recognise(folder: str | Path,
               task: str,
               val: str | Path | float | None = None,
               classes: Sequence[str] | None = None,
-              depth_scale: float | None = None) -> OwnData:
+              depth_scale: float | None = None,
+              testing: bool = False) -> OwnData:
     """Recognize the format of a folder's data, and read it.
 
     Nothing is written. Only the headers of pictures are read.
@@ -37,18 +39,21 @@ def recognise(folder: str | Path,
         val: The validation part of data that has none: a share below 1 or a
             number of images, a text file with one picture name per line, or
             another folder or file of the same kind. By default a tenth.
-        classes: Classes to use, by default all; for label maps, the names of
-            0, 1, 2, ….
+        classes: Classes to use, in this order, by default all; for label maps
+            without names, the names of 0, 1, 2, ….
         depth_scale: Units per metre in depth maps; by default guessed: 1000
             for millimetres, 256 for KITTI.
+        testing: Whether the data is only for a test: its test part, its
+            validation part, or else all of it.
 
     Returns:
         The data, to be described and prepared.
 
     Raises:
         UserError: If there is no such folder or task, the folder has no data
-            for the task or has it in two formats, or the data is invalid. The
-            message names the expected formats, the files found, and a cure.
+            for the task or for training or has it in two formats, or the data
+            is invalid. The message names the expected formats, the files
+            found, and a cure.
         MissingLibraryError: If the format needs a library that is missing.
     """
     if task not in _FORMATS:
@@ -60,8 +65,16 @@ def recognise(folder: str | Path,
         raise UserError(f'{task} has no depth. Omit depth_scale.')
     tree = Tree.of(folder)
     data = _read(tree, task, classes, depth_scale)
+    if 'train' not in data.parts and not (testing and val is None):
+        raise UserError(
+            f'{data.root} has images for {listed(data.parts)} but none for '
+            'training. Put the word "train" into the names of the folders or '
+            'files for training, or give the path of a JSON instead of the '
+            'folder.')
     if val is not None:
         _set_validation(data, val, classes is not None, depth_scale)
+    if testing:
+        data.parts = dict(test=data.part_of('test', 'val', 'train'))
     return data
 
 
@@ -140,21 +153,36 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
     elif str(val).endswith('.txt') and Path(val).is_file():
         data.parts.update(_listed(data.parts['train'], Path(val)))
     else:
-        data.adopt(_read(Tree.of(val), data.task, None, depth_scale), chosen)
+        # The numbers of label maps need names to be compared.
+        maps = data.task == 'semantic'
+        other = _read(
+            Tree.of(val), data.task, data.classes if maps else None,
+            depth_scale)
+        data.adopt(other, chosen and not maps)
 
 
 def _listed(train: Part, path: Path) -> dict[str, Part]:
     """Split training data by a list of validation images."""
-    lines = path.read_text(encoding='utf-8').splitlines()
-    wanted = {line.strip() for line in lines if line.strip()}
-    names = {
-        s.picture
-        for s in train.samples if wanted & {
-            s.picture,
-            osp.basename(s.picture),
-            osp.splitext(osp.basename(s.picture))[0]
-        }
-    }
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'the list {path} cannot be read as text: {error}. '
+                        'Save it as UTF-8.') from error
+    wanted = dict.fromkeys(line.strip() for line in lines if line.strip())
+    names, found = set(), set()
+    for sample in train.samples:
+        name = osp.basename(sample.picture)
+        fitting = wanted.keys() & {sample.picture, name, osp.splitext(name)[0]}
+        if fitting:
+            names.add(sample.picture)
+            found |= fitting
+    missing = [line for line in wanted if line not in found]
+    if missing:
+        raise UserError(
+            f'{path}: no image of the data fits '
+            f'{counted(len(missing), "line")}: {listed(missing)}. Each line '
+            'must be the name of a picture, or its path in the data, such as '
+            f'{train.samples[0].picture}. Remove other lines.')
     if not names or len(names) == len(train.samples):
         raise UserError(
             f'{path} names {len(names)} of the {len(train.samples)} images. '

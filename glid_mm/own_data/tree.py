@@ -1,5 +1,6 @@
 """The files of a folder, and the meaning of folder names."""
 import json
+import os
 import os.path as osp
 import re
 from collections import Counter
@@ -33,6 +34,8 @@ ROLES = {
         panoptic='panoptic').items()
     for name in names.split()
 }
+# Python's characters for bytes of a name that are not UTF-8.
+_NOT_UTF8 = re.compile('[\udc80-\udcff]')
 
 
 class Place(NamedTuple):
@@ -81,6 +84,11 @@ def place_of(path: str) -> Place:
     return Place(split, role, '/'.join(inside), osp.splitext(name)[0])
 
 
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and infinity, which Python's reader would accept."""
+    raise ValueError(f'JSON does not allow {name}. Write null instead')
+
+
 class Tree:
     """The files of a folder, listed once.
 
@@ -99,7 +107,8 @@ class Tree:
         left_out (LeftOut): Empty pictures.
 
     Raises:
-        UserError: If it is not a folder, cannot be read, or has no files.
+        UserError: If it is not a folder, cannot be read, has no files, or the
+            name of one is not UTF-8.
     """
 
     def __init__(self, folder: str | Path, main: Path | None = None) -> None:
@@ -112,6 +121,11 @@ class Tree:
             for name, size in walk(str(self.root)):
                 if name.startswith('.') or '/.' in name:
                     continue
+                if _NOT_UTF8.search(path := f'{self.root}/{name}'):
+                    raise UserError(
+                        f'the name {os.fsencode(path)!r} is not UTF-8. '
+                        'Rename it; the program convmv can rename all files '
+                        'of a folder.')
                 if size:
                     files.append(name)
                 elif name.lower().endswith(SUFFIXES):
@@ -182,7 +196,8 @@ class Tree:
         if name not in self._json:
             try:
                 with open(self.path(name), 'rb') as file:
-                    self._json[name] = json.load(file)
+                    self._json[name] = json.load(
+                        file, parse_constant=_refuse_constant)
             except (OSError, ValueError, RecursionError) as error:
                 raise UserError(f'{self.path(name)} cannot be read as JSON: '
                                 f'{error}') from error

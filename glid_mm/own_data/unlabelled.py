@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..io.files import write_atomically
 from .data import OwnData, Part, Sample
 from .pictures import picture_size, spread
-from .tree import Tree
+from .tree import Tree, place_of
 from .words import LeftOut, counted
 
 LAYOUT = 'pictures in a folder and its subfolders, or shards of them'
@@ -71,7 +71,12 @@ def read(tree: Tree,
         samples = [Sample(name) for name in names]
         return ImageFolder(task, tree.root, 'shards of pictures',
                            dict(train=Part(tree.root, samples)), (), left_out)
-    pictures, photos = set(tree.pictures), tree.photos
+    pictures = set(tree.pictures)
+    # Beside a folder named images, others hold photos too.
+    photos = [
+        name
+        for name in tree.pictures if place_of(name).role in ('images', None)
+    ] or tree.photos
     others = Counter(
         osp.splitext(name)[1].lower() or 'that have no suffix'
         for name in tree.files if name not in pictures)

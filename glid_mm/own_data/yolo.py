@@ -29,10 +29,12 @@ class Layout:
 
     Attributes:
         yaml: The file that describes the data set.
+        settings: Its content.
         pairs: Pictures and label files.
     """
 
     yaml: str | None
+    settings: dict
     pairs: Pairs
 
 
@@ -48,9 +50,14 @@ def find(tree: Tree, task: str) -> Layout | None:
         return None
     pairs = pair(tree.photos, texts)
     lengths = _lengths(tree, [label for _, label in pairs.pairs])
-    if not lengths or task == 'instance' and max(lengths) < 7:
+    if not lengths:
         return None
-    return Layout(find_yaml(tree), pairs)
+    yaml = find_yaml(tree)
+    settings = read_yaml(tree, yaml) if yaml else {}
+    polygons = max(lengths) >= 7 and not settings.get('kpt_shape')
+    if task == 'instance' and not polygons:
+        return None
+    return Layout(yaml, settings, pairs)
 
 
 def hint(tree: Tree) -> str:
@@ -60,6 +67,8 @@ def hint(tree: Tree) -> str:
         if osp.basename(name).lower() not in _OTHER
     ]
     return texts and (f'{listed(texts)}: text files without YOLO boxes, or '
+                      'without the polygons of instance segmentation (with '
+                      'kpt_shape in the YAML, they have keypoints), or '
                       'without a picture of the same name') or ''
 
 
@@ -95,15 +104,19 @@ def read(tree: Tree,
             most pictures cannot be used, or a chosen class is missing.
     """
     require('globox', task="reading boxes of YOLO's format")
-    pairs = layout.pairs
-    settings = read_yaml(tree, layout.yaml) if layout.yaml else {}
+    pairs, settings = layout.pairs, layout.settings
     left_out = LeftOut()
     left_out.update(tree.left_out)
     left_out.add('label file', 'without a picture', *pairs.labels)
     collector = BoxCollector(tree, left_out)
     splits = splits_of(tree, layout.yaml, settings)
     labels = dict(pairs.pairs)
-    texts = {picture: _parse(tree, label) for picture, label in labels.items()}
+    # In a line, keypoints follow the box.
+    end = 5 if settings.get('kpt_shape') else None
+    texts = {
+        picture: _parse(tree, label, end)
+        for picture, label in labels.items()
+    }
     there, source = names_of(tree, layout.yaml, settings, texts)
     _require_named(tree, labels, texts, there, source)
     names = chosen_classes(classes, there, source or str(tree.root))
@@ -133,6 +146,8 @@ def read(tree: Tree,
     kind = 'polygons' if task == 'instance' else 'boxes'
     data = CocoData(task, tree.root, f'YOLO {kind}', collector.parts, names,
                     left_out)
+    if end:
+        data.notes.append('Keypoints (kpt_shape) are not used')
     if empty:
         data.notes.append(
             f'{counted(empty, "image")} without a label file, used as images '
@@ -143,11 +158,11 @@ def read(tree: Tree,
     return data
 
 
-def _parse(tree: Tree, name: str) -> list[tuple[int, list]]:
-    """Lines of a text: their numbers, and class and shares of each."""
+def _parse(tree: Tree, name: str, end: int | None) -> list[tuple[int, list]]:
+    """Lines of a text: their numbers, and class and shares up to ``end``."""
     found = []
     for number, line in enumerate(tree.lines(name), 1):
-        values = line.split()
+        values = line.split()[:end]
         if not values:
             continue
         where = f'{tree.path(name)}, line {number}'

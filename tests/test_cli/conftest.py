@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from glid_mm.cli import auto, tools, training
+from glid_mm.cli import auto, test, tools, training
 from glid_mm.scenes import write_scenes
 
 
@@ -23,7 +23,7 @@ def started(monkeypatch):
         commands.append(list(command))
         raise SystemExit
 
-    for module in (tools, training):
+    for module in (test, tools, training):
         monkeypatch.setattr(module, 'start', start)
     return commands
 

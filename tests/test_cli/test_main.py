@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 
 from glid_mm.cli import test as test_verb
 from glid_mm.cli import tools, verbs
+from glid_mm.cli.configs import config_for
 from glid_mm.cli.verbs import run
+from glid_mm.engine.launch import read_config
 from glid_mm.errors import UserError
+from glid_mm.own_data import recognise
+from ..test_own_data.build import boxes, true_boxes
 
 
 def test_help_names_every_verb_and_imports_little():
@@ -54,6 +60,72 @@ def test_a_test_sees_one_device(device, seen, left, monkeypatch):
         monkeypatch.setenv(name, seen)
     test_verb._show_only(torch.device(device))
     assert os.environ[name] == left
+
+
+def run_with(folder, task, dataset_meta):
+    """A run that has only a config and what its checkpoint says of it."""
+    config = Config.fromfile(config_for(task, 'nano'))
+    folder.mkdir()
+    torch.save(
+        dict(
+            meta=dict(cfg=config.pretty_text, dataset_meta=dataset_meta),
+            state_dict=dict(weight=torch.zeros(1))), folder / 'epoch_1.pth')
+    return str(folder)
+
+
+def written_by_test(started, *arguments):
+    """The config that ``glid test`` has written, and its folder."""
+    with pytest.raises(SystemExit):
+        run('test', *map(str, arguments))
+    _, script, config, _, option, folder, *_ = started.pop()
+    assert script.endswith('tools/test.py') and option == '--work-dir'
+    return read_config(config, {}), folder
+
+
+@pytest.mark.parametrize('names', ['ball box cone person', 'box ball person'])
+def test_other_data_gets_the_classes_of_the_run(names, scenes, started,
+                                                tmp_path):
+    pytest.importorskip('mmdet')
+    names = names.split()
+    weights = run_with(tmp_path / 'run', 'detection', dict(classes=names))
+    config, folder = written_by_test(started, weights, '--data', scenes)
+    assert folder == str(tmp_path / 'run/test')
+    init_default_scope(config.default_scope)
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    assert list(dataset.metainfo['classes']) == names
+    assert boxes(dataset) == {
+        name: [row for row in rows if row[0] in names]
+        for name, rows in true_boxes(scenes, 'val').items()
+    }
+    with pytest.raises(UserError, match='for the test are box, .*Omit --cl'):
+        run('test', weights, '--data', str(scenes), '--classes', 'box', 'ball')
+
+
+def test_other_data_lacks_a_class_of_the_run(scenes, tmp_path):
+    weights = run_with(tmp_path / 'run', 'detection',
+                       dict(classes=['box', 'cat']))
+    with pytest.raises(UserError, match='does not fit.* box, cat: .*class ca'):
+        run('test', weights, '--data', str(scenes))
+
+
+@pytest.mark.parametrize('change', [lambda names: names[::-1], tuple])
+def test_other_data_has_the_keypoints_of_the_run(change, scenes, started,
+                                                 tmp_path):
+    names = recognise(scenes, 'pose').keypoints
+    weights = run_with(tmp_path / 'run', 'pose',
+                       dict(keypoint_id2name=dict(enumerate(change(names)))))
+    if change is tuple:
+        written_by_test(started, weights, '--data', scenes)
+    else:
+        with pytest.raises(UserError, match='keypoints nose.*in the same ord'):
+            run('test', weights, '--data', str(scenes))
+
+
+def test_a_test_of_shipped_weights_is_not_in_the_package(
+        started, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, folder = written_by_test(started, 'weights:nano-scenes-tasks')
+    assert folder == str(tmp_path / 'work_dirs/test_nano-scenes-tasks')
 
 
 @pytest.mark.parametrize('name', tools._CONVERSIONS)

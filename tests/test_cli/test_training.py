@@ -113,6 +113,20 @@ def test_pre_training_follows_the_number_of_pictures(size, images, devices,
     assert config.train_cfg == before
 
 
+@pytest.mark.parametrize('size,said', [
+    ('nano', '1000 steps, 100 passes over 90 objects'),
+    ('tiny', '210 epochs of 90 objects, 420 steps'),
+])
+def test_poses_are_counted_by_object(size, said):
+    config = Config.fromfile(config_for('pose', size))
+    given = {'train_dataloader.batch_size'} if size == 'tiny' else ()
+    config.train_dataloader.batch_size = 9 if size == 'nano' else 64
+    lines = [*adapt(config, 'pose', size, 90, 1, given)]
+    assert any(line.startswith(said) for line in lines)
+    assert lines[0].startswith(
+        f'batch of {config.train_dataloader.batch_size} objects: ')
+
+
 def test_without_auto_the_config_stays(scenes, started, tmp_path):
     ours = Config.fromfile(config_for('detection', 'nano'))
     config = train(started, 'detection', scenes, '--out', tmp_path,

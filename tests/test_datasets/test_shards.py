@@ -79,6 +79,13 @@ def test_images_come_back_from_shards(made):
         UnlabelledImages(str(made), ann_file='/list.txt')
 
 
+def test_names_need_not_be_utf8(folder, tmp_path):
+    name = os.fsencode(folder / NAMES[0])
+    os.rename(name, os.path.dirname(name) + b'/caf\xe9.jpg')
+    make(folder, tmp_path / 'out')
+    assert len(shard_addresses(str(tmp_path / 'out'))) == len(NAMES)
+
+
 @pytest.mark.parametrize('size,shorter_side,expected', [
     ((64, 48), 32, (43, 32)),
     ((48, 64), 32, (32, 43)),

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from glid_mm.errors import UserError
 from glid_mm.own_data import recognise
 from .build import (boxes, built, content, tree_state, true_boxes, write_voc,
                     write_yolo)
@@ -74,6 +75,22 @@ def test_voc_bad_files_are_left_out_and_named(scenes, tmp_path):
     built('detection', settings)
 
 
+def test_names_with_blanks_in_lists_of_voc(scenes, tmp_path):
+    root = write_voc(scenes, tmp_path / 'data')
+    for old, new in ('000000', 'my cat'), ('000001', 'cat 1'):
+        for path in root.rglob(f'train_{old}.*'):
+            path.rename(path.with_stem(new))
+    # Lists of a class add a number to each name.
+    names = root / 'ImageSets/Main/train.txt'
+    names.write_text('my cat\ncat 1\ntrain_000002 -1\ntrain_000003  1\n\n')
+    data = recognise(root, 'detection')
+    assert [s.picture for s in data.parts['train'].samples] == [
+        f'JPEGImages/{stem}.jpg'
+        for stem in ('cat 1', 'my cat', 'train_000002', 'train_000003')
+    ]
+    assert '2 pictures that no list in ImageSets names' in data.describe()
+
+
 def test_yolo(scenes, tmp_path):
     root = write_yolo(scenes, tmp_path / 'data')
     (root / 'labels/train/000000.txt').unlink()
@@ -90,6 +107,29 @@ def test_yolo(scenes, tmp_path):
     assert boxes(datasets['val']) == true_boxes(scenes, 'val')
     assert datasets['train'].metainfo['classes'] == ('box', 'ball', 'cone',
                                                      'person')
+
+
+@pytest.mark.parametrize('shape,points', [('[2, 2]', '.1 .2 .3 .4'),
+                                          ('[2, 3]', '.1 .2 1 .3 .4 0'),
+                                          ('[1, 3]', '.1 .2 2')])
+def test_keypoints_of_yolo(scenes, tmp_path, shape, points):
+    """With keypoints, a line may look like a polygon."""
+    root = write_yolo(scenes, tmp_path / 'data')
+    for path in (root / 'labels').rglob('*.txt'):
+        path.write_text(''.join(f'{line} {points}\n'
+                                for line in path.read_text().splitlines()))
+    with open(root / 'data.yaml', 'a') as file:
+        file.write(f'kpt_shape: {shape}\n')
+    data = recognise(root, 'detection')
+    assert 'Keypoints (kpt_shape) are not used' in data.describe()
+    _, datasets = built('detection', data.prepare(tmp_path / 'run'))
+    for split in 'train', 'val':
+        assert boxes(datasets[split]) == true_boxes(scenes, split)
+    with pytest.raises(
+            UserError,
+            match='kpt_shape in the YAML, they have keypoints.*'
+            'fits the task detection or pretrain'):
+        recognise(root, 'instance')
 
 
 def roboflow(root):
@@ -167,11 +207,13 @@ def test_layouts_of_coco(scenes, tmp_path):
         assert boxes(datasets[split]) == true_boxes(scenes, split)
 
 
-def test_some_classes(scenes, tmp_path):
-    data = recognise(scenes, 'detection', classes=['person', 'ball'])
+@pytest.mark.parametrize('write', [lambda scenes, out: scenes, write_yolo])
+def test_some_classes_in_another_order(scenes, tmp_path, write):
+    root = write(scenes, tmp_path / 'data')
+    data = recognise(root, 'detection', classes=['person', 'ball'])
     assert 'of classes that were not chosen' in data.describe()
     _, datasets = built('detection', data.prepare(tmp_path / 'run'))
-    assert datasets['train'].metainfo['classes'] == ('ball', 'person')
+    assert datasets['train'].metainfo['classes'] == ('person', 'ball')
     assert boxes(datasets['train']) == {
         name: [row for row in rows if row[0] in ('ball', 'person')]
         for name, rows in true_boxes(scenes, 'train').items()

@@ -1,6 +1,7 @@
 """Bad data raises one error that names the problem and the cure."""
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from glid_mm.datasets.decode import ImageError
+from glid_mm.datasets.decode import ImageError, decode_image
 from glid_mm.errors import MissingLibraryError, UserError
 from glid_mm.own_data import TASKS, recognise
 from glid_mm.own_data.pictures import picture_size
@@ -130,6 +131,24 @@ def test_coco_that_is_not_in_order(scenes, tmp_path):
     assert len(data.parts['train'].samples) == 6
 
 
+@pytest.mark.parametrize('task,kind', [('detection', 'instances'),
+                                       ('panoptic', 'panoptic')])
+def test_numbers_that_json_lacks(scenes, tmp_path, task, kind):
+    root = tmp_path / 'data'
+    shutil.copytree(scenes, root)
+    (root / f'annotations/{kind}_val.json').unlink()
+    path = root / f'annotations/{kind}_train.json'
+    file = content(scenes, 'train', kind)
+    file['annotations'][0]['attributes'] = dict(height=float('nan'))
+    path.write_text(json.dumps(file))
+    with pytest.raises(
+            UserError, match=f'{path.name} .* JSON does not allow NaN. Write'):
+        recognise(root, task)
+    # Python reads a number that is too large as infinity.
+    path.write_text(json.dumps(file).replace('NaN', '1e999'))
+    recognise(root, task).prepare(tmp_path / 'run')
+
+
 @pytest.mark.parametrize('segments,match', [
     (None, "'segments_info' of every annotation must be a list"),
     ([3], 'are not objects'),
@@ -170,11 +189,28 @@ def test_pictures_that_are_cut_off(tmp_path, kind):
             picture_size(path)
 
 
-def test_pictures_are_upright(tmp_path):
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'TIFF', 'WEBP'])
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_pictures_are_upright(tmp_path, kind, orientation):
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6
-    Image.new('RGB', (30, 40)).save(tmp_path / 'a.jpg', exif=exif)
-    assert picture_size(tmp_path / 'a.jpg') == (40, 30)
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / 'a picture'
+    Image.new('RGB', (30, 40)).save(path, kind, exif=exif)
+    size = picture_size(path)
+    assert size == ((40, 30) if orientation == 6 else (30, 40))
+    # Training decodes it in this way.
+    assert size == decode_image(path.read_bytes(), str(path)).size
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_names_that_are_not_utf8(scenes, tmp_path, task):
+    root = tmp_path / 'data'
+    shutil.copytree(scenes, root)
+    folder = os.fsencode(root / 'images/train')
+    os.rename(folder + b'/000000.jpg', folder + b'/caf\xe9.jpg')
+    with pytest.raises(
+            UserError, match=r'images/train/caf\\xe9.jpg. is not UTF-8'):
+        recognise(root, task)
 
 
 @pytest.mark.parametrize('line,match', [

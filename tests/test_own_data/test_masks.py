@@ -1,5 +1,6 @@
 """Masks of all formats reach a run unchanged."""
 import json
+import os
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from glid_mm.errors import UserError
-from glid_mm.own_data import recognise
+from glid_mm.own_data import masks, recognise
 from .build import (built, content, rows_of, tree_state, write_masks,
                     write_voc, write_yolo)
 
@@ -73,13 +74,115 @@ def test_colours_become_numbers(scenes, tmp_path, change):
     for stem, labels in maps.items():
         assert np.array_equal(labels, truth(scenes, stem))
     assert tree_state(root) == before
-    # Existing files are not written again.
-    written = tree_state(run / 'labels')
-    recognise(root, 'semantic').prepare(run)
-    assert tree_state(run / 'labels') == written
     (root / 'labelmap.txt').write_text(LABELMAP.rpartition('thing')[0])
     with pytest.raises(UserError, match='colours such as .*does not name'):
         recognise(root, 'semantic')
+
+
+def test_converted_maps_are_never_those_of_other_data(scenes, tmp_path):
+    """Runs may share a folder; colours may be corrected."""
+
+    def maps(root, run=tmp_path / 'run', classes=None):
+        data = recognise(root, 'semantic', classes=classes)
+        _, datasets = built('semantic', data.prepare(run))
+        return label_maps(datasets['train']) | label_maps(datasets['val'])
+
+    root = write_masks(scenes, tmp_path / 'a',
+                       lambda labels: np.uint8(labels < 4) * 255)
+    first = maps(root)
+    other = write_masks(scenes, tmp_path / 'b',
+                        lambda labels: np.uint8(labels >= 4) * 255)
+    for path in other.rglob('*.png'):
+        os.utime(path, (0, 0))
+    for stem, labels in maps(other).items():
+        assert np.array_equal(labels, 1 - first[stem])
+    for names in 'ab', 'ba':
+        (root / 'labelmap.txt'
+         ).write_text(f'{names[0]}:0,0,0::\n{names[1]}:255,255,255::\n')
+        for stem, labels in maps(root, classes=['a', 'b']).items():
+            assert np.array_equal(labels, first[stem] ^ (names == 'ba'))
+    # Two kinds of maps in one folder, whose names differ in the suffix.
+    twin = write_masks(scenes, tmp_path / 'c',
+                       lambda labels: np.uint8(labels < 4) * 255)
+    (twin / 'masks/000001.png').rename(twin / 'masks/000000_mask.tif')
+    (twin / 'images/000001.jpg').rename(twin / 'images/000000_mask.jpg')
+    Image.open(twin / 'masks/000000_mask.tif').save(
+        twin / 'masks/000000_mask.tif', 'TIFF')
+    found = maps(twin, tmp_path / 'twin')
+    assert np.array_equal(found['000000'], first['000000'])
+    assert np.array_equal(found['000000_mask'], first['000001'])
+
+
+NAMES = [f'thing {i}' for i in range(7)]
+
+
+def test_classes_in_another_order(scenes, tmp_path):
+    """Names tell which label is which; others become unlabelled."""
+    root = write_masks(scenes, tmp_path / 'data')
+    (root / 'classes.txt').write_text('\n'.join(NAMES))
+    asked = [NAMES[i] for i in (6, 4, 0, 1, 2)]
+    data = recognise(root, 'semantic', classes=asked)
+    assert data.classes == tuple(asked)
+    assert ('2 classes whose pixels become unlabelled (thing 3, thing 5)'
+            in data.describe())
+    shares = data.parts['train'].total()
+    config, datasets = built('semantic', data.prepare(tmp_path / 'run'))
+    assert config.model.decode_head.num_classes == 5
+    maps = label_maps(datasets['train']) | label_maps(datasets['val'])
+    numbers = np.array([2, 3, 4, 255, 1, 255, 0])
+    for stem, labels in maps.items():
+        assert np.array_equal(labels, numbers[truth(scenes, stem)])
+    for i, name in enumerate(asked):
+        assert shares[name] == sum(
+            (labels == i).sum() for labels in maps.values())
+    with pytest.raises(UserError, match='no class tree. .*Use these names'):
+        recognise(root, 'semantic', classes=['tree', *NAMES])
+
+
+def test_a_background_that_no_file_names(scenes, tmp_path):
+    """Maps with a class fewer have it too."""
+    root = write_masks(scenes, tmp_path / 'data')
+    (root / 'classes.txt').write_text('\n'.join(NAMES[1:]))
+    classes = ('background', *NAMES[1:])
+    for asked in (None, NAMES[1:], classes):
+        assert recognise(root, 'semantic', classes=asked).classes == classes
+    less = write_masks(scenes, tmp_path / 'less',
+                       lambda labels: np.minimum(labels, 5))
+    (less / 'classes.txt').write_text('\n'.join(NAMES[1:]))
+    data = recognise(root, 'semantic', val=less)
+    assert data.classes == classes
+    _, datasets = built('semantic', data.prepare(tmp_path / 'run'))
+    for stem, labels in label_maps(datasets['val']).items():
+        assert np.array_equal(labels, np.minimum(truth(scenes, stem), 5))
+
+
+def test_validation_data_with_another_order(scenes, tmp_path):
+    root = write_masks(scenes, tmp_path / 'data')
+    (root / 'classes.txt').write_text('\n'.join(NAMES))
+    other = write_masks(scenes, tmp_path / 'other', lambda labels: 6 - labels)
+    (other / 'classes.txt').write_text('\n'.join(NAMES[::-1]))
+    data = recognise(root, 'semantic', val=other)
+    _, datasets = built('semantic', data.prepare(tmp_path / 'run'))
+    for split in 'train', 'val':
+        maps = label_maps(datasets[split])
+        assert len(maps) == 6
+        for stem, labels in maps.items():
+            assert np.array_equal(labels, truth(scenes, stem))
+    (other / 'classes.txt').write_text('\n'.join('abcdefg'))
+    with pytest.raises(UserError, match='other has no class thing 0'):
+        recognise(root, 'semantic', val=other)
+
+
+def test_a_label_without_a_name_is_no_unlabelled_pixel(scenes, tmp_path,
+                                                       monkeypatch):
+    """Also in a map that was not looked at."""
+    root = write_masks(scenes, tmp_path / 'data')
+    (root / 'classes.txt').write_text('\n'.join(NAMES))
+    Image.new('L', (64, 64), 9).save(root / 'masks/000001.png')
+    monkeypatch.setattr(masks, 'LOOKED_AT', 2)
+    data = recognise(root, 'semantic', classes=NAMES[::-1])
+    with pytest.raises(UserError, match='000001.png has the label 9, but'):
+        data.prepare(tmp_path / 'run')
 
 
 def test_black_and_white(scenes, tmp_path):
@@ -108,6 +211,7 @@ def test_names_and_labels(scenes, tmp_path):
     data = recognise(root, 'semantic')
     assert data.classes == ('background', *names)
     assert 'label 0 becomes the background' in data.describe()
+    (root / 'classes.json').unlink()
     assert recognise(
         root, 'semantic', classes='a b c d e f g'.split()).classes[-1] == 'g'
     with pytest.raises(UserError, match='labels up to 5.*names 2 classes'):
@@ -248,6 +352,17 @@ def test_panoptic(scenes, tmp_path):
         row['img_path']: row
         for row in (datasets['train'].get_data_info(i) for i in range(6))
     }
+    # The model numbers things first.
+    asked = ('sky', 'box', 'ground', 'person', 'cone', 'wall', 'ball')
+    data = recognise(scenes, 'panoptic', classes=asked)
+    assert data.classes == ('box', 'person', 'cone', 'ball', 'sky', 'ground',
+                            'wall')
+    _, other = built('panoptic', data.prepare(tmp_path / 'turned'))
+    for i in range(6):
+        rows = [[(s['id'], d.metainfo['classes'][s['category']], s['is_thing'])
+                 for s in d.get_data_info(i)['segments_info']]
+                for d in (other['train'], datasets['train'])]
+        assert rows[0] == rows[1]
     # A single file that is split gives the same segments.
     root = tmp_path / 'data'
     shutil.copytree(scenes / 'images/train', root / 'images')

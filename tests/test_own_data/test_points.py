@@ -89,6 +89,38 @@ def test_other_keypoints(scenes, tmp_path):
         recognise(root, 'pose')
 
 
+def test_objects_are_samples(scenes, tmp_path):
+    for root, split in (scenes, None), (lonely(scenes, tmp_path), 2):
+        data = recognise(root, 'pose', val=split)
+        _, datasets = built('pose', data.prepare(tmp_path / f'run {split}'))
+        assert data.trains_on == len(datasets['train'])
+
+
+def lonely(scenes, tmp_path):
+    """Keypoints without a validation part."""
+    root = tmp_path / 'lonely'
+    shutil.copytree(scenes / 'images/train', root / 'images')
+    shutil.copy(scenes / 'annotations/person_keypoints_train.json', root)
+    return root
+
+
+def test_validation_keypoints_in_another_order(scenes, tmp_path):
+    root = lonely(scenes, tmp_path)
+    other = tmp_path / 'other'
+    shutil.copytree(scenes / 'images/val', other / 'images')
+    file = content(scenes, 'val', 'person_keypoints')
+    (other / 'points.json').write_text(json.dumps(file))
+    assert len(recognise(root, 'pose', val=other).parts['val'].samples) == 4
+    names = file['categories'][0]['keypoints']
+    names[1:3] = names[2:0:-1]
+    (other / 'points.json').write_text(json.dumps(file))
+    with pytest.raises(
+            UserError,
+            match='other has the keypoints nose, right_eye, left_eye.*but '
+            '.*lonely has nose, left_eye.*in the same order'):
+        recognise(root, 'pose', val=other)
+
+
 @pytest.mark.parametrize('names,swap', [
     (['nose', 'left_eye', 'right_eye'], [0, 2, 1]),
     (['leftHip', 'rightHip', 'tail'], [1, 0, 2]),
@@ -209,6 +241,19 @@ def test_pre_training(scenes, tmp_path):
           for path in (scenes / 'images').rglob('*.jpg')}
     with pytest.raises(UserError, match='pretrain has no validation'):
         recognise(scenes, 'pretrain', val=.1)
+
+
+def test_pre_training_on_photos_beside_a_folder_of_images(scenes, tmp_path):
+    root = tmp_path / 'photos'
+    shutil.copytree(scenes / 'images/val', root / 'images')
+    shutil.copytree(scenes / 'images/train', root / 'holiday')
+    shutil.copytree(scenes / 'semantic_train', root / 'masks')
+    data = recognise(root, 'pretrain')
+    text = data.describe()
+    assert '10 images for training' in text
+    assert '6 pictures in folders of labels' in text
+    _, datasets = built('pretrain', data.prepare(tmp_path / 'run'))
+    assert len(datasets['train']) == 10
 
 
 def test_pre_training_on_shards(scenes, tmp_path):

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from glid_mm.errors import UserError
-from glid_mm.own_data import recognise
+from glid_mm.own_data import TASKS, recognise
 from glid_mm.own_data.split import keep_split, number_of
 from .build import ROOT, built, content, write_yolo
 
@@ -111,9 +111,48 @@ def test_a_list_of_validation_images(unsplit, tmp_path):
     settings = data.prepare(tmp_path / 'run')
     assert names_of(settings,
                     'val') == {'photos/000001.jpg', 'photos/000003.jpg'}
-    names.write_text('lost\n')
+    # A list from Windows.
+    names.write_text('000001\r\n000003.jpg\n\n', encoding='utf-8-sig')
+    assert names_of(
+        recognise(unsplit, 'detection', val=names).prepare(tmp_path / 'again'),
+        'val') == {'photos/000001.jpg', 'photos/000003.jpg'}
+    names.write_text('\n')
     with pytest.raises(UserError, match='names 0 of the 6 images'):
         recognise(unsplit, 'detection', val=names)
+    # Images that are not found would be trained on.
+    names.write_text('000001\nlost\nelsewhere/000003.jpg\n')
+    with pytest.raises(
+            UserError,
+            match='fits 2 lines: lost, elsewhere/000003.jpg. .*such as '
+            'photos/000000.jpg'):
+        recognise(unsplit, 'detection', val=names)
+    names.write_bytes('bär.jpg\n'.encode('latin-1'))
+    with pytest.raises(UserError, match='val.txt cannot be read.*UTF-8'):
+        recognise(unsplit, 'detection', val=names)
+
+
+@pytest.mark.parametrize('task', [t for t in TASKS if t != 'pretrain'])
+def test_data_for_a_test_needs_no_training_part(scenes, tmp_path, task):
+    whole = recognise(scenes, task, testing=True)
+    assert '4 images for testing. ' in whole.describe()
+    root = tmp_path / 'data'
+    shutil.copytree(scenes, root)
+    for path in [*root.glob('*/*train*'), *root.glob('*_train')]:
+        path.rename(path.with_name(path.name.replace('train', 'test')))
+    with pytest.raises(UserError, match='has images for .*, .* but none for'):
+        recognise(root, task)
+    data = recognise(root, task, testing=True)
+    text = data.describe()
+    assert '6 images for testing. ' in text and 'set aside' not in text
+    settings = data.prepare(tmp_path / 'run')
+    assert not (tmp_path / 'run/split.json').exists()
+    assert any(name.startswith('test_dataloader') for name in settings)
+    assert not any(name.startswith(('train_', 'val_')) for name in settings)
+
+
+def test_data_without_parts_is_all_for_a_test(unsplit):
+    text = recognise(unsplit, 'detection', testing=True).describe()
+    assert '6 images for testing. ' in text and 'set aside' not in text
 
 
 @pytest.mark.parametrize('val,match', [(6, 'must be fewer than the 6'),
