@@ -1,4 +1,5 @@
 """Boxes in Pascal VOC's format: an XML for each picture."""
+import math
 import os.path as osp
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -136,7 +137,7 @@ def _first_pixel(files: list) -> int:
     """
     values = [
         value for *_, objects in files for box, _ in objects
-        for value in box.ltrb
+        for value in box.ltrb if math.isfinite(value)
     ]
     return int(all(value >= 1 and value == int(value) for value in values))
 

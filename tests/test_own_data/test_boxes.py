@@ -1,5 +1,6 @@
 """Boxes of COCO, VOC and YOLO reach a run unchanged."""
 import json
+import re
 import shutil
 
 import pytest
@@ -57,6 +58,9 @@ def test_voc_bad_files_are_left_out_and_named(scenes, tmp_path):
     difficult = root / 'Annotations/train_000001.xml'
     difficult.write_text(difficult.read_text().replace('<difficult>0',
                                                        '<difficult>1', 1))
+    endless = root / 'Annotations/train_000002.xml'
+    endless.write_text(
+        re.sub('<xmax>[^<]*', '<xmax>inf', endless.read_text(), count=1))
     (root / 'JPEGImages/alone.jpg').write_bytes(
         (root / 'JPEGImages/train_000000.jpg').read_bytes())
     (root / 'Annotations/lost.xml').write_text('<annotation></annotation>')
@@ -66,6 +70,7 @@ def test_voc_bad_files_are_left_out_and_named(scenes, tmp_path):
     assert '1 picture without an XML (JPEGImages/alone.jpg)' in text
     assert '1 XML without a picture (Annotations/lost.xml)' in text
     assert '1 box marked as difficult' in text
+    assert '1 box because' in text and 'counted from 1' in text
     assert '9 images for training. There is no validation part, so 1' in text
     settings = data.prepare(tmp_path / 'run')
     rows = sum((json.loads(
