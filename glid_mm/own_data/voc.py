@@ -122,6 +122,8 @@ def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],
     for node in root.iter('object'):
         try:
             box = BoundingBox.from_xml(node)
+            if not all(map(math.isfinite, box.ltrb)):
+                raise ValueError
         except (ParsingError, ValueError, AssertionError):
             left_out.add('box', 'that cannot be read', label)
             continue
@@ -137,7 +139,7 @@ def _first_pixel(files: list) -> int:
     """
     values = [
         value for *_, objects in files for box, _ in objects
-        for value in box.ltrb if math.isfinite(value)
+        for value in box.ltrb
     ]
     return int(all(value >= 1 and value == int(value) for value in values))
 
