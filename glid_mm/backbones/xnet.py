@@ -52,6 +52,7 @@ class XNet(models.XNet):
                 "model.backbone.order='reversed' runs stages one by one: "
                 "give a classifier of type='glid_mm.TimmFeatures'")
         *_, last = _maps(encoder, 'encoder', STRIDES[-1:])
+        _freeze_unused(encoder)
         widths = _maps(classifier, 'classifier', STRIDES)
         try:
             super().__init__(encoder, classifier, last, widths, channels,
@@ -91,6 +92,23 @@ class XNet(models.XNet):
                 part.init_weights()
         if self.init_cfg is not None:
             initialize(self, self.init_cfg)
+
+
+def _freeze_unused(encoder: nn.Module) -> None:
+    """Freeze what the last map does not depend on, such as norms of others.
+
+    With several processes, all trained parameters must get a gradient.
+    """
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    image = torch.zeros(1, 3, _PROBE, _PROBE, device=trained[0].device)
+    encoder.eval()  # some of the hosts' networks return None
+    with torch.enable_grad():
+        maps = encoder(image)
+        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+        gradients = torch.autograd.grad(last.sum(), trained, allow_unused=True)
+    encoder.train()
+    for parameter, gradient in zip(trained, gradients):
+        parameter.requires_grad_(gradient is not None)
 
 
 @torch.no_grad()

@@ -75,6 +75,10 @@ class GLIDOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 for name, _ in module.named_parameters()):
             raise UserError('paramwise_cfg applies to the encoder, but no '
                             f'parameter of the model is in {ENCODER}*')
+        if decay is not None and not sum(depths):
+            raise UserError(
+                'paramwise_cfg.layer_decay applies to the blocks of a GLID '
+                f'encoder, but no parameter is in {ENCODER}stages.*.blocks.*')
         for (factor, decays), members in groups.items():
             group = dict(params=[param for _, param in members])
             if self.base_lr is not None:

@@ -68,7 +68,11 @@ class Pass:
             for x in (attention.q(query[:, list(queries)]), attention.k(key)))
         logits = q @ k.mT * q.shape[-1]**-.5
         if exists is not None:
-            exists = exists.repeat(len(key) // len(exists), 1)[:, None, None]
+            if exists.dim() == 2:
+                exists = exists.repeat(len(key) // len(exists), 1)
+                exists = exists[:, None, None]
+            else:  # a mask for each query (masked attention)
+                exists = exists[:, :, list(queries)]
             logits = logits.masked_fill(~exists, -torch.inf)
         return logits.softmax(-1)
 
@@ -105,13 +109,15 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
     def read(attention: nn.Module, args: tuple) -> None:
         passes[-1].reads.append((attention, *args))
 
-    def end(_, args: tuple, output: GLIDOutput) -> None:
-        passes[-1].output = output
+    answers = glid.answers
 
-    hooks = [
-        glid.encoder.register_forward_pre_hook(begin),
-        glid.register_forward_hook(end)
-    ]
+    def end(*args, **kwargs) -> GLIDOutput:
+        passes[-1].output = answers(*args, **kwargs)
+        return passes[-1].output
+
+    # Some heads call it without the model's forward pass.
+    glid.answers = end
+    hooks = [glid.encoder.register_forward_pre_hook(begin)]
     hooks += [
         layer.cross_attn.register_forward_pre_hook(read)
         for layer in glid.decoder.layers
@@ -119,6 +125,7 @@ def passes_of(glid: GLID) -> Iterator[list[Pass]]:
     try:
         yield passes
     finally:
+        del glid.answers
         for hook in hooks:
             hook.remove()
 

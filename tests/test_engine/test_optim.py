@@ -95,3 +95,7 @@ def test_rules_that_cannot_apply_are_refused():
         build(Task(), custom_keys={})
     with pytest.raises(UserError, match='backbone.encoder'):
         build(nn.Linear(2, 2), encoder_lr_mult=.1)
+    model = Task()
+    model.backbone.encoder = nn.Linear(2, 2)
+    with pytest.raises(UserError, match='layer_decay applies to the blocks'):
+        build(model, layer_decay=.9)

@@ -11,6 +11,7 @@ from glid_mm.errors import UserError
 from glid_mm.models import TokenGrid
 from glid_mm.tasks.common import dense_features
 from glid_mm.tasks.masks.focus import Foreground
+from glid_mm.visualization.attention import passes_of
 from ..nano import BACKBONE
 
 GLID_OF_TASK = dict(BACKBONE, num_queries=20, embedding_std=1.)
@@ -81,6 +82,23 @@ class Mask2Former(Mask2FormerHead):
                 lambda out=out, **given: self.masks.append(given[
                     'cross_attn_mask']) or out for out in outs
             ])
+
+
+@torch.no_grad()
+def test_attention_maps_are_of_what_queries_see():
+    torch.manual_seed(0)
+    model = semantic().eval()
+    with passes_of(model.backbone) as passes:
+        out = dense_features(model.backbone, torch.randn(1, 3, 64, 96), None,
+                             model.decode_head.focus)
+    seen, = passes
+    assert torch.equal(seen.output.query_features, out.query_features)
+    for layer, (*_, exists) in enumerate(seen.reads):
+        weights = seen.weights(layer, [3, 8])
+        assert (weights.sum(-1) - 1).abs().max() < 1e-5
+        if exists is not None:
+            unseen = ~exists[:, :, [3, 8]].expand_as(weights)
+            assert unseen.any() and not weights[unseen].any()
 
 
 @pytest.mark.parametrize('build', [semantic, panoptic])

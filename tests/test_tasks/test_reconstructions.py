@@ -181,6 +181,13 @@ def test_hook_says_how_to_name_images(model, tmp_path):
         train(ReconstructionHook(), model, [None], tmp_path, 1)
 
 
+def test_other_processes_do_not_prepare_pictures(monkeypatch):
+    module = 'glid_mm.tasks.pretraining.reconstruction_hook.is_main_process'
+    monkeypatch.setattr(module, lambda: False)
+    # There is no model to prepare a batch.
+    ReconstructionHook().before_train_iter(SimpleNamespace(), 0, {})
+
+
 @pytest.mark.parametrize('name', ['interval', 'num_images'])
 def test_hook_refuses_nothing_to_do(name):
     with pytest.raises(ValueError, match=name):

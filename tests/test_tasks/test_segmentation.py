@@ -17,7 +17,7 @@ from PIL import Image
 
 from glid_mm.errors import UserError
 from glid_mm.scenes import render_scene, write_scenes
-from glid_mm.tasks.segmentation import SegInferencer
+from glid_mm.tasks.segmentation import SegInferencer, SemanticHead
 from glid_mm.tasks.segmentation.labels import no_class
 from ..nano import over_fit, scenes, segmentor, short_run
 
@@ -152,6 +152,11 @@ def test_labels_become_masks_and_what_is_known():
 
 
 @torch.no_grad()
+def test_one_class_is_refused():
+    with pytest.raises(UserError, match='num_classes=1: each pixel'):
+        SemanticHead(1, in_channels=8, mask_channels=8)
+
+
 def test_scores_are_the_sum_over_queries_of_class_times_mask():
     torch.manual_seed(0)
     model = segmentor().eval()

@@ -142,6 +142,19 @@ def test_glids_swin_and_a_classifier_of_mmpretrain(tmp_path):
     assert model(torch.randn(1, 3, 40, 70))[0].shape == (1, 16, 10, 18)
 
 
+def test_all_that_is_trained_gets_a_gradient():
+    maps = dict(
+        type='mmpretrain.ConvNeXt',
+        arch='atto',
+        out_indices=(0, 1, 2, 3),
+        gap_before_final_norm=False)
+    model = build(maps, maps)
+    model(torch.randn(1, 3, 32, 64))[0].sum().backward()
+    assert not model.encoder.norm0.weight.requires_grad
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
 def test_weights_of_another_size_are_refused(checkpoint):
     wide = dict(TIMM, dims=(8, 16, 24, 40))
     model = build(classifier=wide, init_cfg=start(checkpoint))

@@ -19,12 +19,12 @@ def depth_range(depth: np.ndarray) -> tuple[float, float]:
     """A range for colours.
 
     Args:
-        depth: ``(H, W)`` in metres; 0 or NaN where unknown.
+        depth: ``(H, W)`` in metres; 0, NaN or infinite where unknown.
 
     Returns:
         Smallest and largest depth of most known pixels.
     """
-    known = depth[depth > 0]
+    known = depth[_known(depth)]
     if not known.size:
         return 1., 10.
     low, high = np.percentile(known, PERCENTILES).tolist()
@@ -37,19 +37,24 @@ def depth_picture(depth: np.ndarray,
     """Colour depth: near yellow, far blue, equal ratios equal steps.
 
     Args:
-        depth: ``(H, W)`` in metres; 0 or NaN where unknown, which is grey.
+        depth: ``(H, W)`` in metres; 0, NaN or infinite where unknown, which
+            is grey.
         limits: The ends of the colours; by default :func:`depth_range`.
 
     Returns:
         ``(H + h, W, 3)`` uint8 RGB, with a scale bar below.
     """
     low, high = limits or depth_range(depth)
-    known = depth > 0
+    known = _known(depth)
     # The bar ends at a ratio of 1.
     ratios = np.log(np.where(known, depth, low) / low) / np.log(high / low)
     picture = _colours(ratios)
     picture[~known] = UNKNOWN
     return np.concatenate([picture, _scale_bar(depth.shape[1], low, high)])
+
+
+def _known(depth: np.ndarray) -> np.ndarray:
+    return (depth > 0) & np.isfinite(depth)
 
 
 def _colours(ratios: np.ndarray) -> np.ndarray:
@@ -112,7 +117,7 @@ class DepthVisualizer(SegLocalVisualizer):
             if data_sample is not None and key in data_sample
         }
         limits = next((depth_range(depth)
-                       for depth in depths.values() if (depth > 0).any()),
+                       for depth in depths.values() if _known(depth).any()),
                       None)
         wanted = [
             depth_picture(depths[key], limits)

@@ -70,4 +70,6 @@ class _TaskRunner:
             return value if has else None
         if name.endswith('_dataloader'):
             return SimpleNamespace(dataset=value.dataset.tasks[self._task])
+        if name.endswith('_evaluator'):
+            return value.tasks[self._task]
         return value

@@ -127,13 +127,11 @@ def _build(runner, loaders: dict,
                 f'task {name!r} has evaluation data but no metrics: set '
                 f'{name} of val_evaluator and test_evaluator, or {name}=None '
                 'in val_dataloader and test_dataloader')
-    built = TaskLoaders({
-        name: runner.build_dataloader(config, seed=runner.seed)
-        for name, config in loaders.items()
-    })
-    sizes = {name: len(data) for name, data in built.dataset.tasks.items()}
-    metrics = {
-        name: runner.build_evaluator(evaluators[name])
-        for name in sizes
-    }
-    return built, TaskEvaluator(metrics, sizes)
+    built, metrics = {}, {}
+    for name, config in loaders.items():
+        built[name] = runner.build_dataloader(config, seed=runner.seed)
+        metrics[name] = runner.build_evaluator(evaluators[name])
+        # mmpose's metric reads the file of the data set that was built last.
+        metrics[name].dataset_meta = built[name].dataset.metainfo
+    sizes = {name: len(loader.dataset) for name, loader in built.items()}
+    return TaskLoaders(built), TaskEvaluator(metrics, sizes)

@@ -137,7 +137,8 @@ class PackPanopticInputs(PackDetInputs):
         sample = packed['data_samples']
         sample.gt_panoptic_seg = PixelData(
             sem_seg=codes[torch.from_numpy(numbers.astype(np.int32))][None])
-        codes = codes[shown]
+        # Segments of one kind of stuff are one.
+        codes = codes[shown].unique()
         sample.gt_instances = InstanceData(
             codes=codes, labels=codes.long() % INSTANCE_OFFSET)
         return packed

@@ -21,8 +21,9 @@ class PanopticMetric(BaseMetric):
     """PQ, SQ and RQ in percent, of all classes, of things and of stuff.
 
     The results equal those of COCO's evaluation and of mmdet's
-    ``CocoPanopticMetric``, which needs panopticapi. The ground truth comes
-    from the pipeline: a map of :class:`LoadPanopticMap` that is not resized.
+    ``CocoPanopticMetric``, which needs panopticapi, except that segments of
+    one kind of stuff are one segment. The ground truth comes from the
+    pipeline: a map of :class:`LoadPanopticMap` that is not resized.
 
     Args:
         classwise: Whether to log a table of classes as well.

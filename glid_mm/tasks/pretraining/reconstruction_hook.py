@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from torch import Tensor
 
@@ -56,7 +56,7 @@ class ReconstructionHook(Hook):
                           batch_idx: int,
                           data_batch: dict | None = None) -> None:
         """Choose images and masks; draw the untrained model's output."""
-        if self.images is None:
+        if self.images is None and is_main_process():
             # The model may have to crop the batch.
             batch = bare_model(runner.model).data_preprocessor(data_batch)
             self._choose(runner, batch['inputs'].shape[-2:])

@@ -26,6 +26,9 @@ class SemanticHead(MaskHead):
         align_corners: Whether resizing of logits to the original image aligns
             corners.
         **kwargs: See :class:`MaskHead`.
+
+    Raises:
+        UserError: If there is only one class.
     """
 
     def __init__(self,
@@ -33,6 +36,11 @@ class SemanticHead(MaskHead):
                  ignore_index: int = 255,
                  align_corners: bool = False,
                  **kwargs) -> None:
+        if num_classes < 2:
+            raise UserError(
+                f'model.decode_head.num_classes={num_classes}: each pixel is '
+                'of the best of two or more classes. Label the rest of the '
+                'images as a class of its own, such as background')
         super().__init__(num_classes, **kwargs)
         self.out_channels = num_classes
         self.ignore_index = ignore_index

@@ -25,8 +25,11 @@ def test_pictures_have_one_scale_and_show_what_is_unknown():
     assert np.array_equal(picture[31], picture[34])
     assert len(np.unique(picture[:32].reshape(-1, 3), axis=0)) > 50
     depth[:, :8] = 0
-    depth[:, 8:16] = math.nan
-    assert (depth_picture(depth)[:32, :16] == 128).all()
+    depth[:, 8:12] = math.nan
+    depth[:, 12:16] = math.inf
+    known = depth_picture(depth)[:32]
+    assert (known[:, :16] == 128).all()
+    assert len(np.unique(known.reshape(-1, 3), axis=0)) > 40
     sample = SegDataSample()
     truth = torch.rand(1, 32, 64) + 1
     sample.set_data(

@@ -1,7 +1,10 @@
 """A mixture trains, resumes and is evaluated, or raises one error."""
+import copy
 import itertools
+import json
 import shutil
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -100,23 +103,54 @@ def test_each_task_is_checked_against_its_data(config, model, dataset, change,
         hook.before_train(runner)
 
 
+def evaluation(loaders, evaluators):
+    """The loop of a run that only evaluates."""
+    init_default_scope('mmengine')
+    runner = SimpleNamespace(
+        seed=0,
+        visualizer=SimpleNamespace(),
+        _randomness_cfg={},
+        build_dataloader=Runner.build_dataloader,
+        build_evaluator=lambda config: Evaluator(config))
+    return multitask.TaskValLoop(runner, loaders, evaluators)
+
+
+def test_each_pose_task_has_its_own_annotations(config):
+    other = copy.deepcopy(config.val_dataloader.pose)
+    other.dataset.update(config.train_dataloader.dataset.tasks.pose)
+    metric = config.val_evaluator.pose
+    loop = evaluation(
+        dict(a=config.val_dataloader.pose, b=other), dict(a=metric, b=metric))
+    for name, evaluator in loop.evaluator.tasks.items():
+        coco = evaluator.metrics[0].coco
+        wanted = json.loads(
+            Path(loop.dataloader.dataset.tasks[name].ann_file).read_text())
+        assert len(coco.imgs) == len(wanted['images'])
+    assert loop.evaluator.tasks['a'].metrics[0].coco.imgs != coco.imgs
+
+
+def test_metrics_ignore_what_the_head_ignores(config, model):
+    hook = HOOKS.build(config.default_hooks.tasks)
+    tasks = dict(semantic=config.val_dataloader.semantic)
+    loop = evaluation(tasks, config.val_evaluator)
+    model.tasks.semantic.decode_head.ignore_index = 250
+    hook.before_val(
+        SimpleNamespace(
+            model=model,
+            val_loop=loop,
+            val_dataloader=loop.dataloader,
+            val_evaluator=loop.evaluator))
+    metric, = loop.evaluator.tasks['semantic'].metrics
+    assert metric.ignore_index == 250
+
+
 def test_evaluation_leaves_tasks_out(config):
     """Tasks without a loader are skipped; without metrics they fail."""
 
     def loop(**changes):
-        runner = SimpleNamespace(
-            seed=0,
-            visualizer=SimpleNamespace(),
-            _randomness_cfg={},
-            build_dataloader=Runner.build_dataloader,
-            build_evaluator=lambda config: Evaluator(config))
         evaluators = {**config.val_evaluator, **changes.pop('metrics', {})}
-        return multitask.TaskValLoop(runner, {
-            **config.val_dataloader,
-            **changes
-        }, evaluators)
+        return evaluation({**config.val_dataloader, **changes}, evaluators)
 
-    init_default_scope('mmengine')
     left = loop(instance=None, panoptic=None, detection=None, pose=None)
     assert [*left.dataloader.dataset.tasks] == ['semantic', 'depth']
     assert [*left.evaluator.tasks] == ['semantic', 'depth']

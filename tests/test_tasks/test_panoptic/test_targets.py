@@ -12,7 +12,8 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from glid_mm.scenes import render_scene
 from glid_mm.tasks.panoptic import PanopticHead
-from glid_mm.tasks.panoptic.loading import colours, segment_ids
+from glid_mm.tasks.panoptic.loading import (PackPanopticInputs, colours,
+                                            segment_ids)
 from .build import CONFIGS, SCENES, build, config_of
 
 
@@ -133,3 +134,18 @@ def test_jittered_images_of_coco_are_padded_to_one_shape(kind, data_root):
     assert not targets.known.all()
     assert sum(targets.counts) == len(targets.masks) > 0
     assert targets.masks.any((1, 2)).all()
+
+
+def test_segments_of_one_kind_of_stuff_are_one_target():
+    numbers = np.repeat([[1], [1], [2], [3]], 4, 1).astype(np.uint8)
+    packed = PackPanopticInputs(meta_keys=('img_shape', )).transform(
+        dict(
+            img=np.zeros((4, 4, 3), np.uint8),
+            img_shape=(4, 4),
+            gt_seg_map=numbers,
+            # Void, two segments of class 5, and a thing of class 0.
+            segment_codes=np.array([7, 5, 5, INSTANCE_OFFSET], np.int32),
+            num_classes=7))
+    found = packed['data_samples'].gt_instances
+    assert found.codes.tolist() == [5, INSTANCE_OFFSET]
+    assert found.labels.tolist() == [5, 0]
