@@ -33,6 +33,36 @@ def refuse_foreign(model: nn.Module, checkpoint: dict) -> None:
             'remove load_from.')
 
 
+def fit(
+    model: nn.Module, checkpoint: dict, revise_keys: Iterable[tuple] = ()
+) -> tuple[OrderedDict, LoadReport]:
+    """Fit the weights of a checkpoint to a model of any task.
+
+    Args:
+        model, checkpoint, revise_keys: See :func:`load_weights`.
+
+    Returns:
+        The weights by the model's names, and the report on loading them.
+
+    Raises:
+        CheckpointError: See :func:`load_weights`.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    metadata = getattr(weights, '_metadata', {})
+    weights = OrderedDict(weights)
+    for pattern, replacement in revise_keys:
+        weights = OrderedDict((re.sub(pattern, replacement, name), value)
+                              for name, value in weights.items())
+    upgrade(weights)
+    # Modules read the version of their weights from it.
+    weights._metadata = metadata
+    weights, notes = fit_tasks(model.state_dict(), weights)
+    glid = glid_of(model)
+    notes += [] if glid is None else shift_note(checkpoint, glid)
+    report = LoadReport(model.state_dict(), weights, notes)
+    return weights, report
+
+
 def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
                  revise_keys: Iterable[tuple]) -> LoadReport:
     """Load a checkpoint into a model of any task and report the result.
@@ -51,19 +81,7 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool,
             architecture, or belongs to a mixture with an ambiguous choice of
             the task.
     """
-    weights = checkpoint.get('state_dict', checkpoint)
-    metadata = getattr(weights, '_metadata', {})
-    weights = OrderedDict(weights)
-    for pattern, replacement in revise_keys:
-        weights = OrderedDict((re.sub(pattern, replacement, name), value)
-                              for name, value in weights.items())
-    upgrade(weights)
-    # Modules read the version of their weights from it.
-    weights._metadata = metadata
-    weights, notes = fit_tasks(model.state_dict(), weights)
-    glid = glid_of(model)
-    notes += [] if glid is None else shift_note(checkpoint, glid)
-    report = LoadReport(model.state_dict(), weights, notes)
+    weights, report = fit(model, checkpoint, revise_keys)
     # The report replaces mmengine's message.
     load_state_dict(model, weights, strict, logger='silent')
     return report

@@ -137,8 +137,9 @@ def take_task(checkpoint: dict, task: str) -> dict:
     }
     alone[_TABLE] = weights[_TABLE][own.rows].clone()
     meta = dict(checkpoint.get('meta') or {})
-    # This is the mixture's config, not the task's.
-    meta.pop('cfg', None)
+    # These describe the mixture; published weights have all but the first.
+    for name in ('cfg', 'config', 'tasks', 'data', 'schedule'):
+        meta.pop(name, None)
     if task in (meta.get('dataset_meta') or {}):
         meta['dataset_meta'] = meta['dataset_meta'][task]
     return dict(meta=meta, state_dict={**alone, **own.head})

@@ -47,8 +47,17 @@ def run(args: argparse.Namespace) -> None:
     """Run the verb."""
     predictor = load(args.weights, args.device, args.task)
     print(predictor)
-    pictures = list_pictures(args.pictures)
     out = Path(args.out)
+    # Not the results of an earlier call.
+    results = [(out / name).resolve() for name in ('vis', 'pred')]
+    pictures = [
+        picture for picture in list_pictures(args.pictures)
+        if not any(picture.source.resolve().is_relative_to(folder)
+                   for folder in results)
+    ]
+    if not pictures:
+        raise UserError(f'all pictures are results in {out}. Choose another '
+                        '--out.')
     make_out(out)
     options = dict(threshold=args.threshold)
     if args.detector is not None:

@@ -112,7 +112,7 @@ class ShardBackend(BaseStorageBackend):
             file = _open(tar)
             # A damaged index may give any offset.
             inside = start + size <= os.fstat(file.fileno()).st_size
-            data = os.pread(file.fileno(), size, start) if inside else b''
+            data = _read_part(file, start, size) if inside else b''
         if len(data) != size:
             raise OSError(f'{tar} is truncated: copy it again')
         return data
@@ -125,6 +125,14 @@ class ShardBackend(BaseStorageBackend):
 @lru_cache(maxsize=256)
 def _open(path: str) -> io.FileIO:
     return io.FileIO(path)
+
+
+def _read_part(file: io.FileIO, start: int, size: int) -> bytes:
+    if hasattr(os, 'pread'):
+        return os.pread(file.fileno(), size, start)
+    # Windows has no pread, and no forked processes that share the position.
+    file.seek(start)
+    return file.read(size)
 
 
 def _read(paths: list[str]) -> list[bytes]:

@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from ..checkpoint.loading import load_weights
+from ..checkpoint.tasks import tasks_of
 
 # Metadata that mmpose needs as arrays; weights files hold lists.
 _ARRAYS = ('keypoint_colors', 'skeleton_link_colors', 'sigmas',
@@ -30,7 +31,8 @@ class _ReadWeights:
         model.cfg = cfg
         load_weights(model, weights, False, ()).refuse_untrained()
         meta = (weights.get('meta') or {}).get('dataset_meta')
-        if not meta:
+        # A mixture has the meta information of each task.
+        if not meta or tasks_of(weights.get('state_dict', weights)):
             data = cfg.test_dataloader.dataset
             with DATASETS.switch_scope_and_registry(None) as registry:
                 kind = registry.get(data.type)

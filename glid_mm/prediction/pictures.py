@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..datasets.decode import bgr, upright_rgb
+from ..datasets.decode import ImageError, bgr, naming, upright_rgb
 from ..datasets.loading import load_image
 from ..errors import UserError
 from ..visualization.images import find_images
@@ -14,6 +14,10 @@ from ..visualization.images import find_images
 _KINDS = (
     'a file, a folder, a PIL image, an array of shape (height, width, '
     '3) and type uint8 in the order red, green, blue, or a list of these')
+
+# Resizing to a model's size would give the shorter side of a longer strip no
+# pixel.
+_LEAST = 8
 
 
 class Picture(NamedTuple):
@@ -36,14 +40,22 @@ class Picture(NamedTuple):
             :func:`glid_mm.datasets.decode.upright_rgb`.
 
         Raises:
-            UserError: If it cannot be read; names it.
+            UserError: If it cannot be read or is too small; names it.
         """
         if isinstance(self.source, Path):
-            return bgr(load_image(str(self.source)))
-        copy = self.source.copy()
-        # A copy loses the format, which 32-bit integers need.
-        copy.format = self.source.format
-        return bgr(upright_rgb(copy, self.name))
+            pixels = bgr(load_image(str(self.source)))
+        else:
+            with naming(self.name):
+                copy = self.source.copy()
+            # A copy loses the format, which 32-bit integers need.
+            copy.format = self.source.format
+            pixels = bgr(upright_rgb(copy, self.name))
+        height, width = pixels.shape[:2]
+        if min(height, width) < _LEAST:
+            raise ImageError.of(
+                self.name, f'{width}×{height} pixels are too few; each side '
+                f'needs {_LEAST}')
+        return pixels
 
 
 def is_one(pictures) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Array = np.ndarray | torch.Tensor
 # mmdet's value is class + 1000 · number of the object.
 _OFFSET = 1000
+# mmpose ranks poses by keypoints with higher scores.
+_LIKELY = 0.2
 
 
 class Origin(NamedTuple):
@@ -234,8 +236,9 @@ class Prediction:
                 scores = np.asarray(self.keypoint_scores[i])
                 result['keypoints'] = np.column_stack(
                     [np.asarray(self.keypoints[i]), scores]).ravel().tolist()
-                # Rank poses like mmpose.
-                result['score'] *= float(scores.mean())
+                # Rank poses like mmpose, by keypoints that are likely there.
+                scores = scores[scores > _LIKELY]
+                result['score'] *= float(scores.mean()) if scores.size else 0.
             results.append(result)
         return results
 

@@ -1,6 +1,6 @@
 """Load weights and predict on pictures."""
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,9 @@ class Predictor:
         # mmseg also gives depth a class.
         meta = getattr(self.model, 'dataset_meta',
                        {}) if self.task != 'depth' else {}
-        self.classes = tuple(meta.get('classes') or ())
+        # mmpose keeps COCO's entries.
+        self.classes = tuple(c['name'] if isinstance(c, Mapping) else c
+                             for c in meta.get('classes') or ())
 
     def __repr__(self) -> str:
         classes = f', {len(self.classes)} classes' if self.classes else ''

@@ -1,8 +1,8 @@
 """Draw the predictions of a task's models beside the ground truth."""
-import os.path as osp
 import uuid
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +95,8 @@ def draw_predictions(config: Config,
         config: Config of a task, with ``test_dataloader`` and ``visualizer``.
         checkpoints: Weights to compare, of that config or of mixtures that
             have its task.
-        titles: Their names; by default their folders.
+        titles: Their names; by default their folders, with the names of the
+            files if several are in one folder.
         num_images: Number of images, spread evenly over the test set.
         draw_options: Further arguments of the visualizer's ``add_datasample``,
             such as ``dict(with_labels=False)`` in mmseg.
@@ -104,12 +105,15 @@ def draw_predictions(config: Config,
         The pictures.
 
     Raises:
-        UserError: If the config has no test data.
+        UserError: If the config has no test data, or titles repeat.
         CheckpointError: If a file cannot be read or lacks weights of the
             model.
     """
     if config.get('test_dataloader') is None:
         raise UserError('the config has no test_dataloader')
+    titles = titles or _titles(checkpoints)
+    if len(set(titles)) < len(titles):
+        raise UserError(f'titles repeat: {", ".join(titles)}')
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     count = min(num_images, len(dataset))
@@ -127,5 +131,12 @@ def draw_predictions(config: Config,
             if not row:
                 row += [image, draw(image, answer, truth=True)]
             row.append(draw(image, answer, truth=False))
-    titles = titles or [osp.basename(osp.dirname(p)) for p in checkpoints]
     return Predictions(['image', 'ground truth', *titles], rows)
+
+
+def _titles(checkpoints: Sequence[str]) -> list[str]:
+    paths = list(map(Path, checkpoints))
+    folders = [path.absolute().parent.name for path in paths]
+    if len(set(folders)) == len(folders):
+        return folders
+    return [f'{a} {path.stem}' for a, path in zip(folders, paths)]

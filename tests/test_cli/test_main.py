@@ -8,7 +8,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
+from PIL import Image
 
+from glid_mm.cli import predict
 from glid_mm.cli import test as test_verb
 from glid_mm.cli import tools, verbs
 from glid_mm.cli.configs import config_for
@@ -126,6 +128,33 @@ def test_a_test_of_shipped_weights_is_not_in_the_package(
     monkeypatch.chdir(tmp_path)
     _, folder = written_by_test(started, 'weights:nano-scenes-tasks')
     assert folder == str(tmp_path / 'work_dirs/test_nano-scenes-tasks')
+
+
+def test_results_of_an_earlier_call_are_no_pictures(tmp_path, monkeypatch):
+
+    class Predictor:
+        task = 'depth'
+
+        def stream(self, pictures, threshold):
+            seen.append(pictures[0].name)
+            return [self]
+
+        def save(self, out):
+            for name in 'vis', 'pred':
+                (out / name).mkdir(exist_ok=True)
+                Image.new('RGB', (8, 8)).save(out / name / f'{seen[-1]}.png')
+
+        boxes = None
+
+    monkeypatch.setattr(predict, 'load', lambda *_: Predictor())
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    Image.new('RGB', (8, 8)).save('photo.png')
+    for _ in range(2):
+        run('predict', 'weights:nano-scenes', '.')
+    assert seen == ['photo', 'photo']
+    with pytest.raises(UserError, match='all pictures are results'):
+        run('predict', 'weights:nano-scenes', 'predictions/vis')
 
 
 @pytest.mark.parametrize('name', tools._CONVERSIONS)

@@ -61,7 +61,10 @@ def content(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
-def test_images_come_back_from_shards(made):
+@pytest.mark.parametrize('windows', [False, True])
+def test_images_come_back_from_shards(made, windows, monkeypatch):
+    if windows:
+        monkeypatch.delattr(os, 'pread', raising=False)
     assert set(content(made)) == {
         f'00000{i}.{suffix}'
         for i in range(3) for suffix in ('tar', 'idx')

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from PIL import Image
 
 import glid_mm
+from glid_mm.datasets.decode import ImageError
 from glid_mm.errors import UserError
 from ..test_tasks.mixtures import CONFIGS, TASKS
 from .conftest import equal
@@ -235,9 +236,14 @@ def test_what_is_no_picture_is_named(load, given, message):
 
 def test_files_that_cannot_be_read_are_named(load, pictures, tmp_path):
     torn = tmp_path / 'torn.jpg'
-    torn.write_bytes(pictures[0].read_bytes()[:400])
-    with pytest.raises(UserError, match='torn.jpg'):
-        load('depth').predict(torn)
+    torn.write_bytes(pictures[0].read_bytes()[:700])
+    for given in torn, Image.open(torn):
+        with pytest.raises(ImageError, match='torn'):
+            load('depth').predict(given)
+    with pytest.raises(ImageError, match='300×4 pixels are too few'):
+        load('depth').predict(np.zeros((4, 300, 3), np.uint8))
+    narrow, = load('depth').predict([np.zeros((300, 8, 3), np.uint8)])
+    assert narrow.depth.shape == (300, 8) and narrow.plot()
     with pytest.raises(UserError, match='no images in the folder'):
         (tmp_path / 'empty').mkdir()
         load('depth').predict(tmp_path / 'empty')

@@ -129,6 +129,9 @@ def test_poses_and_maps_as_coco_has_them(found):
     assert np.allclose(points[:, :2], found['pose'].keypoints[0])
     assert np.allclose(points[:, 2], found['pose'].keypoint_scores[0])
     assert pose['category_id'] == 1
+    scores = points[:, 2]
+    assert pose['score'] == pytest.approx(scores[
+        scores > .2].mean() if scores.max() > .2 else 0)
     for result in found['semantic'].to_coco():
         mask = rle.decode(result['segmentation']).astype(bool)
         label = result['category_id'] - 1

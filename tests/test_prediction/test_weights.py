@@ -9,7 +9,9 @@ import torch
 from mmengine.config import Config
 
 import glid_mm
+from glid_mm.checkpoint.tasks import take_task
 from glid_mm.errors import CheckpointError, UserError
+from glid_mm.io.checkpoints import read_checkpoint
 from glid_mm.io.settings import read_settings
 from glid_mm.prediction import find_run, tasks_of
 from ..test_tasks.mixtures import CONFIGS, TASKS
@@ -125,6 +127,25 @@ def test_a_task_of_a_mixture_is_as_in_the_mixture(mixture_run, pictures, task):
         model.cfg = predictor.config
         assert equal(
             predictor.predict(pictures[0], threshold=0), theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize('task', ['semantic', 'pose'])
+def test_a_mixture_with_the_config_of_a_task(task, mixture_run, runs,
+                                             pictures):
+    alone = glid_mm.load(runs / task, 'cpu')
+    config, _ = find_run(runs / task)
+    predictor = glid_mm.load(mixture_run, 'cpu', config=config)
+    if task == 'semantic':  # configs of poses do not name the class
+        assert predictor.classes == alone.classes
+    assert predictor.predict(pictures[0]).task == task
+
+
+def test_a_task_taken_from_published_weights_has_no_other_config(tmp_path):
+    whole = read_checkpoint('weights:nano-scenes-tasks')
+    assert 'config' in whole['meta']
+    torch.save(take_task(whole, 'pose'), tmp_path / 'pose.pth')
+    with pytest.raises(UserError, match='config='):
+        glid_mm.load(tmp_path / 'pose.pth')
 
 
 def test_tasks_of_a_mixture_are_chosen(mixture_run, runs):

@@ -68,6 +68,13 @@ def test_inspecting_tells_what_a_load_would_do(checkpoint, tmp_path,
     assert 'resized from windows 7 to 8' in printed
 
 
+def test_inspecting_finds_a_task_in_a_mixture(monkeypatch, capsys):
+    tool(monkeypatch, 'inspect_checkpoint', 'weights:nano-scenes-tasks', TASK)
+    printed = capsys.readouterr().out
+    assert 'missing:' not in printed and 'unexpected:' not in printed
+    assert 'that are not loaded: ' in printed
+
+
 def test_inspecting_ends_with_the_refusal(checkpoint, tmp_path, monkeypatch):
     larger = ROOT / ('configs/segmentation/'
                      'glid_swin-b_8xb2-160k_ade20k-640x640.py')

@@ -12,7 +12,7 @@ from glid_mm.datasets.loading import load_image
 from glid_mm.errors import UserError
 from glid_mm.scenes import PALETTE, write_scenes
 from glid_mm.visualization import PredictionHook, draw_predictions
-from glid_mm.visualization.predictions import Painter
+from glid_mm.visualization.predictions import Painter, _titles
 
 CONFIG = 'configs/segmentation/glid_nano_1xb16-2k_scenes-128x128.py'
 
@@ -150,3 +150,12 @@ def test_weights_without_the_head_are_not_drawn(config, tmp_path):
     torch.save(dict(state_dict=weights), path)
     with pytest.raises(UserError, match='would stay random.*decode_head'):
         draw_predictions(config, [path], num_images=1)
+
+
+def test_titles_tell_checkpoints_apart():
+    assert _titles(['a/epoch_1.pth', 'b/epoch_1.pth']) == ['a', 'b']
+    assert _titles(['a/epoch_1.pth',
+                    'a/epoch_2.pth']) == ['a epoch_1', 'a epoch_2']
+    config = Config(dict(test_dataloader=dict()))
+    with pytest.raises(UserError, match='titles repeat: a, a'):
+        draw_predictions(config, ['a.pth', 'b.pth'], ['a', 'a'])

@@ -1,5 +1,6 @@
 """Draw predictions of a task's checkpoints beside the ground truth."""
 import argparse
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -54,7 +55,7 @@ def main():
         out.mkdir(parents=True, exist_ok=True)
         for number, row in enumerate(rows):
             for title, picture in zip(titles, row):
-                name = f'{number}_{title.replace(" ", "-")}.png'
+                name = f'{number}_{re.sub("[^.0-9A-Za-z_-]", "-", title)}.png'
                 Image.fromarray(picture).save(out / name)
     print(f'Predictions written to {args.out}')
 

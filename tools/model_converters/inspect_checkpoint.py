@@ -4,14 +4,14 @@ It ends with an error if the model would refuse the checkpoint.
 """
 import argparse
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from glid_mm.checkpoint.facts import glid_of
 from glid_mm.checkpoint.formats import facts_of, recognise, to_glid
+from glid_mm.checkpoint.loading import fit
 from glid_mm.checkpoint.pretrained import MIN_SHARE, plan
-from glid_mm.checkpoint.report import LoadReport, part_of, shift_note
+from glid_mm.checkpoint.report import part_of
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 from glid_mm.io.checkpoints import read_checkpoint
@@ -56,8 +56,7 @@ def try_on(checkpoint: dict, path: str) -> None:
     """Print the effect of loading on the model of a config."""
     config = Config.fromfile(path)
     init_default_scope(config.get('default_scope', 'mmengine'))
-    with torch.device('meta'):
-        model = MODELS.build(config.model)
+    model = MODELS.build(config.model)
     glid = glid_of(model)
     if glid is None:
         raise UserError(f'the model of {path} contains no GLID')
@@ -70,9 +69,7 @@ def try_on(checkpoint: dict, path: str) -> None:
         report.refuse(('encoder', ), min_share=MIN_SHARE)
     else:
         print('by load_from:')
-        report = LoadReport(model.state_dict(),
-                            checkpoint.get('state_dict', {}),
-                            shift_note(checkpoint, glid))
+        _, report = fit(model, checkpoint)
         print(report)
         report.refuse()
 

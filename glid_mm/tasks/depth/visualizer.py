@@ -112,7 +112,7 @@ class DepthVisualizer(SegLocalVisualizer):
             draw.
         """
         depths = {
-            key: data_sample.get(key).data.squeeze().cpu().float().numpy()
+            key: data_sample.get(key).data.squeeze(0).cpu().float().numpy()
             for key in ('gt_depth_map', 'pred_depth_map')
             if data_sample is not None and key in data_sample
         }
