@@ -209,7 +209,7 @@ def test_names_that_are_not_utf8(scenes, tmp_path, task):
     folder = os.fsencode(root / 'images/train')
     os.rename(folder + b'/000000.jpg', folder + b'/\xe9.jpg')
     with pytest.raises(
-            UserError, match=r'images/train/caf\\xe9.jpg. is not UTF-8'):
+            UserError, match=r'images/train/\\xe9.jpg. is not UTF-8'):
         recognise(root, task)
 
 
