@@ -54,8 +54,9 @@ def no_space(place: PathLike, size: int | None = None) -> NoSpaceError:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the file's name, which may be as long as a name can be.
-    handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    # The file's name may be as long as a name can be, 255 bytes.
+    handle, temporary = tempfile.mkstemp(
+        prefix=f'{_TEMPORARY}{path.name[:50]}-', dir=path.parent)
     try:
         with open(handle, 'wb') as file:
             file.write(data)

@@ -45,9 +45,9 @@ def test_written_file_is_readable_by_others(tmp_path):
 
 
 def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path):
-    path = tmp_path / ('x' * 255)
-    write_atomically(path, b'a')
-    assert path.read_bytes() == b'a'
+    for name in 'x' * 255, '物' * 85:
+        write_atomically(tmp_path / name, b'a')
+        assert (tmp_path / name).read_bytes() == b'a'
 
 
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
