@@ -100,26 +100,27 @@ def _freeze_unused(encoder: nn.Module) -> None:
     With several processes, all trained parameters must get a gradient.
     """
     trained = [p for p in encoder.parameters() if p.requires_grad]
-    image = torch.zeros(1, 3, _PROBE, _PROBE, device=trained[0].device)
-    encoder.eval()  # some of the hosts' networks return None
     with torch.enable_grad():
-        maps = encoder(image)
-        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
-        gradients = torch.autograd.grad(last.sum(), trained, allow_unused=True)
-    encoder.train()
+        last = _probe(encoder)[-1].sum()
+    gradients = torch.autograd.grad(last, trained, allow_unused=True)
     for parameter, gradient in zip(trained, gradients):
         parameter.requires_grad_(gradient is not None)
 
 
-@torch.no_grad()
-def _maps(network: nn.Module, part: str, strides: tuple[int]) -> tuple[int]:
-    """Channels of a network's maps; checks the strides of the last ones."""
+def _probe(network: nn.Module) -> list[Tensor]:
+    """A network's maps of a small image."""
     device = next(network.parameters()).device
     image = torch.zeros(1, 3, _PROBE, _PROBE, device=device)
     network.eval()  # some of the hosts' networks return None
     maps = network(image)
     network.train()
-    maps = list(maps) if isinstance(maps, (tuple, list)) else [maps]
+    return list(maps) if isinstance(maps, (tuple, list)) else [maps]
+
+
+@torch.no_grad()
+def _maps(network: nn.Module, part: str, strides: tuple[int]) -> tuple[int]:
+    """Channels of a network's maps; checks the strides of the last ones."""
+    maps = _probe(network)
     maps = maps[-1:] if len(strides) == 1 else maps
     found = [_PROBE // x.shape[-1] if x.dim() == 4 else 0 for x in maps]
     if found != list(strides):

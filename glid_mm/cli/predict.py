@@ -49,11 +49,10 @@ def run(args: argparse.Namespace) -> None:
     print(predictor)
     out = Path(args.out)
     # Not the results of an earlier call.
-    results = [(out / name).resolve() for name in ('vis', 'pred')]
+    results = {(out / name).resolve() for name in ('vis', 'pred')}
     pictures = [
         picture for picture in list_pictures(args.pictures)
-        if not any(picture.source.resolve().is_relative_to(folder)
-                   for folder in results)
+        if results.isdisjoint(picture.source.resolve().parents)
     ]
     if not pictures:
         raise UserError(f'all pictures are results in {out}. Choose another '
