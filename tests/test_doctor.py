@@ -1,5 +1,6 @@
 """The doctor's rules in made-up environments, and its report."""
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -244,9 +245,26 @@ def test_conflicts_of_this_environment_decide_the_exit_code():
     assert 'CPU core' in done.stdout and 'glid_mm' in done.stdout
 
 
+def test_cores_are_those_of_the_process_or_of_the_container(
+        monkeypatch, tmp_path):
+    limit = tmp_path / 'cpu.max'
+    monkeypatch.setattr(environment, '_CONTAINER_CORES', limit)
+    monkeypatch.setattr(
+        os, 'sched_getaffinity', lambda _: {0, 2, 4}, raising=False)
+    assert environment.available_cores() == 3
+    for text, cores in {
+            'max 100000\n': 3,
+            '200000 100000\n': 2,
+            '50000 100000\n': 1,
+            '900000 100000\n': 3
+    }.items():
+        limit.write_text(text)
+        assert environment.available_cores() == cores
+
+
 def test_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
     limit = tmp_path / 'memory.max'
-    monkeypatch.setattr(environment, '_CONTAINER_LIMIT', limit)
+    monkeypatch.setattr(environment, '_CONTAINER_MEMORY', limit)
     machine = environment.available_memory()
     assert 0.5 < machine < math.inf
     limit.write_text('max\n')

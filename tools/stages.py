@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn, TimeRemainingColumn)
 
+from glid_mm.doctor.environment import available_cores
 from glid_mm.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,7 +146,7 @@ def _start(stage: Stage, neighbours: int, place: int,
     # threads slow down the working ones by a factor of ten and more.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
     if neighbours > 1:
-        cores = int(environment.get('OMP_NUM_THREADS', os.cpu_count()))
+        cores = int(environment.get('OMP_NUM_THREADS', available_cores()))
         environment['OMP_NUM_THREADS'] = str(max(cores // neighbours, 1))
         gpus = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
         if gpus == ['']:

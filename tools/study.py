@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from stages import ROOT, Stage, is_done, run
 
+from glid_mm.doctor.environment import available_cores
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 from glid_mm.study import (Arm, beside, compare, plan_runs, read_outcome,
@@ -84,7 +85,7 @@ def parse_args():
     parser.add_argument(
         '--jobs',
         type=int,
-        default=torch.cuda.device_count() or os.cpu_count(),
+        default=torch.cuda.device_count() or available_cores(),
         help='parallel runs (default: one per GPU, or per core)')
     parser.add_argument(
         '--hours', type=float, help='start no run after this many hours')

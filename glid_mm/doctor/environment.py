@@ -21,8 +21,10 @@ LIBRARIES = {
     'mmpose': (None, ('mmpose', )),
 }
 
-# Bytes of main memory that a container may use, or 'max'.
-_CONTAINER_LIMIT = Path('/sys/fs/cgroup/memory.max')
+# Limits of a container: bytes of main memory, and microseconds of processor
+# time in a period, which follows; or 'max'.
+_CONTAINER_MEMORY = Path('/sys/fs/cgroup/memory.max')
+_CONTAINER_CORES = Path('/sys/fs/cgroup/cpu.max')
 
 # The first release of transformers that mmpretrain cannot import. (Tried with
 # the last releases of either line, from 4.28 on, where both begin.)
@@ -213,9 +215,13 @@ def look() -> Environment:
 
 def available_cores() -> int:
     """The number of processor cores that this process may use."""
+    cores = os.cpu_count() or 1
     if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):  # no container, or no limit
+        time, period = map(int, _CONTAINER_CORES.read_text().split())
+        cores = min(cores, max(1, round(time / period)))
+    return cores
 
 
 def available_memory() -> float:
@@ -224,7 +230,7 @@ def available_memory() -> float:
         return math.inf
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     with suppress(OSError, ValueError):  # no container, or no limit
-        memory = min(memory, int(_CONTAINER_LIMIT.read_text()))
+        memory = min(memory, int(_CONTAINER_MEMORY.read_text()))
     return memory / 2**30
 
 

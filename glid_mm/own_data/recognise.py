@@ -43,8 +43,8 @@ def recognise(folder: str | Path,
             without names, the names of 0, 1, 2, ….
         depth_scale: Units per metre in depth maps; by default guessed: 1000
             for millimetres, 256 for KITTI.
-        testing: Whether the data is only for a test: its test part, its
-            validation part, or else all of it.
+        testing: Whether the data is only for a test: the part that ``val``
+            chooses; or else its test part, its validation part, or all of it.
 
     Returns:
         The data, to be described and prepared.
@@ -72,9 +72,15 @@ def recognise(folder: str | Path,
             'files for training, or give the path of a JSON instead of the '
             'folder.')
     if val is not None:
+        if testing and _is_number(val):
+            raise UserError(
+                f'val={val} would set images aside from training, but a test '
+                'trains nothing. Omit val, or give a text file with picture '
+                'names or another folder.')
         _set_validation(data, val, classes is not None, depth_scale)
     if testing:
-        data.parts = dict(test=data.part_of('test', 'val', 'train'))
+        first = ('test', 'val') if val is None else ('val', 'test')
+        data.parts = dict(test=data.part_of(*first, 'train'))
     return data
 
 
@@ -137,11 +143,8 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
             f'{data.root} has its own validation part, of '
             f'{len(data.parts["val"].samples)} images. Omit val, or give '
             'only the training data instead of the folder.')
-    try:
+    if _is_number(val):
         share = float(val)
-    except (TypeError, ValueError):
-        share = None
-    if share is not None:
         if not (0 < share < 1 or share >= 1 and share.is_integer()):
             raise UserError(f'val={val} must be a share between 0 and 1 '
                             'or a number of images.')
@@ -159,6 +162,14 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
             Tree.of(val), data.task, data.classes if maps else None,
             depth_scale)
         data.adopt(other, chosen and not maps)
+
+
+def _is_number(val: str | Path | float) -> bool:
+    try:
+        float(val)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _listed(train: Part, path: Path) -> dict[str, Part]:

@@ -150,6 +150,15 @@ def test_data_for_a_test_needs_no_training_part(scenes, tmp_path, task):
     assert not any(name.startswith(('train_', 'val_')) for name in settings)
 
 
+def test_a_test_uses_the_pictures_that_val_names(unsplit, tmp_path):
+    names = tmp_path / 'val.txt'
+    names.write_text('000001\n')
+    data = recognise(unsplit, 'detection', val=names, testing=True)
+    assert '1 image for testing. ' in data.describe()
+    with pytest.raises(UserError, match='val=0.2 .*a test trains nothing'):
+        recognise(unsplit, 'detection', val=.2, testing=True)
+
+
 def test_data_without_parts_is_all_for_a_test(unsplit):
     text = recognise(unsplit, 'detection', testing=True).describe()
     assert '6 images for testing. ' in text and 'set aside' not in text

@@ -20,7 +20,6 @@ the rest is void.
 """
 import argparse
 import json
-import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -36,6 +35,7 @@ from pycocotools import mask as coco_mask
 from rich.progress import track
 
 from glid_mm.compat import prepare
+from glid_mm.doctor.environment import available_cores
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 from glid_mm.io.files import write_atomically
@@ -57,7 +57,7 @@ def parse_args():
     parser.add_argument(
         '--workers',
         type=int,
-        default=os.cpu_count(),
+        default=available_cores(),
         help='processes (default: as many as cores)')
     return parser.parse_args()
 

@@ -1,11 +1,11 @@
 """Generate Scenes, the built-in data set, with labels for all tasks."""
 import argparse
-import os
 import sys
 
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeRemainingColumn)
 
+from glid_mm.doctor.environment import available_cores
 from glid_mm.scenes.writer import write_scenes
 
 
@@ -31,7 +31,7 @@ def parse_args():
     parser.add_argument(
         '--workers',
         type=int,
-        default=os.cpu_count(),
+        default=available_cores(),
         help='number of processes (default: one per core)')
     parser.add_argument(
         '--overwrite',

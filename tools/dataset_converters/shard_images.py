@@ -8,7 +8,6 @@ again to continue; the shards will be the same. To train on them, set OUT as
 train_dataloader.dataset.data_root.
 """
 import argparse
-import os
 from pathlib import Path
 
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
@@ -16,6 +15,7 @@ from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
 
 from glid_mm.datasets.folders import list_images
 from glid_mm.datasets.shard_writer import write_shards
+from glid_mm.doctor.environment import available_cores
 from glid_mm.engine import launch
 from glid_mm.errors import UserError
 
@@ -43,7 +43,7 @@ def parse_args():
     parser.add_argument(
         '--workers',
         type=launch.count,
-        default=os.cpu_count(),
+        default=available_cores(),
         help='processes (default: one per core)')
     args = parser.parse_args()
     if not 1 <= args.quality <= 95:
