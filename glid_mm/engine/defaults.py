@@ -1,5 +1,6 @@
 """Defaults for the device of a run, where the config sets nothing."""
 import copy
+import logging
 
 import torch
 from mmengine.device import get_device
@@ -102,10 +103,18 @@ def prepare(optim_wrapper: OptimWrapper) -> None:
     Args:
         optim_wrapper: From now on it reports gradient norms without reading
             them. If it trains in bfloat16, the remaining fp32 computations may
-            use TF32.
+            use TF32; a warning reports a device that is slow in bfloat16.
     """
-    if isinstance(optim_wrapper, BF16OptimWrapper) and get_device() == 'cuda':
-        torch.set_float32_matmul_precision('high')
+    if isinstance(optim_wrapper, BF16OptimWrapper):
+        if get_device() == 'cuda':
+            torch.set_float32_matmul_precision('high')
+        if _emulates_bf16():
+            print_log(
+                'training in bfloat16, which this device only emulates: '
+                'fp32 is faster, often several times. Set '
+                'optim_wrapper.type=OptimWrapper, or --no-amp.',
+                'current',
+                level=logging.WARNING)
     if getattr(optim_wrapper, 'clip_func', None) is clip_grad_norm_:
         hub, name = optim_wrapper.message_hub, optim_wrapper.grad_name
 
@@ -142,6 +151,13 @@ def _computes_in_bf16() -> bool:
     # GPUs before Ampere only emulate it.
     return (get_device() == 'cuda'
             and torch.cuda.get_device_capability() >= (8, 0))
+
+
+def _emulates_bf16() -> bool:
+    if get_device() == 'cpu':
+        # Of x86 processors; others report neither.
+        return torch.backends.cpu.get_cpu_capability() == 'AVX2'
+    return get_device() == 'cuda' and not _computes_in_bf16()
 
 
 def _has_fused_kernels() -> bool:

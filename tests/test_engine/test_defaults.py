@@ -58,6 +58,29 @@ def test_tf32_comes_with_bf16(gpu, monkeypatch):
     assert set_to == ['high']
 
 
+@pytest.mark.parametrize('capability,processor,slow', [
+    (None, 'AVX2', True),
+    (None, 'AVX512', False),
+    (None, 'DEFAULT', False),
+    ((7, 5), 'AVX2', True),
+    ((8, 0), 'AVX2', False),
+])
+def test_a_device_that_emulates_bf16_is_reported(capability, processor, slow,
+                                                 gpu, monkeypatch):
+    lines = []
+    monkeypatch.setattr(defaults, 'print_log',
+                        lambda line, *_, **__: lines.append(line))
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability',
+                        lambda: processor)
+    if capability:
+        gpu(capability)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], .1)
+    prepare(OptimWrapper(optimizer=optimizer))
+    assert not lines
+    prepare(BF16OptimWrapper(optimizer=optimizer))
+    assert len(lines) == slow and all('--no-amp' in line for line in lines)
+
+
 @pytest.mark.parametrize('optimizer,fused', [
     (dict(type='AdamW'), True),
     (dict(type='Adam'), True),
