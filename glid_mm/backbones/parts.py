@@ -34,10 +34,12 @@ class GLIDEncoder(GLIDBackbone):
         super().__init__(
             encoder, recompute=recompute, compile=compile, init_cfg=init_cfg)
         self.neck = self.queries = self.decoder = None
-        self.out_indices = tuple(out_indices)
+        self.out_indices = tuple(range(4)[i] for i in out_indices)
         # DistributedDataParallel waits for the gradient of every weight.
         for i, norm in enumerate(self.encoder.norms):
             norm.requires_grad_(i in self.out_indices)
+        for stage in self.encoder.stages[max(self.out_indices) + 1:]:
+            stage.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, C, ⌈H/s⌉, ⌈W/s⌉)`` at the selected strides s; C doubles."""

@@ -100,6 +100,8 @@ def _freeze_unused(encoder: nn.Module) -> None:
     With several processes, all trained parameters must get a gradient.
     """
     trained = [p for p in encoder.parameters() if p.requires_grad]
+    if not trained:
+        return
     with torch.enable_grad():
         last = _probe(encoder)[-1].sum()
     gradients = torch.autograd.grad(last, trained, allow_unused=True)

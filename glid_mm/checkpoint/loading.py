@@ -53,13 +53,14 @@ def fit(
     for pattern, replacement in revise_keys:
         weights = OrderedDict((re.sub(pattern, replacement, name), value)
                               for name, value in weights.items())
-    upgrade(weights)
+    own = model.state_dict()
+    upgrade(weights, current=own)
     # Modules read the version of their weights from it.
     weights._metadata = metadata
-    weights, notes = fit_tasks(model.state_dict(), weights)
+    weights, notes = fit_tasks(own, weights)
     glid = glid_of(model)
     notes += [] if glid is None else shift_note(checkpoint, glid)
-    report = LoadReport(model.state_dict(), weights, notes)
+    report = LoadReport(own, weights, notes)
     return weights, report
 
 

@@ -284,12 +284,15 @@ class Runner(runner.Runner):
             version = self._loaded_stamp.get('versions',
                                              {}).get('glid_mm',
                                                      'of an unknown version')
+            cure = (f'It was written by glid_mm {version}, but this is '
+                    f'{__version__}: finish the run with that version'
+                    if version != __version__ else
+                    'Train the same weights as it did, in the same groups '
+                    '(optim_wrapper.paramwise_cfg and frozen parts)')
             raise CheckpointError(
                 f'{filename}: its optimizer state does not fit the weights of '
-                f'this model ({error}). It was written by glid_mm {version}, '
-                f'but this is {__version__}: finish the run with that '
-                'version, or, to start from its weights, set load_from and do '
-                'not resume.') from error
+                f'this model ({error}). {cure}, or, to start from its '
+                'weights, set load_from and do not resume.') from error
         if isinstance(self.optim_wrapper, OptimWrapper):
             restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop
@@ -311,15 +314,15 @@ class Runner(runner.Runner):
                 'the data or their batches have changed since the checkpoint: '
                 f'{"; ".join(changed.values())}. The final '
                 f'weights {what}.')
+        saved = loop.iter
         self._resume_place({*changed} & {*self._data_facts()})
         every = now['iterations accumulated']
         # Older checkpoints lack the gradients, so they are lost.
-        lost = 'iterations accumulated' not in then and loop.iter % every
-        fit = 'iterations accumulated' not in changed
+        lost = 'iterations accumulated' not in then and saved % every
+        fit = 'iterations accumulated' not in changed and loop.iter == saved
         if not self._accumulation.restore(self, fit) or lost:
             self.logger.warning(
-                f'gradients accumulated up to iteration {loop.iter} are '
-                'lost.')
+                f'gradients accumulated up to iteration {saved} are lost.')
         if self._schedule:
             told = self._schedule.follow(
                 self._loaded_stamp.get('schedule'), self._progress())
@@ -422,6 +425,8 @@ class Runner(runner.Runner):
             ours = isinstance(getattr(model, 'backbone', model), (GLID, XNet))
             if self._only_evaluates() and ours:
                 report.refuse_untrained()
+            if not ('ema_state_dict' in checkpoint and self._resume):
+                self._start_averages()
         except CheckpointError as error:
             raise error.of(filename) from error
         self._has_loaded = True
@@ -432,6 +437,16 @@ class Runner(runner.Runner):
         self.logger.log(logging.WARNING if report.notes else logging.INFO,
                         f'loaded {filename}\n{report}')
         return checkpoint
+
+    def _start_averages(self) -> None:
+        """Let averages of weights start from the model's.
+
+        Their hooks have loaded the checkpoint by its own names.
+        """
+        for hook in self.hooks:
+            if isinstance(hook, EMAHook):
+                hook.ema_model.module.load_state_dict(
+                    bare_model(self.model).state_dict())
 
     def _only_evaluates(self) -> bool:
         """Whether evaluation loops have been built and no training loop."""
@@ -515,10 +530,13 @@ def checkpoints_of(work_dir: str) -> Iterator[Path]:
 
     Yields:
         The file in ``last_checkpoint``, then files beside it and in
-        ``work_dir``, newest first.
+        ``work_dir``, newest first. In a run that was copied or moved, the
+        file's own copy.
     """
     note = Path(work_dir) / 'last_checkpoint'
     named = note.read_text().strip() if note.exists() else ''
+    if named and Path(work_dir, Path(named).name).exists():
+        named = str(Path(work_dir, Path(named).name))
     folders = {Path(work_dir)}
     if named:
         folders.add(Path(named).parent)

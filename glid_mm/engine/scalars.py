@@ -59,7 +59,7 @@ class ScalarHub(MessageHub):
         return super().log_scalars
 
     def get_scalar(self, key: str) -> HistoryBuffer:
-        """One history; only this one is read from the device.
+        """One history; the device is read only if it may lack values.
 
         Raises:
             KeyError: If it does not exist.

@@ -6,11 +6,13 @@ import pytest
 import torch
 from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import Runner as HostRunner
+from torch import nn
 
 from glid_mm import __version__
 from glid_mm.backbones import GLIDBackbone as GLID
 from glid_mm.checkpoint.facts import EncoderFacts
 from glid_mm.checkpoint.formats import ENCODER, from_glid, to_glid
+from glid_mm.checkpoint.loading import load_weights
 from glid_mm.checkpoint.pretrained import Pretrained
 from glid_mm.checkpoint.report import PARTS, LoadReport, part_of
 from glid_mm.engine import Runner
@@ -290,6 +292,25 @@ def test_runs_stamp_their_checkpoints(tmp_path, monkeypatch):
         heads=[1, 2, 4, 8],
         windows=[8, 8, 8, 8],
         shifted=True)
+
+
+def test_names_that_another_network_has_stay():
+    from mmpretrain.models import TinyViT
+
+    def model():
+        network = nn.Module()
+        network.backbone = TinyViT('5m', img_size=(64, 64))
+        return network
+
+    weights = {
+        name: torch.randn_like(value) if value.is_floating_point() else value
+        for name, value in model().state_dict().items()
+    }
+    assert 'backbone.stages.1.blocks.0.attn.qkv.bias' in weights
+    other = model()
+    load_weights(other, dict(state_dict=weights), False, ()).refuse_untrained()
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, weights[name]), name
 
 
 def test_initializer_is_found_by_its_name():

@@ -1,15 +1,17 @@
 """Checkpoints of a run: saving, replacing and finding them."""
 import errno
 import os
+import shutil
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.registry import METRICS
 
 from glid_mm.errors import CheckpointError, NoSpaceError
 from glid_mm.io.checkpoints import read_checkpoint
-from .tiny import assert_same, make_runner, weights
+from .tiny import assert_same, make_runner, resumed, weights
 
 VAL = dict(
     val_dataloader=dict(
@@ -30,7 +32,7 @@ class RisingMetric(BaseMetric):
 
     def compute_metrics(self, results):
         RisingMetric.score += 1
-        return dict(acc=RisingMetric.score)
+        return dict(acc=RisingMetric.score, second=RisingMetric.score)
 
 
 def names(folder):
@@ -186,3 +188,51 @@ def test_a_run_with_averages_is_resumed_with_them(tmp_path):
         make_runner(tmp_path, resume=True, load_from=str(path)).train()
     # Starting a new run from the averages needs no hook.
     make_runner(tmp_path / 'new', length=1, load_from=str(path)).train()
+
+
+def test_a_copied_run_resumes_its_own_checkpoint(tmp_path):
+    make_runner(tmp_path / 'run', length=1).train()
+    shutil.copytree(tmp_path / 'run', tmp_path / 'copy')
+    make_runner(tmp_path / 'run', length=2, resume=True).train()
+    runner, _ = resumed(tmp_path / 'copy')
+    assert runner.epoch == 1
+    assert resumed(tmp_path / 'run')[0].epoch == 2
+
+
+@pytest.mark.parametrize('metrics', ['acc', ['acc', 'second']])
+def test_a_copied_run_replaces_its_own_best_checkpoint(metrics, tmp_path):
+    options = dict(VAL, checkpoint=dict(save_best=metrics, rule='greater'))
+    make_runner(tmp_path / 'run', length=1, **options).train()
+    before = names(tmp_path / 'run')
+    assert 'best_acc_epoch_1.pth' in before
+    shutil.copytree(tmp_path / 'run', tmp_path / 'copy')
+    make_runner(tmp_path / 'copy', length=2, resume=True, **options).train()
+    assert names(tmp_path / 'run') == before
+    best = [n for n in names(tmp_path / 'copy') if n.startswith('best_')]
+    assert len(best) == sum(name.startswith('best_') for name in before)
+    assert all(name.endswith('_epoch_2.pth') for name in best)
+
+
+def test_averages_of_a_task_of_a_mixture_are_its_weights(tmp_path):
+    weights = make_runner(tmp_path, seed=1).model.state_dict()
+    mixture = {f'tasks.tiny.{name}': value for name, value in weights.items()}
+    mixture['tasks.tiny.backbone.rows'] = torch.tensor([0, 1])
+    torch.save(dict(state_dict=mixture, meta={}), tmp_path / 'mixture.pth')
+    seen = {}
+
+    class Look(Hook):
+        priority = 'LOWEST'
+
+        def before_test_iter(self, runner, **_):
+            seen.update(runner.model.state_dict())
+
+    runner = make_runner(
+        tmp_path / 'run',
+        ema=True,
+        load_from=str(tmp_path / 'mixture.pth'),
+        test_dataloader=VAL['val_dataloader'],
+        test_cfg=dict(),
+        test_evaluator=VAL['val_evaluator'])
+    runner.register_hook(Look())
+    runner.test()
+    assert_same(dict(weights), seen)

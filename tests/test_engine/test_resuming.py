@@ -2,7 +2,7 @@
 import pytest
 
 from glid_mm.engine.hooks import checkpoint_hook
-from glid_mm.errors import UserError
+from glid_mm.errors import CheckpointError, UserError
 from .test_checkpoints import VAL, RisingMetric, names
 from .test_trajectory import KINDS, train, train_and_stop
 from .tiny import (TinyDataset, assert_same, make_runner, resumed, said_by,
@@ -33,6 +33,30 @@ def test_gradients_of_another_accumulation_are_said_to_be_lost(tmp_path):
     ]
     assert [text for text in said if 'are lost' in text]
     assert all(p.grad is None for p in runner.model.parameters())
+
+
+def test_gradients_of_an_epoch_that_starts_anew_are_lost(tmp_path):
+    options = dict(
+        save_by_epoch=False,
+        interval=3,
+        optim_wrapper=dict(accumulative_counts=4))
+    train_and_stop(tmp_path, 3, **options)
+    runner, said = resumed(tmp_path, batch_size=7, **options)
+    assert runner.iter == 0
+    assert [text for text in said if 'up to iteration 3 are lost' in text]
+    assert all(p.grad is None for p in runner.model.parameters())
+
+
+def test_other_groups_of_weights_are_named(tmp_path):
+    train_and_stop(tmp_path, 9)
+    groups = dict(paramwise_cfg=dict(custom_keys={'layers': dict(lr_mult=.1)}))
+    runner = make_runner(
+        tmp_path,
+        resume=True,
+        load_from=str(tmp_path / 'epoch_1.pth'),
+        optim_wrapper=groups)
+    with pytest.raises(CheckpointError, match='in the same groups.*, or, to'):
+        runner.train()
 
 
 @pytest.mark.parametrize('kind,after', [('epochs', 9), ('epochs', 12),

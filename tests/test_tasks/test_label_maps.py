@@ -9,7 +9,7 @@ from PIL import Image
 
 from glid_mm.errors import UserError
 from glid_mm.scenes import write_scenes
-from glid_mm.tasks.segmentation import LoadSemanticMap
+from glid_mm.tasks.segmentation import LoadSemanticMap, SemanticDataset
 from glid_mm.tasks.segmentation.ignored import follow
 from ..nano import short_run
 
@@ -121,6 +121,22 @@ def test_unlabelled_and_left_out_classes_become_what_is_ignored(tmp_path):
     assert many.tolist() == [[65535, 0, 1], [2, 0, 254]]
     with pytest.raises(UserError, match='is False in LoadSemanticMap.*True'):
         load(path, info=reduced, reduce_zero_label=False)
+
+
+def test_class_255_of_many_is_no_omitted_class():
+    names = [f'class {i}' for i in range(301)]
+
+    class Many(SemanticDataset):
+        METAINFO = dict(classes=names)
+
+    label_map = Many.get_label_map(names[1:])
+    load = LoadSemanticMap(ignore_index=65535)
+    labels = load.relabel(
+        np.array([0, 255, 256, 300], np.uint16), dict(label_map=label_map))
+    assert labels.tolist() == [65535, 254, 255, 299]
+    # mmseg's own transform reads the map of fewer classes.
+    assert Many.get_label_map(names[46:])[0] == 255
+    assert Many.get_label_map(names) is None
 
 
 @pytest.fixture

@@ -68,16 +68,25 @@ def test_some_maps_are_the_same_alone(checkpoint):
     assert torch.equal(last, maps[3])
 
 
-def test_every_trained_weight_of_one_map_has_a_gradient():
+@pytest.mark.parametrize('out_indices,frozen', [
+    ((3, ), ['norms.0', 'norms.1', 'norms.2']),
+    ((-1, ), ['norms.0', 'norms.1', 'norms.2']),
+    ((0, 2), ['norms.1', 'norms.3', 'stages.3']),
+])
+def test_every_trained_weight_has_a_gradient(out_indices, frozen):
     # DistributedDataParallel would otherwise report an error.
-    model = MODELS.build(dict(ENCODER, out_indices=(3, ))).train()
-    last, = model(torch.randn(1, 3, 64, 64))
-    last.square().sum().backward()
+    model = MODELS.build(dict(ENCODER, out_indices=out_indices)).train()
+    maps = model(torch.randn(1, 3, 64, 64))
+    sum(x.square().sum() for x in maps).backward()
     for name, weight in model.named_parameters():
         assert weight.requires_grad == (weight.grad is not None), name
-    frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
-    assert {name.split('.')[2] for name in frozen} == {'0', '1', '2'}
-    assert all(name.startswith('encoder.norms.') for name in frozen)
+    names = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert sorted({'.'.join(n.split('.')[1:3]) for n in names}) == frozen
+
+
+def test_a_fifth_map_is_refused():
+    with pytest.raises(IndexError):
+        MODELS.build(dict(ENCODER, out_indices=(4, )))
 
 
 @pytest.mark.parametrize('part', [ENCODER, PYRAMID])

@@ -155,6 +155,17 @@ def test_all_that_is_trained_gets_a_gradient():
         assert (parameter.grad is not None) == parameter.requires_grad, name
 
 
+def test_a_frozen_encoder():
+    frozen = dict(
+        type='mmpretrain.ResNet',
+        depth=18,
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=4)
+    model = build(encoder=frozen)
+    model(torch.randn(1, 3, 32, 64))[0].sum().backward()
+    assert all(p.grad is None for p in model.encoder.parameters())
+
+
 def test_weights_of_another_size_are_refused(checkpoint):
     wide = dict(TIMM, dims=(8, 16, 24, 40))
     model = build(classifier=wide, init_cfg=start(checkpoint))

@@ -66,6 +66,10 @@ class CheckpointHook(hooks.CheckpointHook):
         """Remove partial files of an interrupted run; repeat its validation.
         """
         super().before_train(runner)
+        # The run may be a copy, and the best checkpoint the original's.
+        best = getattr(self, 'best_ckpt_path_dict', {})  # with several metrics
+        best.update({key: self._here(path) for key, path in best.items()})
+        self.best_ckpt_path = self._here(getattr(self, 'best_ckpt_path', None))
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             for path in remove_leftovers(runner.work_dir, self.out_dir):
                 runner.logger.info(
@@ -83,6 +87,11 @@ class CheckpointHook(hooks.CheckpointHook):
         if getattr(runner, 'cut_validation', False) and runner.val_loop:
             runner.logger.info('running the interrupted validation again:')
             runner.val_loop.run()
+
+    def _here(self, path: str | None) -> str | None:
+        """The path of a checkpoint of the same name in this run."""
+        return path and self.file_backend.join_path(self.out_dir,
+                                                    osp.basename(path))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Save between iterations if it is time, or end after a signal.

@@ -33,6 +33,29 @@ class SemanticDataset(BaseSegDataset):
     def __init__(self, img_suffix: Sequence[str] = SUFFIXES, **kwargs) -> None:
         super().__init__(img_suffix=tuple(img_suffix), **kwargs)
 
+    @classmethod
+    def get_label_map(cls,
+                      new_classes: Sequence[str] | None = None
+                      ) -> dict | None:
+        """mmseg's map of labels, where 255 means an omitted class.
+
+        Args:
+            new_classes: Names of the selected classes.
+
+        Returns:
+            The map, or None if all classes are selected. If 255 is one of
+            more than 255 classes, -1 means an omitted class.
+        """
+        label_map = super().get_label_map(new_classes)
+        if label_map and len(new_classes) > 255:
+            chosen = {*new_classes}
+            label_map.update({
+                i: -1
+                for i, name in enumerate(cls.METAINFO['classes'])
+                if name not in chosen
+            })
+        return label_map
+
     def load_data_list(self) -> list[dict]:
         """Find images and label maps.
 

@@ -78,9 +78,9 @@ class LoadSemanticMap(LoadAnnotations):
                               labels - labels.dtype.type(1))
         if label_map:
             before, labels = labels, labels.copy()
+            omitted = -1 if -1 in label_map.values() else 255
             for old, new in label_map.items():
-                # mmseg's value for omitted classes.
-                labels[before == old] = self.ignore_index if new == 255 \
+                labels[before == old] = self.ignore_index if new == omitted \
                     else new
         return labels
 
