@@ -121,10 +121,14 @@ def main():
         configs=configs, out=args.out, cover_classes=args.cover_classes)
     lrs = {arm: args.lrs or [None] for arm in arms}
 
+    unfinished = 0
+
     def train(seeds):
+        nonlocal unfinished
         runs = plan_runs(arms=arms, seeds=seeds, lrs=lrs, **plan)
         stages = [_stage(one) for one in runs]
         run(stages, console, args.jobs, until)
+        unfinished += sum(not is_done(stage) for stage in stages)
         return [
             read_outcome(one, metric) for one, stage in zip(runs, stages)
             if is_done(stage)
@@ -134,8 +138,10 @@ def main():
     if len(lrs[arms[0]]) > 1:
         outcomes = _best(train(seeds[:1]), higher)
         lrs.update({o.run.arm: [o.run.lr] for o in outcomes})
+        so_far = ' so far' if unfinished else ''
         for one in outcomes:
-            console.print(f'{one.run.arm}: learning rate {one.run.lr:g}')
+            console.print(
+                f'{one.run.arm}: learning rate {one.run.lr:g}{so_far}')
         seeds = seeds[1:]
     outcomes += train(seeds)
     if not outcomes:
@@ -145,10 +151,9 @@ def main():
     write_csv(outcomes, metric, args.out / 'study.csv')
     write_page(rows, metric, higher, command, args.out / 'study.html')
     _show(rows, metric, higher, console)
-    missing = len(arms) * len(args.seeds) - len(outcomes)
-    if missing:
-        console.print(f'[yellow]{missing} runs are missing.[/] Run the same '
-                      'command again to continue.')
+    if unfinished:
+        console.print(f'[yellow]{unfinished} runs are missing.[/] Run the '
+                      'same command again to continue.')
     console.print(f'Table, curves and verdicts: {args.out / "study.html"}')
 
 
@@ -185,8 +190,9 @@ def _best(outcomes, higher):
     """The outcome of each arm with its best learning rate."""
     best = {}
     for one in outcomes:
-        held = best.get(one.run.arm)
-        if held is None or (one.final > held.final) == higher:
+        held = best.setdefault(one.run.arm, one)
+        better = one.final > held.final if higher else one.final < held.final
+        if better or math.isnan(held.final):
             best[one.run.arm] = one
     return list(best.values())
 

@@ -12,7 +12,7 @@ from ..errors import UserError
 from .configs import FOLDERS
 from .options import add_data_options, add_training_options
 from .tools import tool
-from .training import compose, look_at, write_config
+from .training import compose, look_at, removed_on_error, write_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     if out.exists():
         raise UserError(f'{out} already exists; --out names another file')
     data = look_at(args, args.task)
-    config = compose(args, data, out.with_suffix(''))
-    write_config(config, out)
+    with removed_on_error(out.with_suffix('')):
+        write_config(compose(args, data, out.with_suffix('')), out)
     line = tool('train.py', str(out))
     print(f'Train with: {shlex.join(["python", *line[1:]])}')

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
 def _draw(found: Reconstruction, out: Path, name: str) -> None:
     """Write the visible part of a picture and its reconstruction."""
     row = [np.asarray(picture) for picture in found[:3]]
-    file = out / f'{name}.png'
+    file = out / 'vis' / f'{name}.png'
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(tile([row],
                          ['picture', 'seen', 'reconstructed'])).save(file)

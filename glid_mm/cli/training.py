@@ -1,7 +1,10 @@
 """Turn data and options into a complete config and train it."""
 import argparse
 import shlex
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -45,10 +48,23 @@ def train(args: argparse.Namespace, task: str) -> None:
             compose(args, data, Path(folder))
         print('--check: nothing was written')
         return
-    config = compose(args, data, out / DATA)
-    config.work_dir = str(out)
-    write_config(config, out / CONFIG)
+    with removed_on_error(out / DATA):
+        config = compose(args, data, out / DATA)
+        config.work_dir = str(out)
+        write_config(config, out / CONFIG)
     start(command(out, args.devices))
+
+
+@contextmanager
+def removed_on_error(folder: Path) -> Iterator[None]:
+    """Remove a folder that a failed command has created."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def look_at(args: argparse.Namespace,

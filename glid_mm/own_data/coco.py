@@ -129,7 +129,7 @@ def read_parts(tree: Tree,
     left_out = LeftOut()
     left_out.update(tree.left_out)
     readers = {
-        split: kind(tree, name, split, task)
+        split: kind(tree, name, split if len(files) > 1 else None, task)
         for split, name in files.items()
     }
     first = next(iter(readers.values()))

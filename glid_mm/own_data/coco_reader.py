@@ -28,7 +28,7 @@ class Reader:
     Args:
         tree: The folder.
         name: The file in it.
-        split: Its split.
+        split: Its split; None for the only file, unless its name has one.
         task: The task to train.
 
     Attributes:
@@ -46,7 +46,8 @@ class Reader:
     fields = FIELDS
     noun = 'box'
 
-    def __init__(self, tree: Tree, name: str, split: str, task: str) -> None:
+    def __init__(self, tree: Tree, name: str, split: str | None,
+                 task: str) -> None:
         self.tree, self.task = tree, task
         self.path = tree.path(name)
         self.content = tree.json(name)
@@ -120,7 +121,8 @@ class Reader:
                 sample = self.sample(image, rows[image['id']], classes, own)
                 if sample is not None:
                     samples.append(sample)
-        require_most(len(samples), len(images), own, str(self.path))
+        require_most(
+            len(samples), len(self.content['images']), own, str(self.path))
         left_out.update(own)
         same = self.as_is and list(classes) == self.classes
         return Part(self.tree.root, samples, self.path if same else None,
@@ -159,10 +161,13 @@ class Reader:
                  left_out: LeftOut) -> dict | None:
         """Add missing fields that runs read; None if that is impossible."""
         whole = row
-        outline = outline_of(row.get('segmentation'))
+        outline, why = outline_of(row.get('segmentation')), 'without a mask'
+        size = [image['height'], image['width']]
+        if isinstance(outline, dict) and [*outline['size']] != size:
+            outline, why = None, 'whose mask is not as large as the picture'
         if self.task == 'instance':
             if outline is None:
-                left_out.add('box', 'without a mask', count=1)
+                left_out.add('box', why, count=1)
                 return None
             if outline != row['segmentation']:
                 whole = dict(whole, segmentation=outline)
@@ -177,14 +182,14 @@ class Reader:
             whole = dict(whole, iscrowd=0)
         return whole
 
-    def _locate(self, name: str, split: str) -> tuple[str, dict]:
+    def _locate(self, name: str, split: str | None) -> tuple[str, dict]:
         """Find the folder that picture names are relative to, and pictures."""
         by_name = defaultdict(list)
         for path in self.tree.pictures:
             by_name[osp.basename(path)].append(path)
         images = self.content['images']
         names = {
-            image['id']: image['file_name'].replace('\\', '/')
+            image['id']: osp.normpath(image['file_name'].replace('\\', '/'))
             for image in images
         }
         votes: Counter = Counter()
@@ -201,11 +206,16 @@ class Reader:
             if path in options:
                 found[image['id']] = path
                 self.as_is &= file == image['file_name']
-            elif len(options) == 1 and split_in(osp.dirname(
-                    options[0])) in (None, split):
-                # Names may contain another machine's folders, or none.
-                # Pictures of the same name in other parts are different
-                # pictures.
+                continue
+            # Names may contain another machine's folders, or none.
+            if len(options) > 1:
+                options = [
+                    option for option in options
+                    if '/' in option and f'/{file}'.endswith(f'/{option}')
+                ]
+            # Pictures of the same name in other parts are different pictures.
+            if len(options) == 1 and (split is None or split_in(
+                    osp.dirname(options[0])) in (None, split)):
                 found[image['id']] = options[0]
                 self.as_is = False
         if not found:
@@ -216,7 +226,7 @@ class Reader:
                 'pictures into that folder.')
         return base, found
 
-    def _best(self, votes: Counter, name: str, split: str) -> str:
+    def _best(self, votes: Counter, name: str, split: str | None) -> str:
         """The folder with the most pictures; in a tie, the split's folder."""
         own = osp.dirname(name)
 

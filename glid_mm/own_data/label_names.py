@@ -68,7 +68,7 @@ def find_names(tree: Tree) -> LabelNames | None:
         raise UserError(f'{tree.root} has several files with class names: '
                         f'{listed(files)}. Keep one of them.')
     file = files[0]
-    if file.endswith('.json'):
+    if file.lower().endswith('.json'):
         return LabelNames(file, _from_json(tree, file), [])
     lines = [line.strip() for line in tree.lines(file) if line.strip()]
     if osp.basename(file).lower() != _COLOURS:

@@ -36,10 +36,12 @@ class MaskData(OwnData):
 
     Attributes:
         looked_at (int): Number of maps that were read.
+        white_is_class (bool): Whether 255 is a class.
     """
 
     unit = 'pixel'
     looked_at = 0
+    white_is_class = False
 
     def head(self) -> dict:
         """See :class:`OwnData`."""
@@ -124,7 +126,8 @@ def hint(tree: Tree) -> str:
 def read(tree: Tree,
          pairs: Pairs,
          task: str,
-         classes: Sequence[str] | None = None) -> MaskData:
+         classes: Sequence[str] | None = None,
+         white_is_class: bool = True) -> MaskData:
     """Read the files that :func:`find` has found.
 
     Args:
@@ -133,6 +136,8 @@ def read(tree: Tree,
         task: ``'semantic'``.
         classes: Classes to use, by default all; if the folder names none,
             the names of 0, 1, 2, ….
+        white_is_class: Whether 255 is a class in maps of only 0 and 255, or
+            else means unlabelled there, too.
 
     Returns:
         The data.
@@ -154,7 +159,8 @@ def read(tree: Tree,
         len(samples) - len(broken), len(pairs.pairs), left_out, str(tree.root))
     found = sorted(set().union(*counts.values()) - {UNLABELLED})
     unlabelled = any(UNLABELLED in labels for labels in counts.values())
-    if unlabelled and found in ([], [0]):
+    white_is_class &= unlabelled and found in ([], [0])
+    if white_is_class:
         # Black and white, as some programs write a single class.
         reader, found = binary(reader), [0, 1]
         counts = {name: _as_binary(labels) for name, labels in counts.items()}
@@ -188,6 +194,7 @@ def read(tree: Tree,
                      'your files do not change')
     data = MaskData(task, tree.root, 'label maps', parts, names, left_out)
     data.looked_at = len(counts)
+    data.white_is_class = white_is_class
     data.notes += notes
     return data
 
@@ -284,7 +291,7 @@ def _class_names(tree: Tree, names: LabelNames | None,
                  asked: Sequence[str] | None,
                  found: list[int]) -> tuple[list[str], str]:
     """Names of the classes 0, 1, 2, …, and a sentence about them."""
-    number = max(found) + 1
+    number = max(found, default=0) + 1
     if asked is None and names is None:
         if number > _DENSE * len(found):
             raise UserError(

@@ -204,8 +204,8 @@ def listed_splits(tree: Tree, kind: str) -> dict[str, str]:
     stems = {place_of(name).stem for name in tree.pictures}
     found = {}
     for file, split in (('trainval.txt', 'train'), ('default.txt', 'train'),
-                        ('train.txt', 'train'), ('val.txt',
-                                                 'val'), ('test.txt', 'test')):
+                        ('train.txt', 'train'), ('val.txt', 'val'),
+                        ('valid.txt', 'val'), ('test.txt', 'test')):
         for name in tree.named(file):
             if f'/imagesets/{kind.lower()}/' not in f'/{name.lower()}':
                 continue

@@ -69,7 +69,7 @@ class PanopticData(OwnData):
                     s.record[1],
                     segments_info=[
                         dict(segment, category_id=numbers[name])
-                        for name, segment in s.record[2]
+                        for name, segment in s.record[2] if name in numbers
                     ]) for s in part.samples
             ],
             categories=[
@@ -98,7 +98,8 @@ class PanopticReader(Reader):
         annotations=('image_id', 'file_name', 'segments_info'),
         categories=('id', 'name', 'isthing'))
 
-    def __init__(self, tree: Tree, name: str, split: str, task: str) -> None:
+    def __init__(self, tree: Tree, name: str, split: str | None,
+                 task: str) -> None:
         super().__init__(tree, name, split, task)
         self.isthing = {
             c['name']: bool(c['isthing'])
@@ -127,7 +128,7 @@ class PanopticReader(Reader):
         """Every category is a class."""
         return True
 
-    def _find_folder(self, split: str) -> str:
+    def _find_folder(self, split: str | None) -> str:
         by_name = defaultdict(list)
         for path in self.tree.ending('.png'):
             by_name[osp.basename(path)].append(path)
@@ -147,7 +148,7 @@ class PanopticReader(Reader):
             raise UserError(
                 f'{self.path} names PNGs of segments, but none of them is in '
                 f'{self.tree.root}. Put their folder, such as '
-                f'panoptic_{split}, there.')
+                f'panoptic_{split or "train"}, there.')
         return max(votes, key=rank)
 
     def sample(self, image: dict, rows: Iterable[dict], classes: Sequence[str],

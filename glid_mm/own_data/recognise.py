@@ -17,6 +17,13 @@ _FORMATS = dict(
     depth=(rgbd, ),
     pose=(keypoints, ),
     pretrain=(unlabelled, ))
+# Options of some formats' read().
+_OPTIONS = {
+    masks: ['white_is_class'],
+    rgbd: ['depth_scale'],
+    voc: ['testing'],
+    yolo: ['testing']
+}
 #: Tasks that data can serve.
 TASKS = tuple(_FORMATS)
 _WITHOUT_CLASSES = ('depth', 'pretrain')
@@ -64,7 +71,10 @@ def recognise(folder: str | Path,
     if depth_scale is not None and task != 'depth':
         raise UserError(f'{task} has no depth. Omit depth_scale.')
     tree = Tree.of(folder)
-    data = _read(tree, task, classes, depth_scale)
+    options = dict(depth_scale=depth_scale, testing=testing)
+    if testing and classes is not None and len(classes) > 2:
+        options['white_is_class'] = False
+    data = _read(tree, task, classes, **options)
     if 'train' not in data.parts and not (testing and val is None):
         raise UserError(
             f'{data.root} has images for {listed(data.parts)} but none for '
@@ -77,7 +87,7 @@ def recognise(folder: str | Path,
                 f'val={val} would set images aside from training, but a test '
                 'trains nothing. Omit val, or give a text file with picture '
                 'names or another folder.')
-        _set_validation(data, val, classes is not None, depth_scale)
+        _set_validation(data, val, classes is not None, **options)
     if testing:
         first = ('test', 'val') if val is None else ('val', 'test')
         data.parts = dict(test=data.part_of(*first, 'train'))
@@ -85,7 +95,7 @@ def recognise(folder: str | Path,
 
 
 def _read(tree: Tree, task: str, classes: Sequence[str] | None,
-          depth_scale: float | None) -> OwnData:
+          **options) -> OwnData:
     found, errors = [], []
     for kind in _FORMATS[task]:
         try:
@@ -104,8 +114,8 @@ def _read(tree: Tree, task: str, classes: Sequence[str] | None,
             '. Move one of them elsewhere, or give the path of the JSON or '
             'data.yaml instead of the folder.')
     (kind, layout), = found
-    options = dict(depth_scale=depth_scale) if kind is rgbd else {}
-    return kind.read(tree, layout, task, classes, **options)
+    own = {n: options[n] for n in _OPTIONS.get(kind, ()) if n in options}
+    return kind.read(tree, layout, task, classes, **own)
 
 
 def _nothing(tree: Tree, task: str) -> UserError:
@@ -134,7 +144,7 @@ def _nothing(tree: Tree, task: str) -> UserError:
 
 
 def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
-                    depth_scale: float | None) -> None:
+                    **options) -> None:
     """Set the validation data requested by the user."""
     if not data.validates:
         raise UserError(f'{data.task} has no validation. Omit val.')
@@ -157,10 +167,11 @@ def _set_validation(data: OwnData, val: str | Path | float, chosen: bool,
         data.parts.update(_listed(data.parts['train'], Path(val)))
     else:
         # The numbers of label maps need names to be compared.
-        maps = data.task == 'semantic'
+        maps = isinstance(data, masks.MaskData)
+        if maps:
+            options['white_is_class'] = data.white_is_class
         other = _read(
-            Tree.of(val), data.task, data.classes if maps else None,
-            depth_scale)
+            Tree.of(val), data.task, data.classes if maps else None, **options)
         data.adopt(other, chosen and not maps)
 
 

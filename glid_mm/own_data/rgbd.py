@@ -159,6 +159,8 @@ def _depth(path: Path) -> np.ndarray:
     with naming(name):
         if path.suffix.lower() == '.npy':
             depth = np.load(path)
+            if depth.ndim == 3 and depth.shape[-1] == 1:
+                depth = depth[..., 0]
         else:
             with Image.open(path) as image:
                 depth = np.array(image)

@@ -34,6 +34,8 @@ ROLES = {
         panoptic='panoptic').items()
     for name in names.split()
 }
+# Words beside a split that say no more: test_set, training_data.
+_PARTS = ('set', 'data', 'dataset', 'split')
 # Python's characters for bytes of a name that are not UTF-8.
 _NOT_UTF8 = re.compile('[\udc80-\udcff]')
 
@@ -76,6 +78,8 @@ def place_of(path: str) -> Place:
         words = re.sub(r'\d+$', '', folder.lower()).split()
         words = re.split(r'[_\-. ]+', '_'.join(words))
         rest = '_'.join(word for word in words if word not in SPLITS)
+        if rest in _PARTS and len(words) > 1:
+            rest = ''
         if rest and rest not in ROLES:
             inside.append(folder)
             continue
@@ -112,8 +116,8 @@ class Tree:
     """
 
     def __init__(self, folder: str | Path, main: Path | None = None) -> None:
-        self.root = Path(folder).absolute()
-        self.main = main and main.absolute().relative_to(self.root).as_posix()
+        self.root = Path(osp.abspath(folder))
+        self.main = main and osp.relpath(main, self.root).replace(os.sep, '/')
         self.left_out = LeftOut()
         self._json: dict = {}
         files = []
@@ -168,7 +172,7 @@ class Tree:
             return cls(path)
         if not path.is_file():
             raise UserError(f'there is no data folder {path}. Check the path.')
-        folder = path.absolute().parent
+        folder = Path(osp.abspath(path)).parent
         # Annotation files are usually in a folder beside the pictures'
         # folders.
         alone = ROLES.get(folder.name.lower()) == 'labels' and not any(

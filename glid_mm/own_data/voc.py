@@ -41,7 +41,8 @@ def hint(tree: Tree) -> str:
 def read(tree: Tree,
          pairs: Pairs,
          task: str,
-         classes: Sequence[str] | None = None) -> CocoData:
+         classes: Sequence[str] | None = None,
+         testing: bool = False) -> CocoData:
     """Read the files that :func:`find` has found.
 
     Args:
@@ -49,6 +50,7 @@ def read(tree: Tree,
         pairs: Pictures and XMLs.
         task: ``'detection'``.
         classes: Classes to use; by default all.
+        testing: Whether chosen classes need not occur.
 
     Returns:
         The data.
@@ -75,7 +77,8 @@ def read(tree: Tree,
             files.append((split, picture, size, objects))
     require_most(len(files), len(pairs.pairs), left_out, str(tree.root))
     first = _first_pixel(files)
-    there = sorted({box.label for *_, boxes in files for box, _ in boxes})
+    found = {box.label for *_, boxes in files for box, _ in boxes}
+    there = sorted(found.union(classes or ()) if testing else found)
     names = chosen_classes(classes, there, str(tree.root))
     for split, picture, size, objects in files:
         rows = []

@@ -1,4 +1,5 @@
 """Boxes and polygons in YOLO's format: a text file for each picture."""
+import math
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,17 +31,22 @@ class Layout:
     Attributes:
         yaml: The file that describes the data set.
         settings: Its content.
+        splits: See :func:`splits_of`.
+        photos: Pictures in folders for images, and those of ``splits``.
         pairs: Pictures and label files.
     """
 
     yaml: str | None
     settings: dict
+    splits: list | None
+    photos: list[str]
     pairs: Pairs
 
 
 def find(tree: Tree, task: str) -> Layout | None:
     """Pictures and their texts, if these are boxes or polygons."""
-    if tree.main is not None and not tree.main.endswith(('.yaml', '.yml')):
+    if tree.main is not None and not tree.main.lower().endswith(
+        ('.yaml', '.yml')):
         return None
     texts = [
         name for name in tree.ending('.txt')
@@ -48,16 +54,21 @@ def find(tree: Tree, task: str) -> Layout | None:
     ]
     if not texts:
         return None
-    pairs = pair(tree.photos, texts)
+    yaml = find_yaml(tree)
+    settings = read_yaml(tree, yaml) if yaml else {}
+    splits = splits_of(tree, yaml, settings)
+    photos = {*tree.photos}
+    photos.update(picture for picture in tree.pictures
+                  for _, where in splits or ()
+                  if where and _inside(picture, where))
+    pairs = pair(sorted(photos), texts)
     lengths = _lengths(tree, [label for _, label in pairs.pairs])
     if not lengths:
         return None
-    yaml = find_yaml(tree)
-    settings = read_yaml(tree, yaml) if yaml else {}
     polygons = max(lengths) >= 7 and not settings.get('kpt_shape')
     if task == 'instance' and not polygons:
         return None
-    return Layout(yaml, settings, pairs)
+    return Layout(yaml, settings, splits, sorted(photos), pairs)
 
 
 def hint(tree: Tree) -> str:
@@ -87,7 +98,8 @@ def _lengths(tree: Tree, labels: list[str]) -> list[int]:
 def read(tree: Tree,
          layout: Layout,
          task: str,
-         classes: Sequence[str] | None = None) -> CocoData:
+         classes: Sequence[str] | None = None,
+         testing: bool = False) -> CocoData:
     """Read the files that :func:`find` has found.
 
     Args:
@@ -95,6 +107,7 @@ def read(tree: Tree,
         layout: The files.
         task: ``'detection'`` or ``'instance'``.
         classes: Classes to use; by default all.
+        testing: Whether chosen classes need not occur, if classes are numbers.
 
     Returns:
         The data. Pictures without a text are empty.
@@ -109,7 +122,6 @@ def read(tree: Tree,
     left_out.update(tree.left_out)
     left_out.add('label file', 'without a picture', *pairs.labels)
     collector = BoxCollector(tree, left_out)
-    splits = splits_of(tree, layout.yaml, settings)
     labels = dict(pairs.pairs)
     # In a line, keypoints follow the box.
     end = 5 if settings.get('kpt_shape') else None
@@ -119,10 +131,13 @@ def read(tree: Tree,
     }
     there, source = names_of(tree, layout.yaml, settings, texts)
     _require_named(tree, labels, texts, there, source)
+    if testing and source is None:
+        numbered = [f'class_{i}' for i in range(len(classes or ()))]
+        there = max(there, numbered, key=len)
     names = chosen_classes(classes, there, source or str(tree.root))
     empty = used = 0
-    for picture in tree.photos:
-        split = _split(pairs, picture, labels.get(picture, picture), splits)
+    for picture in layout.photos:
+        split = _split(layout, picture, labels.get(picture, picture))
         if split is None:
             left_out.add('picture', f'that {layout.yaml} does not name',
                          picture)
@@ -142,7 +157,7 @@ def read(tree: Tree,
         empty += picture not in labels
         used += 1
         collector.add(split, picture, size, rows)
-    require_most(used, len(tree.photos), left_out, str(tree.root))
+    require_most(used, len(layout.photos), left_out, str(tree.root))
     kind = 'polygons' if task == 'instance' else 'boxes'
     data = CocoData(task, tree.root, f'YOLO {kind}', collector.parts, names,
                     left_out)
@@ -221,14 +236,19 @@ def _require_named(tree: Tree, labels: dict, texts: dict, names: list[str],
                     f'{listed(names, 10)}. Correct the line, or add names.')
 
 
-def _split(pairs: Pairs, picture: str, label: str,
-           splits: list | None) -> str | None:
-    if splits is None:
-        return pairs.split(picture, label) or 'train'
-    for split, where in splits:
-        inside = (
-            picture.startswith(where)
+def _inside(picture: str, where: str | set[str]) -> bool:
+    """Whether a picture is in a folder or a list of the YAML."""
+    return (picture.startswith(where)
             if isinstance(where, str) else picture in where)
-        if inside:
-            return split
-    return None
+
+
+def _split(layout: Layout, picture: str, label: str) -> str | None:
+    if layout.splits is None:
+        return layout.pairs.split(picture, label) or 'train'
+    fitting = [(split, where) for split, where in layout.splits
+               if _inside(picture, where)]
+    # Of folders in folders, the innermost one.
+    return max(
+        fitting,
+        key=lambda s: len(s[1]) if isinstance(s[1], str) else math.inf,
+        default=(None, ))[0]

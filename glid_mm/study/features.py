@@ -36,8 +36,8 @@ def read_class_folders(
     """List images that lie in one folder for each class.
 
     Args:
-        root: Folder with the class folders, or with ``train`` and ``val`` that
-            contain them, as for torchvision's ``ImageFolder``.
+        root: Folder with the class folders, or with ``train`` and ``val``
+            alone that contain them, as for torchvision's ``ImageFolder``.
 
     Returns:
         Training images, and validation images if there are any.
@@ -46,7 +46,8 @@ def read_class_folders(
         UserError: If there are fewer than two classes, a class has no
             images, or the two parts have different classes.
     """
-    if not (root / 'train').is_dir():
+    folders = {path.name for path in root.glob('*') if path.is_dir()}
+    if 'train' not in folders or folders - {'train', 'val', 'test'}:
         return _read(root), None
     train, val = _read(root / 'train'), _read(root / 'val')
     if train.classes != val.classes:

@@ -157,6 +157,17 @@ def test_results_of_an_earlier_call_are_no_pictures(tmp_path, monkeypatch):
         run('predict', 'weights:nano-scenes', 'predictions/vis')
 
 
+def test_reconstructions_do_not_replace_pictures(tmp_path):
+    picture = tmp_path / 'photo.png'
+    Image.new('RGB', (40, 50), 'red').save(picture)
+    for _ in range(2):
+        run('predict', 'weights:nano-scenes', str(tmp_path), '--out',
+            str(tmp_path), '--device', 'cpu')
+    assert Image.open(picture).size == (40, 50)
+    assert [path.name
+            for path in (tmp_path / 'vis').iterdir()] == ['photo.png']
+
+
 @pytest.mark.parametrize('name', tools._CONVERSIONS)
 def test_conversions_are_scripts(name, started):
     with pytest.raises(SystemExit):
@@ -199,7 +210,7 @@ def test_from_pictures_to_predictions(scenes, tmp_path):
     glid('pretrain', scenes / 'images' / 'unlabelled', '--epochs', 1, '--out',
          'my photos', *small, 'train_dataloader.dataset.pipeline.0.scale=64')
     glid('predict', 'my photos', pictures, '--out', 'seen')
-    assert len(list((tmp_path / 'seen').glob('*.png'))) == 4
+    assert len(list((tmp_path / 'seen' / 'vis').glob('*.png'))) == 4
     said = glid('train', 'semantic', scenes, '--iters', 2, '--weights',
                 'my photos/epoch_1.pth', '--out', 'my model')
     assert 'tools/train.py' in said

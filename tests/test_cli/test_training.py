@@ -245,6 +245,22 @@ def test_settings_reach_the_config_or_are_refused(scenes, started, tmp_path,
             'optim_wrapper.optimiser.lr=3e-4')
 
 
+@pytest.mark.parametrize('verb', ['train', 'init'])
+def test_a_refused_setting_leaves_nothing(scenes, tmp_path, verb):
+    data = tmp_path / 'data'
+    shutil.copytree(scenes / 'images/train', data / 'images')
+    shutil.copytree(scenes / 'semantic_train', data / 'masks')
+    (tmp_path / 'run').mkdir()
+    where = ['train', 'semantic', data, '--out', tmp_path / 'run']
+    if verb == 'init':
+        where = [
+            'init', 'semantic', '--data', data, '--out', tmp_path / 'run/a.py'
+        ]
+    with pytest.raises(UserError, match='nothing reads'):
+        run(*map(str, where), '--val', '2', '--set', 'modle.x=1')
+    assert not list((tmp_path / 'run').iterdir())
+
+
 def test_services_record_a_run_if_they_are_installed(scenes, started, tmp_path,
                                                      monkeypatch):
     arguments = ('--out', tmp_path / 'run', '--log', 'wandb', 'mlflow')

@@ -104,6 +104,12 @@ def test_train_and_val_have_the_same_classes(folder):
         read_class_folders(train.parent)
 
 
+def test_a_class_may_be_called_train(folder):
+    (folder / '1').rename(folder / 'train')
+    images, val = read_class_folders(folder)
+    assert images.classes == ['0', 'train'] and val is None
+
+
 @pytest.mark.parametrize('spoil, words', [
     (lambda path: (path / 'empty').mkdir(), 'set/empty has no images'),
     (lambda path: (path / '1').rename(path.parent / '1'), 'has 1 class fold'),

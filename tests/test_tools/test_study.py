@@ -1,5 +1,7 @@
 import csv
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +68,40 @@ def test_each_arm_gets_the_best_of_its_rates(study, tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert {row['lr'] for row in rows} == {'0.05'}
     assert {row['seed'] for row in rows} == {'0', '1'}
+
+
+def test_a_rate_that_has_not_run_is_missing(study, monkeypatch, capsys):
+    import stages
+
+    def train_first(found, *_):
+        for stage in found[::2]:
+            scalars = stage.folder / 'time/vis_data/scalars.json'
+            scalars.parent.mkdir(parents=True)
+            scalars.write_text('{"loss": 1.0, "step": 1}\n')
+            (stage.folder / 'done').touch()
+
+    monkeypatch.setattr(stages, 'run', train_first)
+    end = study.index('--seeds')
+    run(monkeypatch, TOOL, *study[:end + 2], *study[end + 3:], '--lrs', .1, .2)
+    said = capsys.readouterr().out
+    assert 'learning rate 0.1 so far' in said
+    assert '2 runs are missing' in said
+
+
+@pytest.mark.parametrize('higher,finals,best', [
+    (True, [1., 2., math.nan], 1),
+    (False, [math.nan, 2., 1.], 2),
+    (False, [1., math.nan, 1.], 0),
+    (True, [math.nan, math.nan], 0),
+])
+def test_the_best_rate_is_a_number(higher, finals, best, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    import study
+    outcomes = [
+        SimpleNamespace(run=SimpleNamespace(arm='one'), final=final)
+        for final in finals
+    ]
+    assert study._best(outcomes, higher) == [outcomes[best]]
 
 
 def test_seeds_wait_only_for_the_choice_of_rates(study, monkeypatch):

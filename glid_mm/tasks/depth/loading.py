@@ -39,9 +39,11 @@ class LoadDepth(LoadDepthAnnotation):
         path = results['depth_map_path']
         try:
             data = fileio.get(path, self.backend_args)
-            backend = ('numpy'
-                       if path.endswith('.npy') else self.decode_backend)
+            backend = ('numpy' if path.lower().endswith('.npy') else
+                       self.decode_backend)
             depth = datafrombytes(data, backend=backend)
+            if depth.ndim == 3 and depth.shape[-1] == 1:
+                depth = depth[..., 0]
             shape = depth.shape
         except (OSError, EOFError, AttributeError, ValueError,
                 cv2.error) as error:
