@@ -258,41 +258,7 @@ class Runner(runner.Runner):
         """
         if self._schedule is None:
             self._note_schedule()
-        try:
-            super().resume(filename, *args, **kwargs)
-            averages = any(isinstance(h, EMAHook) for h in self.hooks)
-            if 'ema_state_dict' in self._loaded_parts and not averages:
-                # Its state_dict is the average; only the hook can swap it.
-                raise CheckpointError(
-                    f'{filename} comes from a run with an EMAHook, but this '
-                    'run has none. Add it: --cfg-options '
-                    "\"custom_hooks=[dict(type='EMAHook')]\", with its "
-                    'settings. To start from the averaged weights, set '
-                    'load_from and do not resume.')
-            # mmengine would continue without it; the best checkpoint lacks it.
-            if 'optimizer' not in self._loaded_parts:
-                raise KeyError('optimizer')
-        except KeyError as error:
-            raise CheckpointError(
-                f'{filename} has no {error}, so it cannot be resumed. To '
-                'start from its weights, set load_from and do not '
-                'resume.') from error
-        except ValueError as error:
-            # PyTorch's optimizers reject the state of other models this way.
-            if 'parameter group' not in str(error):
-                raise
-            version = self._loaded_stamp.get('versions',
-                                             {}).get('glid_mm',
-                                                     'of an unknown version')
-            cure = (f'It was written by glid_mm {version}, but this is '
-                    f'{__version__}: finish the run with that version'
-                    if version != __version__ else
-                    'Train the same weights as it did, in the same groups '
-                    '(optim_wrapper.paramwise_cfg and frozen parts)')
-            raise CheckpointError(
-                f'{filename}: its optimizer state does not fit the weights of '
-                f'this model ({error}). {cure}, or, to start from its '
-                'weights, set load_from and do not resume.') from error
+        self._load_state(filename, *args, **kwargs)
         if isinstance(self.optim_wrapper, OptimWrapper):
             restore_kernels(self.optim_wrapper.optimizer)
         loop = self.train_loop
@@ -333,6 +299,44 @@ class Runner(runner.Runner):
                 f'the run is finished ({loop.iter} of {loop.max_iters} '
                 'iterations): nothing to train. To train longer, start a new '
                 'run with its weights')
+
+    def _load_state(self, filename: str, *args, **kwargs) -> None:
+        """mmengine's ``resume``, with errors that name the cure."""
+        try:
+            super().resume(filename, *args, **kwargs)
+            averages = any(isinstance(h, EMAHook) for h in self.hooks)
+            if 'ema_state_dict' in self._loaded_parts and not averages:
+                # Its state_dict is the average; only the hook can swap it.
+                raise CheckpointError(
+                    f'{filename} comes from a run with an EMAHook, but this '
+                    'run has none. Add it: --cfg-options '
+                    "\"custom_hooks=[dict(type='EMAHook')]\", with its "
+                    'settings. To start from the averaged weights, set '
+                    'load_from and do not resume.')
+            # mmengine would continue without it; the best checkpoint lacks it.
+            if 'optimizer' not in self._loaded_parts:
+                raise KeyError('optimizer')
+        except KeyError as error:
+            raise CheckpointError(
+                f'{filename} has no {error}, so it cannot be resumed. To '
+                'start from its weights, set load_from and do not '
+                'resume.') from error
+        except ValueError as error:
+            # PyTorch's optimizers reject the state of other models this way.
+            if 'parameter group' not in str(error):
+                raise
+            version = self._loaded_stamp.get('versions',
+                                             {}).get('glid_mm',
+                                                     'of an unknown version')
+            cure = (f'It was written by glid_mm {version}, but this is '
+                    f'{__version__}: finish the run with that version'
+                    if version != __version__ else
+                    'Train the same weights as it did, in the same groups '
+                    '(optim_wrapper.paramwise_cfg and frozen parts)')
+            raise CheckpointError(
+                f'{filename}: its optimizer state does not fit the weights of '
+                f'this model ({error}). {cure}, or, to start from its '
+                'weights, set load_from and do not resume.') from error
 
     def _resume_place(self, changed: set) -> None:
         """Set the place in the epoch where data continues, in epoch loops."""

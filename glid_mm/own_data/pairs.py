@@ -2,7 +2,7 @@
 import os.path as osp
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import UserError
@@ -29,9 +29,23 @@ class Pairs(NamedTuple):
     pictures: list[str]
     labels: list[str]
 
-    def split(self, picture: str, label: str) -> str | None:
-        """The split of a pair, from either path."""
-        return place_of(picture).split or place_of(label).split
+    def split(self,
+              picture: str,
+              label: str,
+              lists: Mapping[str, str] | None = None) -> str | None:
+        """The split of a pair.
+
+        Args:
+            picture, label: Their paths.
+            lists: See :func:`listed_splits`.
+
+        Returns:
+            The split from the lists, if there are any, or else from either
+            path, or else ``'train'``; None if no list names the picture.
+        """
+        if lists:
+            return lists.get(osp.splitext(osp.basename(picture))[0])
+        return place_of(picture).split or place_of(label).split or 'train'
 
 
 def pair(pictures: Sequence[str], labels: Sequence[str]) -> Pairs:
@@ -175,17 +189,13 @@ def paired_parts(tree: Tree, pairs: Pairs, what: str,
     left_out.update(tree.left_out)
     left_out.add('picture', f'without a {what}', *pairs.pictures)
     left_out.add(what, 'without a picture', *pairs.labels)
-    splits = listed_splits(tree, 'Segmentation')
+    lists = listed_splits(tree, 'Segmentation')
     parts: dict[str, Part] = {}
     for picture, label in pairs.pairs:
-        split = pairs.split(picture, label) or 'train'
-        if splits:
-            stem = osp.splitext(osp.basename(picture))[0]
-            split = splits.get(stem)
-            if split is None:
-                left_out.add('picture', 'that no list in ImageSets names',
-                             picture)
-                continue
+        split = pairs.split(picture, label, lists)
+        if split is None:
+            left_out.add('picture', 'that no list in ImageSets names', picture)
+            continue
         part = parts.setdefault(split, Part(tree.root, []))
         part.samples.append(Sample(picture, record=label))
     return parts

@@ -1,6 +1,5 @@
 """Boxes in Pascal VOC's format: an XML for each picture."""
 import math
-import os.path as osp
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
@@ -64,10 +63,10 @@ def read(tree: Tree,
     left_out.add('picture', 'without an XML', *pairs.pictures)
     left_out.add('XML', 'without a picture', *pairs.labels)
     collector = BoxCollector(tree, left_out)
-    splits = listed_splits(tree, 'Main')
+    lists = listed_splits(tree, 'Main')
     files = []
     for picture, label in pairs.pairs:
-        split = _split(pairs, picture, label, splits)
+        split = pairs.split(picture, label, lists)
         if split is None:
             left_out.add('picture', 'that no list in ImageSets names', picture)
             continue
@@ -95,13 +94,6 @@ def read(tree: Tree,
     data.notes.append('Pixels are counted from 1 in the XMLs'
                       if first else 'Coordinates start at 0 in the XMLs')
     return data
-
-
-def _split(pairs: Pairs, picture: str, label: str,
-           splits: dict[str, str]) -> str | None:
-    if splits:
-        return splits.get(osp.splitext(osp.basename(picture))[0])
-    return pairs.split(picture, label) or 'train'
 
 
 def _objects(tree: Tree, label: str, picture: str, size: tuple[int, int],

@@ -45,8 +45,7 @@ class Layout:
 
 def find(tree: Tree, task: str) -> Layout | None:
     """Pictures and their texts, if these are boxes or polygons."""
-    if tree.main is not None and not tree.main.lower().endswith(
-        ('.yaml', '.yml')):
+    if tree.main not in (None, *tree.ending('.yaml', '.yml')):
         return None
     texts = [
         name for name in tree.ending('.txt')
@@ -244,7 +243,7 @@ def _inside(picture: str, where: str | set[str]) -> bool:
 
 def _split(layout: Layout, picture: str, label: str) -> str | None:
     if layout.splits is None:
-        return layout.pairs.split(picture, label) or 'train'
+        return layout.pairs.split(picture, label)
     fitting = [(split, where) for split, where in layout.splits
                if _inside(picture, where)]
     # Of folders in folders, the innermost one.
