@@ -215,9 +215,9 @@ def main() -> None:
                         'of Chromium: --browser PATH')
     from playwright.sync_api import sync_playwright
 
-    from glid_mm.prediction import find_run, tasks_of
+    from glid_mm.prediction import read_run, tasks_of
     args.out.mkdir(parents=True, exist_ok=True)
-    tasks = tasks_of(find_run(args.weights)[0])
+    tasks = tasks_of(read_run(args.weights).config)
     with sync_playwright() as play:
         chromium = play.chromium.launch(
             executable_path=browser, args=['--no-sandbox'])

@@ -7,7 +7,7 @@ from ..checkpoint.formats import facts_of, recognise, to_glid
 from ..errors import UserError
 from ..io.checkpoints import read_checkpoint
 from ..io.shipped import SCHEME
-from ..prediction.runs import find_run
+from ..prediction.runs import read_run
 from .tools import SHIPPED
 
 #: Size -> its name in config files.
@@ -57,11 +57,12 @@ class Start:
     """
 
     def __init__(self, path: str) -> None:
+        checkpoint = None
         if Path(path).expanduser().is_dir():
-            _, path = find_run(path)
+            path, _, checkpoint = read_run(path)
         self.path = str(path) if str(path).startswith(SCHEME) else str(
             Path(path).expanduser().resolve())
-        checkpoint = read_checkpoint(self.path)
+        checkpoint = checkpoint or read_checkpoint(self.path)
         found = recognise(checkpoint)
         if found is None:
             raise UserError(f'--weights {path}: the file holds no known Swin. '

@@ -2,6 +2,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from pprint import pformat
 
@@ -150,18 +151,13 @@ class KeypointReader(Reader):
             return 'without a labelled keypoint'
         return super().why_unused(row, image)
 
-    @property
+    @cached_property
     def keypoints(self) -> tuple[str, ...]:
         """Names of the keypoints.
 
         Raises:
             UserError: If categories have different keypoints.
         """
-        if not hasattr(self, '_keypoints'):
-            self._keypoints = self._read_keypoints()
-        return self._keypoints
-
-    def _read_keypoints(self) -> tuple[str, ...]:
         found = {
             tuple(c['keypoints']): c['name']
             for c in self.content['categories'] if c.get('keypoints')

@@ -3,6 +3,7 @@ import json
 import os.path as osp
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from ..datasets.coco import require_fields, require_unique_ids
@@ -178,11 +179,9 @@ class PanopticReader(Reader):
                       Counter(name for name, _ in segments),
                       (image, dict(rows[0], file_name=png), segments))
 
-    @property
+    @cached_property
     def _pngs(self) -> set[str]:
-        if not hasattr(self, '_known'):
-            self._known = set(self.tree.ending('.png'))
-        return self._known
+        return set(self.tree.ending('.png'))
 
 
 def read(tree: Tree,

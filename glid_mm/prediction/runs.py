@@ -55,25 +55,6 @@ class Run(NamedTuple):
         return Run(self.path, single_config(self.config, task), checkpoint)
 
 
-def find_run(path: str | Path) -> tuple[Config, Path]:
-    """Find the config and the weights of a run.
-
-    Args:
-        path: Work dir of a run, a checkpoint, a weights file, or
-            ``weights:NAME``.
-
-    Returns:
-        The config, and the file of the weights. For a folder, it is the best
-        checkpoint that the run has kept, or else the last.
-
-    Raises:
-        CheckpointError: If there is no checkpoint, or it cannot be read.
-        UserError: If its config cannot be found.
-    """
-    run = read_run(path)
-    return run.config, run.path
-
-
 def read_run(path: str | Path,
              config: str | Path | Config | None = None) -> Run:
     """Read weights along with their config.
@@ -83,17 +64,19 @@ def read_run(path: str | Path,
     runs no code from the file.
 
     Args:
-        path: See :func:`find_run`.
+        path: Work dir of a run, a checkpoint, a weights file, or
+            ``weights:NAME``.
         config: The config; by default the one in the weights, or the one
             beside them.
 
     Returns:
-        Weights and config.
+        Weights and config. For a folder, the weights are the best checkpoint
+        that the run has kept, or else the last.
 
     Raises:
-        CheckpointError: See :func:`find_run`.
-        UserError: See :func:`find_run`; also if the config names something
-            outside these libraries.
+        CheckpointError: If there is no checkpoint, or it cannot be read.
+        UserError: If its config cannot be found, or names something outside
+            these libraries.
     """
     file = _find_weights(path)
     checkpoint = read_checkpoint(file)

@@ -13,7 +13,7 @@ from glid_mm.checkpoint.tasks import take_task
 from glid_mm.errors import CheckpointError, UserError
 from glid_mm.io.checkpoints import read_checkpoint
 from glid_mm.io.settings import read_settings
-from glid_mm.prediction import find_run, tasks_of
+from glid_mm.prediction import read_run, tasks_of
 from ..test_tasks.mixtures import CONFIGS, TASKS
 from ..test_tools.converters import tool
 from ..test_tools.test_tools import ROOT
@@ -45,15 +45,15 @@ def test_of_a_run_it_is_the_best_checkpoint_or_the_last(runs, tmp_path):
         os.symlink(source, tmp_path / f'{name}.pth')
     note = tmp_path / 'last_checkpoint'
     note.write_text(str(tmp_path / 'iter_2.pth'))
-    config, path = find_run(tmp_path)
+    path, config, _ = read_run(tmp_path)
     assert path == tmp_path / 'iter_2.pth'
     assert tasks_of(config) == dict(depth='depth')
     # As if the folder had been copied from elsewhere.
     note.write_text('/elsewhere/iter_2.pth')
-    assert find_run(tmp_path)[1].parent == tmp_path
+    assert read_run(tmp_path).path.parent == tmp_path
     os.symlink(source, tmp_path / 'best_rmse_iter_1.pth')
-    assert find_run(str(tmp_path))[1] == tmp_path / 'best_rmse_iter_1.pth'
-    assert find_run(tmp_path / 'iter_3.pth')[1] == tmp_path / 'iter_3.pth'
+    assert read_run(str(tmp_path)).path == tmp_path / 'best_rmse_iter_1.pth'
+    assert read_run(tmp_path / 'iter_3.pth').path == tmp_path / 'iter_3.pth'
 
 
 def test_a_run_of_our_runner_is_loaded(scenes, pictures, tmp_path):
@@ -77,7 +77,7 @@ def test_a_run_of_our_runner_is_loaded(scenes, pictures, tmp_path):
 def test_a_published_file_alone_is_enough(runs, mixture_run, pictures, task,
                                           suffix, tmp_path, monkeypatch):
     tool(monkeypatch, 'publish_model',
-         find_run(runs / task)[1], tmp_path / f'alone{suffix}')
+         read_run(runs / task).path, tmp_path / f'alone{suffix}')
     file, = tmp_path.glob('alone-*')
     # This folder has only the published file, nothing of the run.
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_a_task_of_a_mixture_is_as_in_the_mixture(mixture_run, pictures, task):
     assert predictor.task == predictor.name == task
     assert predictor.tasks == {t: t for t in TASKS}
     from mmengine.registry import MODELS, init_default_scope
-    config, path = find_run(mixture_run)
+    path, config, _ = read_run(mixture_run)
     init_default_scope('mmengine')
     mixture = MODELS.build(config.model)
     mixture.load_state_dict(torch.load(path, weights_only=False)['state_dict'])
@@ -133,7 +133,7 @@ def test_a_task_of_a_mixture_is_as_in_the_mixture(mixture_run, pictures, task):
 def test_a_mixture_with_the_config_of_a_task(task, mixture_run, runs,
                                              pictures):
     alone = glid_mm.load(runs / task, 'cpu')
-    config, _ = find_run(runs / task)
+    _, config, _ = read_run(runs / task)
     predictor = glid_mm.load(mixture_run, 'cpu', config=config)
     if task == 'semantic':  # configs of poses do not name the class
         assert predictor.classes == alone.classes
