@@ -35,8 +35,7 @@ class SemanticDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls,
-                      new_classes: Sequence[str] | None = None
-                      ) -> dict | None:
+                      new_classes: Sequence[str] | None = None) -> dict | None:
         """mmseg's map of labels, where 255 means an omitted class.
 
         Args:
