@@ -1,5 +1,6 @@
 """A file in COCO's format and the pictures that it names."""
 import os.path as osp
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -189,7 +190,8 @@ class Reader:
             by_name[osp.basename(path)].append(path)
         images = self.content['images']
         names = {
-            image['id']: osp.normpath(image['file_name'].replace('\\', '/'))
+            image['id']:
+            posixpath.normpath(image['file_name'].replace('\\', '/'))
             for image in images
         }
         votes: Counter = Counter()
