@@ -56,18 +56,20 @@ def find(tree: Tree, task: str) -> Layout | None:
     yaml = find_yaml(tree)
     settings = read_yaml(tree, yaml) if yaml else {}
     splits = splits_of(tree, yaml, settings)
-    photos = {*tree.photos}
-    photos.update(picture for picture in tree.pictures
-                  for _, where in splits or ()
-                  if where and _inside(picture, where))
-    pairs = pair(sorted(photos), texts)
+    named = {
+        picture
+        for picture in tree.pictures
+        for _, where in splits or () if where and _inside(picture, where)
+    }
+    photos = sorted(named.union(tree.photos))
+    pairs = pair(photos, texts)
     lengths = _lengths(tree, [label for _, label in pairs.pairs])
     if not lengths:
         return None
     polygons = max(lengths) >= 7 and not settings.get('kpt_shape')
     if task == 'instance' and not polygons:
         return None
-    return Layout(yaml, settings, splits, sorted(photos), pairs)
+    return Layout(yaml, settings, splits, photos, pairs)
 
 
 def hint(tree: Tree) -> str:

@@ -96,26 +96,21 @@ def test_words_beside_a_split(write, tmp_path, names):
     }
 
 
-def test_folders_of_a_yaml_beside_a_folder_of_images(write):
+@pytest.mark.parametrize(
+    'val,labels',
+    [
+        ('val', 'val'),  # beside a folder of images
+        ('images/val', 'labels/val'),  # within the one for training
+    ])
+def test_folders_of_a_yaml(write, val, labels):
     for i in range(6):
-        folder = 'val' if i > 3 else 'images'
-        write(f'data/{folder}/{i}.jpg')
-        write(f'data/{"val" if i > 3 else "labels"}/{i}.txt', BOX)
-    write('data/data.yaml', 'train: images\nval: val\nnames: [cat]\n')
+        write(f'data/{val if i > 3 else "images"}/{i}.jpg')
+        write(f'data/{labels if i > 3 else "labels"}/{i}.txt', BOX)
+    write('data/data.yaml', f'train: images\nval: {val}\nnames: [cat]\n')
     found = recognise('data', 'detection')
-    assert parts(found)['val'] == ['val/4.jpg', 'val/5.jpg']
+    assert parts(found)['val'] == [f'{val}/4.jpg', f'{val}/5.jpg']
+    assert len(parts(found)['train']) == 4
     assert 'Left out' not in found.describe()
-
-
-def test_a_folder_within_another_of_the_yaml(write):
-    for i in range(6):
-        folder = 'images/val' if i > 3 else 'images'
-        write(f'data/{folder}/{i}.jpg')
-        write(f'data/{folder.replace("images", "labels")}/{i}.txt', BOX)
-    write('data/data.yaml', 'train: images\nval: images/val\nnames: [cat]\n')
-    found = parts(recognise('data', 'detection'))
-    assert found['val'] == ['images/val/4.jpg', 'images/val/5.jpg']
-    assert len(found['train']) == 4
 
 
 def test_names_of_any_case(write):
